@@ -1,0 +1,95 @@
+// Opens a loopback or public HTTP door: one place that checks Host and Origin, bounds slow clients and says which port is busy.
+import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { faults } from '../../kernel/fault.ts'
+
+const fault = faults('http', {
+  port_busy: (d: { name: string; host: string; port: number }) => ({
+    kind: 'unavailable',
+    message: `${d.name} cannot listen on ${d.host}:${d.port}: the port is busy`,
+    hint: `stop the program that holds it (find it with: ss -ltnp 'sport = :${d.port}'), or choose another port`,
+  }),
+  cannot_listen: (d: { name: string; host: string; port: number; reason: string }) => ({
+    kind: 'unavailable',
+    message: `${d.name} cannot listen on ${d.host}:${d.port}: ${d.reason}`,
+    hint: 'name an address of this machine, such as 127.0.0.1',
+  }),
+})
+
+export interface Listener {
+  readonly host: string
+  readonly port: number
+  /** `http://host:port`, without a path. */
+  readonly url: string
+  /** Stops taking connections, lets running requests end for `graceMs` (2 s), then cuts what is left. */
+  close(graceMs?: number): Promise<void>
+}
+
+export type ListenerOptions = {
+  /** Who listens, for faults: `gate`, `machine tools`. */
+  readonly name: string
+  readonly host: string
+  /** 0 takes any free port. */
+  readonly port: number
+  /** Further values of `Host` (and hosts of `Origin`) that are ours: a public name, say. Loopback names are always ours on a loopback listener. */
+  readonly ownHosts?: readonly string[]
+  handle(request: IncomingMessage, response: ServerResponse): void
+}
+
+/** True for addresses that only this machine can reach. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.')
+}
+
+function hostOf(header: string): string {
+  return header.replace(/:\d+$/, '').replace(/^\[|\]$/g, '').toLowerCase()
+}
+
+/**
+ * Why a request must be refused before anything else looks at it (DNS rebinding, CVE-2025-66414): a Host that is not ours, or an Origin whose host is not.
+ * `undefined` when it may go on.
+ */
+export function foreignReason(request: IncomingMessage, isOwn: (host: string) => boolean): string | undefined {
+  const { host, origin } = request.headers
+  if (host === undefined || !isOwn(hostOf(host))) return 'the Host header names another host'
+  if (origin === undefined) return undefined
+  const parsed = URL.canParse(origin) ? new URL(origin) : undefined
+  if (!parsed || !isOwn(hostOf(parsed.host))) return 'the Origin header names another site'
+  return undefined
+}
+
+/** Listens and answers with the listener; faults `http.port_busy`, `http.cannot_listen`. */
+export async function openListener(options: ListenerOptions): Promise<Listener> {
+  const { name, host, port } = options
+  const own = new Set((options.ownHosts ?? []).map((value) => value.toLowerCase()))
+  own.add(host)
+  if (isLoopback(host)) for (const alias of ['localhost', '127.0.0.1', '::1']) own.add(alias)
+  const isOwn = (value: string): boolean => own.has(value)
+  const server = createServer({ keepAliveTimeout: 65_000, headersTimeout: 20_000, requestTimeout: 60_000, maxHeaderSize: 32 << 10, noDelay: true }, (request, response) => {
+    const reason = foreignReason(request, isOwn)
+    if (!reason) return options.handle(request, response)
+    request.resume()
+    response.writeHead(403, { 'content-type': 'application/json' })
+    response.end(JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32000, message: `forbidden: ${reason}` } }))
+  })
+  server.maxConnections = 20_000
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      reject(error.code === 'EADDRINUSE' ? fault.port_busy({ name, host, port }, error) : fault.cannot_listen({ name, host, port, reason: error.code ?? error.message }, error))
+    })
+    server.listen(port, host, resolve)
+  })
+  const bound = (server.address() as AddressInfo).port
+  return { host, port: bound, url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`, close: (graceMs = 2_000) => shut(server, graceMs) }
+}
+
+function shut(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), graceMs)
+    server.close(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}

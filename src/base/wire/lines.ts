@@ -1,0 +1,168 @@
+// A wire over two byte streams, one frame a line (MCP's stdio transport): serves stdio, child processes and UNIX sockets.
+import type { Readable, Writable } from 'node:stream'
+import { Fault } from '../../kernel/fault.ts'
+import { type Frame, asBuffer } from './frame.ts'
+import { type ScanLimits, defaultLimits, fault, scan } from './scan.ts'
+import type { Sink, Wire, WireEnd } from './wire.ts'
+
+const lineFeed = Buffer.from('\n')
+
+export type LinesOptions = {
+  readonly limits?: ScanLimits
+  /**
+   * A line that is no frame. `'end'` ends the wire as garbage; `'skip'` goes on with the next line. Absent: end.
+   * Over-long lines are read past without being kept, and come here too.
+   */
+  readonly onBadLine?: (problem: Fault) => 'end' | 'skip'
+  /** Called when `close()` has let everything leave: ends what the streams do not end by themselves (a child, a socket). */
+  readonly onClose?: () => Promise<void> | void
+}
+
+class LinesWire implements Wire {
+  readonly ended: Promise<WireEnd>
+  readonly #from: Readable
+  readonly #to: Writable
+  readonly #limits: ScanLimits
+  readonly #options: LinesOptions
+  #end!: (end: WireEnd) => void
+  #over: WireEnd | undefined
+  #partial: Buffer[] = []
+  #partialBytes = 0
+  #isSkipping = false
+  #into: Sink | undefined
+  #backlog: Frame[] = []
+  #isBlocked = false
+  #sawEof = false
+
+  constructor(from: Readable, to: Writable, options: LinesOptions) {
+    this.#from = from
+    this.#to = to
+    this.#limits = options.limits ?? defaultLimits
+    this.#options = options
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve
+    })
+    to.on('error', (error: Error) => this.#finish({ why: 'cut', problem: error.message }))
+    from.on('error', (error: Error) => this.#finish({ why: 'cut', problem: error.message }))
+  }
+
+  write(frame: Frame): boolean {
+    if (this.#over || this.#to.destroyed || this.#to.writableEnded) return true
+    this.#to.cork()
+    this.#to.write(frame.bytes)
+    const hasRoom = this.#to.write(lineFeed)
+    process.nextTick(() => this.#to.uncork())
+    return hasRoom
+  }
+
+  room(): Promise<void> {
+    if (this.#over || !this.#to.writableNeedDrain) return Promise.resolve()
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#to.off('drain', done)
+        this.#to.off('close', done)
+        resolve()
+      }
+      this.#to.on('drain', done)
+      this.#to.on('close', done)
+      void this.ended.then(done)
+    })
+  }
+
+  read(into: Sink): void {
+    this.#into = into
+    this.#from.on('data', (chunk: Buffer) => this.#take(chunk))
+    this.#from.on('end', () => {
+      if (this.#partialBytes > 0 && !this.#isSkipping) this.#line(Buffer.concat(this.#partial))
+      this.#sawEof = true
+      if (!this.#isBlocked) this.#finish({ why: 'eof' })
+    })
+    this.#from.on('close', () => {
+      if (!this.#isBlocked) this.#finish({ why: 'eof' })
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#finish({ why: 'closed' })
+    await new Promise<void>((resolve) => {
+      if (this.#to.destroyed || this.#to.writableFinished) return resolve()
+      this.#to.once('close', resolve)
+      this.#to.end(resolve)
+    })
+    await this.#options.onClose?.()
+  }
+
+  #take(chunk: Buffer): void {
+    let from = 0
+    for (let at = chunk.indexOf(0x0a); at >= 0 && !this.#over; at = chunk.indexOf(0x0a, from)) {
+      const piece = chunk.subarray(from, at)
+      from = at + 1
+      if (this.#isSkipping) this.#isSkipping = false
+      else if (this.#partialBytes > 0) this.#line(Buffer.concat([...this.#partial, piece]))
+      else this.#line(piece)
+      this.#partial = []
+      this.#partialBytes = 0
+    }
+    if (from >= chunk.length || this.#isSkipping || this.#over) return
+    this.#partial.push(chunk.subarray(from))
+    this.#partialBytes += chunk.length - from
+    if (this.#partialBytes > this.#limits.maxFrameBytes) {
+      this.#partial = []
+      this.#partialBytes = 0
+      this.#isSkipping = true
+      this.#bad(fault.too_large({ maxFrameBytes: this.#limits.maxFrameBytes }))
+    }
+  }
+
+  #line(line: Buffer): void {
+    if (line.length === 0 || (line.length === 1 && line[0] === 0x0d)) return
+    let frame: Frame
+    try {
+      frame = scan(line, this.#limits)
+    } catch (error) {
+      if (error instanceof Fault) return this.#bad(error)
+      throw error
+    }
+    this.#deliver(frame)
+  }
+
+  #deliver(frame: Frame): void {
+    if (this.#isBlocked) return void this.#backlog.push(frame) // the rest of one chunk: bounded by the stream's own buffer
+    if (this.#into!.write(frame)) return
+    this.#isBlocked = true
+    this.#from.pause()
+    void this.#resume()
+  }
+
+  async #resume(): Promise<void> {
+    await this.#into!.room()
+    for (let frame = this.#backlog.shift(); frame; frame = this.#backlog.shift()) {
+      if (!this.#into!.write(frame)) await this.#into!.room()
+    }
+    this.#isBlocked = false
+    if (this.#sawEof || this.#from.destroyed) this.#finish({ why: 'eof' })
+    else this.#from.resume()
+  }
+
+  #bad(problem: Fault): void {
+    if (this.#options.onBadLine?.(problem) === 'skip') return
+    this.#finish({ why: problem.code === 'wire.too_large' ? 'tooLarge' : 'garbage', problem: problem.message })
+    this.#from.pause()
+  }
+
+  #finish(end: WireEnd): void {
+    if (this.#over) return
+    this.#over = end
+    this.#end(end)
+  }
+}
+
+/** A wire that reads lines from one stream and writes them to another. */
+export function linesWire(from: Readable, to: Writable, options: LinesOptions = {}): Wire {
+  return new LinesWire(from, to, options)
+}
+
+/** One frame as it stands on a line. */
+export function lineOf(frame: Frame): Buffer {
+  return Buffer.concat([asBuffer(frame.bytes), lineFeed])
+}

@@ -1,0 +1,37 @@
+// The only place that reads the time or waits: everything else takes a Clock, so that tests and simulations can own it.
+
+export interface Clock {
+  /** Wall time, milliseconds since the Unix epoch. May jump. */
+  now(): number
+  /** Monotonic time in milliseconds, from an arbitrary start. Measure durations with this one. */
+  mono(): number
+  /** Runs `act` once after `delayMs`; the returned function cancels it. Does not keep the process alive. */
+  after(delayMs: number, act: () => void): () => void
+  /** Resolves after `delayMs`, or rejects with the signal's reason. Keeps the process alive. */
+  wait(delayMs: number, signal?: AbortSignal): Promise<void>
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  mono: () => performance.now(),
+  after(delayMs, act) {
+    const timer = setTimeout(act, delayMs)
+    timer.unref()
+    return () => clearTimeout(timer)
+  },
+  wait(delayMs, signal) {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason as Error)
+      const timer = setTimeout(done, delayMs)
+      function stop(): void {
+        clearTimeout(timer)
+        reject(signal!.reason as Error)
+      }
+      function done(): void {
+        signal?.removeEventListener('abort', stop)
+        resolve()
+      }
+      signal?.addEventListener('abort', stop, { once: true })
+    })
+  },
+}

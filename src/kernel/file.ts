@@ -1,0 +1,73 @@
+// Reads and writes of whole files, safe against a stop at any moment: a reader sees the old file or the new one, never a part.
+import { type Stats, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { faults } from './fault.ts'
+import { randomId } from './random.ts'
+
+const fault = faults('file', {
+  unreadable: (d: { path: string; reason: string }) => ({ kind: 'unavailable', message: `cannot read ${d.path}: ${d.reason}` }),
+  unwritable: (d: { path: string; reason: string }) => ({ kind: 'unavailable', message: `cannot write ${d.path}: ${d.reason}` }),
+})
+
+function reasonOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? String(error)
+}
+
+/** The file's text (UTF-8), or undefined when there is no such file. */
+export function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (reasonOf(error) === 'ENOENT') return undefined
+    throw fault.unreadable({ path, reason: reasonOf(error) }, error)
+  }
+}
+
+/** What is known of a path, or undefined when nothing is there. */
+export function statOf(path: string): Stats | undefined {
+  return statSync(path, { throwIfNoEntry: false })
+}
+
+/** Makes the folder and its parents; folders that this call makes get `mode`. */
+export function makeFolder(path: string, mode = 0o700): void {
+  try {
+    mkdirSync(path, { recursive: true, mode })
+  } catch (error) {
+    throw fault.unwritable({ path, reason: reasonOf(error) }, error)
+  }
+}
+
+/** Replaces the file as one step: written beside it, synced, renamed over it, the folder synced. */
+export function writeWhole(path: string, content: string | Uint8Array, mode = 0o600): void {
+  const beside = join(dirname(path), `.${randomId(6)}.tmp`)
+  try {
+    const file = openSync(beside, 'wx', mode)
+    try {
+      const bytes = typeof content === 'string' ? Buffer.from(content) : content
+      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at)
+      fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
+    renameSync(beside, path)
+    syncFolder(dirname(path))
+  } catch (error) {
+    rmSync(beside, { force: true })
+    throw fault.unwritable({ path, reason: reasonOf(error) }, error)
+  }
+}
+
+/** Makes renames and new names in the folder survive a loss of power. */
+export function syncFolder(path: string): void {
+  const folder = openSync(path, 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
+}
+
+/** Removes a file if it is there. */
+export function removeFile(path: string): void {
+  rmSync(path, { force: true })
+}

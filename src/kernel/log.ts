@@ -1,0 +1,36 @@
+// What a daemon tells its operator: one JSON object a line, with a level, an event name and fields; secrets print as `[redacted]`.
+
+export type Level = 'debug' | 'info' | 'warn' | 'error'
+const order: readonly Level[] = ['debug', 'info', 'warn', 'error']
+
+/** `event` is a stable dotted name (`gate.upstream.lost`): search for it; `fields` are whatever JSON can say. */
+export interface Log {
+  debug(event: string, fields?: Readonly<Record<string, unknown>>): void
+  info(event: string, fields?: Readonly<Record<string, unknown>>): void
+  warn(event: string, fields?: Readonly<Record<string, unknown>>): void
+  error(event: string, fields?: Readonly<Record<string, unknown>>): void
+}
+
+const secretKey = /token|secret|password|passphrase|authorization|cookie|private.?key/i
+const maxTextLength = 2_000
+
+function plain(key: string, value: unknown): unknown {
+  if (secretKey.test(key) && typeof value === 'string') return '[redacted]'
+  if (value instanceof Error) return { message: value.message, code: (value as { code?: unknown }).code }
+  if (typeof value === 'bigint') return value.toString()
+  if (typeof value === 'string' && value.length > maxTextLength) return `${value.slice(0, maxTextLength)}… (${value.length} characters)`
+  return value
+}
+
+/** A log that hands each finished line (without line feed) to `write`; lines below `level` are dropped. */
+export function createLog(write: (line: string) => void, now: () => number, level: Level = 'info'): Log {
+  const least = order.indexOf(level)
+  const at = (name: Level) => (event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
+    if (order.indexOf(name) < least) return
+    write(JSON.stringify({ time: new Date(now()).toISOString(), level: name, event, ...fields }, plain))
+  }
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+/** For parts run without an operator: tests, one-off commands. */
+export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} }
