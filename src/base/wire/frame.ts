@@ -12,6 +12,10 @@ export type Places = {
   params?: Span
   result?: Span
   error?: Span
+  /** Members of `result`. */
+  isError?: Span
+  resultType?: Span
+  resultMeta?: Span
   /** Members of `params`. */
   name?: Span
   uri?: Span

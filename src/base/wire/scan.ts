@@ -32,18 +32,31 @@ const known = {
     'progressToken', 'traceparent', 'tracestate', 'baggage', 'io.modelcontextprotocol/protocolVersion', 'io.modelcontextprotocol/clientCapabilities',
     'io.modelcontextprotocol/clientInfo', 'io.modelcontextprotocol/logLevel', 'io.modelcontextprotocol/subscriptionId', 'io.modelcontextprotocol/related-task',
   ],
-  arguments: [] as string[],
 } as const
-type Level = keyof typeof known
+/** `result` is looked at, but it is the server's own: its names are not compared with ours. */
+type Level = 'root' | 'params' | 'meta' | 'arguments' | 'result'
 
 const exact: Record<Level, ReadonlySet<string>> = {
-  root: new Set(known.root), params: new Set(known.params), meta: new Set(known.meta), arguments: new Set(),
+  root: new Set(known.root),
+  params: new Set(known.params),
+  meta: new Set(known.meta),
+  arguments: new Set(),
+  result: new Set(['isError', 'resultType', '_meta']),
 }
 const lowered: Record<Level, ReadonlySet<string>> = {
   root: new Set(known.root), // all lower case already
   params: new Set(known.params.map((key) => key.toLowerCase())),
   meta: new Set(known.meta.map((key) => key.toLowerCase())),
   arguments: new Set(),
+  result: new Set(),
+}
+
+const watchedInside: Record<Level, Readonly<Record<string, Level>>> = {
+  root: { params: 'params', result: 'result' },
+  params: { _meta: 'meta', arguments: 'arguments' },
+  meta: {},
+  arguments: {},
+  result: {},
 }
 
 const quote = 0x22
@@ -251,8 +264,10 @@ class Scanner {
       const from = this.at
       const escaped = this.string()
       const name = escaped ? (JSON.parse(bytes.toString('utf8', from, this.at)) as string) : bytes.toString('utf8', from + 1, this.at - 1)
-      if (seen.has(name)) this.refuse(`the member ${shown(name)} stands twice`, from)
-      seen.add(name)
+      if (level !== 'result') {
+        if (seen.has(name)) this.refuse(`the member ${shown(name)} stands twice`, from)
+        seen.add(name)
+      }
       const isKnown = exact[level].has(name)
       if (!isKnown && lowered[level].size > 0 && lowered[level].has(name.toLowerCase())) {
         this.refuse(`the member ${shown(name)} differs from a known one only in letter case`, from)
@@ -267,15 +282,10 @@ class Scanner {
 
   /** The value of a watched member: some are watched objects themselves. */
   member(level: Level, name: string, isKnown: boolean, depth: number): void {
-    const isObject = this.bytes[this.at] === 0x7b
-    if (isObject && isKnown) {
-      const inner = level === 'root' && name === 'params' ? 'params' : level === 'params' && name === '_meta' ? 'meta' : level === 'params' && name === 'arguments' ? 'arguments' : undefined
-      if (inner) {
-        if (++this.elements > this.limits.maxElements) this.refuse(`more than ${this.limits.maxElements} values`)
-        return this.watched(inner, depth + 1)
-      }
-    }
-    this.value(depth + 1)
+    const inner = isKnown && this.bytes[this.at] === 0x7b ? watchedInside[level][name] : undefined
+    if (!inner) return this.value(depth + 1)
+    if (++this.elements > this.limits.maxElements) this.refuse(`more than ${this.limits.maxElements} values`)
+    this.watched(inner, depth + 1)
   }
 
   note(level: Level, name: string, span: Span): void {
@@ -288,6 +298,9 @@ class Scanner {
       if (name === '_meta') places.meta = span
       else if (name === 'progressToken') this.paramsProgressToken = span
       else if (name === 'name' || name === 'uri' || name === 'taskId' || name === 'arguments' || name === 'requestId' || name === 'protocolVersion') places[name] = span
+    } else if (level === 'result') {
+      if (name === '_meta') places.resultMeta = span
+      else places[name as 'isError' | 'resultType'] = span
     } else {
       if (name === 'progressToken') this.metaProgressToken = span
       ;(places.inMeta ??= {})[name] = span

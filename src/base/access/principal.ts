@@ -1,0 +1,43 @@
+// Who is asking: a credential becomes a principal here, or nothing. A bad credential is never "anonymous".
+import { hash } from 'node:crypto'
+
+/** Someone whose credential was proved. `via` says how: a static token, a peer identity proved in the handshake, or the local door one came in by. */
+export type Principal = { readonly name: string; readonly via: 'token' | 'peer' | 'door' }
+
+/** What a principal may prove itself with. Tokens are known by their SHA-256 only. */
+export type Credentials = {
+  readonly name: string
+  /** Lower-case hex, 64 characters. */
+  readonly tokenHashes: readonly string[]
+  /** libp2p peer ids. */
+  readonly peers: readonly string[]
+}
+
+export interface Directory {
+  byToken(token: string): Principal | undefined
+  byPeer(peerId: string): Principal | undefined
+}
+
+/** The SHA-256 of a token, lower-case hex: what a configuration holds instead of the token. */
+export function tokenHash(token: string): string {
+  return hash('sha256', token, 'hex')
+}
+
+/** Looks credentials up by hash and by proved peer id. The hash is what is compared, so the time it takes tells nothing about a token. */
+export function createDirectory(all: readonly Credentials[]): Directory {
+  const byHash = new Map<string, Principal>()
+  const byPeerId = new Map<string, Principal>()
+  for (const { name, tokenHashes, peers } of all) {
+    for (const value of tokenHashes) byHash.set(value, { name, via: 'token' })
+    for (const peer of peers) byPeerId.set(peer, { name, via: 'peer' })
+  }
+  return {
+    byToken: (token) => byHash.get(tokenHash(token)),
+    byPeer: (peerId) => byPeerId.get(peerId),
+  }
+}
+
+/** The token of an `Authorization: Bearer` header (RFC 6750 §2.1), or undefined for anything else. */
+export function bearerToken(header: string | undefined): string | undefined {
+  return header ? /^Bearer +([A-Za-z0-9\-._~+/]+=*) *$/i.exec(header)?.[1] : undefined
+}

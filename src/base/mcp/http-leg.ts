@@ -1,0 +1,240 @@
+// A leg over Streamable HTTP: one POST per client message, answers as JSON or as an event stream, a GET stream for what belongs to no request.
+import type { IncomingMessage } from 'node:http'
+import type { Clock } from '../../kernel/clock.ts'
+import { Fault } from '../../kernel/fault.ts'
+import { type HttpClient, HttpSendError } from '../http/client.ts'
+import type { Frame } from '../wire/frame.ts'
+import { type ScanLimits, defaultLimits, scan } from '../wire/scan.ts'
+import type { Sink } from '../wire/wire.ts'
+import { type Era, type Leg, type McpHeaders, type Outcome, accepted, answered, cancelled } from './exchange.ts'
+import { type SseEvent, SseReader } from './sse.ts'
+import { fault } from './wire-leg.ts'
+
+export type HttpLegOptions = {
+  readonly url: URL
+  readonly era: Era
+  readonly name: string
+  /** Our own credentials for this server; a client's never travel on. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly client: HttpClient
+  readonly clock: Clock
+  readonly side: Sink
+  /** A session of the server that an earlier leg opened. */
+  readonly sessionId?: string
+  readonly limits?: ScanLimits
+}
+
+const maxResumes = 20
+const defaultRetryMs = 1_000
+
+export class HttpLeg implements Leg {
+  readonly era: Era
+  readonly tellsApart = true
+  readonly ended: Promise<string>
+  readonly #options: HttpLegOptions
+  readonly #limits: ScanLimits
+  readonly #stop = new AbortController()
+  #end!: (reason: string) => void
+  #listening: Promise<boolean> | undefined
+  /** The server's own session id (legacy): what a restarted gate goes on with. */
+  sessionId: string | undefined
+
+  constructor(options: HttpLegOptions) {
+    this.era = options.era
+    this.#options = options
+    this.#limits = options.limits ?? defaultLimits
+    this.sessionId = options.sessionId
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve
+    })
+  }
+
+  async request(frame: Frame, headers: McpHeaders, out: Sink, abort: AbortSignal): Promise<Outcome> {
+    const sent = await this.#post(frame, headers, abort)
+    if (!('response' in sent)) return sent
+    const { response } = sent
+    const session = response.headers['mcp-session-id']
+    if (typeof session === 'string' && frame.method === 'initialize') this.sessionId = session
+    try {
+      if (contentType(response) === 'text/event-stream') return await this.#stream(response, headers, out, abort)
+      return await this.#single(response, out)
+    } catch (error) {
+      if (abort.aborted) return cancelled
+      return this.#unknown(error)
+    }
+  }
+
+  async send(frame: Frame, headers: McpHeaders): Promise<Outcome> {
+    const sent = await this.#post(frame, headers, this.#stop.signal)
+    if (!('response' in sent)) return sent
+    sent.response.resume()
+    const status = sent.response.statusCode ?? 0
+    if (status >= 200 && status < 300) return accepted
+    return { is: 'refused', reason: `the server ${this.#options.name} answered ${status}`, status }
+  }
+
+  listen(): Promise<boolean> {
+    return (this.#listening ??= this.#get(undefined))
+  }
+
+  async close(keepsSession = false): Promise<void> {
+    this.#stop.abort()
+    this.#end('closed')
+    if (keepsSession || this.era === 'modern' || this.sessionId === undefined) return
+    try {
+      const response = await this.#options.client.send({ method: 'DELETE', url: this.#options.url, headers: this.#headers({}), signal: AbortSignal.timeout(2_000) })
+      response.resume()
+    } catch {
+      // the server forgets an unused session by itself
+    }
+  }
+
+  #headers(mcp: McpHeaders): Record<string, string> {
+    return {
+      ...mcp,
+      ...this.#options.headers,
+      accept: 'application/json, text/event-stream',
+      ...(this.era === 'legacy' && this.sessionId !== undefined ? { 'mcp-session-id': this.sessionId } : {}),
+    }
+  }
+
+  async #post(frame: Frame, mcp: McpHeaders, signal: AbortSignal): Promise<{ response: IncomingMessage } | Outcome> {
+    try {
+      const headers = this.#headers(mcp)
+      headers['content-type'] = 'application/json'
+      return { response: await this.#options.client.send({ method: 'POST', url: this.#options.url, headers, body: frame.bytes, signal }) }
+    } catch (error) {
+      if (signal.aborted) return cancelled
+      if (error instanceof HttpSendError && !error.isSent) return { is: 'notSent', fault: fault.gone({ upstream: this.#options.name, reason: error.message }, error) }
+      return this.#unknown(error)
+    }
+  }
+
+  #unknown(error: unknown): Outcome {
+    const reason = error instanceof Error ? error.message : String(error)
+    return { is: 'unknown', fault: fault.lost({ upstream: this.#options.name, reason }, error) }
+  }
+
+  async #single(response: IncomingMessage, out: Sink): Promise<Outcome> {
+    const status = response.statusCode ?? 0
+    const body = await collect(response, this.#limits.maxFrameBytes)
+    let frame: Frame | undefined
+    try {
+      frame = scan(body, this.#limits)
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+    }
+    const isSessionLost = status === 404 && this.era === 'legacy' && this.sessionId !== undefined
+    if (isSessionLost) return { is: 'notSent', fault: fault.gone({ upstream: this.#options.name, reason: 'session lost' }) }
+    if (frame && (frame.kind === 'result' || frame.kind === 'error') && status !== 401 && status !== 403) {
+      out.write(frame)
+      return status === 200 ? answered : { is: 'answered', status }
+    }
+    return { is: 'unknown', fault: fault.lost({ upstream: this.#options.name, reason: `it answered HTTP ${status} without a JSON-RPC message` }) }
+  }
+
+  /** Reads an event stream to its answer; a legacy stream that ends early is fetched on from its last event id (SEP-1699). */
+  async #stream(first: IncomingMessage, mcp: McpHeaders, out: Sink, abort: AbortSignal): Promise<Outcome> {
+    let response = first
+    let lastEventId: string | undefined
+    let retryMs = defaultRetryMs
+    for (let resumes = 0; resumes <= maxResumes; resumes++) {
+      let isAnswered = false
+      await this.#events(response, (event, frame) => {
+        if (event.id !== undefined) lastEventId = event.id
+        if (event.retryMs !== undefined) retryMs = event.retryMs
+        if (!frame) return true
+        if (frame.kind === 'result' || frame.kind === 'error') isAnswered = true
+        return out.write(frame) || out
+      }).catch((error: unknown) => {
+        if (isAnswered) return
+        if (lastEventId === undefined || this.era === 'modern' || abort.aborted) throw error
+      })
+      if (isAnswered) return answered
+      if (lastEventId === undefined || this.era === 'modern') break
+      await this.#options.clock.wait(retryMs, this.#stop.signal)
+      response = await this.#options.client.send({
+        method: 'GET',
+        url: this.#options.url,
+        headers: { ...this.#headers(mcp), 'last-event-id': lastEventId },
+        signal: this.#stop.signal,
+      })
+      if (response.statusCode !== 200) break
+    }
+    return { is: 'unknown', fault: fault.lost({ upstream: this.#options.name, reason: 'its event stream ended' }) }
+  }
+
+  /** Hands over each event with its frame, if it holds one, and waits where the taker has no room. */
+  #events(response: IncomingMessage, take: (event: SseEvent, frame: Frame | undefined) => true | Sink): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error): void => {
+        response.destroy()
+        reject(error)
+      }
+      const reader = new SseReader(this.#limits.maxFrameBytes, (event) => {
+        const frame = event.data.length > 0 && event.event === 'message' ? scan(event.data, this.#limits) : undefined
+        const full = take(event, frame)
+        if (full === true) return
+        response.pause()
+        void full.room().then(() => response.resume())
+      })
+      response.on('data', (chunk: Buffer) => {
+        try {
+          if (!reader.take(chunk)) fail(new Error('an event over the frame limit'))
+        } catch (error) {
+          fail(error as Error)
+        }
+      })
+      response.on('end', resolve)
+      response.on('error', reject)
+      response.on('close', resolve)
+    })
+  }
+
+  async #get(lastEventId: string | undefined): Promise<boolean> {
+    const { client, url, side } = this.#options
+    const headers = { ...this.#headers({}), accept: 'text/event-stream', ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }) }
+    try {
+      const response = await client.send({ method: 'GET', url, headers, signal: this.#stop.signal })
+      if (response.statusCode !== 200 || contentType(response) !== 'text/event-stream') {
+        response.resume()
+        return false
+      }
+      void this.#follow(response, lastEventId, side)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Keeps the GET stream open for as long as the leg lives. */
+  async #follow(response: IncomingMessage, from: string | undefined, side: Sink): Promise<void> {
+    let lastEventId = from
+    let retryMs = defaultRetryMs
+    await this.#events(response, (event, frame) => {
+      if (event.id !== undefined) lastEventId = event.id
+      if (event.retryMs !== undefined) retryMs = event.retryMs
+      return !frame || side.write(frame) || side
+    }).catch(() => {})
+    for (let tries = 0; tries < maxResumes && !this.#stop.signal.aborted; tries++) {
+      await this.#options.clock.wait(Math.min(retryMs * 2 ** tries, 30_000), this.#stop.signal).catch(() => {})
+      if (this.#stop.signal.aborted || (await this.#get(lastEventId))) return
+    }
+  }
+}
+
+function contentType(response: IncomingMessage): string {
+  return (response.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase()
+}
+
+/** The whole body, when it stays within `maxBytes`. */
+export async function collect(stream: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let sizeBytes = 0
+  for await (const chunk of stream) {
+    sizeBytes += chunk.length
+    if (sizeBytes > maxBytes) throw new Error(`a body of more than ${maxBytes} bytes`)
+    chunks.push(chunk)
+  }
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+}

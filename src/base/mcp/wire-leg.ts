@@ -1,0 +1,145 @@
+// A leg over a wire (stdio child, UNIX socket): exchanges share one pipe and are told apart by id.
+import { faults } from '../../kernel/fault.ts'
+import { type Frame, idKey, token } from '../wire/frame.ts'
+import { scan } from '../wire/scan.ts'
+import type { Sink, Wire } from '../wire/wire.ts'
+import { type Era, type Leg, type McpHeaders, type Outcome, accepted, answered, cancelled } from './exchange.ts'
+import { meta } from './protocol.ts'
+
+export const fault = faults('upstream', {
+  lost: (d: { upstream: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `the server ${d.upstream} ended before it answered (${d.reason}): whether the call took effect is unknown`,
+    hint: 'check its effect before trying again: the call was not repeated',
+  }),
+  gone: (d: { upstream: string; reason: string }) => ({ kind: 'unavailable', message: `the server ${d.upstream} is not there: ${d.reason}`, hint: 'the call was not sent: try again' }),
+  overloaded: (d: { upstream: string; maxOpen: number }) => ({
+    kind: 'limited',
+    message: `${d.maxOpen} requests to ${d.upstream} are open already`,
+    hint: 'wait for answers before sending more',
+  }),
+})
+
+const maxOpen = 1_024
+
+type Open = {
+  readonly frame: Frame
+  readonly out: Sink
+  readonly progressToken: string | undefined
+  readonly settle: (outcome: Outcome) => void
+}
+
+class WireLeg implements Leg {
+  readonly era: Era
+  readonly tellsApart = false
+  readonly ended: Promise<string>
+  readonly #wire: Wire
+  readonly #name: string
+  readonly #side: Sink
+  readonly #open = new Map<string, Open>()
+  readonly #byProgress = new Map<string, Open>()
+  #blocked: Sink | undefined
+  #isOver: string | undefined
+  #isListening = false
+
+  constructor(wire: Wire, era: Era, name: string, side: Sink) {
+    this.#wire = wire
+    this.era = era
+    this.#name = name
+    this.#side = side
+    this.ended = wire.ended.then((end) => this.#finish('problem' in end ? `${end.why}: ${end.problem}` : end.why))
+    wire.read({
+      write: (frame) => this.#arrive(frame),
+      room: async () => {
+        await this.#blocked?.room()
+        this.#blocked = undefined
+      },
+    })
+  }
+
+  async request(frame: Frame, _headers: McpHeaders, out: Sink, abort: AbortSignal): Promise<Outcome> {
+    if (this.#isOver !== undefined) return { is: 'notSent', fault: fault.gone({ upstream: this.#name, reason: this.#isOver }) }
+    if (this.#open.size >= maxOpen) return { is: 'notSent', fault: fault.overloaded({ upstream: this.#name, maxOpen }) }
+    const key = idKey(frame, frame.at.id!)
+    if (this.#open.has(key)) return { is: 'refused', reason: `the id ${key} is in use by an open request` }
+    if (abort.aborted) return cancelled
+    return new Promise((resolve) => {
+      const progressToken = frame.at.progressToken && token(frame, frame.at.progressToken)
+      const onAbort = (): void => {
+        this.#wire.write(scan(Buffer.from(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${token(frame, frame.at.id!)}}}`)))
+        settle(cancelled)
+      }
+      const settle = (outcome: Outcome): void => {
+        this.#open.delete(key)
+        if (progressToken !== undefined) this.#byProgress.delete(progressToken)
+        abort.removeEventListener('abort', onAbort)
+        resolve(outcome)
+      }
+      const open: Open = { frame, out, progressToken, settle }
+      this.#open.set(key, open)
+      if (progressToken !== undefined) this.#byProgress.set(progressToken, open)
+      abort.addEventListener('abort', onAbort, { once: true })
+      this.#wire.write(frame)
+    })
+  }
+
+  async send(frame: Frame): Promise<Outcome> {
+    if (this.#isOver !== undefined) return { is: 'notSent', fault: fault.gone({ upstream: this.#name, reason: this.#isOver }) }
+    if (!this.#wire.write(frame)) await this.#wire.room()
+    if (frame.method === 'notifications/cancelled' && frame.at.requestId) {
+      const open = this.#open.get(idKey(frame, frame.at.requestId))
+      if (open && open.frame.method !== 'initialize') open.settle(cancelled)
+    }
+    return accepted
+  }
+
+  async listen(): Promise<boolean> {
+    this.#isListening = true
+    return true
+  }
+
+  close(): Promise<void> {
+    return this.#wire.close()
+  }
+
+  #arrive(frame: Frame): boolean {
+    if (frame.kind === 'result' || frame.kind === 'error') {
+      const open = frame.at.id && this.#open.get(idKey(frame, frame.at.id))
+      if (!open) return true // cancelled meanwhile, or an answer to nothing
+      open.out.write(frame)
+      open.settle(answered)
+      return true
+    }
+    const sink = this.#belongsTo(frame)
+    if (!sink || sink.write(frame)) return true
+    this.#blocked = sink
+    return false
+  }
+
+  /**
+   * A wire does not say which request a server's message goes with, except by progress token and subscription id. With one request open it is that one's;
+   * with several it goes to the side stream when somebody listens there, else to the newest.
+   */
+  #belongsTo(frame: Frame): Sink | undefined {
+    if (frame.at.progressToken && frame.method === 'notifications/progress') return this.#byProgress.get(token(frame, frame.at.progressToken))?.out
+    const subscription = frame.at.inMeta?.[meta.subscriptionId]
+    if (subscription) return this.#open.get(idKey(frame, subscription))?.out
+    if (this.era === 'modern') {
+      const asked = [...this.#open.values()].filter((open) => open.frame.at.inMeta?.[meta.logLevel])
+      return asked.length === 1 ? asked[0]!.out : undefined
+    }
+    if (this.#open.size === 1 || (this.#open.size > 0 && !this.#isListening)) return [...this.#open.values()].at(-1)!.out
+    return this.#side
+  }
+
+  #finish(reason: string): string {
+    this.#isOver = reason
+    for (const open of [...this.#open.values()]) open.settle({ is: 'unknown', fault: fault.lost({ upstream: this.#name, reason }) })
+    return reason
+  }
+}
+
+/** A leg on a wire whose other end is an MCP server. `name` is for people; frames that belong to no request go to `side`. */
+export function wireLeg(wire: Wire, era: Era, name: string, side: Sink): Leg {
+  return new WireLeg(wire, era, name, side)
+}

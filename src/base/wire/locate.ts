@@ -1,0 +1,88 @@
+// Finds a value inside a frame that was scanned already: by names, or the elements of a list. No parsing, no copies.
+import type { Span } from './frame.ts'
+
+const quote = 0x22
+const backslash = 0x5c
+
+function skipBlank(bytes: Uint8Array, at: number): number {
+  while (bytes[at] === 0x20 || bytes[at] === 0x09 || bytes[at] === 0x0a || bytes[at] === 0x0d) at++
+  return at
+}
+
+function skipString(bytes: Uint8Array, at: number): number {
+  for (at++; bytes[at] !== quote; at++) if (bytes[at] === backslash) at++
+  return at + 1
+}
+
+/** The end of the value that starts at `at`. */
+function skipValue(bytes: Uint8Array, at: number): number {
+  const first = bytes[at]
+  if (first === quote) return skipString(bytes, at)
+  if (first !== 0x7b && first !== 0x5b) {
+    for (; at < bytes.length; at++) {
+      const byte = bytes[at]!
+      if (byte === 0x2c || byte === 0x7d || byte === 0x5d || byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) return at
+    }
+    return at
+  }
+  let depth = 0
+  for (;;) {
+    const byte = bytes[at]
+    if (byte === quote) {
+      at = skipString(bytes, at)
+      continue
+    }
+    if (byte === 0x7b || byte === 0x5b) depth++
+    else if ((byte === 0x7d || byte === 0x5d) && --depth === 0) return at + 1
+    at++
+  }
+}
+
+function nameOf(bytes: Uint8Array, start: number, end: number): string {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('utf8')
+  return text.includes('\\') ? (JSON.parse(text) as string) : text.slice(1, -1)
+}
+
+/** Hands over every member of the object at `span`: its name, the span of its value, and where the member itself starts. */
+export function* members(bytes: Uint8Array, span: Span): Generator<{ name: string; value: Span; start: number }> {
+  let at = skipBlank(bytes, span[0] + 1)
+  while (bytes[at] !== 0x7d) {
+    const start = at
+    const nameEnd = skipString(bytes, at)
+    const name = nameOf(bytes, at, nameEnd)
+    const valueStart = skipBlank(bytes, skipBlank(bytes, nameEnd) + 1)
+    const valueEnd = skipValue(bytes, valueStart)
+    yield { name, value: [valueStart, valueEnd], start }
+    at = skipBlank(bytes, valueEnd)
+    if (bytes[at] === 0x2c) at = skipBlank(bytes, at + 1)
+  }
+}
+
+/** The span of the value that the names lead to from the object at `span`, or undefined. */
+export function locate(bytes: Uint8Array, span: Span | undefined, ...names: readonly string[]): Span | undefined {
+  let found = span
+  for (const wanted of names) {
+    if (!found || bytes[found[0]] !== 0x7b) return undefined
+    let inner: Span | undefined
+    for (const { name, value } of members(bytes, found)) {
+      if (name !== wanted) continue
+      inner = value
+      break
+    }
+    found = inner
+  }
+  return found
+}
+
+/** The spans of the elements of the list at `span`. */
+export function elements(bytes: Uint8Array, span: Span): Span[] {
+  const found: Span[] = []
+  let at = skipBlank(bytes, span[0] + 1)
+  while (bytes[at] !== 0x5d) {
+    const end = skipValue(bytes, at)
+    found.push([at, end])
+    at = skipBlank(bytes, end)
+    if (bytes[at] === 0x2c) at = skipBlank(bytes, at + 1)
+  }
+  return found
+}

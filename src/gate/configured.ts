@@ -1,0 +1,71 @@
+// A gate as its configuration says: settings checked, upstreams' transports made, children guarded.
+import { isAbsolute, join } from 'node:path'
+import type { Clock } from '../kernel/clock.ts'
+import type { Log } from '../kernel/log.ts'
+import { resolveCredential } from '../base/config/credential.ts'
+import { createHttpClient } from '../base/http/client.ts'
+import { startGuard } from '../base/supervise/guard.ts'
+import { defaultLimits } from '../base/wire/scan.ts'
+import { type Gate, type GateSettings, startGate } from './gate.ts'
+import type { GateConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
+
+export type ConfiguredGateNeeds = {
+  readonly clock: Clock
+  readonly log: Log
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Relative paths in the configuration are below this folder. */
+  readonly folder: string
+  /** Where ledger and sessions live when the configuration does not say. */
+  readonly state: string
+  readonly kinds: readonly { load(): Promise<{ default: UpstreamKind }> }[]
+  readonly peers?: GateSettings['peers']
+}
+
+/** Starts the gate of a configuration. Faults: those of `startGate`, `credential.*`, `http.port_busy`, `store.locked`. */
+export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: GateConfig): Promise<Gate> {
+  const { clock, log, env, folder } = needs
+  await using stack = new AsyncDisposableStack()
+  const guard = startGuard({ clock, log })
+  stack.defer(() => guard.close())
+  const client = createHttpClient()
+  stack.defer(() => client.close())
+  const limits = { ...defaultLimits, maxFrameBytes: config.max_frame_bytes }
+  const kit: UpstreamKit = {
+    clock, log, guard, client, limits, env,
+    within: (path) => (isAbsolute(path) ? path : join(folder, path)),
+    reveal: (value) => resolveCredential(value, { env, folder }),
+  }
+  const kinds = (await Promise.all(needs.kinds.map((kind) => kind.load()))).map((module) => module.default)
+  const upstreams = Object.entries(config.upstreams).map(async ([name, one]) => {
+    const kind = kinds.find(({ key }) => one[key] !== undefined)!
+    return { name, isolation: one.isolation, idleMs: one.idle, requestTimeoutMs: one.request_timeout, transport: await kind.transport(kit, name, one) }
+  })
+  const [host, port] = splitListen(config.listen)
+  const gate = await startGate(needs, {
+    host,
+    port,
+    ownHosts: config.hosts,
+    folder: config.state ?? join(needs.state, 'gate'),
+    door: config.door,
+    maxSessions: config.max_sessions,
+    sessionTtlMs: config.session_ttl,
+    limits,
+    credentials: Object.entries(config.principals).map(([name, { token_sha256, peers }]) => ({ name, tokenHashes: token_sha256, peers })),
+    rules: config.rules,
+    upstreams: await Promise.all(upstreams),
+    ...(needs.peers ? { peers: needs.peers } : {}),
+  })
+  const rest = stack.move()
+  return {
+    url: gate.url,
+    async close() {
+      await gate.close()
+      await rest.disposeAsync()
+    },
+  }
+}
+
+function splitListen(listen: string): [host: string, port: number] {
+  const at = listen.lastIndexOf(':')
+  return [listen.slice(0, at).replace(/^\[|\]$/g, ''), Number(listen.slice(at + 1))]
+}

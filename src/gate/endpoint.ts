@@ -1,0 +1,64 @@
+// One upstream as a door sees it: the layers over both eras, and its sessions.
+import { asFault } from '../kernel/fault.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { type Exchange, type Handler, type Layer, type Outcome, accepted } from '../base/mcp/exchange.ts'
+import type { Endpoint } from '../base/mcp/scopes.ts'
+import type { Sink } from '../base/wire/wire.ts'
+import { fault } from './faults.ts'
+import type { Sessions } from './sessions.ts'
+import type { Upstream } from './upstream.ts'
+
+export type EndpointNeeds = {
+  readonly upstream: Upstream
+  readonly sessions: Sessions
+  readonly clock: Clock
+  /** From the outside in: who may, then what is recorded. */
+  readonly layers: readonly Layer[]
+}
+
+export function createEndpoint({ upstream, sessions, clock, layers }: EndpointNeeds): Endpoint {
+  const layered = (core: Handler): Handler => layers.reduceRight<Handler>((next, layer) => layer(next), timed(upstream, clock, core))
+
+  const modern = layered((exchange, out) => {
+    if (exchange.frame.kind !== 'request') return Promise.resolve(accepted)
+    return upstream.withModern(exchange.principal, exchange.frame, (leg) => leg.request(exchange.frame, exchange.headers, out, exchange.abort))
+  })
+  return {
+    name: upstream.name,
+    handle: modern,
+    async open(exchange, out, side) {
+      let opened: Awaited<ReturnType<Sessions['open']>> | undefined
+      const outcome = await layered(async (inner, innerOut) => {
+        opened = await sessions.open(upstream, layered, inner, innerOut, side)
+        return opened.outcome
+      })(exchange, out)
+      return { session: opened?.session, outcome }
+    },
+    find: (id, principal, side) => sessions.find(upstream, layered, id, principal, side),
+  }
+}
+
+/** Bounds how long a request may stay open, and turns what the upstream throws into an outcome. */
+function timed(upstream: Upstream, clock: Clock, core: Handler): Handler {
+  const { requestTimeoutMs } = upstream.settings
+  return async (exchange: Exchange, out: Sink): Promise<Outcome> => {
+    let giveUp: (() => void) | undefined
+    try {
+      if (exchange.frame.kind !== 'request' || exchange.frame.method === 'subscriptions/listen') return await core(exchange, out)
+      let isOver = false
+      const late = new Promise<Outcome>((resolve) => {
+        giveUp = clock.after(requestTimeoutMs, () => {
+          isOver = true
+          resolve({ is: 'unknown', fault: fault.timed_out({ upstream: upstream.name, timeoutMs: requestTimeoutMs }) })
+        })
+      })
+      const gated: Sink = { write: (frame) => isOver || out.write(frame), room: () => out.room() }
+      return await Promise.race([core(exchange, gated), late])
+    } catch (error) {
+      const known = asFault(error)
+      return { is: 'notSent', fault: known.kind === 'bug' ? fault.upstream_refused({ upstream: upstream.name, reason: known.message }, error) : known }
+    } finally {
+      giveUp?.()
+    }
+  }
+}

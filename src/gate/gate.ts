@@ -1,0 +1,219 @@
+// The gate itself: HTTP and socket doors in front, principals and rules between, upstreams behind, everything recorded.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { join } from 'node:path'
+import type { Clock } from '../kernel/clock.ts'
+import { makeFolder, readText, writeWhole } from '../kernel/file.ts'
+import type { Log } from '../kernel/log.ts'
+import { randomId } from '../kernel/random.ts'
+import { Secret } from '../kernel/secret.ts'
+import { type Policy, type Rule, createPolicy } from '../base/access/policy.ts'
+import { type Credentials, type Directory, type Principal, bearerToken, createDirectory } from '../base/access/principal.ts'
+import { type Listener, isLoopback, openListener } from '../base/http/listener.ts'
+import { openSqliteKv } from '../base/kv/sqlite.ts'
+import { type Ledger, openLedger } from '../base/ledger/ledger.ts'
+import { createHttpDoor } from '../base/mcp/http-door.ts'
+import type { Endpoint } from '../base/mcp/scopes.ts'
+import { serveWire } from '../base/mcp/wire-door.ts'
+import type { ScanLimits } from '../base/wire/scan.ts'
+import { listenUnix, preambleServer } from '../base/wire/unix.ts'
+import type { Wire } from '../base/wire/wire.ts'
+import { createEndpoint } from './endpoint.ts'
+import { fault } from './faults.ts'
+import { permitLayer } from './permit.ts'
+import { type RecordNeeds, recordLayer, recordRefusal } from './record.ts'
+import { Sessions } from './sessions.ts'
+import { type Transport, Upstream, type UpstreamSettings } from './upstream.ts'
+
+export type GateSettings = {
+  readonly host: string
+  readonly port: number
+  readonly ownHosts: readonly string[]
+  /** Ledger, sessions and the ledger's secret live here. */
+  readonly folder: string
+  readonly door: string | undefined
+  readonly maxSessions: number
+  readonly sessionTtlMs: number
+  readonly limits: ScanLimits
+  readonly credentials: readonly Credentials[]
+  readonly rules: readonly Rule[]
+  readonly upstreams: readonly (UpstreamSettings & { readonly transport: Transport })[]
+  /** Where the peer host hands in proved streams, and the upstream that they reach. */
+  readonly peers?: { readonly socket: string; readonly upstream: string }
+}
+
+export interface Gate {
+  readonly url: string
+  /** Lets running calls end, then stops every child; sessions and ledger stay for the next start. */
+  close(): Promise<void>
+}
+
+const sweepMs = 5_000
+const maxDoorRefusalsPerSecond = 50
+
+export async function startGate(needs: { clock: Clock; log: Log }, settings: GateSettings): Promise<Gate> {
+  check(settings)
+  const { clock, log } = needs
+  makeFolder(settings.folder)
+  await using stack = new AsyncDisposableStack()
+  const ledger = openLedger({ folder: join(settings.folder, 'ledger'), origin: 'fairlead/gate', clock, log })
+  stack.defer(() => ledger.close())
+  const kv = openSqliteKv({ path: join(settings.folder, 'sessions.db'), clock, log, maxEntries: settings.maxSessions * 4 })
+  stack.defer(() => kv.close())
+  const secret = ledgerSecret(join(settings.folder, 'ledger.secret'))
+  const sessions = new Sessions({ bucket: kv.bucket('sessions'), clock, log }, { maxSessions: settings.maxSessions, ttlMs: settings.sessionTtlMs })
+  const policy = createPolicy(settings.rules)
+  const upstreams = settings.upstreams.map((one) => new Upstream(needs, one.transport, one))
+  stack.defer(async () => {
+    await Promise.all([sessions.close(), ...upstreams.map((upstream) => upstream.close())])
+  })
+  const endpoints = new Map(upstreams.map((upstream) => [upstream.name, endpointOf(upstream, sessions, policy, { ledger, secret, clock, upstream: upstream.name })]))
+  stack.defer(sweeping(clock, async () => {
+    await sessions.sweep()
+    for (const upstream of upstreams) upstream.sweep()
+  }))
+  const directory = createDirectory(settings.credentials)
+  if (settings.peers) stack.use(await peerDoor(settings.peers, settings.limits, directory, endpoints, ledger, log))
+  const listener = await openHttp(settings, directory, endpoints, ledger, needs)
+  stack.defer(() => listener.close())
+  log.info('gate.ready', { url: listener.url, upstreams: [...endpoints.keys()] })
+  const rest = stack.move()
+  return { url: listener.url, close: () => rest.disposeAsync() }
+}
+
+/** Refuses to start where everyone on the network would be somebody. */
+function check({ host, port, door, credentials, rules, peers }: GateSettings): void {
+  const listen = `${host}:${port}`
+  const names = new Set(credentials.map(({ name }) => name))
+  if (!isLoopback(host) && door !== undefined) throw fault.open_door({ listen })
+  if (!isLoopback(host) && !credentials.some((one) => one.tokenHashes.length + one.peers.length > 0)) throw fault.no_way_in({ listen })
+  if (door !== undefined && !names.has(door)) throw fault.unknown_principal({ name: door, place: 'gate.door' })
+  for (const [index, rule] of rules.entries()) {
+    for (const name of rule.principals) if (!name.includes('*') && !names.has(name)) throw fault.unknown_principal({ name, place: `gate.rules[${index}]` })
+  }
+  void peers
+}
+
+function ledgerSecret(path: string): Secret {
+  const present = readText(path)
+  if (present !== undefined) return new Secret(present.trim())
+  const made = randomId(32)
+  writeWhole(path, `${made}\n`)
+  return new Secret(made)
+}
+
+function endpointOf(upstream: Upstream, sessions: Sessions, policy: Policy, record: RecordNeeds): Endpoint {
+  const permit = permitLayer({ policy, upstream: upstream.name, refused: (exchange, verdict) => recordRefusal(record, exchange, verdict.reason) })
+  return createEndpoint({ upstream, sessions, clock: record.clock, layers: [permit, recordLayer(record)] })
+}
+
+function sweeping(clock: Clock, sweep: () => Promise<void>): () => void {
+  let cancel = (): void => {}
+  const again = (): void => {
+    cancel = clock.after(sweepMs, () => void sweep().finally(again))
+  }
+  again()
+  return () => cancel()
+}
+
+async function openHttp(settings: GateSettings, directory: Directory, endpoints: ReadonlyMap<string, Endpoint>, ledger: Ledger, { clock, log }: { clock: Clock; log: Log }): Promise<Listener> {
+  const doorPrincipal: Principal | undefined = settings.door === undefined ? undefined : { name: settings.door, via: 'door' }
+  const noteRefusal = boundedRefusals(ledger, clock)
+  const door = createHttpDoor({
+    endpoint(path) {
+      const name = /^\/mcp\/([a-z0-9-]+)(?:\?|$)/.exec(path)?.[1]
+      return name === undefined ? undefined : endpoints.get(name)
+    },
+    authenticate(request) {
+      const { authorization } = request.headers
+      if (authorization === undefined) return doorPrincipal
+      const token = bearerToken(authorization)
+      return token === undefined ? undefined : directory.byToken(token)
+    },
+    refused(reason, request) {
+      noteRefusal(reason, request)
+      log.debug('gate.refused', { reason, method: request.method })
+    },
+    limits: settings.limits,
+  })
+  return openListener({
+    name: 'the gate',
+    host: settings.host,
+    port: settings.port,
+    ownHosts: settings.ownHosts,
+    handle(request, response) {
+      if (request.url!.startsWith('/mcp/')) return door.handle(request, response)
+      answerHealth(request, response)
+    },
+  })
+}
+
+function answerHealth(request: IncomingMessage, response: ServerResponse): void {
+  request.resume()
+  const isHealth = request.url === '/livez' || request.url === '/readyz' || request.url === '/health'
+  response.writeHead(isHealth ? 200 : 404, { 'content-type': 'application/json' })
+  response.end(isHealth ? '{"status":"ok"}' : '{"error":"there is no such path: MCP is served at /mcp/<upstream>"}')
+}
+
+/** A line per refusal at the door, but never so many that a stranger could fill the disk with them: the rest is counted. */
+function boundedRefusals(ledger: Ledger, clock: Clock): (reason: string, request: IncomingMessage) => void {
+  let windowMs = 0
+  let inWindow = 0
+  let unwritten = 0
+  return (reason, request) => {
+    const now = clock.mono()
+    if (now - windowMs >= 1_000) {
+      windowMs = now
+      inWindow = 0
+    }
+    if (++inWindow > maxDoorRefusalsPerSecond) return void unwritten++
+    const entry = { event: 'refused', door: 'http', method: request.method, path: request.url?.slice(0, 200), reason: reason.slice(0, 300), ...(unwritten > 0 ? { unwritten } : {}) }
+    unwritten = 0
+    ledger.append(entry).catch(() => {})
+  }
+}
+
+type Handed = { readonly fairlead?: unknown; readonly peer?: unknown }
+
+/** The door for proved streams: the peer host says in one line whose stream it is. The socket's folder lets nobody else in. */
+async function peerDoor(
+  { socket, upstream }: { readonly socket: string; readonly upstream: string },
+  limits: ScanLimits,
+  directory: Directory,
+  endpoints: ReadonlyMap<string, Endpoint>,
+  ledger: Ledger,
+  log: Log,
+): Promise<AsyncDisposable> {
+  const wires = new Set<Wire>()
+  const server = preambleServer(
+    (wire, preamble) => {
+      const peer = peerOf(preamble)
+      const principal = peer === undefined ? undefined : directory.byPeer(peer)
+      const endpoint = endpoints.get(upstream)
+      if (!principal || !endpoint) {
+        void ledger.append({ event: 'refused', door: 'peers', peer: peer?.slice(0, 100), reason: 'this peer is no principal' }).catch(() => {})
+        log.warn('gate.peer.refused', { peer })
+        return void wire.close()
+      }
+      wires.add(wire)
+      void wire.ended.then(() => wires.delete(wire))
+      serveWire(wire, endpoint, principal)
+    },
+    { limits },
+  )
+  await listenUnix(server, socket)
+  return {
+    async [Symbol.asyncDispose]() {
+      server.close()
+      await Promise.all([...wires].map((wire) => wire.close()))
+    },
+  }
+}
+
+function peerOf(preamble: string): string | undefined {
+  try {
+    const { fairlead, peer } = JSON.parse(preamble) as Handed
+    return fairlead === 1 && typeof peer === 'string' ? peer : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,81 @@
+// The record layer: a call leaves `begin`, written before it is forwarded, and `end`, written before its answer leaves; a refusal leaves one line.
+import type { Clock } from '../kernel/clock.ts'
+import { asFault } from '../kernel/fault.ts'
+import type { Secret } from '../kernel/secret.ts'
+import { argumentDigest } from '../base/ledger/argument.ts'
+import type { Ledger } from '../base/ledger/ledger.ts'
+import type { Exchange, Layer, Outcome } from '../base/mcp/exchange.ts'
+import { type Frame, stringAt, token } from '../base/wire/frame.ts'
+import type { Sink } from '../base/wire/wire.ts'
+import { fault } from './faults.ts'
+
+const recorded: Readonly<Record<string, 'name' | 'uri'>> = { 'tools/call': 'name', 'prompts/get': 'name', 'resources/read': 'uri' }
+const maxNameLength = 512
+
+export type RecordNeeds = { readonly ledger: Ledger; readonly secret: Secret; readonly clock: Clock; readonly upstream: string }
+
+/** The members that say who called what. Names from outside are quoted and cut, so that a line stays one line. */
+function who(event: string, exchange: Exchange, upstream: string): string {
+  const { frame, principal } = exchange
+  const place = recorded[frame.method ?? '']
+  const name = place && stringAt(frame, frame.at[place])
+  const trace = stringAt(frame, frame.at.inMeta?.['traceparent'])
+  return (
+    `"event":"${event}","principal":${JSON.stringify(principal.name)},"via":"${principal.via}","upstream":"${upstream}","method":${JSON.stringify(frame.method?.slice(0, maxNameLength))}` +
+    (name === undefined ? '' : `,"name":${JSON.stringify(name.slice(0, maxNameLength))}`) +
+    (trace === undefined ? '' : `,"trace":${JSON.stringify(trace.slice(0, 128))}`)
+  )
+}
+
+export function recordLayer({ ledger, secret, clock, upstream }: RecordNeeds): Layer {
+  return (next) => async (exchange, out) => {
+    const { frame } = exchange
+    if (frame.kind !== 'request' || recorded[frame.method!] === undefined) return next(exchange, out)
+    const startedMs = clock.mono()
+    let begin: number
+    try {
+      const digest = frame.at.arguments ? `,"arguments":"${argumentDigest(secret, ledger.next, frame.bytes.subarray(...frame.at.arguments))}"` : ''
+      begin = (await ledger.append(who('call.begin', exchange, upstream) + digest)).seq
+    } catch (error) {
+      return { is: 'notSent', fault: fault.unrecorded({ reason: asFault(error).message }, error) }
+    }
+    const held = new Held(out)
+    const outcome = await next(exchange, held)
+    const ms = Math.round((clock.mono() - startedMs) * 1_000) / 1_000
+    const reason = 'fault' in outcome ? `,"reason":${JSON.stringify(outcome.fault.code)}` : ''
+    await ledger.conclude(`"event":"call.end","begin":${begin},"outcome":"${outcomeName(outcome, held.answer)}","ms":${ms}${reason}`).catch(() => {})
+    if (held.answer) out.write(held.answer)
+    return outcome
+  }
+}
+
+/** One line for a message that was never forwarded. */
+export async function recordRefusal({ ledger, upstream }: RecordNeeds, exchange: Exchange, reason: string): Promise<void> {
+  await ledger.conclude(`${who('refused', exchange, upstream)},"reason":${JSON.stringify(reason.slice(0, 1_000))}`).catch(() => {})
+}
+
+function outcomeName(outcome: Outcome, answer: Frame | undefined): string {
+  if (outcome.is !== 'answered' || !answer) return outcome.is
+  if (answer.kind === 'error') return 'error'
+  return answer.at.isError && token(answer, answer.at.isError) === 'true' ? 'tool_error' : 'ok'
+}
+
+/** Lets everything pass but the answer, which waits until its `end` is written. */
+class Held implements Sink {
+  readonly #out: Sink
+  answer: Frame | undefined
+
+  constructor(out: Sink) {
+    this.#out = out
+  }
+
+  write(frame: Frame): boolean {
+    if (frame.kind !== 'result' && frame.kind !== 'error') return this.#out.write(frame)
+    this.answer = frame
+    return true
+  }
+
+  room(): Promise<void> {
+    return this.#out.room()
+  }
+}

@@ -1,0 +1,198 @@
+// One legacy session of a client: a record that outlives the gate's process and the server's, and the leg that serves it while it is awake.
+import type { Principal } from '../base/access/principal.ts'
+import { ask } from '../base/mcp/ask.ts'
+import { type Exchange, type Handler, type Leg, type Outcome, noHeaders } from '../base/mcp/exchange.ts'
+import { paramsOf, resultOf } from '../base/mcp/message.ts'
+import type { Session } from '../base/mcp/scopes.ts'
+import { type Frame, asBuffer, splice, stringAt } from '../base/wire/frame.ts'
+import { scan } from '../base/wire/scan.ts'
+import type { Sink } from '../base/wire/wire.ts'
+import { fault } from './faults.ts'
+import type { Upstream } from './upstream.ts'
+
+/** What a session is without a process: enough to open its server again as the client had it. */
+export type SessionRecord = {
+  readonly principal: string
+  readonly upstream: string
+  /** The client's own `initialize`, as it came. */
+  readonly initialize: string
+  /** What the server offered then: it may come back with more, never with less. */
+  readonly capabilities: unknown
+  readonly level?: string
+  readonly uris: readonly string[]
+  /** The server's session id (HTTP). */
+  readonly upstreamSession?: string
+}
+
+export type SessionNeeds = {
+  readonly upstream: Upstream
+  readonly side: Sink
+  readonly layer: (core: Handler) => Handler
+  readonly now: () => number
+  /** Called when the record changed; resolves when it is kept. */
+  readonly save: (session: McpSession) => Promise<void>
+  readonly forget: (session: McpSession, reason: string) => Promise<void>
+}
+
+type OpenedLeg = Leg & { readonly sessionId?: string | undefined }
+
+export class McpSession implements Session {
+  readonly id: string
+  readonly principal: Principal
+  readonly handle: Handler
+  readonly #needs: SessionNeeds
+  record: SessionRecord
+  #leg: Promise<OpenedLeg> | undefined
+  #isListening = false
+  #open = 0
+  usedAtMs: number
+
+  constructor(needs: SessionNeeds, id: string, principal: Principal, record: SessionRecord, leg: OpenedLeg | undefined) {
+    this.#needs = needs
+    this.id = id
+    this.principal = principal
+    this.record = record
+    this.usedAtMs = needs.now()
+    if (leg) this.#leg = this.#adopt(leg)
+    this.handle = needs.layer((exchange, out) => this.#forward(exchange, out))
+  }
+
+  get isBusy(): boolean {
+    return this.#open > 0
+  }
+
+  async listen(): Promise<boolean> {
+    this.#isListening = true
+    this.usedAtMs = this.#needs.now()
+    return (await this.#live()).listen()
+  }
+
+  get idleMs(): number {
+    return this.#needs.upstream.settings.idleMs
+  }
+
+  /** Stops the server's process, or lets its HTTP session be; the next message goes on. */
+  async sleep(keepsSession = true): Promise<void> {
+    const leg = this.#leg
+    this.#leg = undefined
+    await leg?.then((opened) => opened.close(keepsSession)).catch(() => {})
+  }
+
+  async close(reason: string): Promise<void> {
+    await this.#needs.forget(this, reason)
+    await this.sleep(false)
+  }
+
+  async #forward(exchange: Exchange, out: Sink): Promise<Outcome> {
+    this.#open++
+    this.usedAtMs = this.#needs.now()
+    try {
+      const outcome = await this.#send(await this.#live(), exchange, out)
+      // The server forgot the session, or ended before it got the message: nothing was done, so it is opened anew and asked once more.
+      if (outcome.is === 'notSent') return await this.#send(await this.#renew(), exchange, out)
+      return outcome
+    } catch (error) {
+      const failure = fault.upstream_refused({ upstream: this.record.upstream, reason: error instanceof Error ? error.message : String(error) }, error)
+      return { is: 'notSent', fault: failure }
+    } finally {
+      this.#open--
+      this.usedAtMs = this.#needs.now()
+    }
+  }
+
+  async #send(leg: Leg, exchange: Exchange, out: Sink): Promise<Outcome> {
+    const { frame, headers, abort } = exchange
+    if (frame.kind !== 'request') return leg.send(frame, headers)
+    const outcome = await leg.request(frame, headers, out, abort)
+    if (outcome.is === 'answered') await this.#note(frame)
+    return outcome
+  }
+
+  /** What the server must be told again when it is opened anew. */
+  async #note(frame: Frame): Promise<void> {
+    if (frame.method === 'logging/setLevel') this.record = { ...this.record, level: String(paramsOf(frame)['level']) }
+    else if (frame.method === 'resources/subscribe' || frame.method === 'resources/unsubscribe') {
+      const uri = stringAt(frame, frame.at.uri)
+      if (uri === undefined) return
+      const others = this.record.uris.filter((other) => other !== uri)
+      this.record = { ...this.record, uris: frame.method === 'resources/subscribe' ? [...others, uri] : others }
+    } else return
+    await this.#needs.save(this)
+  }
+
+  #live(): Promise<OpenedLeg> {
+    return (this.#leg ??= this.#watch(this.#reopen()))
+  }
+
+  async #renew(): Promise<OpenedLeg> {
+    const { upstreamSession: _, ...record } = this.record
+    this.record = record
+    await this.sleep(false)
+    return this.#live()
+  }
+
+  #adopt(leg: OpenedLeg): Promise<OpenedLeg> {
+    return this.#watch(Promise.resolve(leg))
+  }
+
+  /** Forgets the leg when it ends or never opened, so that the next message opens another. */
+  #watch(opening: Promise<OpenedLeg>): Promise<OpenedLeg> {
+    const forget = (): void => {
+      if (this.#leg === opening) this.#leg = undefined
+    }
+    opening.then((leg) => leg.ended.then(forget), forget)
+    return opening
+  }
+
+  /** Opens the server as the client had it: the client's own `initialize`, its log level and subscriptions. */
+  async #reopen(): Promise<OpenedLeg> {
+    const { upstream, side } = this.#needs
+    const { upstreamSession, level, uris } = this.record
+    if (upstreamSession !== undefined) return this.#listenAgain(await upstream.resumeLegacy(upstreamSession, side))
+    const initialize = scan(Buffer.from(this.record.initialize))
+    const again = splice(initialize, [{ span: initialize.at.id!, with: Buffer.from('"fairlead-initialize"') }])
+    const { leg, answer } = await upstream.openLegacy(this.principal, again, side)
+    const lost = answer.kind === 'result' ? lostCapability(this.record.capabilities, resultOf(answer)?.['capabilities']) : 'an answer to initialize'
+    if (lost !== undefined) {
+      await leg.close()
+      await this.#needs.forget(this, `the server lacks ${lost}`)
+      throw fault.changed({ upstream: this.record.upstream, lost })
+    }
+    await leg.send(scan(Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}')), noHeaders)
+    if (level !== undefined) await ask(leg, 'logging/setLevel', { level }, 'fairlead-level')
+    for (const uri of uris) await ask(leg, 'resources/subscribe', { uri }, `fairlead-subscribe-${uri.slice(0, 200)}`)
+    if (leg.sessionId !== undefined) {
+      this.record = { ...this.record, upstreamSession: leg.sessionId }
+      await this.#needs.save(this)
+    }
+    return this.#listenAgain(leg)
+  }
+
+  async #listenAgain(leg: OpenedLeg): Promise<OpenedLeg> {
+    if (this.#isListening) await leg.listen()
+    return leg
+  }
+}
+
+/** The first capability that was offered and is not any more, by its path; undefined when all are there. */
+export function lostCapability(before: unknown, after: unknown, path = ''): string | undefined {
+  if (typeof before !== 'object' || before === null) return before === true && after !== true ? path : undefined
+  if (typeof after !== 'object' || after === null) return path === '' ? 'its capabilities' : path
+  for (const [name, inner] of Object.entries(before)) {
+    const lost = Object.hasOwn(after, name) ? lostCapability(inner, (after as Record<string, unknown>)[name], path === '' ? name : `${path}.${name}`) : `${path === '' ? '' : `${path}.`}${name}`
+    if (lost !== undefined) return lost
+  }
+  return undefined
+}
+
+/** The record of a session that has just been opened. */
+export function recordOf(principal: Principal, upstream: Upstream, initialize: Frame, answer: Frame, leg: OpenedLeg): SessionRecord {
+  return {
+    principal: principal.name,
+    upstream: upstream.name,
+    initialize: asBuffer(initialize.bytes).toString('utf8'),
+    capabilities: resultOf(answer)?.['capabilities'] ?? {},
+    uris: [],
+    ...(leg.sessionId === undefined ? {} : { upstreamSession: leg.sessionId }),
+  }
+}

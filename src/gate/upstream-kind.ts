@@ -1,0 +1,32 @@
+// What a kind of upstream is: the setting that chooses it, and how a transport is made of the settings. One file per kind in upstreams/.
+import type { z } from 'zod'
+import type { Clock } from '../kernel/clock.ts'
+import type { Log } from '../kernel/log.ts'
+import type { Secret } from '../kernel/secret.ts'
+import type { Credential } from '../base/config/credential.ts'
+import type { HttpClient } from '../base/http/client.ts'
+import type { Guard } from '../base/supervise/guard.ts'
+import type { ScanLimits } from '../base/wire/scan.ts'
+import type config from './config.ts'
+import type { Transport } from './upstream.ts'
+
+export type GateConfig = z.output<typeof config>
+export type UpstreamConfig = GateConfig['upstreams'][string]
+
+/** What the gate offers to every kind. */
+export type UpstreamKit = {
+  readonly clock: Clock
+  readonly log: Log
+  readonly guard: Guard
+  readonly client: HttpClient
+  readonly limits: ScanLimits
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** A path of the configuration, made absolute. */
+  within(path: string): string
+  reveal(value: Credential): Promise<Secret>
+}
+
+export type UpstreamKind = {
+  readonly key: 'command' | 'url' | 'socket'
+  transport(kit: UpstreamKit, name: string, settings: UpstreamConfig): Promise<Transport>
+}

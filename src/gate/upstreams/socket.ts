@@ -1,0 +1,16 @@
+// An upstream on a UNIX socket of this machine: each leg is a connection, one frame a line.
+import { wireLeg } from '../../base/mcp/wire-leg.ts'
+import { connectUnix } from '../../base/wire/unix.ts'
+import type { UpstreamKind } from '../upstream-kind.ts'
+
+const socket: UpstreamKind = {
+  key: 'socket',
+  async transport({ limits, within }, name, { socket: path }) {
+    return {
+      isCostly: true,
+      open: async (era, side) => wireLeg(await connectUnix(within(path!), { limits }), era, name, side),
+    }
+  },
+}
+
+export default socket

@@ -1,0 +1,23 @@
+// An upstream that is a command: each leg is a child process in its own group, spoken to over stdin and stdout.
+import { wireLeg } from '../../base/mcp/wire-leg.ts'
+import { startChild } from '../../base/supervise/child.ts'
+import { childEnvironment } from '../../base/supervise/environment.ts'
+import { childWire } from '../../base/supervise/wire.ts'
+import type { UpstreamKind } from '../upstream-kind.ts'
+
+const stdio: UpstreamKind = {
+  key: 'command',
+  async transport(kit, name, { command, cwd, env, secrets }) {
+    const revealed = await Promise.all(Object.entries(secrets).map(async ([key, value]) => [key, (await kit.reveal(value)).reveal()] as const))
+    const argv = command as [string, ...string[]]
+    const whole = { name, argv, cwd: kit.within(cwd ?? '.'), env: childEnvironment(kit.env, { ...env, ...Object.fromEntries(revealed) }) }
+    return {
+      isCostly: true,
+      async open(era, side) {
+        return wireLeg(childWire(await startChild(kit, whole), { limits: kit.limits, log: kit.log, name }), era, name, side)
+      },
+    }
+  },
+}
+
+export default stdio
