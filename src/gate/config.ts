@@ -9,19 +9,31 @@ const upstream = z
   .strictObject({
     command: z.array(z.string()).min(1).optional().describe('A stdio server: its argv, run without a shell.'),
     cwd: z.string().optional().describe('The folder that the command runs in.'),
-    env: z.record(z.string(), z.string()).default({}).describe('Variables for the command, besides PATH, HOME, USER and the like. No credentials: see secrets.'),
+    env: z
+      .record(z.string(), z.string())
+      .default({})
+      .describe('Variables for the command, besides PATH, HOME, USER and the like. No credentials: see secrets.'),
     secrets: z.record(z.string(), credential).default({}).describe('Variables for the command whose values are credentials.'),
-    url: z.url({ protocol: /^https?$/ }).optional().describe('A Streamable HTTP server.'),
-    token: credential.optional().describe('Our own bearer token for the url. A client\'s token never travels on.'),
+    url: z
+      .url({ protocol: /^https?$/ })
+      .optional()
+      .describe('A Streamable HTTP server.'),
+    token: credential.optional().describe("Our own bearer token for the url. A client's token never travels on."),
     socket: z.string().optional().describe('A server on a UNIX socket, one frame a line.'),
     isolation: z
       .enum(isolations)
       .default('session')
-      .describe('Who shares a child process: each session its own, all sessions of a principal one, or everybody one (only for servers that keep no state).'),
-    idle: duration({ leastMs: 1_000 }).prefault('5m').describe('A child that nobody used for this long is stopped; the next call starts it again.'),
+      .describe(
+        'Who shares a child process: each session its own, all sessions of a principal one, or everybody one (only for servers that keep no state).',
+      ),
+    idle: duration({ leastMs: 1_000 })
+      .prefault('5m')
+      .describe('A child that nobody used for this long is stopped; the next call starts it again.'),
     request_timeout: duration({ leastMs: 100 }).prefault('10m').describe('A request without an answer for this long is given up.'),
   })
-  .refine((value) => [value.command, value.url, value.socket].filter((way) => way !== undefined).length === 1, { error: 'needs exactly one of command, url and socket' })
+  .refine((value) => [value.command, value.url, value.socket].filter((way) => way !== undefined).length === 1, {
+    error: 'needs exactly one of command, url and socket',
+  })
   .describe('An MCP server behind the gate.')
 
 const principal = z
@@ -36,7 +48,8 @@ const principal = z
   })
   .describe('Somebody who may call, and what they prove it with.')
 
-const patterns = (what: string): z.ZodDefault<z.ZodArray<z.ZodString>> => z.array(z.string()).default([]).describe(`Which ${what}; * stands for any characters.`)
+const patterns = (what: string): z.ZodDefault<z.ZodArray<z.ZodString>> =>
+  z.array(z.string()).default([]).describe(`Which ${what}; * stands for any characters.`)
 
 const rule = z
   .strictObject({
@@ -56,12 +69,21 @@ export default z
       .default('127.0.0.1:8001')
       .describe('Where the gate listens for HTTP.'),
     hosts: z.array(z.string()).default([]).describe('Further names that clients may use in Host and Origin.'),
-    state: z.string().optional().describe('The folder for ledger and sessions; the state folder\'s gate/ by default.'),
+    state: z.string().optional().describe("The folder for ledger and sessions; the state folder's gate/ by default."),
     door: z.string().optional().describe('The principal that everyone is who comes in over loopback without a credential. Absent: nobody.'),
     max_sessions: z.number().int().min(1).max(1_000_000).default(10_000).describe('Sessions kept at once, all principals together.'),
     session_ttl: duration({ leastMs: 60_000 }).prefault('24h').describe('A session that nobody used for this long is forgotten.'),
-    max_frame_bytes: z.number().int().min(4_096).max(64 << 20).default(8 << 20).describe('The largest message, in bytes.'),
-    upstreams: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and hyphens'), upstream).default({}).describe('The MCP servers behind the gate, by name.'),
+    max_frame_bytes: z
+      .number()
+      .int()
+      .min(4_096)
+      .max(64 << 20)
+      .default(8 << 20)
+      .describe('The largest message, in bytes.'),
+    upstreams: z
+      .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and hyphens'), upstream)
+      .default({})
+      .describe('The MCP servers behind the gate, by name.'),
     principals: z.record(z.string().min(1).max(64), principal).default({}).describe('Who may call, by name.'),
     rules: z.array(rule).default([]).describe('Who may do what.'),
   })

@@ -31,14 +31,25 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
   stack.defer(() => client.close())
   const limits = { ...defaultLimits, maxFrameBytes: config.max_frame_bytes }
   const kit: UpstreamKit = {
-    clock, log, guard, client, limits, env,
+    clock,
+    log,
+    guard,
+    client,
+    limits,
+    env,
     within: (path) => (isAbsolute(path) ? path : join(folder, path)),
     reveal: (value) => resolveCredential(value, { env, folder }),
   }
   const kinds = (await Promise.all(needs.kinds.map((kind) => kind.load()))).map((module) => module.default)
   const upstreams = Object.entries(config.upstreams).map(async ([name, one]) => {
     const kind = kinds.find(({ key }) => one[key] !== undefined)!
-    return { name, isolation: one.isolation, idleMs: one.idle, requestTimeoutMs: one.request_timeout, transport: await kind.transport(kit, name, one) }
+    return {
+      name,
+      isolation: one.isolation,
+      idleMs: one.idle,
+      requestTimeoutMs: one.request_timeout,
+      transport: await kind.transport(kit, name, one),
+    }
   })
   const [host, port] = splitListen(config.listen)
   const gate = await startGate(needs, {

@@ -1,9 +1,8 @@
 // One upstream as a door sees it: the layers over both eras, and its sessions.
 import { asFault } from '../kernel/fault.ts'
 import type { Clock } from '../kernel/clock.ts'
-import { type Exchange, type Handler, type Layer, type Outcome, accepted } from '../base/mcp/exchange.ts'
+import { type Exchange, type Handler, type Layer, type Out, type Outcome, accepted, through } from '../base/mcp/exchange.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
-import type { Sink } from '../base/wire/wire.ts'
 import { fault } from './faults.ts'
 import type { Sessions } from './sessions.ts'
 import type { Upstream } from './upstream.ts'
@@ -21,7 +20,9 @@ export function createEndpoint({ upstream, sessions, clock, layers }: EndpointNe
 
   const modern = layered((exchange, out) => {
     if (exchange.frame.kind !== 'request') return Promise.resolve(accepted)
-    return upstream.withModern(exchange.principal, exchange.frame, (leg) => leg.request(exchange.frame, exchange.headers, out, exchange.abort))
+    return upstream.withModern(exchange.principal, exchange.frame, (leg) =>
+      leg.request(exchange.frame, exchange.headers, out, exchange.abort),
+    )
   })
   return {
     name: upstream.name,
@@ -41,7 +42,7 @@ export function createEndpoint({ upstream, sessions, clock, layers }: EndpointNe
 /** Bounds how long a request may stay open, and turns what the upstream throws into an outcome. */
 function timed(upstream: Upstream, clock: Clock, core: Handler): Handler {
   const { requestTimeoutMs } = upstream.settings
-  return async (exchange: Exchange, out: Sink): Promise<Outcome> => {
+  return async (exchange: Exchange, out: Out): Promise<Outcome> => {
     let giveUp: (() => void) | undefined
     try {
       if (exchange.frame.kind !== 'request' || exchange.frame.method === 'subscriptions/listen') return await core(exchange, out)
@@ -52,11 +53,14 @@ function timed(upstream: Upstream, clock: Clock, core: Handler): Handler {
           resolve({ is: 'unknown', fault: fault.timed_out({ upstream: upstream.name, timeoutMs: requestTimeoutMs }) })
         })
       })
-      const gated: Sink = { write: (frame) => isOver || out.write(frame), room: () => out.room() }
+      const gated = through(out, (frame) => isOver || out.write(frame))
       return await Promise.race([core(exchange, gated), late])
     } catch (error) {
       const known = asFault(error)
-      return { is: 'notSent', fault: known.kind === 'bug' ? fault.upstream_refused({ upstream: upstream.name, reason: known.message }, error) : known }
+      return {
+        is: 'notSent',
+        fault: known.kind === 'bug' ? fault.upstream_refused({ upstream: upstream.name, reason: known.message }, error) : known,
+      }
     } finally {
       giveUp?.()
     }

@@ -12,19 +12,39 @@ export const fault = faults('gate', {
     message: `gate.listen is ${d.listen}, which others can reach, and no principal has a credential`,
     hint: 'give a principal token_sha256 or peers',
   }),
-  unknown_principal: (d: { name: string; place: string }) => ({ kind: 'config', message: `${d.place} names the principal ${d.name}, which is not declared`, hint: `add [gate.principals.${d.name}]` }),
-  upstream_refused: (d: { upstream: string; reason: string }) => ({ kind: 'unavailable', message: `the server ${d.upstream} cannot be used: ${d.reason}`, hint: 'see the gate\'s log for what it printed' }),
+  unknown_principal: (d: { name: string; place: string }) => ({
+    kind: 'config',
+    message: `${d.place} names the principal ${d.name}, which is not declared`,
+    hint: `add [gate.principals.${d.name}]`,
+  }),
+  upstream_refused: (d: { upstream: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `the server ${d.upstream} cannot be used: ${d.reason}`,
+    hint: "see the gate's log for what it printed",
+  }),
   resting: (d: { upstream: string; reason: string; waitMs: number }) => ({
     kind: 'unavailable',
     message: `the server ${d.upstream} failed to start (${d.reason}); the next try is in ${Math.ceil(d.waitMs / 100) / 10} s`,
-    hint: 'see the gate\'s log for what it printed',
+    hint: "see the gate's log for what it printed",
   }),
-  changed: (d: { upstream: string; lost: string }) => ({ kind: 'conflict', message: `the server ${d.upstream} came back without ${d.lost}: this session has ended`, hint: 'initialize anew' }),
-  too_many_sessions: (d: { max: number }) => ({ kind: 'limited', message: `there are ${d.max} sessions already`, hint: 'end some with DELETE, or raise gate.max_sessions' }),
+  changed: (d: { upstream: string; lost: string }) => ({
+    kind: 'conflict',
+    message: `the server ${d.upstream} came back without ${d.lost}: this session has ended`,
+    hint: 'initialize anew',
+  }),
+  too_many_sessions: (d: { max: number }) => ({
+    kind: 'limited',
+    message: `there are ${d.max} sessions already`,
+    hint: 'end some with DELETE, or raise gate.max_sessions',
+  }),
   timed_out: (d: { upstream: string; timeoutMs: number }) => ({
     kind: 'unavailable',
     message: `the server ${d.upstream} did not answer within ${d.timeoutMs} ms: whether the call took effect is unknown`,
     hint: 'check its effect before trying again, or raise request_timeout',
   }),
-  unrecorded: (d: { reason: string }) => ({ kind: 'unavailable', message: `the call was not made since it cannot be recorded: ${d.reason}`, hint: 'look at the ledger\'s folder: is the disk full?' }),
+  unrecorded: (d: { reason: string }) => ({
+    kind: 'unavailable',
+    message: `the call was not made since it cannot be recorded: ${d.reason}`,
+    hint: "look at the ledger's folder: is the disk full?",
+  }),
 })

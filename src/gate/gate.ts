@@ -60,17 +60,27 @@ export async function startGate(needs: { clock: Clock; log: Log }, settings: Gat
   const kv = openSqliteKv({ path: join(settings.folder, 'sessions.db'), clock, log, maxEntries: settings.maxSessions * 4 })
   stack.defer(() => kv.close())
   const secret = ledgerSecret(join(settings.folder, 'ledger.secret'))
-  const sessions = new Sessions({ bucket: kv.bucket('sessions'), clock, log }, { maxSessions: settings.maxSessions, ttlMs: settings.sessionTtlMs })
+  const sessions = new Sessions(
+    { bucket: kv.bucket('sessions'), clock, log },
+    { maxSessions: settings.maxSessions, ttlMs: settings.sessionTtlMs },
+  )
   const policy = createPolicy(settings.rules)
   const upstreams = settings.upstreams.map((one) => new Upstream(needs, one.transport, one))
   stack.defer(async () => {
     await Promise.all([sessions.close(), ...upstreams.map((upstream) => upstream.close())])
   })
-  const endpoints = new Map(upstreams.map((upstream) => [upstream.name, endpointOf(upstream, sessions, policy, { ledger, secret, clock, upstream: upstream.name })]))
-  stack.defer(sweeping(clock, async () => {
-    await sessions.sweep()
-    for (const upstream of upstreams) upstream.sweep()
-  }))
+  const endpoints = new Map(
+    upstreams.map((upstream) => [
+      upstream.name,
+      endpointOf(upstream, sessions, policy, { ledger, secret, clock, upstream: upstream.name }),
+    ]),
+  )
+  stack.defer(
+    sweeping(clock, async () => {
+      await sessions.sweep()
+      for (const upstream of upstreams) upstream.sweep()
+    }),
+  )
   const directory = createDirectory(settings.credentials)
   if (settings.peers) stack.use(await peerDoor(settings.peers, settings.limits, directory, endpoints, ledger, log))
   const listener = await openHttp(settings, directory, endpoints, ledger, needs)
@@ -88,7 +98,8 @@ function check({ host, port, door, credentials, rules, peers }: GateSettings): v
   if (!isLoopback(host) && !credentials.some((one) => one.tokenHashes.length + one.peers.length > 0)) throw fault.no_way_in({ listen })
   if (door !== undefined && !names.has(door)) throw fault.unknown_principal({ name: door, place: 'gate.door' })
   for (const [index, rule] of rules.entries()) {
-    for (const name of rule.principals) if (!name.includes('*') && !names.has(name)) throw fault.unknown_principal({ name, place: `gate.rules[${index}]` })
+    for (const name of rule.principals)
+      if (!name.includes('*') && !names.has(name)) throw fault.unknown_principal({ name, place: `gate.rules[${index}]` })
   }
   void peers
 }
@@ -102,7 +113,11 @@ function ledgerSecret(path: string): Secret {
 }
 
 function endpointOf(upstream: Upstream, sessions: Sessions, policy: Policy, record: RecordNeeds): Endpoint {
-  const permit = permitLayer({ policy, upstream: upstream.name, refused: (exchange, verdict) => recordRefusal(record, exchange, verdict.reason) })
+  const permit = permitLayer({
+    policy,
+    upstream: upstream.name,
+    refused: (exchange, verdict) => recordRefusal(record, exchange, verdict.reason),
+  })
   return createEndpoint({ upstream, sessions, clock: record.clock, layers: [permit, recordLayer(record)] })
 }
 
@@ -115,7 +130,13 @@ function sweeping(clock: Clock, sweep: () => Promise<void>): () => void {
   return () => cancel()
 }
 
-async function openHttp(settings: GateSettings, directory: Directory, endpoints: ReadonlyMap<string, Endpoint>, ledger: Ledger, { clock, log }: { clock: Clock; log: Log }): Promise<Listener> {
+async function openHttp(
+  settings: GateSettings,
+  directory: Directory,
+  endpoints: ReadonlyMap<string, Endpoint>,
+  ledger: Ledger,
+  { clock, log }: { clock: Clock; log: Log },
+): Promise<Listener> {
   const doorPrincipal: Principal | undefined = settings.door === undefined ? undefined : { name: settings.door, via: 'door' }
   const noteRefusal = boundedRefusals(ledger, clock)
   const door = createHttpDoor({
@@ -166,7 +187,14 @@ function boundedRefusals(ledger: Ledger, clock: Clock): (reason: string, request
       inWindow = 0
     }
     if (++inWindow > maxDoorRefusalsPerSecond) return void unwritten++
-    const entry = { event: 'refused', door: 'http', method: request.method, path: request.url?.slice(0, 200), reason: reason.slice(0, 300), ...(unwritten > 0 ? { unwritten } : {}) }
+    const entry = {
+      event: 'refused',
+      door: 'http',
+      method: request.method,
+      path: request.url?.slice(0, 200),
+      reason: reason.slice(0, 300),
+      ...(unwritten > 0 ? { unwritten } : {}),
+    }
     unwritten = 0
     ledger.append(entry).catch(() => {})
   }
@@ -190,7 +218,9 @@ async function peerDoor(
       const principal = peer === undefined ? undefined : directory.byPeer(peer)
       const endpoint = endpoints.get(upstream)
       if (!principal || !endpoint) {
-        void ledger.append({ event: 'refused', door: 'peers', peer: peer?.slice(0, 100), reason: 'this peer is no principal' }).catch(() => {})
+        void ledger
+          .append({ event: 'refused', door: 'peers', peer: peer?.slice(0, 100), reason: 'this peer is no principal' })
+          .catch(() => {})
         log.warn('gate.peer.refused', { peer })
         return void wire.close()
       }

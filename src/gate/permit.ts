@@ -1,10 +1,9 @@
 // The access layer: decides every message before it is forwarded, and lets lists show only what may be called.
 import type { Kind, Permit, Policy, Target, Verdict } from '../base/access/policy.ts'
-import type { Exchange, Layer } from '../base/mcp/exchange.ts'
+import { type Exchange, type Layer, type Out, through } from '../base/mcp/exchange.ts'
 import { paramsOf } from '../base/mcp/message.ts'
 import { type Frame, splice, stringAt, token, valueAt } from '../base/wire/frame.ts'
 import { elements, locate } from '../base/wire/locate.ts'
-import type { Sink } from '../base/wire/wire.ts'
 
 /** What each list holds, and the member of an element that rules name. */
 const lists: Readonly<Record<string, { readonly member: string; readonly kind: Kind; readonly named: string }>> = {
@@ -60,18 +59,15 @@ export function permitLayer({ policy, upstream, refused }: PermitNeeds): Layer {
 }
 
 /** Cuts out of a list result what may not be called; what stays, stays byte for byte. */
-function filtered(out: Sink, list: (typeof lists)[string], permit: Permit): Sink {
-  return {
-    write(frame) {
-      const span = frame.kind === 'result' ? locate(frame.bytes, frame.at.result, list.member) : undefined
-      if (!span || frame.bytes[span[0]] !== 0x5b) return out.write(frame)
-      const kept = elements(frame.bytes, span).filter((element) => {
-        const name = locate(frame.bytes, element, list.named)
-        return name !== undefined && permit.judge({ kind: list.kind, name: String(valueAt(frame, name)) }).allowed
-      })
-      const text = `[${kept.map((element) => token(frame, element)).join(',')}]`
-      return out.write(splice(frame, [{ span, with: Buffer.from(text) }]))
-    },
-    room: () => out.room(),
-  }
+function filtered(out: Out, list: (typeof lists)[string], permit: Permit): Out {
+  return through(out, (frame) => {
+    const span = frame.kind === 'result' ? locate(frame.bytes, frame.at.result, list.member) : undefined
+    if (!span || frame.bytes[span[0]] !== 0x5b) return out.write(frame)
+    const kept = elements(frame.bytes, span).filter((element) => {
+      const name = locate(frame.bytes, element, list.named)
+      return name !== undefined && permit.judge({ kind: list.kind, name: String(valueAt(frame, name)) }).allowed
+    })
+    const text = `[${kept.map((element) => token(frame, element)).join(',')}]`
+    return out.write(splice(frame, [{ span, with: Buffer.from(text) }]))
+  })
 }

@@ -4,9 +4,8 @@ import { asFault } from '../kernel/fault.ts'
 import type { Secret } from '../kernel/secret.ts'
 import { argumentDigest } from '../base/ledger/argument.ts'
 import type { Ledger } from '../base/ledger/ledger.ts'
-import type { Exchange, Layer, Outcome } from '../base/mcp/exchange.ts'
+import { type Exchange, type Layer, type Outcome, through } from '../base/mcp/exchange.ts'
 import { type Frame, stringAt, token } from '../base/wire/frame.ts'
-import type { Sink } from '../base/wire/wire.ts'
 import { fault } from './faults.ts'
 
 const recorded: Readonly<Record<string, 'name' | 'uri'>> = { 'tools/call': 'name', 'prompts/get': 'name', 'resources/read': 'uri' }
@@ -34,17 +33,28 @@ export function recordLayer({ ledger, secret, clock, upstream }: RecordNeeds): L
     const startedMs = clock.mono()
     let begin: number
     try {
-      const digest = frame.at.arguments ? `,"arguments":"${argumentDigest(secret, ledger.next, frame.bytes.subarray(...frame.at.arguments))}"` : ''
+      const digest = frame.at.arguments
+        ? `,"arguments":"${argumentDigest(secret, ledger.next, frame.bytes.subarray(...frame.at.arguments))}"`
+        : ''
       begin = (await ledger.append(who('call.begin', exchange, upstream) + digest)).seq
     } catch (error) {
       return { is: 'notSent', fault: fault.unrecorded({ reason: asFault(error).message }, error) }
     }
-    const held = new Held(out)
-    const outcome = await next(exchange, held)
+    let answer: Frame | undefined // waits until its `end` is written
+    const outcome = await next(
+      exchange,
+      through(out, (incoming) => {
+        if (incoming.kind !== 'result' && incoming.kind !== 'error') return out.write(incoming)
+        answer = incoming
+        return true
+      }),
+    )
     const ms = Math.round((clock.mono() - startedMs) * 1_000) / 1_000
     const reason = 'fault' in outcome ? `,"reason":${JSON.stringify(outcome.fault.code)}` : ''
-    await ledger.conclude(`"event":"call.end","begin":${begin},"outcome":"${outcomeName(outcome, held.answer)}","ms":${ms}${reason}`).catch(() => {})
-    if (held.answer) out.write(held.answer)
+    await ledger
+      .conclude(`"event":"call.end","begin":${begin},"outcome":"${outcomeName(outcome, answer)}","ms":${ms}${reason}`)
+      .catch(() => {})
+    if (answer) out.write(answer)
     return outcome
   }
 }
@@ -58,24 +68,4 @@ function outcomeName(outcome: Outcome, answer: Frame | undefined): string {
   if (outcome.is !== 'answered' || !answer) return outcome.is
   if (answer.kind === 'error') return 'error'
   return answer.at.isError && token(answer, answer.at.isError) === 'true' ? 'tool_error' : 'ok'
-}
-
-/** Lets everything pass but the answer, which waits until its `end` is written. */
-class Held implements Sink {
-  readonly #out: Sink
-  answer: Frame | undefined
-
-  constructor(out: Sink) {
-    this.#out = out
-  }
-
-  write(frame: Frame): boolean {
-    if (frame.kind !== 'result' && frame.kind !== 'error') return this.#out.write(frame)
-    this.answer = frame
-    return true
-  }
-
-  room(): Promise<void> {
-    return this.#out.room()
-  }
 }

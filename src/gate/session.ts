@@ -1,7 +1,7 @@
 // One legacy session of a client: a record that outlives the gate's process and the server's, and the leg that serves it while it is awake.
 import type { Principal } from '../base/access/principal.ts'
 import { ask } from '../base/mcp/ask.ts'
-import { type Exchange, type Handler, type Leg, type Outcome, noHeaders } from '../base/mcp/exchange.ts'
+import { type Exchange, type Handler, type Leg, type Out, type Outcome, noHeaders } from '../base/mcp/exchange.ts'
 import { paramsOf, resultOf } from '../base/mcp/message.ts'
 import type { Session } from '../base/mcp/scopes.ts'
 import { type Frame, asBuffer, splice, stringAt } from '../base/wire/frame.ts'
@@ -83,7 +83,7 @@ export class McpSession implements Session {
     await this.sleep(false)
   }
 
-  async #forward(exchange: Exchange, out: Sink): Promise<Outcome> {
+  async #forward(exchange: Exchange, out: Out): Promise<Outcome> {
     this.#open++
     this.usedAtMs = this.#needs.now()
     try {
@@ -92,7 +92,10 @@ export class McpSession implements Session {
       if (outcome.is === 'notSent') return await this.#send(await this.#renew(), exchange, out)
       return outcome
     } catch (error) {
-      const failure = fault.upstream_refused({ upstream: this.record.upstream, reason: error instanceof Error ? error.message : String(error) }, error)
+      const failure = fault.upstream_refused(
+        { upstream: this.record.upstream, reason: error instanceof Error ? error.message : String(error) },
+        error,
+      )
       return { is: 'notSent', fault: failure }
     } finally {
       this.#open--
@@ -100,7 +103,7 @@ export class McpSession implements Session {
     }
   }
 
-  async #send(leg: Leg, exchange: Exchange, out: Sink): Promise<Outcome> {
+  async #send(leg: Leg, exchange: Exchange, out: Out): Promise<Outcome> {
     const { frame, headers, abort } = exchange
     if (frame.kind !== 'request') return leg.send(frame, headers)
     const outcome = await leg.request(frame, headers, out, abort)
@@ -152,7 +155,8 @@ export class McpSession implements Session {
     const initialize = scan(Buffer.from(this.record.initialize))
     const again = splice(initialize, [{ span: initialize.at.id!, with: Buffer.from('"fairlead-initialize"') }])
     const { leg, answer } = await upstream.openLegacy(this.principal, again, side)
-    const lost = answer.kind === 'result' ? lostCapability(this.record.capabilities, resultOf(answer)?.['capabilities']) : 'an answer to initialize'
+    const lost =
+      answer.kind === 'result' ? lostCapability(this.record.capabilities, resultOf(answer)?.['capabilities']) : 'an answer to initialize'
     if (lost !== undefined) {
       await leg.close()
       await this.#needs.forget(this, `the server lacks ${lost}`)
@@ -179,7 +183,9 @@ export function lostCapability(before: unknown, after: unknown, path = ''): stri
   if (typeof before !== 'object' || before === null) return before === true && after !== true ? path : undefined
   if (typeof after !== 'object' || after === null) return path === '' ? 'its capabilities' : path
   for (const [name, inner] of Object.entries(before)) {
-    const lost = Object.hasOwn(after, name) ? lostCapability(inner, (after as Record<string, unknown>)[name], path === '' ? name : `${path}.${name}`) : `${path === '' ? '' : `${path}.`}${name}`
+    const lost = Object.hasOwn(after, name)
+      ? lostCapability(inner, (after as Record<string, unknown>)[name], path === '' ? name : `${path}.${name}`)
+      : `${path === '' ? '' : `${path}.`}${name}`
     if (lost !== undefined) return lost
   }
   return undefined

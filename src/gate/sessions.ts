@@ -4,7 +4,7 @@ import type { Log } from '../kernel/log.ts'
 import { randomId } from '../kernel/random.ts'
 import type { Principal } from '../base/access/principal.ts'
 import type { Bucket } from '../base/kv/kv.ts'
-import type { Exchange, Handler } from '../base/mcp/exchange.ts'
+import type { Exchange, Handler, Out } from '../base/mcp/exchange.ts'
 import type { Opened } from '../base/mcp/scopes.ts'
 import type { Sink } from '../base/wire/wire.ts'
 import { fault } from './faults.ts'
@@ -38,9 +38,10 @@ export class Sessions {
   }
 
   /** Opens a session with the client's `initialize`; only a result makes one. */
-  async open(upstream: Upstream, layer: (core: Handler) => Handler, exchange: Exchange, out: Sink, side: WatchedSink): Promise<Opened> {
+  async open(upstream: Upstream, layer: (core: Handler) => Handler, exchange: Exchange, out: Out, side: WatchedSink): Promise<Opened> {
     const { maxSessions } = this.#settings
-    if (this.#awake.size >= maxSessions) return { session: undefined, outcome: { is: 'notSent', fault: fault.too_many_sessions({ max: maxSessions }) } }
+    if (this.#awake.size >= maxSessions)
+      return { session: undefined, outcome: { is: 'notSent', fault: fault.too_many_sessions({ max: maxSessions }) } }
     const { frame, principal } = exchange
     const { leg, answer } = await upstream.openLegacy(principal, frame, side)
     if (answer.kind !== 'result') {
@@ -56,7 +57,13 @@ export class Sessions {
   }
 
   /** A session of this process, or one that an earlier process left. Somebody else's is as good as none. */
-  async find(upstream: Upstream, layer: (core: Handler) => Handler, id: string, principal: Principal, side: () => WatchedSink): Promise<McpSession | undefined> {
+  async find(
+    upstream: Upstream,
+    layer: (core: Handler) => Handler,
+    id: string,
+    principal: Principal,
+    side: () => WatchedSink,
+  ): Promise<McpSession | undefined> {
     const session = this.#awake.get(id)?.session ?? (await this.#restore(upstream, layer, id, principal, side))
     return session && session.principal.name === principal.name && session.record.upstream === upstream.name ? session : undefined
   }
@@ -84,9 +91,24 @@ export class Sessions {
     await Promise.all(all.map(({ session }) => session.sleep()))
   }
 
-  #make(upstream: Upstream, layer: (core: Handler) => Handler, id: string, principal: Principal, record: SessionRecord, leg: Parameters<typeof recordOf>[4] | undefined, side: WatchedSink): McpSession {
+  #make(
+    upstream: Upstream,
+    layer: (core: Handler) => Handler,
+    id: string,
+    principal: Principal,
+    record: SessionRecord,
+    leg: Parameters<typeof recordOf>[4] | undefined,
+    side: WatchedSink,
+  ): McpSession {
     const session = new McpSession(
-      { upstream, side, layer, now: () => this.#clock.mono(), save: (changed) => this.#save(changed), forget: (gone, reason) => this.#forget(gone, reason) },
+      {
+        upstream,
+        side,
+        layer,
+        now: () => this.#clock.mono(),
+        save: (changed) => this.#save(changed),
+        forget: (gone, reason) => this.#forget(gone, reason),
+      },
       id,
       principal,
       record,
@@ -96,7 +118,13 @@ export class Sessions {
     return session
   }
 
-  #restore(upstream: Upstream, layer: (core: Handler) => Handler, id: string, principal: Principal, side: () => WatchedSink): Promise<McpSession | undefined> {
+  #restore(
+    upstream: Upstream,
+    layer: (core: Handler) => Handler,
+    id: string,
+    principal: Principal,
+    side: () => WatchedSink,
+  ): Promise<McpSession | undefined> {
     if (!/^[\x21-\x7e]{1,128}$/.test(id)) return Promise.resolve(undefined)
     const running = this.#restoring.get(id)
     if (running) return running
@@ -127,7 +155,10 @@ export class Sessions {
     const value = Buffer.from(JSON.stringify(session.record))
     const options = { ttlMs: this.#settings.ttlMs }
     const present = kept && kept.revision > 0 ? kept.revision : (await this.#bucket.get(session.id))?.revision
-    const written = present === undefined ? await this.#bucket.create(session.id, value, options) : await this.#bucket.update(session.id, value, present, options)
+    const written =
+      present === undefined
+        ? await this.#bucket.create(session.id, value, options)
+        : await this.#bucket.update(session.id, value, present, options)
     if (kept && written !== undefined) kept.revision = written
   }
 
@@ -135,7 +166,11 @@ export class Sessions {
     this.#awake.delete(session.id)
     const entry = await this.#bucket.get(session.id)
     if (entry) await this.#bucket.delete(session.id, entry.revision)
-    this.#log.info('gate.session.ended', { session: session.id.slice(0, 6), principal: session.principal.name, upstream: session.record.upstream, reason })
+    this.#log.info('gate.session.ended', {
+      session: session.id.slice(0, 6),
+      principal: session.principal.name,
+      upstream: session.record.upstream,
+      reason,
+    })
   }
 }
-

@@ -26,7 +26,12 @@ export interface Transport {
   open(era: Era, side: Sink, sessionId?: string): Promise<Leg & { readonly sessionId?: string | undefined }>
 }
 
-export type UpstreamSettings = { readonly name: string; readonly isolation: Isolation; readonly idleMs: number; readonly requestTimeoutMs: number }
+export type UpstreamSettings = {
+  readonly name: string
+  readonly isolation: Isolation
+  readonly idleMs: number
+  readonly requestTimeoutMs: number
+}
 
 /** A verdict on what a server speaks is kept for so long: servers are updated. */
 const verdictMs = 10 * 60_000
@@ -62,7 +67,11 @@ export class Upstream {
    * A leg for one legacy session, opened with `initialize` (the client's own, or a repetition of it), and the server's answer to it. `sessionId` goes on with
    * a session that the server knows already; then there is no answer.
    */
-  async openLegacy(principal: Principal, initialize: Frame, side: Sink): Promise<{ leg: Leg & { readonly sessionId?: string | undefined }; answer: Frame }> {
+  async openLegacy(
+    principal: Principal,
+    initialize: Frame,
+    side: Sink,
+  ): Promise<{ leg: Leg & { readonly sessionId?: string | undefined }; answer: Frame }> {
     if (this.#speaks('legacy') !== false) {
       const leg = await this.#legacyLeg(principal, initialize, side)
       const answer = await this.#try(leg, () => askFrame(leg, initialize))
@@ -73,7 +82,9 @@ export class Upstream {
       await leg.close()
       this.#learn('legacy', false)
     }
-    const modern = this.transport.isCostly ? this.#shared(`${this.#owner(principal)} modern`, 'modern', undefined).shared.join(nowhere) : await this.#open('modern', nowhere)
+    const modern = this.transport.isCostly
+      ? this.#shared(`${this.#owner(principal)} modern`, 'modern', undefined).shared.join(nowhere)
+      : await this.#open('modern', nowhere)
     const leg = new LegacyOverModern(modern, side)
     return { leg, answer: await this.#try(leg, () => askFrame(leg, initialize)) }
   }
@@ -120,7 +131,11 @@ export class Upstream {
     if (this.settings.isolation === 'session' || !this.transport.isCostly) return this.#open('legacy', side)
     const version = String(paramsOf(initialize)['protocolVersion'])
     const protocolVersion = (legacyVersions as readonly string[]).includes(version) ? version : legacyVersions[0]
-    const pooled = this.#shared(`${this.#owner(principal)} legacy ${protocolVersion}`, 'legacy', { protocolVersion, capabilities: {}, clientInfo: ownClientInfo })
+    const pooled = this.#shared(`${this.#owner(principal)} legacy ${protocolVersion}`, 'legacy', {
+      protocolVersion,
+      capabilities: {},
+      clientInfo: ownClientInfo,
+    })
     pooled.usedAtMs = this.#clock.mono()
     return pooled.shared.join(side)
   }
@@ -134,14 +149,27 @@ export class Upstream {
     const clientInfo = (paramsOf(frame)['_meta'] as Record<string, unknown> | undefined)?.[meta.clientInfo]
     let capabilities = capabilitiesOf(frame)
     let key = `${this.#owner(principal)} bridged ${JSON.stringify(capabilities)}`
-    if (!this.#pool.has(key) && [...this.#pool.keys()].filter((other) => other.startsWith(`${this.#owner(principal)} bridged`)).length >= maxCapabilityKeys) {
+    if (
+      !this.#pool.has(key) &&
+      [...this.#pool.keys()].filter((other) => other.startsWith(`${this.#owner(principal)} bridged`)).length >= maxCapabilityKeys
+    ) {
       capabilities = {}
       key = `${this.#owner(principal)} bridged {}`
     }
-    return this.#shared(key, 'legacy', { protocolVersion: legacyVersions[0], capabilities, clientInfo: clientInfo ?? ownClientInfo }, (shared) => new ModernOverLegacy((side) => shared.join(side), this.#clock))
+    return this.#shared(
+      key,
+      'legacy',
+      { protocolVersion: legacyVersions[0], capabilities, clientInfo: clientInfo ?? ownClientInfo },
+      (shared) => new ModernOverLegacy((side) => shared.join(side), this.#clock),
+    )
   }
 
-  #shared(key: string, era: Era, params: InitializeParams | undefined, over: (shared: SharedLeg) => Leg = (shared) => shared.join(nowhere)): Pooled {
+  #shared(
+    key: string,
+    era: Era,
+    params: InitializeParams | undefined,
+    over: (shared: SharedLeg) => Leg = (shared) => shared.join(nowhere),
+  ): Pooled {
     const present = this.#pool.get(key)
     if (present) return present
     if (this.#pool.size >= maxPooled) throw fault.upstream_refused({ upstream: this.name, reason: `${maxPooled} children are in use` })
@@ -158,7 +186,10 @@ export class Upstream {
     const params = { _meta: { [meta.protocolVersion]: modernVersion, [meta.clientCapabilities]: {}, [meta.clientInfo]: ownClientInfo } }
     const headers = { 'mcp-protocol-version': modernVersion, 'mcp-method': 'server/discover' }
     const stop = new AbortController()
-    const answer = await Promise.race([ask(leg, 'server/discover', params, 'fairlead-probe', headers).catch((error: unknown) => error), this.#clock.wait(probeMs, stop.signal).catch(() => {})])
+    const answer = await Promise.race([
+      ask(leg, 'server/discover', params, 'fairlead-probe', headers).catch((error: unknown) => error),
+      this.#clock.wait(probeMs, stop.signal).catch(() => {}),
+    ])
     stop.abort()
     const versions = isFrame(answer) ? resultOf(answer)?.['supportedVersions'] : undefined
     const speaks = Array.isArray(versions) && versions.includes(modernVersion)

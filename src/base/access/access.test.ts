@@ -5,7 +5,12 @@ import { createPolicy } from './policy.ts'
 import { bearerToken, createDirectory, tokenHash } from './principal.ts'
 
 const rule = (rest: Partial<Parameters<typeof createPolicy>[0][number]>): Parameters<typeof createPolicy>[0][number] => ({
-  principals: ['ann'], upstreams: ['files'], tools: [], resources: [], prompts: [], ...rest,
+  principals: ['ann'],
+  upstreams: ['files'],
+  tools: [],
+  resources: [],
+  prompts: [],
+  ...rest,
 })
 
 describe('policy', () => {
@@ -25,7 +30,11 @@ describe('policy', () => {
     expect(['read', 'write_file', 'stat2', 'Stat', ''].map(allowed)).toEqual([false, false, false, false, false])
     expect(permit.judge({ kind: 'prompt', name: 'stat' }).allowed).toBe(false)
     expect(permit.judge({ kind: 'tool', name: 'rm' }).reason).toBe('no rule lets ann use the tool rm of files')
-    expect(createPolicy([rule({ tools: ['*'] })]).permit('bob', 'files').judge({ kind: 'tool', name: 'stat' }).allowed).toBe(false)
+    expect(
+      createPolicy([rule({ tools: ['*'] })])
+        .permit('bob', 'files')
+        .judge({ kind: 'tool', name: 'stat' }).allowed,
+    ).toBe(false)
   })
 
   test('patterns agree with their plain meaning', () => {
@@ -33,7 +42,11 @@ describe('policy', () => {
     fc.assert(
       fc.property(letters, fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 10 }), (pattern, name) => {
         const meaning = new RegExp(`^${pattern.replaceAll('*', '.*')}$`).test(name)
-        expect(createPolicy([rule({ tools: [pattern] })]).permit('ann', 'files').judge({ kind: 'tool', name }).allowed).toBe(meaning)
+        expect(
+          createPolicy([rule({ tools: [pattern] })])
+            .permit('ann', 'files')
+            .judge({ kind: 'tool', name }).allowed,
+        ).toBe(meaning)
       }),
     )
   })
@@ -51,8 +64,14 @@ describe('credentials', () => {
     expect(directory.byPeer('12D3')).toBeUndefined()
   })
   test.each([
-    [undefined, undefined], ['', undefined], ['Bearer', undefined], ['Bearer ', undefined], ['Basic abc', undefined], ['Bearer a b', undefined],
-    ['Bearer abc', 'abc'], ['bearer abc=', 'abc='],
+    [undefined, undefined],
+    ['', undefined],
+    ['Bearer', undefined],
+    ['Bearer ', undefined],
+    ['Basic abc', undefined],
+    ['Bearer a b', undefined],
+    ['Bearer abc', 'abc'],
+    ['bearer abc=', 'abc='],
   ])('the header %j holds the token %j', (header, token) => {
     expect(bearerToken(header)).toBe(token)
   })

@@ -6,7 +6,11 @@ import { type Leg, type McpHeaders, neverAborted, noHeaders } from './exchange.t
 import { errorOf, resultOf } from './message.ts'
 
 /** What we say when we initialize a legacy server ourselves. */
-export type InitializeParams = { readonly protocolVersion: string; readonly capabilities: Record<string, unknown>; readonly clientInfo: unknown }
+export type InitializeParams = {
+  readonly protocolVersion: string
+  readonly capabilities: Record<string, unknown>
+  readonly clientInfo: unknown
+}
 
 export const ownClientInfo = { name: 'fairlead', version: '1' }
 
@@ -28,7 +32,13 @@ export class UpstreamRefusal extends Error {
 }
 
 /** The result of one request of our own. Throws `UpstreamRefusal`, or the fault of an exchange that was not answered. */
-export async function askFor(leg: Leg, method: string, params: Record<string, unknown>, id: string, headers: McpHeaders = noHeaders): Promise<Record<string, unknown>> {
+export async function askFor(
+  leg: Leg,
+  method: string,
+  params: Record<string, unknown>,
+  id: string,
+  headers: McpHeaders = noHeaders,
+): Promise<Record<string, unknown>> {
   const answer = await ask(leg, method, params, id, headers)
   const result = resultOf(answer)
   if (!result) throw new UpstreamRefusal(method, errorOf(answer))
@@ -36,7 +46,13 @@ export async function askFor(leg: Leg, method: string, params: Record<string, un
 }
 
 /** One request of our own, with its answer. Throws the fault of an exchange that was not answered. */
-export function ask(leg: Leg, method: string, params: Record<string, unknown>, id: string, headers: McpHeaders = noHeaders): Promise<Frame> {
+export function ask(
+  leg: Leg,
+  method: string,
+  params: Record<string, unknown>,
+  id: string,
+  headers: McpHeaders = noHeaders,
+): Promise<Frame> {
   return askFrame(leg, scan(Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, method, params }))), headers)
 }
 

@@ -54,7 +54,8 @@ export class EventStream implements Sink {
     const seq = ++this.#seq
     this.#kept.push({ seq, frame })
     this.keptBytes += frame.bytes.length
-    while (this.#kept.length > 1 && (this.#kept.length > maxKeptEvents || this.keptBytes > maxKeptBytes)) this.keptBytes -= this.#kept.shift()!.frame.bytes.length
+    while (this.#kept.length > 1 && (this.#kept.length > maxKeptEvents || this.keptBytes > maxKeptBytes))
+      this.keptBytes -= this.#kept.shift()!.frame.bytes.length
     return this.#response?.write(eventOf(frame.bytes, `${this.id}-${seq}`)) ?? true
   }
 
@@ -74,6 +75,13 @@ export class EventStream implements Sink {
       clearInterval(keepAlive)
       if (this.#response === response) this.#response = undefined
     })
+  }
+
+  /** Ends the response but not the stream: the client comes back for the rest. */
+  hangUp(retryMs: number): void {
+    this.#response?.write(`retry: ${retryMs}\n\n`)
+    this.#response?.end()
+    this.#response = undefined
   }
 
   end(): void {

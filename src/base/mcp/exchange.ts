@@ -37,7 +37,22 @@ export type Outcome =
   /** The client cancelled it, or went away in the modern era: nobody waits for an answer. */
   | { readonly is: 'cancelled' }
 
-export type Handler = (exchange: Exchange, out: Sink) => Promise<Outcome>
+/** Where the frames of an exchange go. A door that can answer in two ways lets `streaming` say which one the upstream chose. */
+export interface Out extends Sink {
+  readonly streaming?: {
+    /** Frames will come as a stream: begin one now, even before the first. */
+    begin(): void
+    /** The upstream ended its stream before the answer and wants to be asked for it in `retryMs` (SEP-1699). */
+    hangUp(retryMs: number): void
+  }
+}
+
+/** The same way out, with something done to each frame. */
+export function through(out: Out, write: (frame: Frame) => boolean): Out {
+  return { write, room: () => out.room(), ...(out.streaming ? { streaming: out.streaming } : {}) }
+}
+
+export type Handler = (exchange: Exchange, out: Out) => Promise<Outcome>
 export type Layer = (next: Handler) => Handler
 
 export const answered: Outcome = Object.freeze({ is: 'answered' })
@@ -56,7 +71,7 @@ export interface Leg {
   /** True when the transport itself says which request a server's message belongs to (HTTP); a pipe does not. */
   readonly tellsApart: boolean
   /** Sends a request; resolves after its answer was written to `out`, or when there will be none. */
-  request(frame: Frame, headers: McpHeaders, out: Sink, abort: AbortSignal): Promise<Outcome>
+  request(frame: Frame, headers: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome>
   /** Sends a notification, or the client's answer to a request of the server. */
   send(frame: Frame, headers: McpHeaders): Promise<Outcome>
   /** Asks for frames that belong to no request (the GET stream of HTTP). False: this server offers none. */

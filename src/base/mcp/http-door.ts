@@ -4,11 +4,10 @@ import { Fault, asFault } from '../../kernel/fault.ts'
 import type { Principal } from '../access/principal.ts'
 import type { Frame } from '../wire/frame.ts'
 import { type ScanLimits, defaultLimits, scan } from '../wire/scan.ts'
-import type { Sink } from '../wire/wire.ts'
 import { isInitialize, versionProblem } from './legacy.ts'
 import { classify, headerProblem } from './modern.ts'
 import { type EventStream, SessionStreams, roomIn, streamHeaders } from './event-stream.ts'
-import { type Exchange, type McpHeaders, type Outcome, neverAborted } from './exchange.ts'
+import { type Exchange, type McpHeaders, type Out, type Outcome, neverAborted } from './exchange.ts'
 import { errorFrame, errorOf, idToken, problemFrame } from './message.ts'
 import { code, legacyVersions, modernVersions, statusOf } from './protocol.ts'
 import type { Endpoint, Session } from './scopes.ts'
@@ -58,7 +57,15 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
     return get(request, response, session)
   }
 
-  function refuse(request: IncomingMessage, response: ServerResponse, status: number, errorCode: number, message: string, id = 'null', data?: unknown): void {
+  function refuse(
+    request: IncomingMessage,
+    response: ServerResponse,
+    status: number,
+    errorCode: number,
+    message: string,
+    id = 'null',
+    data?: unknown,
+  ): void {
     needs.refused(message, request)
     if (!request.complete) response.setHeader('connection', 'close') // what is left of the body is never read
     send(response, status, errorFrame(id, errorCode, message, data).bytes)
@@ -66,7 +73,8 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
 
   async function post(request: IncomingMessage, response: ServerResponse, endpoint: Endpoint, principal: Principal): Promise<void> {
     const type = request.headers['content-type']
-    if (type === undefined || !/^application\/json *(;|$)/i.test(type)) return refuse(request, response, 415, code.serverError, 'Content-Type must be application/json')
+    if (type === undefined || !/^application\/json *(;|$)/i.test(type))
+      return refuse(request, response, 415, code.serverError, 'Content-Type must be application/json')
     const body = await readBody(request, limits.maxFrameBytes)
     if (!body) return refuse(request, response, 413, code.serverError, `the body is larger than ${limits.maxFrameBytes} bytes`)
     let frame: Frame
@@ -79,9 +87,11 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
     }
     const headers = mcpHeaders(request)
     const classified = classify(frame, headers, true)
-    const refusal = classified.era === 'refused' ? classified.refusal : classified.era === 'modern' ? headerProblem(frame, headers) : undefined
+    const refusal =
+      classified.era === 'refused' ? classified.refusal : classified.era === 'modern' ? headerProblem(frame, headers) : undefined
     if (refusal) return refuse(request, response, refusal.status, refusal.code, refusal.message, idToken(frame), refusal.data)
-    if (classified.era === 'modern') return modern({ frame, era: 'modern', principal, headers, abort: abortOnClose(response) }, response, endpoint)
+    if (classified.era === 'modern')
+      return modern({ frame, era: 'modern', principal, headers, abort: abortOnClose(response) }, response, endpoint)
     return legacy({ frame, era: 'legacy', principal, headers, abort: neverAborted }, request, response, endpoint)
   }
 
@@ -110,11 +120,24 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
     reply.finish(frame, await session.handle(exchange, reply))
   }
 
-  async function sessionOf(request: IncomingMessage, response: ServerResponse, endpoint: Endpoint, principal: Principal, frame?: Frame): Promise<Session | undefined> {
+  async function sessionOf(
+    request: IncomingMessage,
+    response: ServerResponse,
+    endpoint: Endpoint,
+    principal: Principal,
+    frame?: Frame,
+  ): Promise<Session | undefined> {
     const id = request.headers['mcp-session-id']
     const token = frame ? idToken(frame) : 'null'
     if (typeof id !== 'string') {
-      refuse(request, response, 400, code.serverError, `Bad Request: Mcp-Session-Id header is required (supported versions: ${legacyVersions.join(', ')})`, token)
+      refuse(
+        request,
+        response,
+        400,
+        code.serverError,
+        `Bad Request: Mcp-Session-Id header is required (supported versions: ${legacyVersions.join(', ')})`,
+        token,
+      )
       return undefined
     }
     const fresh = new SessionStreams()
@@ -131,7 +154,8 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
   }
 
   async function get(request: IncomingMessage, response: ServerResponse, session: Session): Promise<void> {
-    if (!String(request.headers.accept ?? '').includes('text/event-stream')) return refuse(request, response, 406, code.serverError, 'Not Acceptable: accept text/event-stream')
+    if (!String(request.headers.accept ?? '').includes('text/event-stream'))
+      return refuse(request, response, 406, code.serverError, 'Not Acceptable: accept text/event-stream')
     const streams = streamsFor(session)
     const lastEventId = request.headers['last-event-id']
     const found = typeof lastEventId === 'string' ? streams.find(lastEventId) : undefined
@@ -157,11 +181,12 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
 }
 
 /** Where the frames of one POST go: one JSON body when the answer comes first, an event stream as soon as anything comes before it. */
-class Reply implements Sink {
+class Reply implements Out {
   readonly #response: ServerResponse
   readonly #streams: SessionStreams | undefined
   readonly #quiet: NodeJS.Timeout
   headers: Record<string, string>
+  readonly streaming = { begin: (): void => this.#start(), hangUp: (retryMs: number): void => this.#stream?.hangUp(retryMs) }
   #answer: Frame | undefined
   #stream: EventStream | undefined
   #isStreaming = false
@@ -201,7 +226,8 @@ class Reply implements Sink {
     }
     if (this.#response.destroyed) return
     if (problem) return send(this.#response, problemStatus(request, outcome), problem.bytes, this.headers)
-    if (this.#answer) return send(this.#response, statusFor(outcome, this.#answer, this.#streams === undefined), this.#answer.bytes, this.headers)
+    if (this.#answer)
+      return send(this.#response, statusFor(outcome, this.#answer, this.#streams === undefined), this.#answer.bytes, this.headers)
     if (outcome.is === 'accepted') return void this.#response.writeHead(202, this.headers).end()
     this.#response.writeHead(200, { ...streamHeaders, ...this.headers }).end() // cancelled: an event stream without events
   }

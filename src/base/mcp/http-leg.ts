@@ -6,7 +6,7 @@ import { type HttpClient, HttpSendError } from '../http/client.ts'
 import type { Frame } from '../wire/frame.ts'
 import { type ScanLimits, defaultLimits, scan } from '../wire/scan.ts'
 import type { Sink } from '../wire/wire.ts'
-import { type Era, type Leg, type McpHeaders, type Outcome, accepted, answered, cancelled } from './exchange.ts'
+import { type Era, type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled } from './exchange.ts'
 import { type SseEvent, SseReader } from './sse.ts'
 import { fault } from './wire-leg.ts'
 
@@ -49,7 +49,7 @@ export class HttpLeg implements Leg {
     })
   }
 
-  async request(frame: Frame, headers: McpHeaders, out: Sink, abort: AbortSignal): Promise<Outcome> {
+  async request(frame: Frame, headers: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome> {
     const sent = await this.#post(frame, headers, abort)
     if (!('response' in sent)) return sent
     const { response } = sent
@@ -82,7 +82,12 @@ export class HttpLeg implements Leg {
     this.#end('closed')
     if (keepsSession || this.era === 'modern' || this.sessionId === undefined) return
     try {
-      const response = await this.#options.client.send({ method: 'DELETE', url: this.#options.url, headers: this.#headers({}), signal: AbortSignal.timeout(2_000) })
+      const response = await this.#options.client.send({
+        method: 'DELETE',
+        url: this.#options.url,
+        headers: this.#headers({}),
+        signal: AbortSignal.timeout(2_000),
+      })
       response.resume()
     } catch {
       // the server forgets an unused session by itself
@@ -105,7 +110,8 @@ export class HttpLeg implements Leg {
       return { response: await this.#options.client.send({ method: 'POST', url: this.#options.url, headers, body: frame.bytes, signal }) }
     } catch (error) {
       if (signal.aborted) return cancelled
-      if (error instanceof HttpSendError && !error.isSent) return { is: 'notSent', fault: fault.gone({ upstream: this.#options.name, reason: error.message }, error) }
+      if (error instanceof HttpSendError && !error.isSent)
+        return { is: 'notSent', fault: fault.gone({ upstream: this.#options.name, reason: error.message }, error) }
       return this.#unknown(error)
     }
   }
@@ -130,11 +136,15 @@ export class HttpLeg implements Leg {
       out.write(frame)
       return status === 200 ? answered : { is: 'answered', status }
     }
-    return { is: 'unknown', fault: fault.lost({ upstream: this.#options.name, reason: `it answered HTTP ${status} without a JSON-RPC message` }) }
+    return {
+      is: 'unknown',
+      fault: fault.lost({ upstream: this.#options.name, reason: `it answered HTTP ${status} without a JSON-RPC message` }),
+    }
   }
 
   /** Reads an event stream to its answer; a legacy stream that ends early is fetched on from its last event id (SEP-1699). */
-  async #stream(first: IncomingMessage, mcp: McpHeaders, out: Sink, abort: AbortSignal): Promise<Outcome> {
+  async #stream(first: IncomingMessage, mcp: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome> {
+    out.streaming?.begin()
     let response = first
     let lastEventId: string | undefined
     let retryMs = defaultRetryMs
@@ -152,6 +162,7 @@ export class HttpLeg implements Leg {
       })
       if (isAnswered) return answered
       if (lastEventId === undefined || this.era === 'modern') break
+      out.streaming?.hangUp(retryMs)
       await this.#options.clock.wait(retryMs, this.#stop.signal)
       response = await this.#options.client.send({
         method: 'GET',
@@ -193,7 +204,11 @@ export class HttpLeg implements Leg {
 
   async #get(lastEventId: string | undefined): Promise<boolean> {
     const { client, url, side } = this.#options
-    const headers = { ...this.#headers({}), accept: 'text/event-stream', ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }) }
+    const headers = {
+      ...this.#headers({}),
+      accept: 'text/event-stream',
+      ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
+    }
     try {
       const response = await client.send({ method: 'GET', url, headers, signal: this.#stop.signal })
       if (response.statusCode !== 200 || contentType(response) !== 'text/event-stream') {

@@ -4,7 +4,7 @@ import { type Frame, idKey, splice, stringAt, valueAt } from '../wire/frame.ts'
 import { scan } from '../wire/scan.ts'
 import type { Sink } from '../wire/wire.ts'
 import { UpstreamRefusal, askFor, ownClientInfo } from './ask.ts'
-import { type Leg, type McpHeaders, type Outcome, accepted, answered, cancelled } from './exchange.ts'
+import { type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled } from './exchange.ts'
 import { errorFrame, idToken, paramsOf, resultFrame, resultOf } from './message.ts'
 import { code, encodeHeader, legacyVersions, meta, modernVersion, namedBy } from './protocol.ts'
 
@@ -36,7 +36,7 @@ export class LegacyOverModern implements Leg {
     this.ended = leg.ended
   }
 
-  async request(frame: Frame, _headers: McpHeaders, out: Sink, abort: AbortSignal): Promise<Outcome> {
+  async request(frame: Frame, _headers: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome> {
     switch (frame.method) {
       case 'initialize':
         return this.#initialize(frame, out)
@@ -93,14 +93,24 @@ export class LegacyOverModern implements Leg {
     const params = paramsOf(frame)
     this.#client = { capabilities: params['capabilities'] ?? {}, clientInfo: params['clientInfo'] ?? ownClientInfo }
     try {
-      this.#server = await askFor(this.#leg, 'server/discover', { _meta: this.#envelope() }, `fairlead-${randomId(6)}`, this.#headers('server/discover'))
+      this.#server = await askFor(
+        this.#leg,
+        'server/discover',
+        { _meta: this.#envelope() },
+        `fairlead-${randomId(6)}`,
+        this.#headers('server/discover'),
+      )
     } catch (error) {
       if (!(error instanceof UpstreamRefusal)) throw error
       out.write(errorFrame(idToken(frame), error.error.code, error.error.message, error.error.data))
       return answered
     }
     const asked = String(params['protocolVersion'])
-    const { capabilities, instructions, _meta } = this.#server as { capabilities?: unknown; instructions?: unknown; _meta?: Record<string, unknown> }
+    const { capabilities, instructions, _meta } = this.#server as {
+      capabilities?: unknown
+      instructions?: unknown
+      _meta?: Record<string, unknown>
+    }
     return this.#answer(frame, out, {
       protocolVersion: (legacyVersions as readonly string[]).includes(asked) ? asked : legacyVersions[0],
       capabilities: capabilities ?? {},
@@ -119,7 +129,12 @@ export class LegacyOverModern implements Leg {
   }
 
   #headers(method: string, named?: string, params: Record<string, string> = {}): McpHeaders {
-    return { 'mcp-protocol-version': modernVersion, 'mcp-method': method, ...(named === undefined ? {} : { 'mcp-name': encodeHeader(named) }), ...params }
+    return {
+      'mcp-protocol-version': modernVersion,
+      'mcp-method': method,
+      ...(named === undefined ? {} : { 'mcp-name': encodeHeader(named) }),
+      ...params,
+    }
   }
 
   async #call(frame: Frame, out: Sink, outerAbort: AbortSignal): Promise<Outcome> {
@@ -136,7 +151,7 @@ export class LegacyOverModern implements Leg {
     }
   }
 
-  async #rounds(frame: Frame, out: Sink, abort: AbortSignal): Promise<Outcome> {
+  async #rounds(frame: Frame, out: Out, abort: AbortSignal): Promise<Outcome> {
     const place = namedBy[frame.method!]
     const headers = this.#headers(frame.method!, place && stringAt(frame, frame.at[place]), await this.#paramHeaders(frame))
     let request = this.#enveloped(frame, {})
@@ -161,7 +176,10 @@ export class LegacyOverModern implements Leg {
         out.write(errorFrame(idToken(frame), code.internalError, `the server asked for input more than ${maxRounds} times`))
         return answered
       }
-      const { inputRequests, requestState } = resultOf(asked) as { inputRequests?: Record<string, { method: string; params?: Record<string, unknown> }>; requestState?: string }
+      const { inputRequests, requestState } = resultOf(asked) as {
+        inputRequests?: Record<string, { method: string; params?: Record<string, unknown> }>
+        requestState?: string
+      }
       const inputResponses = await this.#ask(inputRequests ?? {}, out, abort)
       if (abort.aborted) return cancelled
       if (typeof inputResponses === 'string') {
@@ -190,7 +208,11 @@ export class LegacyOverModern implements Leg {
   }
 
   /** Puts the server's questions to the client, all at once; the answers by key, or in words why there are none. */
-  async #ask(questions: Record<string, { method: string; params?: Record<string, unknown> }>, out: Sink, abort: AbortSignal): Promise<Record<string, unknown> | string> {
+  async #ask(
+    questions: Record<string, { method: string; params?: Record<string, unknown> }>,
+    out: Out,
+    abort: AbortSignal,
+  ): Promise<Record<string, unknown> | string> {
     const answers = await Promise.all(
       Object.entries(questions).map(async ([key, { method, params }]) => {
         const id = `fairlead-${randomId(9)}`
@@ -219,7 +241,10 @@ export class LegacyOverModern implements Leg {
     const headers: Record<string, string> = {}
     const args = rules.length > 0 ? valueAt(frame, frame.at.arguments) : undefined
     for (const { header, path } of rules) {
-      const value = path.reduce<unknown>((inner, name) => (typeof inner === 'object' && inner !== null ? (inner as Record<string, unknown>)[name] : undefined), args)
+      const value = path.reduce<unknown>(
+        (inner, name) => (typeof inner === 'object' && inner !== null ? (inner as Record<string, unknown>)[name] : undefined),
+        args,
+      )
       if (value !== undefined && value !== null) headers[`mcp-param-${header.toLowerCase()}`] = encodeHeader(String(value))
     }
     return headers
@@ -230,8 +255,11 @@ export class LegacyOverModern implements Leg {
     let cursor: unknown
     for (let page = 0; page < maxListPages; page++) {
       const params = { _meta: this.#envelope(), ...(cursor === undefined ? {} : { cursor }) }
-      const result = await askFor(this.#leg, 'tools/list', params, `fairlead-${randomId(6)}`, this.#headers('tools/list')).catch(() => undefined)
-      for (const tool of (result?.['tools'] ?? []) as { name: string; inputSchema?: Schema }[]) found.set(tool.name, headerRules(tool.inputSchema, []))
+      const result = await askFor(this.#leg, 'tools/list', params, `fairlead-${randomId(6)}`, this.#headers('tools/list')).catch(
+        () => undefined,
+      )
+      for (const tool of (result?.['tools'] ?? []) as { name: string; inputSchema?: Schema }[])
+        found.set(tool.name, headerRules(tool.inputSchema, []))
       cursor = result?.['nextCursor']
       if (typeof cursor !== 'string') break
     }
@@ -244,16 +272,25 @@ export class LegacyOverModern implements Leg {
     const capabilities = (this.#server['capabilities'] ?? {}) as Record<string, Record<string, unknown>>
     const notifications: Record<string, unknown> = {}
     if (this.#isListening) {
-      for (const kind of ['tools', 'prompts', 'resources']) if (capabilities[kind]?.['listChanged'] === true) notifications[`${kind}ListChanged`] = true
+      for (const kind of ['tools', 'prompts', 'resources'])
+        if (capabilities[kind]?.['listChanged'] === true) notifications[`${kind}ListChanged`] = true
     }
     if (this.#uris.size > 0) notifications['resourceSubscriptions'] = [...this.#uris]
     if (Object.keys(notifications).length === 0) return
     const stop = (this.#listening = new AbortController())
     const request = scan(
-      Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: `fairlead-listen-${randomId(6)}`, method: 'subscriptions/listen', params: { _meta: this.#envelope(), notifications } })),
+      Buffer.from(
+        JSON.stringify({
+          jsonrpc: '2.0',
+          id: `fairlead-listen-${randomId(6)}`,
+          method: 'subscriptions/listen',
+          params: { _meta: this.#envelope(), notifications },
+        }),
+      ),
     )
     const out: Sink = {
-      write: (frame) => frame.kind !== 'notification' || frame.method === 'notifications/subscriptions/acknowledged' || this.#side.write(frame),
+      write: (frame) =>
+        frame.kind !== 'notification' || frame.method === 'notifications/subscriptions/acknowledged' || this.#side.write(frame),
       room: () => this.#side.room(),
     }
     void this.#leg.request(request, this.#headers('subscriptions/listen'), out, stop.signal)

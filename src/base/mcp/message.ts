@@ -68,7 +68,11 @@ export function problemFrame(request: Frame, outcome: Outcome): Frame | undefine
     case 'notSent':
     case 'unknown': {
       const { fault } = outcome
-      return errorFrame(idToken(request), code.serverError, fault.message, { code: fault.code, sent: outcome.is === 'unknown', hint: fault.hint })
+      return errorFrame(idToken(request), code.serverError, fault.message, {
+        code: fault.code,
+        sent: outcome.is === 'unknown',
+        hint: fault.hint,
+      })
     }
     default:
       return undefined

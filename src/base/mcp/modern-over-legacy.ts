@@ -8,7 +8,7 @@ import { locate } from '../wire/locate.ts'
 import { scan } from '../wire/scan.ts'
 import type { Sink } from '../wire/wire.ts'
 import { ask, askFor } from './ask.ts'
-import { type Leg, type McpHeaders, type Outcome, accepted, answered, cancelled, noHeaders } from './exchange.ts'
+import { type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled, noHeaders } from './exchange.ts'
 import { errorFrame, errorOf, idToken, paramsOf, resultFrame } from './message.ts'
 import { code, meta, modernVersions } from './protocol.ts'
 
@@ -55,7 +55,7 @@ export class ModernOverLegacy implements Leg {
     this.ended = this.#leg.ended
   }
 
-  async request(frame: Frame, _headers: McpHeaders, out: Sink, abort: AbortSignal): Promise<Outcome> {
+  async request(frame: Frame, _headers: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome> {
     const method = frame.method!
     if (removed.has(method)) {
       out.write(errorFrame(idToken(frame), code.methodNotFound, 'Method not found'))
@@ -85,12 +85,21 @@ export class ModernOverLegacy implements Leg {
     return this.#leg.close()
   }
 
-  async #call(frame: Frame, out: Sink, abort: AbortSignal, server: Record<string, unknown>): Promise<Outcome> {
+  async #call(frame: Frame, out: Out, abort: AbortSignal, server: Record<string, unknown>): Promise<Outcome> {
     await this.#followLogLevel(frame, server)
     const stop = new AbortController()
     let asked!: () => void
     const isAsked = new Promise<void>((resolve) => (asked = resolve))
-    const parked: Parked = { digest: digestOf(frame), questions: new Map(), stop, held: [], out, asked, state: undefined, outcome: undefined as never }
+    const parked: Parked = {
+      digest: digestOf(frame),
+      questions: new Map(),
+      stop,
+      held: [],
+      out,
+      asked,
+      state: undefined,
+      outcome: undefined as never,
+    }
     this.#openCalls++
     const running = this.#leg.request(bare(frame), noHeaders, this.#during(frame, parked, server), stop.signal).finally(() => {
       this.#openCalls--
@@ -101,7 +110,13 @@ export class ModernOverLegacy implements Leg {
   }
 
   /** The client sees either the answer, or what the server asks it; in the second case the upstream request stays open. */
-  async #untilAnsweredOrAsked(frame: Frame, parked: Parked, isAsked: Promise<void>, abort: AbortSignal, server: Record<string, unknown>): Promise<Outcome> {
+  async #untilAnsweredOrAsked(
+    frame: Frame,
+    parked: Parked,
+    isAsked: Promise<void>,
+    abort: AbortSignal,
+    server: Record<string, unknown>,
+  ): Promise<Outcome> {
     const onAbort = (): void => parked.stop.abort()
     abort.addEventListener('abort', onAbort, { once: true })
     const first = await Promise.race([parked.outcome, isAsked.then(() => undefined)])
@@ -138,9 +153,17 @@ export class ModernOverLegacy implements Leg {
 
   #question(question: Frame, parked: Parked): void {
     const isAmbiguous = this.#openCalls > 1 && !this.#leg.tellsApart
-    const refuse = !askable.has(question.method!) ? 'this client cannot be asked that' : isAmbiguous ? 'several calls are open, and nothing says which of them asks' : undefined
+    const refuse = !askable.has(question.method!)
+      ? 'this client cannot be asked that'
+      : isAmbiguous
+        ? 'several calls are open, and nothing says which of them asks'
+        : undefined
     if (question.method === 'ping') return void this.#leg.send(resultFrame(idToken(question), {}), noHeaders)
-    if (refuse !== undefined || this.#parked.size >= maxParked) return void this.#leg.send(errorFrame(idToken(question), code.methodNotFound, refuse ?? 'too many calls wait for their clients'), noHeaders)
+    if (refuse !== undefined || this.#parked.size >= maxParked)
+      return void this.#leg.send(
+        errorFrame(idToken(question), code.methodNotFound, refuse ?? 'too many calls wait for their clients'),
+        noHeaders,
+      )
     parked.questions.set(randomId(9), question)
     parked.asked()
   }
@@ -162,7 +185,7 @@ export class ModernOverLegacy implements Leg {
     return { resultType: 'input_required', inputRequests, requestState: state, _meta: { [meta.serverInfo]: server['serverInfo'] } }
   }
 
-  async #resume(frame: Frame, state: string, out: Sink, abort: AbortSignal, server: Record<string, unknown>): Promise<Outcome> {
+  async #resume(frame: Frame, state: string, out: Out, abort: AbortSignal, server: Record<string, unknown>): Promise<Outcome> {
     const parked = this.#parked.get(state)
     if (!parked || parked.out || parked.digest !== digestOf(frame)) {
       out.write(errorFrame(idToken(frame), code.invalidParams, 'Invalid or expired requestState', { reason: 'invalid_request_state' }))
@@ -174,7 +197,10 @@ export class ModernOverLegacy implements Leg {
     const isAsked = new Promise<void>((resolve) => (asked = resolve))
     parked.asked = asked
     const id = Buffer.from(idToken(frame))
-    parked.out = { write: (incoming) => out.write(incoming.at.id ? splice(incoming, [{ span: incoming.at.id, with: id }]) : incoming), room: () => out.room() }
+    parked.out = {
+      write: (incoming) => out.write(incoming.at.id ? splice(incoming, [{ span: incoming.at.id, with: id }]) : incoming),
+      room: () => out.room(),
+    }
     for (const held of parked.held.splice(0)) parked.out.write(held)
     for (const [key, question] of parked.questions) {
       if (!Object.hasOwn(given, key)) continue
@@ -194,7 +220,7 @@ export class ModernOverLegacy implements Leg {
     await ask(this.#leg, 'logging/setLevel', { level }, `fairlead-${randomId(6)}`)
   }
 
-  async #listen(frame: Frame, out: Sink, abort: AbortSignal, server: Record<string, unknown>): Promise<Outcome> {
+  async #listen(frame: Frame, out: Out, abort: AbortSignal, server: Record<string, unknown>): Promise<Outcome> {
     const asked = paramsOf(frame)['notifications']
     if (typeof asked !== 'object' || asked === null) {
       out.write(errorFrame(idToken(frame), code.invalidParams, 'Invalid params: notifications must be an object'))
@@ -203,7 +229,13 @@ export class ModernOverLegacy implements Leg {
     const wanted = honoured(asked as Record<string, unknown>, (server['capabilities'] ?? {}) as Record<string, Record<string, unknown>>)
     const id = idToken(frame)
     const idMeta = `"_meta":{"${meta.subscriptionId}":${id}}`
-    out.write(scan(Buffer.from(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":${JSON.stringify(wanted)},${idMeta}}}`)))
+    out.write(
+      scan(
+        Buffer.from(
+          `{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":${JSON.stringify(wanted)},${idMeta}}}`,
+        ),
+      ),
+    )
     if (Object.keys(wanted).length > 0 && !abort.aborted) {
       const listener: Listener = { out, id, wanted }
       this.#listeners.add(listener)
@@ -256,7 +288,8 @@ function honoured(asked: Record<string, unknown>, capabilities: Record<string, R
     if (asked[`${kind}ListChanged`] === true && capabilities[kind]?.['listChanged'] === true) wanted[`${kind}ListChanged`] = true
   }
   const uris = asked['resourceSubscriptions']
-  if (Array.isArray(uris) && uris.length > 0 && capabilities['resources']?.['subscribe'] === true) wanted.resourceSubscriptions = uris.filter((uri) => typeof uri === 'string')
+  if (Array.isArray(uris) && uris.length > 0 && capabilities['resources']?.['subscribe'] === true)
+    wanted.resourceSubscriptions = uris.filter((uri) => typeof uri === 'string')
   return wanted
 }
 
@@ -285,7 +318,11 @@ function bare(frame: Frame): Frame {
 /** What makes a retry the same request: its method, what it names, and its arguments to the byte. */
 function digestOf(frame: Frame): string {
   const named = frame.at.name ?? frame.at.uri
-  return hash('sha256', `${frame.method}\n${named ? token(frame, named) : ''}\n${frame.at.arguments ? token(frame, frame.at.arguments) : ''}`, 'base64url')
+  return hash(
+    'sha256',
+    `${frame.method}\n${named ? token(frame, named) : ''}\n${frame.at.arguments ? token(frame, frame.at.arguments) : ''}`,
+    'base64url',
+  )
 }
 
 function completed(frame: Frame, method: string, server: Record<string, unknown>): Frame {
@@ -295,7 +332,8 @@ function completed(frame: Frame, method: string, server: Record<string, unknown>
   if (cacheable.has(method) && !locate(frame.bytes, frame.at.result, 'ttlMs')) Object.assign(added, { ttlMs: 0, cacheScope: 'private' })
   if (!frame.at.resultMeta) added['_meta'] = { [meta.serverInfo]: server['serverInfo'] }
   const edits: Edit[] = [insertInto(frame.bytes, frame.at.result[0], JSON.stringify(added).slice(1, -1))]
-  if (frame.at.resultMeta) edits.push(insertInto(frame.bytes, frame.at.resultMeta[0], `"${meta.serverInfo}":${JSON.stringify(server['serverInfo'])}`))
+  if (frame.at.resultMeta)
+    edits.push(insertInto(frame.bytes, frame.at.resultMeta[0], `"${meta.serverInfo}":${JSON.stringify(server['serverInfo'])}`))
   return splice(frame, edits)
 }
 

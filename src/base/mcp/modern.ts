@@ -27,10 +27,21 @@ export function classify(frame: Frame, headers: McpHeaders, isHttp: boolean): Cl
   if (!claimSpan) {
     if (!isHeaderModern) return legacy
     if (frame.kind === 'notification') return modern
-    return refusedBy({ code: code.invalidParams, message: 'Invalid params: the request does not name its protocol version in _meta', data: { envelope: { missing: missingKeys(frame) } }, status: 400 })
+    return refusedBy({
+      code: code.invalidParams,
+      message: 'Invalid params: the request does not name its protocol version in _meta',
+      data: { envelope: { missing: missingKeys(frame) } },
+      status: 400,
+    })
   }
   const problem = envelopeProblem(frame, claim)
-  if (problem) return refusedBy({ code: code.invalidParams, message: `Invalid params: _meta ${problem.key}: ${problem.problem}`, data: { envelope: problem }, status: 400 })
+  if (problem)
+    return refusedBy({
+      code: code.invalidParams,
+      message: `Invalid params: _meta ${problem.key}: ${problem.problem}`,
+      data: { envelope: problem },
+      status: 400,
+    })
   if (!isHttp) return served(frame, claim!)
   if (header !== undefined && header !== claim) return mismatch('MCP-Protocol-Version', header, claim!)
   return served(frame, claim!)
@@ -38,7 +49,12 @@ export function classify(frame: Frame, headers: McpHeaders, isHttp: boolean): Cl
 
 function served(frame: Frame, claim: string): Classified {
   if ((modernVersions as readonly string[]).includes(claim) || frame.kind === 'notification') return modern
-  return refusedBy({ code: code.unsupportedVersion, message: `Unsupported protocol version: ${claim}`, data: { supported: [...modernVersions], requested: claim }, status: 400 })
+  return refusedBy({
+    code: code.unsupportedVersion,
+    message: `Unsupported protocol version: ${claim}`,
+    data: { supported: [...modernVersions], requested: claim },
+    status: 400,
+  })
 }
 
 function missingKeys(frame: Frame): string[] {

@@ -2,7 +2,7 @@
 import type { Principal } from '../access/principal.ts'
 import type { Frame } from '../wire/frame.ts'
 import type { Sink } from '../wire/wire.ts'
-import type { Exchange, Handler, Outcome } from './exchange.ts'
+import type { Exchange, Handler, Out, Outcome } from './exchange.ts'
 
 /** A legacy session: bound to one principal and one endpoint, from `initialize` to DELETE, expiry, or 404. */
 export interface Session {
@@ -22,7 +22,7 @@ export interface Endpoint {
   /** The modern era: stateless. */
   readonly handle: Handler
   /** Opens a session with the client's own `initialize`; its answer goes to `out`. `side` takes what belongs to no request, for as long as the session lives. */
-  open(exchange: Exchange, out: Sink, side: Sink): Promise<Opened>
+  open(exchange: Exchange, out: Out, side: Sink): Promise<Opened>
   /** The session of this id and principal, restored if need be; undefined: the client must initialize anew. */
   find(id: string, principal: Principal, side: () => Sink): Promise<Session | undefined>
 }

@@ -3,7 +3,7 @@ import { type Frame, idKey, splice, stringAt, token } from '../wire/frame.ts'
 import { locate } from '../wire/locate.ts'
 import type { Sink } from '../wire/wire.ts'
 import { type InitializeParams, initialize } from './ask.ts'
-import { type Era, type Leg, type McpHeaders, type Outcome, accepted, answered, noHeaders } from './exchange.ts'
+import { type Era, type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, noHeaders, through } from './exchange.ts'
 import { errorFrame, idToken, resultFrame } from './message.ts'
 import { code, meta } from './protocol.ts'
 
@@ -75,7 +75,10 @@ export class SharedLeg {
   /** Frames that belong to no request: each reaches only who asked for such. */
   #unclaimed(frame: Frame): boolean {
     if (frame.kind === 'request') {
-      const answer = frame.method === 'ping' ? resultFrame(idToken(frame), {}) : errorFrame(idToken(frame), code.methodNotFound, 'this connection is shared by several clients')
+      const answer =
+        frame.method === 'ping'
+          ? resultFrame(idToken(frame), {})
+          : errorFrame(idToken(frame), code.methodNotFound, 'this connection is shared by several clients')
       void this.#ready?.then(({ leg }) => leg.send(answer, noHeaders))
       return true
     }
@@ -115,7 +118,7 @@ class Member implements Leg {
     return frame.method?.endsWith('/list_changed') ?? false
   }
 
-  async request(frame: Frame, headers: McpHeaders, out: Sink, abort: AbortSignal): Promise<Outcome> {
+  async request(frame: Frame, headers: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome> {
     const { leg, initialized } = await this.#shared.ready()
     if (initialized) {
       if (frame.method === 'initialize') {
@@ -144,7 +147,8 @@ class Member implements Leg {
   async send(frame: Frame, headers: McpHeaders): Promise<Outcome> {
     if (frame.method === 'notifications/initialized') return accepted
     const { leg } = await this.#shared.ready()
-    if (frame.method !== 'notifications/cancelled' || !frame.at.requestId) return frame.kind === 'notification' ? leg.send(frame, headers) : accepted
+    if (frame.method !== 'notifications/cancelled' || !frame.at.requestId)
+      return frame.kind === 'notification' ? leg.send(frame, headers) : accepted
     const own = this.#mapped.get(idKey(frame, frame.at.requestId))
     return own ? leg.send(splice(frame, [{ span: frame.at.requestId, with: own }]), headers) : accepted
   }
@@ -160,23 +164,20 @@ class Member implements Leg {
 }
 
 /** Gives what comes back the client's own id, progress token and subscription id again. */
-function restoring(request: Frame, out: Sink): Sink {
+function restoring(request: Frame, out: Out): Out {
   const id = Buffer.from(idToken(request))
   const progressToken = request.at.progressToken && Buffer.from(token(request, request.at.progressToken))
-  return {
-    write(frame) {
-      const edits = []
-      if (frame.kind === 'result' || frame.kind === 'error') {
-        edits.push({ span: frame.at.id!, with: id })
-        const inResult = frame.at.resultMeta && locate(frame.bytes, frame.at.resultMeta, meta.subscriptionId)
-        if (inResult) edits.push({ span: inResult, with: id })
-      } else {
-        if (frame.at.progressToken && progressToken) edits.push({ span: frame.at.progressToken, with: progressToken })
-        const subscription = frame.at.inMeta?.[meta.subscriptionId]
-        if (subscription) edits.push({ span: subscription, with: id })
-      }
-      return out.write(splice(frame, edits))
-    },
-    room: () => out.room(),
-  }
+  return through(out, (frame) => {
+    const edits = []
+    if (frame.kind === 'result' || frame.kind === 'error') {
+      edits.push({ span: frame.at.id!, with: id })
+      const inResult = frame.at.resultMeta && locate(frame.bytes, frame.at.resultMeta, meta.subscriptionId)
+      if (inResult) edits.push({ span: inResult, with: id })
+    } else {
+      if (frame.at.progressToken && progressToken) edits.push({ span: frame.at.progressToken, with: progressToken })
+      const subscription = frame.at.inMeta?.[meta.subscriptionId]
+      if (subscription) edits.push({ span: subscription, with: id })
+    }
+    return out.write(splice(frame, edits))
+  })
 }

@@ -1,7 +1,12 @@
 // Server-sent events (WHATWG HTML §9.2), both directions: reads a byte stream into events, and writes a frame as one.
 import { asBuffer } from '../wire/frame.ts'
 
-export type SseEvent = { readonly id: string | undefined; readonly event: string; readonly data: Buffer; readonly retryMs: number | undefined }
+export type SseEvent = {
+  readonly id: string | undefined
+  readonly event: string
+  readonly data: Buffer
+  readonly retryMs: number | undefined
+}
 
 const lineFeed = 0x0a
 const carriageReturn = 0x0d
@@ -79,7 +84,10 @@ export class SseReader {
   }
 
   #dispatch(): void {
-    const data = this.#data.length === 1 ? this.#data[0]! : Buffer.concat(this.#data.flatMap((part, i) => (i === 0 ? [part] : [Buffer.from('\n'), part])))
+    const data =
+      this.#data.length === 1
+        ? this.#data[0]!
+        : Buffer.concat(this.#data.flatMap((part, i) => (i === 0 ? [part] : [Buffer.from('\n'), part])))
     const event: SseEvent = { id: this.#id, event: this.#event || 'message', data, retryMs: this.#retryMs }
     const hasFields = this.#hasFields
     this.#data = []

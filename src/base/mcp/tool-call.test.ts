@@ -5,7 +5,7 @@ import { systemClock } from '../../kernel/clock.ts'
 import { createLog } from '../../kernel/log.ts'
 import { faults } from '../../kernel/fault.ts'
 import { type ToolboxOptions, createToolbox } from './tool-call.ts'
-import { type Tool, isReal, reaches, roles, sandboxModes, tool } from './tool.ts'
+import { isReal, reaches, roles, sandboxModes, tool } from './tool.ts'
 
 const fault = faults('test', { broken: () => ({ kind: 'missing', message: 'the thing is not there', hint: 'bring it' }) })
 type Needs = { readonly base: number }
@@ -26,7 +26,8 @@ const add = tool({
     if (mode === 'crash') throw new TypeError('oops')
     if (mode === 'bad') return { sum: 'many' as unknown as number }
     if (mode === 'large') return { sum: 1, filler: 'x'.repeat(2_000) }
-    if (mode === 'hang') await new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('told to stop')), { once: true }))
+    if (mode === 'hang')
+      await new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('told to stop')), { once: true }))
     return { sum: base + amount, secret: 'left out' }
   },
   simulate: ({ base }) => ({ sum: base }),
@@ -37,18 +38,31 @@ const call = { signal: new AbortController().signal, progress() {} }
 function boxOf(changes: Partial<ToolboxOptions<Needs>> = {}): { box: ReturnType<typeof createToolbox>; lines: Record<string, unknown>[] } {
   const lines: Record<string, unknown>[] = []
   const log = createLog((line) => lines.push(JSON.parse(line) as Record<string, unknown>), Date.now, 'debug')
-  const box = createToolbox<Needs>({ tools: [{ load: async () => ({ default: add }) }], needs: { base: 40 }, mayCall: () => true, clock: systemClock, log, ...changes })
+  const box = createToolbox<Needs>({
+    tools: [{ load: async () => ({ default: add }) }],
+    needs: { base: 40 },
+    mayCall: () => true,
+    clock: systemClock,
+    log,
+    ...changes,
+  })
   return { box, lines }
 }
 
 describe('roles and sandbox', () => {
   test('a role reaches itself and those below, an unknown one nothing', () => {
-    expect(roles.map((have) => roles.map((need) => reaches(have, need)))).toEqual([[true, false, false], [true, true, false], [true, true, true]])
+    expect(roles.map((have) => roles.map((need) => reaches(have, need)))).toEqual([
+      [true, false, false],
+      [true, true, false],
+      [true, true, true],
+    ])
     for (const need of roles) for (const have of [undefined, '', 'root', 'Admin']) expect(reaches(have, need)).toBe(false)
   })
   test('changes are real only without a sandbox, devices are read in part of it, looking is always real', () => {
     expect(sandboxModes.map((mode) => (['observe', 'sense', 'change'] as const).map((effect) => isReal(mode, effect)))).toEqual([
-      [true, true, true], [true, true, false], [true, false, false],
+      [true, true, true],
+      [true, true, false],
+      [true, false, false],
     ])
   })
 })
@@ -57,8 +71,17 @@ describe('listing', () => {
   test('shows what may be called, with both schemas and nothing superfluous', async () => {
     const { box } = boxOf()
     const [listed] = await box.list(ann)
-    expect(listed).toMatchObject({ name: 'add_numbers', annotations: { title: 'Add', readOnlyHint: true }, inputSchema: { type: 'object', additionalProperties: false, required: ['amount'] } })
-    expect(listed!.outputSchema).toEqual({ type: 'object', properties: { sum: { type: 'number' }, filler: { type: 'string' } }, required: ['sum'], additionalProperties: false })
+    expect(listed).toMatchObject({
+      name: 'add_numbers',
+      annotations: { title: 'Add', readOnlyHint: true },
+      inputSchema: { type: 'object', additionalProperties: false, required: ['amount'] },
+    })
+    expect(listed!.outputSchema).toEqual({
+      type: 'object',
+      properties: { sum: { type: 'number' }, filler: { type: 'string' } },
+      required: ['sum'],
+      additionalProperties: false,
+    })
     expect(await boxOf({ mayCall: () => false }).box.list(ann)).toEqual([])
   })
   test('a tool that cannot be loaded is told, and tried again', async () => {
@@ -68,7 +91,7 @@ describe('listing', () => {
         {
           async load() {
             if (++tries === 1) throw new Error('no such file')
-            return { default: add as Tool<Needs> }
+            return { default: add }
           },
         },
       ],
@@ -105,7 +128,9 @@ describe('calling', () => {
   })
   test('a fault becomes an error with its hint, a crash one without its stack', async () => {
     const { box } = boxOf()
-    expect((await box.call(ann, 'add_numbers', { amount: 1, mode: 'fault' }, call)).content[0]!.text).toBe('the thing is not there\nhint: bring it')
+    expect((await box.call(ann, 'add_numbers', { amount: 1, mode: 'fault' }, call)).content[0]!.text).toBe(
+      'the thing is not there\nhint: bring it',
+    )
     const crashed = JSON.stringify(await box.call(ann, 'add_numbers', { amount: 1, mode: 'crash' }, call))
     expect(crashed).toContain('unexpected: oops')
     expect(crashed).not.toContain('.ts:')
@@ -113,11 +138,15 @@ describe('calling', () => {
   test('an answer against its schema or above its size is an error', async () => {
     const { box } = boxOf()
     expect((await box.call(ann, 'add_numbers', { amount: 1, mode: 'bad' }, call)).content[0]!.text).toContain('sum: must be a number')
-    expect((await box.call(ann, 'add_numbers', { amount: 1, mode: 'large' }, call))._meta).toMatchObject({ 'fairlead/fault': { code: 'tool.too_large' } })
+    expect((await box.call(ann, 'add_numbers', { amount: 1, mode: 'large' }, call))._meta).toMatchObject({
+      'fairlead/fault': { code: 'tool.too_large' },
+    })
   })
   test('a call ends when its time is up, or when its caller leaves', async () => {
     const { box } = boxOf()
-    expect((await box.call(ann, 'add_numbers', { amount: 1, mode: 'hang' }, call))._meta).toMatchObject({ 'fairlead/fault': { code: 'tool.timed_out' } })
+    expect((await box.call(ann, 'add_numbers', { amount: 1, mode: 'hang' }, call))._meta).toMatchObject({
+      'fairlead/fault': { code: 'tool.timed_out' },
+    })
     const caller = new AbortController()
     const left = box.call(ann, 'add_numbers', { amount: 1, mode: 'hang' }, { ...call, signal: caller.signal })
     caller.abort()
@@ -135,7 +164,10 @@ describe('calling', () => {
   })
   test('too many at once are refused, and their places given back', async () => {
     const { box } = boxOf({ maxCalls: 1 })
-    const [, second] = await Promise.all([box.call(ann, 'add_numbers', { amount: 1, mode: 'hang' }, call), box.call(ann, 'add_numbers', { amount: 1 }, call)])
+    const [, second] = await Promise.all([
+      box.call(ann, 'add_numbers', { amount: 1, mode: 'hang' }, call),
+      box.call(ann, 'add_numbers', { amount: 1 }, call),
+    ])
     expect(second._meta).toMatchObject({ 'fairlead/fault': { code: 'tool.busy' } })
     expect((await box.call(ann, 'add_numbers', { amount: 1 }, call)).isError).toBeUndefined()
   })
@@ -144,10 +176,19 @@ describe('calling', () => {
 describe('sandbox', () => {
   test('a change is simulated and marked, or refused where nothing can stand in for it', async () => {
     const { box, lines } = boxOf({ sandboxMode: () => 'partial' })
-    expect(await box.call(ann, 'add_numbers', { amount: 2 }, call)).toMatchObject({ structuredContent: { sum: 40 }, _meta: { 'fairlead/simulated': 'partial' } })
+    expect(await box.call(ann, 'add_numbers', { amount: 2 }, call)).toMatchObject({
+      structuredContent: { sum: 40 },
+      _meta: { 'fairlead/simulated': 'partial' },
+    })
     expect(lines).toMatchObject([{ outcome: 'simulated' }])
-    const { simulate: _, ...bare } = add
-    const refused = await boxOf({ sandboxMode: () => 'full', tools: [{ load: async () => ({ default: bare }) }] }).box.call(ann, 'add_numbers', { amount: 2 }, call)
+    const bare = { ...add }
+    delete (bare as { simulate?: unknown }).simulate
+    const refused = await boxOf({ sandboxMode: () => 'full', tools: [{ load: async () => ({ default: bare }) }] }).box.call(
+      ann,
+      'add_numbers',
+      { amount: 2 },
+      call,
+    )
     expect(refused._meta).toMatchObject({ 'fairlead/fault': { code: 'tool.sandboxed', kind: 'denied' } })
   })
 })

@@ -10,7 +10,11 @@ const defaultTimeoutMs = 30_000
 const defaultMaxOutputBytes = 256 << 10
 
 export const fault = faults('tool', {
-  unknown: (d: { tool: string }) => ({ kind: 'missing', message: `there is no tool named ${d.tool}`, hint: 'tools/list names the tools that may be called' }),
+  unknown: (d: { tool: string }) => ({
+    kind: 'missing',
+    message: `there is no tool named ${d.tool}`,
+    hint: 'tools/list names the tools that may be called',
+  }),
   denied: (d: { tool: string; principal: string; role: string }) => ({
     kind: 'denied',
     message: `${d.principal} may not call ${d.tool}`,
@@ -37,7 +41,11 @@ export const fault = faults('tool', {
     hint: 'try again; if it stays so, look at the load of the machine',
   }),
   cancelled: (d: { tool: string }) => ({ kind: 'unavailable', message: `the call of ${d.tool} was cancelled by its caller` }),
-  busy: (d: { maxCalls: number }) => ({ kind: 'limited', message: `${d.maxCalls} calls are running already`, hint: 'wait for some of them to end, then try again' }),
+  busy: (d: { maxCalls: number }) => ({
+    kind: 'limited',
+    message: `${d.maxCalls} calls are running already`,
+    hint: 'wait for some of them to end, then try again',
+  }),
   sandboxed: (d: { tool: string; mode: string }) => ({
     kind: 'denied',
     message: `${d.tool} was not done: the sandbox mode is ${d.mode}`,
@@ -125,11 +133,24 @@ async function describe<Needs>(tool: Tool<Needs>): Promise<ListedTool> {
     const { $schema: _, ...rest } = toJSONSchema(schema, { io, override: shortened })
     return { ...rest, type: 'object' }
   }
-  return { name, title, description, inputSchema: schemaOf(tool.input, 'input'), outputSchema: schemaOf(tool.output, 'output'), annotations: { title, ...annotations } }
+  return {
+    name,
+    title,
+    description,
+    inputSchema: schemaOf(tool.input, 'input'),
+    outputSchema: schemaOf(tool.output, 'output'),
+    annotations: { title, ...annotations },
+  }
 }
 
 /** Runs `work` until it ends, the caller leaves or the time is up, whichever is first; work that ignores its signal is left behind. */
-async function within<T>(tool: string, timeoutMs: number, clock: Clock, outer: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+async function within<T>(
+  tool: string,
+  timeoutMs: number,
+  clock: Clock,
+  outer: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const own = new AbortController()
   const leave = (): void => own.abort(fault.cancelled({ tool }))
   const stop = clock.after(timeoutMs, () => own.abort(fault.timed_out({ tool, timeoutMs })))
@@ -155,7 +176,9 @@ async function perform<Needs>(tool: Tool<Needs>, input: unknown, call: Call, opt
   const real = isReal(mode, tool.effect)
   if (!real && !tool.simulate) throw fault.sandboxed({ tool: name, mode })
   const made = real
-    ? await within(name, tool.limits?.timeoutMs ?? defaultTimeoutMs, options.clock, call.signal, (signal) => tool.handle(options.needs, given.data, { ...call, signal }))
+    ? await within(name, tool.limits?.timeoutMs ?? defaultTimeoutMs, options.clock, call.signal, (signal) =>
+        tool.handle(options.needs, given.data, { ...call, signal }),
+      )
     : tool.simulate!(options.needs, given.data)
   const checked = tool.output.safeParse(made)
   if (!checked.success) throw fault.bad_output({ tool: name, problems: await problemsOf(tool.output, made, checked.error) })
@@ -217,7 +240,13 @@ export function createToolbox<Needs>(options: ToolboxOptions<Needs>): Toolbox {
         return answer
       } catch (error) {
         const failure = asFault(error)
-        log[outside[failure.kind].level]('tool_call', { ...who, outcome: 'failed', code: failure.code, error: failure.message, durationMs: durationMs() })
+        log[outside[failure.kind].level]('tool_call', {
+          ...who,
+          outcome: 'failed',
+          code: failure.code,
+          error: failure.message,
+          durationMs: durationMs(),
+        })
         return answerOf(failure)
       } finally {
         running--

@@ -26,7 +26,11 @@ const fault = faults('mcp', {
     hint: 'go through the gate, or give this server a token',
   }),
   no_session: () => ({ kind: 'missing', message: 'the session is unknown or has expired', hint: 'send initialize again' }),
-  session_wanted: () => ({ kind: 'usage', message: 'the Mcp-Session-Id header is missing', hint: 'send initialize first, and then its session id with every request' }),
+  session_wanted: () => ({
+    kind: 'usage',
+    message: 'the Mcp-Session-Id header is missing',
+    hint: 'send initialize first, and then its session id with every request',
+  }),
   too_many_sessions: (d: { maxSessions: number }) => ({
     kind: 'unavailable',
     message: `all ${d.maxSessions} sessions are in use`,
@@ -77,13 +81,20 @@ export interface HttpDoor {
 }
 
 /** `open`: responses that are being written, a GET stream among them. */
-type Session = { readonly principal: Principal; readonly server: Server; readonly transport: WebStandardStreamableHTTPServerTransport; usedAt: number; open: number }
+type Session = {
+  readonly principal: Principal
+  readonly server: Server
+  readonly transport: WebStandardStreamableHTTPServerTransport
+  usedAt: number
+  open: number
+}
 type Asked = { readonly request: Request; readonly body: unknown; readonly principal: Principal; readonly response: ServerResponse }
 
 async function readBody(request: IncomingMessage, maxBodyBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = []
   let sizeBytes = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  // Kept alive when we stop reading, so that the refusal can still be sent
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     sizeBytes += chunk.length
     if (sizeBytes > maxBodyBytes) throw wireFault.too_large({ maxFrameBytes: maxBodyBytes })
     chunks.push(chunk)
@@ -123,7 +134,13 @@ function refuse(failure: Fault, response: ServerResponse): void {
     ...(status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
     ...(status === 413 ? { connection: 'close' } : {}),
   })
-  response.end(JSON.stringify({ jsonrpc: '2.0', id, error: { code, message: failure.message, ...(failure.hint ? { data: { hint: failure.hint } } : {}) } }))
+  response.end(
+    JSON.stringify({
+      jsonrpc: '2.0',
+      id,
+      error: { code, message: failure.message, ...(failure.hint ? { data: { hint: failure.hint } } : {}) },
+    }),
+  )
 }
 
 /** Sessions of the eras before 2026-07-28: bounded, each bound to the principal that opened it. */
@@ -223,7 +240,11 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
   const answer = async (request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<Response> => {
     const principal = await options.admit(request)
     const body =
-      request.method === 'POST' ? (JSON.parse(scan(await readBody(request, maxBodyBytes), { ...defaultLimits, maxFrameBytes: maxBodyBytes }).bytes.toString()) as unknown) : undefined
+      request.method === 'POST'
+        ? (JSON.parse(
+            scan(await readBody(request, maxBodyBytes), { ...defaultLimits, maxFrameBytes: maxBodyBytes }).bytes.toString(),
+          ) as unknown)
+        : undefined
     const sdk = await options.loadSdk()
     const asked = webRequest(request, signal)
     if (await sdk.isLegacyRequest(asked, body)) return sessions.answer(sdk, { request: asked, body, principal, response })

@@ -43,7 +43,7 @@ export type Call = {
   /** Aborted when the caller cancels or leaves, or the time is up. */
   readonly signal: AbortSignal
   /** Tells a caller who asked for it how far the work is; `done` only grows. */
-  progress(done: number, total?: number, message?: string): void
+  readonly progress: (done: number, total?: number, message?: string) => void
 }
 
 /** `Needs` is what the daemon hands to its tools; it is fixed by the capability that owns them. */

@@ -53,7 +53,13 @@ class WireDoor {
     const abort = new AbortController()
     this.#open.set(key, abort)
     try {
-      const outcome = await this.#request({ frame, era: classified.era, principal: this.#principal, headers: noHeaders, abort: classified.era === 'modern' ? abort.signal : neverAborted })
+      const outcome = await this.#request({
+        frame,
+        era: classified.era,
+        principal: this.#principal,
+        headers: noHeaders,
+        abort: classified.era === 'modern' ? abort.signal : neverAborted,
+      })
       const problem = problemFrame(frame, outcome)
       if (problem) this.#wire.write(problem)
     } catch (error) {

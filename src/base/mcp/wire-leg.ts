@@ -3,7 +3,7 @@ import { faults } from '../../kernel/fault.ts'
 import { type Frame, idKey, token } from '../wire/frame.ts'
 import { scan } from '../wire/scan.ts'
 import type { Sink, Wire } from '../wire/wire.ts'
-import { type Era, type Leg, type McpHeaders, type Outcome, accepted, answered, cancelled } from './exchange.ts'
+import { type Era, type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled } from './exchange.ts'
 import { meta } from './protocol.ts'
 
 export const fault = faults('upstream', {
@@ -12,7 +12,11 @@ export const fault = faults('upstream', {
     message: `the server ${d.upstream} ended before it answered (${d.reason}): whether the call took effect is unknown`,
     hint: 'check its effect before trying again: the call was not repeated',
   }),
-  gone: (d: { upstream: string; reason: string }) => ({ kind: 'unavailable', message: `the server ${d.upstream} is not there: ${d.reason}`, hint: 'the call was not sent: try again' }),
+  gone: (d: { upstream: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `the server ${d.upstream} is not there: ${d.reason}`,
+    hint: 'the call was not sent: try again',
+  }),
   overloaded: (d: { upstream: string; maxOpen: number }) => ({
     kind: 'limited',
     message: `${d.maxOpen} requests to ${d.upstream} are open already`,
@@ -57,7 +61,7 @@ class WireLeg implements Leg {
     })
   }
 
-  async request(frame: Frame, _headers: McpHeaders, out: Sink, abort: AbortSignal): Promise<Outcome> {
+  async request(frame: Frame, _headers: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome> {
     if (this.#isOver !== undefined) return { is: 'notSent', fault: fault.gone({ upstream: this.#name, reason: this.#isOver }) }
     if (this.#open.size >= maxOpen) return { is: 'notSent', fault: fault.overloaded({ upstream: this.#name, maxOpen }) }
     const key = idKey(frame, frame.at.id!)
@@ -66,7 +70,9 @@ class WireLeg implements Leg {
     return new Promise((resolve) => {
       const progressToken = frame.at.progressToken && token(frame, frame.at.progressToken)
       const onAbort = (): void => {
-        this.#wire.write(scan(Buffer.from(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${token(frame, frame.at.id!)}}}`)))
+        this.#wire.write(
+          scan(Buffer.from(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${token(frame, frame.at.id!)}}}`)),
+        )
         settle(cancelled)
       }
       const settle = (outcome: Outcome): void => {
@@ -121,7 +127,8 @@ class WireLeg implements Leg {
    * with several it goes to the side stream when somebody listens there, else to the newest.
    */
   #belongsTo(frame: Frame): Sink | undefined {
-    if (frame.at.progressToken && frame.method === 'notifications/progress') return this.#byProgress.get(token(frame, frame.at.progressToken))?.out
+    if (frame.at.progressToken && frame.method === 'notifications/progress')
+      return this.#byProgress.get(token(frame, frame.at.progressToken))?.out
     const subscription = frame.at.inMeta?.[meta.subscriptionId]
     if (subscription) return this.#open.get(idKey(frame, subscription))?.out
     if (this.era === 'modern') {

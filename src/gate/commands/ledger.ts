@@ -5,8 +5,8 @@ import { command } from '../../base/terminal/command.ts'
 
 export default command({
   summary: 'verify the record of calls: intact, or which entry is the first bad one',
-  args: { action: { summary: 'verify' }, folder: { summary: 'the ledger\'s folder; the gate\'s own by default', optional: true } },
-  examples: [['fairlead gate ledger verify', 'check every entry of the gate\'s ledger']],
+  args: { action: { summary: 'verify' }, folder: { summary: "the ledger's folder; the gate's own by default", optional: true } },
+  examples: [['fairlead gate ledger verify', "check every entry of the gate's ledger"]],
   async run({ terminal, folders }, { args }) {
     const verdict = await verifyLedger(args.folder ?? join(folders.state, 'gate', 'ledger'))
     terminal.result(verdict, () => JSON.stringify(verdict, undefined, 2))

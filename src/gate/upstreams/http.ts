@@ -8,7 +8,18 @@ const http: UpstreamKind = {
     const headers: Record<string, string> = token ? { authorization: `Bearer ${(await reveal(token)).reveal()}` } : {}
     return {
       isCostly: false,
-      open: async (era, side, sessionId) => new HttpLeg({ client, clock, url: new URL(url!), era, name, headers, side, limits, ...(sessionId === undefined ? {} : { sessionId }) }),
+      open: async (era, side, sessionId) =>
+        new HttpLeg({
+          client,
+          clock,
+          url: new URL(url!),
+          era,
+          name,
+          headers,
+          side,
+          limits,
+          ...(sessionId === undefined ? {} : { sessionId }),
+        }),
     }
   },
 }

@@ -8,7 +8,9 @@ import type { UpstreamKind } from '../upstream-kind.ts'
 const stdio: UpstreamKind = {
   key: 'command',
   async transport(kit, name, { command, cwd, env, secrets }) {
-    const revealed = await Promise.all(Object.entries(secrets).map(async ([key, value]) => [key, (await kit.reveal(value)).reveal()] as const))
+    const revealed = await Promise.all(
+      Object.entries(secrets).map(async ([key, value]) => [key, (await kit.reveal(value)).reveal()] as const),
+    )
     const argv = command as [string, ...string[]]
     const whole = { name, argv, cwd: kit.within(cwd ?? '.'), env: childEnvironment(kit.env, { ...env, ...Object.fromEntries(revealed) }) }
     return {

@@ -1,0 +1,201 @@
+// Who is measured by the gate's benchmark: how each is installed, started, and found ready.
+import { execFileSync } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { launcher } from './build.ts'
+import { type Household, type Started, freePort, listens, until } from './children.ts'
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+export const echoStdio = here('echo-stdio.mjs')
+const rivalsFolder = here('../rivals')
+
+/** What a load generator needs to reach someone, and whose cost is counted. */
+export type Running = {
+  /** `load` when the load generator itself starts the servers: then its descendants, without itself, are counted. */
+  readonly counted: number | 'load'
+  readonly flags: readonly string[]
+  readonly command?: readonly string[]
+  readonly stop: () => Promise<void>
+}
+
+export type Contender = {
+  readonly name: string
+  readonly kind: 'ours' | 'rival' | 'beside' | 'floor'
+  /** Which isolation it gives, so that like stands beside like. */
+  readonly like?: 'session' | 'principal'
+  readonly speaks: readonly ('legacy' | 'modern')[]
+  readonly start: (household: Household) => Promise<Running>
+}
+
+/** Installs the pinned rivals when they are not there or not these; needs the npm registry the first time. */
+export function installRivals(): void {
+  const installed = join(rivalsFolder, 'node_modules/.package-lock.json')
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(rivalsFolder, 'package-lock.json')).mtimeMs) return
+  process.stderr.write('installing the rivals, once\n')
+  execFileSync('npm', ['ci', '--prefix', rivalsFolder, '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+}
+
+function installedCommand(name: string): string {
+  const folder = join(rivalsFolder, 'node_modules', name)
+  const { bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { bin: string | Record<string, string> }
+  return join(folder, typeof bin === 'string' ? bin : bin[name]!)
+}
+
+const endpoint = (port: number, path = '/mcp'): string => `http://127.0.0.1:${port}${path}`
+
+async function ready(started: Started, look: () => Promise<true | undefined>, what: string): Promise<void> {
+  try {
+    await until(look, `${what} did not start`, { hopeless: started.over })
+  } catch (error) {
+    await started.stop()
+    throw error
+  }
+}
+
+const mcpProxy: Contender = {
+  name: 'mcp-proxy 6.7.19',
+  kind: 'rival',
+  like: 'principal',
+  speaks: ['legacy', 'modern'],
+  async start(household) {
+    const port = await freePort()
+    const started = household.start([
+      process.execPath,
+      installedCommand('mcp-proxy'),
+      '--port',
+      `${port}`,
+      '--host',
+      '127.0.0.1',
+      '--server',
+      'stream',
+      '--',
+      process.execPath,
+      echoStdio,
+    ])
+    await ready(started, () => listens(port), 'mcp-proxy')
+    return { counted: started.pid, flags: ['--url', endpoint(port)], stop: started.stop }
+  },
+}
+
+const supergateway: Contender = {
+  name: 'supergateway 4.0.0 --stateful',
+  kind: 'rival',
+  like: 'session',
+  speaks: ['legacy', 'modern'],
+  async start(household) {
+    const port = await freePort()
+    const flags = ['--outputTransport', 'streamableHttp', '--stateful', '--port', `${port}`, '--logLevel', 'none']
+    const started = household.start([
+      process.execPath,
+      installedCommand('supergateway'),
+      '--stdio',
+      `${process.execPath} ${echoStdio}`,
+      ...flags,
+    ])
+    await ready(started, () => listens(port), 'supergateway')
+    return { counted: started.pid, flags: ['--url', endpoint(port)], stop: started.stop }
+  },
+}
+
+const mcpHub: Contender = {
+  name: 'mcp-hub 4.2.1 (HTTP+SSE)',
+  kind: 'beside',
+  speaks: ['legacy'],
+  async start(household) {
+    const port = await freePort()
+    const home = household.place('hub')
+    const config = join(home, 'servers.json')
+    writeFileSync(config, JSON.stringify({ mcpServers: { echo: { command: process.execPath, args: [echoStdio] } } }))
+    const started = household.start([process.execPath, installedCommand('mcp-hub'), '--port', `${port}`, '--config', config], {
+      env: { HOME: home },
+    })
+    const isServing = async (): Promise<true | undefined> => {
+      const answer = await fetch(endpoint(port, '/api/health')).catch(() => undefined)
+      const { servers } = ((await answer?.json()) ?? {}) as { servers?: { status?: string }[] }
+      return servers?.some(({ status }) => status === 'connected') ? true : undefined
+    }
+    await ready(started, isServing, 'mcp-hub')
+    return { counted: started.pid, flags: ['--url', endpoint(port), '--transport', 'sse'], stop: started.stop }
+  },
+}
+
+/** Our gate as an operator runs it: authentication, one rule, and the ledger on. */
+function ours(isolation: 'session' | 'principal'): Contender {
+  return {
+    name: `fairlead gate, ${isolation}`,
+    kind: 'ours',
+    like: isolation,
+    speaks: ['legacy', 'modern'],
+    async start(household) {
+      const port = await freePort()
+      const home = household.place('gate')
+      const token = randomBytes(24).toString('base64url')
+      const config = join(home, 'fairlead.toml')
+      writeFileSync(config, gateConfig({ port, state: join(home, 'state'), isolation, token }), { mode: 0o600 })
+      const started = household.start([launcher, 'gate', 'serve', '--config', config], { env: { HOME: home }, cwd: home })
+      const isLive = async (): Promise<true | undefined> => {
+        const answer = await fetch(endpoint(port, '/livez')).catch(() => undefined)
+        await answer?.body?.cancel()
+        return answer?.ok ? true : undefined
+      }
+      await ready(started, isLive, 'fairlead gate')
+      return { counted: started.pid, flags: ['--url', endpoint(port, '/mcp/echo'), '--token', token], stop: started.stop }
+    },
+  }
+}
+
+function gateConfig(d: { port: number; state: string; isolation: string; token: string }): string {
+  const quoted = (text: string): string => JSON.stringify(text)
+  return `[gate]
+listen = "127.0.0.1:${d.port}"
+state = ${quoted(d.state)}
+[gate.upstreams.echo]
+command = [${quoted(process.execPath)}, ${quoted(echoStdio)}]
+isolation = "${d.isolation}"
+[gate.principals.bench]
+token_sha256 = "${createHash('sha256').update(d.token).digest('hex')}"
+[[gate.rules]]
+principals = ["bench"]
+upstreams = ["echo"]
+tools = ["*"]
+`
+}
+
+const directStdio: Contender = {
+  name: 'direct stdio, a child a client',
+  kind: 'floor',
+  speaks: ['legacy'],
+  start: () =>
+    Promise.resolve({
+      counted: 'load',
+      flags: ['--transport', 'stdio'],
+      command: [process.execPath, echoStdio],
+      stop: () => Promise.resolve(),
+    }),
+}
+
+const directHttp: Contender = {
+  name: 'direct HTTP (SDK v1, JSON)',
+  kind: 'floor',
+  speaks: ['legacy'],
+  async start(household) {
+    const port = await freePort()
+    const started = household.start([process.execPath, here('echo-http.mjs'), `${port}`, 'json'])
+    await ready(started, () => listens(port), 'the echo server')
+    return { counted: started.pid, flags: ['--url', endpoint(port)], stop: started.stop }
+  },
+}
+
+export const contenders: readonly Contender[] = [
+  ours('session'),
+  ours('principal'),
+  supergateway,
+  mcpProxy,
+  mcpHub,
+  directHttp,
+  directStdio,
+]

@@ -1,0 +1,102 @@
+// Writes src/extensions.ts: every extension file of the tree with a lazy import. `--check` only tells whether it is up to date.
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+const root = resolve(import.meta.dirname, '..')
+const target = 'src/extensions.ts'
+
+/** Folders below src that are no capability: `src/<capability>/<plural>/` is looked for in all others. */
+const notCapabilities = new Set(['kernel', 'base', 'daemons', 'commands', 'web'])
+
+/** Each extension point: the folders it has, `*` standing for each capability. A pattern that ends in `.ts` names one file. */
+const points: Readonly<Record<string, readonly string[]>> = {
+  commands: ['commands', '*/commands'],
+  configs: ['*/config.ts'],
+  tools: ['*/tools'],
+  checks: ['*/checks'],
+  registries: ['*/registries'],
+  runtimes: ['*/runtimes'],
+  upstreams: ['*/upstreams'],
+  eras: ['base/mcp/eras'],
+  transports: ['base/peer/transports'],
+  daemons: ['daemons'],
+}
+
+type Extension = { readonly file: string; readonly owner: string; readonly name: string }
+
+/** Extension files of one point, in a fixed order. Tests and fixtures (`x.test.ts`) are none; every other file of such a folder must be one, with its value as default export. */
+function filesOf(capabilities: readonly string[], patterns: readonly string[], problems: string[]): Extension[] {
+  const places = patterns.flatMap((pattern) =>
+    pattern.startsWith('*') ? capabilities.map((name) => pattern.replace('*', name)) : [pattern],
+  )
+  const found = places.flatMap((place): Extension[] => {
+    const owner = place.split('/').slice(0, -1).join('/')
+    if (place.endsWith('.ts')) return existsSync(join(root, 'src', place)) ? [{ file: place, owner, name: owner }] : []
+    const folder = join(root, 'src', place)
+    if (!existsSync(folder)) return []
+    const files = readdirSync(folder).filter((file) => /^[\w-]+\.ts$/.test(file))
+    return files.map((file) => ({ file: `${place}/${file}`, owner, name: file.slice(0, -'.ts'.length) }))
+  })
+  const whole = found.filter(({ file }) => /^export default /m.test(readFileSync(join(root, 'src', file), 'utf8')))
+  for (const { file } of found.filter((extension) => !whole.includes(extension))) {
+    problems.push(`src/${file} has no default export: a file of a plural folder is one extension, its default export`)
+  }
+  return whole.sort((a, b) => (a.file < b.file ? -1 : 1))
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\n', ' ')}'`
+}
+
+async function commandLine({ file, owner, name }: Extension, problems: string[]): Promise<string[]> {
+  try {
+    const loaded = (await import(pathToFileURL(join(root, 'src', file)).href)) as { default: { summary?: unknown } }
+    const { summary } = loaded.default
+    const path = [...(owner ? [owner] : []), name].map(quoted).join(', ')
+    if (typeof summary === 'string') return [`  { path: [${path}], summary: ${quoted(summary)}, load: () => import('./${file}') },`]
+    problems.push(`src/${file} is no command: its default export has no summary; declare it with command({ summary, … })`)
+  } catch (error) {
+    problems.push(`src/${file} cannot be loaded: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  return []
+}
+
+function extensionLine({ file, owner, name }: Extension): string {
+  return `  { owner: ${quoted(owner)}, name: ${quoted(name)}, load: () => import('./${file}') },`
+}
+
+async function generated(problems: string[]): Promise<string> {
+  const folders = readdirSync(join(root, 'src'), { withFileTypes: true }).filter(
+    (entry) => entry.isDirectory() && !notCapabilities.has(entry.name),
+  )
+  const capabilities = folders.map((entry) => entry.name).sort()
+  const parts = [
+    '// Every extension file with a lazy import: made by scripts/generate.ts, do not edit (npm run generate).',
+    "import type { CommandEntry } from './base/terminal/command.ts'",
+    '',
+  ]
+  for (const [point, patterns] of Object.entries(points)) {
+    const files = filesOf(capabilities, patterns, problems)
+    const lines =
+      point === 'commands' ? (await Promise.all(files.map((file) => commandLine(file, problems)))).flat() : files.map(extensionLine)
+    const none = ': readonly { owner: string; name: string; load: () => Promise<{ default: never }> }[]'
+    const type = point === 'commands' ? ': readonly CommandEntry[]' : lines.length === 0 ? none : ''
+    parts.push(`export const ${point}${type} = [${lines.length > 0 ? `\n${lines.join('\n')}\n` : ''}]`, '')
+  }
+  return parts.join('\n')
+}
+
+/** Writes what is right even when some files are not; the exit code is 1 for those, and with `isCheck` for a stale list. */
+async function main(isCheck: boolean): Promise<number> {
+  const problems: string[] = []
+  const wanted = await generated(problems)
+  const path = join(root, target)
+  const present = existsSync(path) ? readFileSync(path, 'utf8') : ''
+  if (wanted !== present && isCheck) problems.push(`${target} is stale: run \`npm run generate\` and commit the result`)
+  if (wanted !== present && !isCheck) writeFileSync(path, wanted)
+  for (const problem of problems) process.stderr.write(`generate: error: ${problem}\n`)
+  return problems.length > 0 ? 1 : 0
+}
+
+process.exitCode = await main(process.argv.includes('--check'))

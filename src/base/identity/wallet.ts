@@ -1,0 +1,179 @@
+// The wallet: one small file that holds an identity's name, peer id and key, 0600 in a folder that nobody else can write, sealed by a passphrase if there is one.
+import { createCipheriv, createDecipheriv, scrypt } from 'node:crypto'
+import { dirname } from 'node:path'
+import { faults } from '../../kernel/fault.ts'
+import { makeFolder, readText, statOf, writeWhole } from '../../kernel/file.ts'
+import { randomBytes } from '../../kernel/random.ts'
+import type { Secret } from '../../kernel/secret.ts'
+import { type Identity, createIdentity, isPeerId, seedSizeBytes } from './identity.ts'
+
+export const fault = faults('wallet', {
+  missing: (d: { path: string }) => ({ kind: 'missing', message: `there is no wallet at ${d.path}`, hint: 'make one: fairlead reach init --name "<Role>"' }),
+  exists: (d: { path: string; peerId: string | undefined }) => ({
+    kind: 'conflict',
+    message: `there is already a wallet at ${d.path}${d.peerId ? `, of ${d.peerId}` : ''}`,
+    hint: 'keep it, or replace it with --force: its identity is then kept beside it, as .old',
+  }),
+  bad_name: (d: { name: string }) => ({ kind: 'usage', message: `${JSON.stringify(d.name.slice(0, 80))} is no name for an identity`, hint: 'use 1 to 64 visible characters' }),
+  loose_mode: (d: { path: string; mode: string; wanted: string }) => ({
+    kind: 'denied',
+    message: `others on this machine can get at ${d.path} (mode ${d.mode})`,
+    hint: `chmod ${d.wanted} '${d.path}'; if it lay open for long, make a new identity`,
+  }),
+  damaged: (d: { path: string; problem: string }) => ({
+    kind: 'config',
+    message: `the wallet ${d.path} is damaged: ${d.problem}`,
+    hint: 'put back your copy of wallet.json, or restore a backup: fairlead reach restore FILE',
+  }),
+  locked: (d: { path: string }) => ({ kind: 'unauthenticated', message: `the wallet ${d.path} is sealed with a passphrase`, hint: 'give the passphrase on a terminal, or through {file} or {env}' }),
+  wrong_passphrase: (d: { path: string }) => ({ kind: 'unauthenticated', message: `the passphrase does not open ${d.path}`, hint: 'or the file was changed: compare it with your copy' }),
+})
+
+export type Wallet = { readonly name: string; readonly identity: Identity }
+
+/** What can be read without the passphrase. Not proved until the wallet was loaded. */
+export type WalletCard = { readonly name: string; readonly peerId: string; readonly isSealed: boolean }
+
+type PlainKey = { readonly seal: 'none'; readonly seed: string }
+type SealedKey = { readonly seal: 'scrypt+aes-256-gcm'; readonly logN: number; readonly salt: string; readonly nonce: string; readonly sealed: string }
+type WalletFile = { readonly wallet: 1; readonly name: string; readonly peerId: string; readonly key: PlainKey | SealedKey }
+
+// scrypt (RFC 7914) at N = 2^17, r = 8: about 0.3 s and 134 MB. Files that ask for more are refused, for they would only cost us memory.
+const logN = 17
+const maxLogN = 20
+const tagSizeBytes = 16
+
+export type CreateWalletSettings = {
+  readonly name: string
+  /** Seals the key; without it the file's mode alone protects it. */
+  readonly passphrase?: Secret
+  /** Replaces a wallet that is there; the old one is kept as `<path>.old`. */
+  readonly force?: boolean
+  /** The identity to keep; a new one by default. */
+  readonly identity?: Identity
+}
+
+/** Writes a wallet at `path` and returns it. Faults: `wallet.exists`, `wallet.bad_name`, `wallet.loose_mode` (the folder). */
+export async function createWallet(path: string, settings: CreateWalletSettings): Promise<Wallet> {
+  const { name, passphrase, identity = createIdentity() } = settings
+  if (!/^[^\p{C}]{1,64}$/u.test(name) || name.trim() !== name) throw fault.bad_name({ name })
+  makeFolder(dirname(path))
+  checkFolder(path)
+  const old = readText(path)
+  if (old !== undefined && !settings.force) throw fault.exists({ path, peerId: peerIdIn(path, old) })
+  const key = passphrase ? await seal(identity, name, passphrase) : ({ seal: 'none', seed: encoded(identity.privateKeyRaw) } as const)
+  const file: WalletFile = { wallet: 1, name, peerId: identity.peerId, key }
+  if (old !== undefined) writeWhole(`${path}.old`, old, 0o600)
+  writeWhole(path, `${JSON.stringify(file, undefined, 2)}\n`, 0o600)
+  return { name, identity }
+}
+
+/** Reads the wallet. Faults: `wallet.missing`, `wallet.loose_mode`, `wallet.damaged`, `wallet.locked`, `wallet.wrong_passphrase`. */
+export async function loadWallet(path: string, passphrase?: Secret): Promise<Wallet> {
+  const file = open(path)
+  const seed = file.key.seal === 'none' ? decoded(file.key.seed) : await unseal(path, file, file.key, passphrase)
+  if (seed?.length !== seedSizeBytes) throw fault.damaged({ path, problem: 'its key has not 32 bytes' })
+  const identity = createIdentity(seed)
+  if (identity.peerId !== file.peerId) throw fault.damaged({ path, problem: `its key belongs to ${identity.peerId}, not to ${file.peerId}` })
+  return { name: file.name, identity }
+}
+
+/** Reads what needs no passphrase, or undefined when there is no wallet. Faults: `wallet.loose_mode`, `wallet.damaged`. */
+export function readWalletCard(path: string): WalletCard | undefined {
+  if (!statOf(path)) return undefined
+  const { name, peerId, key } = open(path)
+  return { name, peerId, isSealed: key.seal !== 'none' }
+}
+
+function open(path: string): WalletFile {
+  const stat = statOf(path)
+  const text = stat && readText(path)
+  if (!stat || text === undefined) throw fault.missing({ path })
+  if (stat.mode & 0o077) throw fault.loose_mode({ path, mode: modeText(stat.mode), wanted: '600' })
+  checkFolder(path)
+  return parse(path, text)
+}
+
+/** Who can write the folder can replace the wallet. Read access to it shows no more than the name of a 0600 file. */
+function checkFolder(path: string): void {
+  const folder = dirname(path)
+  const mode = statOf(folder)?.mode ?? 0
+  if (mode & 0o022) throw fault.loose_mode({ path: folder, mode: modeText(mode), wanted: '700' })
+}
+
+function modeText(mode: number): string {
+  return (mode & 0o7777).toString(8).padStart(4, '0')
+}
+
+function parse(path: string, text: string): WalletFile {
+  const damaged = (problem: string) => fault.damaged({ path, problem })
+  let file: Partial<WalletFile> | null
+  try {
+    file = JSON.parse(text) as Partial<WalletFile> | null
+  } catch (error) {
+    throw fault.damaged({ path, problem: text.trim() === '' ? 'it is empty' : 'it is not JSON' }, error)
+  }
+  if (typeof file !== 'object' || file === null || file.wallet !== 1) throw damaged('it is no wallet of version 1')
+  if (typeof file.name !== 'string' || typeof file.peerId !== 'string' || !isPeerId(file.peerId)) throw damaged('its name or its peer id is missing')
+  const key = (file.key ?? {}) as Readonly<Record<string, unknown>>
+  const isPlain = key.seal === 'none' && typeof key.seed === 'string'
+  const hasTexts = [key.salt, key.nonce, key.sealed].every((part) => typeof part === 'string')
+  const cost = Number.isInteger(key.logN) ? (key.logN as number) : 0
+  const isSealed = key.seal === 'scrypt+aes-256-gcm' && hasTexts && cost >= 10 && cost <= maxLogN
+  if (!isPlain && !isSealed) throw damaged('its key is missing or sealed in an unknown way')
+  return file as WalletFile
+}
+
+function peerIdIn(path: string, text: string): string | undefined {
+  try {
+    return parse(path, text).peerId
+  } catch {
+    return undefined // a damaged wallet is not overwritten either
+  }
+}
+
+/** All that the file says around the sealed key: a change of any of it is noticed. */
+function header(name: string, peerId: string, key: Omit<SealedKey, 'sealed'>): Buffer {
+  return Buffer.from(JSON.stringify(['fairlead-wallet/1', name, peerId, key.seal, key.logN, key.salt, key.nonce]))
+}
+
+function stretch(passphrase: Secret, salt: Uint8Array, cost: number): Promise<Buffer> {
+  const N = 2 ** cost
+  return new Promise((resolve, reject) => {
+    // node:crypto refuses more than 32 MiB unless it is told: 128 · N · r bytes, and a little
+    scrypt(passphrase.reveal().normalize('NFC'), salt, 32, { N, r: 8, p: 1, maxmem: 128 * N * 8 + (1 << 20) }, (error, key) => (error ? reject(error) : resolve(key)))
+  })
+}
+
+async function seal(identity: Identity, name: string, passphrase: Secret): Promise<SealedKey> {
+  const salt = randomBytes(16)
+  const nonce = randomBytes(12)
+  const open = { seal: 'scrypt+aes-256-gcm', logN, salt: encoded(salt), nonce: encoded(nonce) } as const
+  const cipher = createCipheriv('aes-256-gcm', await stretch(passphrase, salt, logN), nonce)
+  cipher.setAAD(header(name, identity.peerId, open))
+  const sealed = Buffer.concat([cipher.update(identity.privateKeyRaw), cipher.final(), cipher.getAuthTag()])
+  return { ...open, sealed: encoded(sealed) }
+}
+
+async function unseal(path: string, file: WalletFile, key: SealedKey, passphrase: Secret | undefined): Promise<Uint8Array> {
+  if (!passphrase) throw fault.locked({ path })
+  const [salt, nonce, sealed] = [decoded(key.salt), decoded(key.nonce), decoded(key.sealed)]
+  if (salt?.length !== 16 || nonce?.length !== 12 || sealed?.length !== seedSizeBytes + tagSizeBytes) throw fault.damaged({ path, problem: 'its sealed key has a wrong length' })
+  const decipher = createDecipheriv('aes-256-gcm', await stretch(passphrase, salt, key.logN), nonce, { authTagLength: tagSizeBytes })
+  decipher.setAAD(header(file.name, file.peerId, key))
+  decipher.setAuthTag(sealed.subarray(seedSizeBytes))
+  try {
+    return Buffer.concat([decipher.update(sealed.subarray(0, seedSizeBytes)), decipher.final()])
+  } catch (error) {
+    throw fault.wrong_passphrase({ path }, error)
+  }
+}
+
+function encoded(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64url')
+}
+
+function decoded(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, 'base64url')
+  return bytes.toString('base64url') === text ? bytes : undefined
+}

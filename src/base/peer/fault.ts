@@ -1,0 +1,34 @@
+// Every way in which two peers fail to come together.
+import { faults } from '../../kernel/fault.ts'
+
+const shown = (addresses: readonly string[]): string => (addresses.length > 0 ? addresses.join(', ') : 'none is known')
+
+export const fault = faults('peer', {
+  unreachable: (d: { peerId: string; addresses: readonly string[]; problem: string }) => ({
+    kind: 'unavailable',
+    message: `${d.peerId} did not answer (addresses tried: ${shown(d.addresses)}): ${d.problem}`,
+    hint: 'is it running, and is its port open to this machine? Its owner sees its addresses in: fairlead reach status',
+  }),
+  wrong_identity: (d: { peerId: string; address: string }) => ({
+    kind: 'denied',
+    message: `someone else than ${d.peerId} answers at ${d.address}: the key it proved is not the one that was asked for`,
+    hint: 'ask the owner for the peer id on another way; a new key is announced by: fairlead reach rotate',
+  }),
+  refused: (d: { peerId: string; reason: string; code?: string }) => ({
+    kind: 'denied',
+    message: `${d.peerId} refused: ${d.reason}`,
+    hint: 'its owner decides: fairlead reach mcp-serve --authorized-peer ID, with your peer id',
+  }),
+  lost: (d: { peerId: string; problem: string }) => ({ kind: 'unavailable', message: `the connection to ${d.peerId} broke: ${d.problem}` }),
+  bad_address: (d: { address: string; problem: string }) => ({
+    kind: 'usage',
+    message: `${JSON.stringify(d.address)} is no address to use: ${d.problem}`,
+    hint: 'write it as a multiaddr: /ip4/192.0.2.7/tcp/8766',
+  }),
+  cannot_listen: (d: { addresses: readonly string[]; problem: string }) => ({
+    kind: 'conflict',
+    message: `cannot listen on ${shown(d.addresses)}: ${d.problem}`,
+    hint: 'is the port taken? choose another one, or end the program that holds it',
+  }),
+  closed: (_: Record<string, never>) => ({ kind: 'unavailable', message: 'this peer host is closed' }),
+})

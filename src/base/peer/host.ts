@@ -1,0 +1,133 @@
+// The peer host: encrypted streams between identities. libp2p (TCP, Noise, Yamux) does the work; nothing of it shows outside this folder.
+import type { Duplex } from 'node:stream'
+import type { Connection, ConnectionGater, MultiaddrConnection, Stream } from '@libp2p/interface'
+import type { Clock } from '../../kernel/clock.ts'
+import type { Log } from '../../kernel/log.ts'
+import type { Identity } from '../identity/identity.ts'
+import { createDialer, reasonOf } from './dial.ts'
+import { fault } from './fault.ts'
+import { peerStream } from './stream.ts'
+
+/** One stream to a peer whose key was proved in the handshake. */
+export interface PeerStream {
+  /** The proved peer id of the other end. */
+  readonly remotePeer: string
+  /** The IP address at the other end of the path, as we see it. */
+  readonly remoteAddress: string
+  readonly protocol: string
+  /** The bytes, with back-pressure and half-close both ways. A clean end may also mean that the path broke: say goodbye in your own protocol. */
+  readonly duplex: Duplex
+  /** Ends our side once what was written has left, lets the other end for a moment, then lets go of both. Never rejects. */
+  close(): Promise<void>
+  /** Drops the stream at once. `'connection'` drops the whole connection beneath it: for a path that was found dead, so that the next dial makes a new one. */
+  abort(what?: 'stream' | 'connection'): void
+}
+
+export interface PeerHost {
+  readonly peerId: string
+  /** Where we can be reached: multiaddrs that end in `/p2p/<our id>`, announced ones first, loopback last. */
+  addresses(): readonly string[]
+  /** Serves `protocol` (`/fairlead/<name>/1`). Each stream that arrives belongs to `accept`. */
+  handle(protocol: string, accept: (stream: PeerStream) => void): void
+  /**
+   * A stream to `peerId`, over a connection that is open or a new one; the addresses are raced, each started 150 ms after the one before.
+   * Without a peer id it takes whoever answers: compare `remotePeer` before anything is said. Faults: `peer.unreachable`, `peer.wrong_identity`, `peer.refused`, `peer.bad_address`, `peer.closed`.
+   */
+  dial(peerId: string | undefined, addresses: readonly string[], protocol: string, signal?: AbortSignal): Promise<PeerStream>
+  /** Ends every stream and connection and frees the ports. */
+  close(): Promise<void>
+}
+
+export type PeerHostNeeds = {
+  readonly identity: Identity
+  readonly log: Log
+  readonly clock: Clock
+  /** Asked for the proved id of everyone who comes in; `false` ends the connection before any stream. Absent: everyone. */
+  readonly mayConnect?: (peerId: string) => boolean
+}
+
+export type PeerHostSettings = {
+  /** Multiaddrs (`/ip4/0.0.0.0/tcp/8766`); empty for a client. */
+  readonly listen: readonly string[]
+  /** Multiaddrs under which others reach us, beside those we listen on. */
+  readonly announce?: readonly string[]
+}
+
+/** Starts a host. Faults: `peer.bad_address`, `peer.cannot_listen`. */
+export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSettings): Promise<PeerHost> {
+  const { identity, log, clock } = needs
+  const { listen, announce = [] } = settings
+  const { createNetwork, maxStreams, parseAddress, wrongIdentity } = await import('./libp2p.ts')
+  for (const address of [...listen, ...announce]) {
+    const problem = parseAddress(address)
+    if (problem) throw fault.bad_address({ address, problem })
+  }
+  const network = await createNetwork({ identity, listen, announce, gater: createGater(needs) }).catch((error: unknown) => {
+    throw fault.cannot_listen({ addresses: listen, problem: reasonOf(error) }, error)
+  })
+  const dialer = createDialer(network, identity.peerId, clock, { maxStreams, wrongIdentity })
+  let isClosed = false
+  return {
+    peerId: identity.peerId,
+    addresses: () => announced(network.listening().map(String), announce, identity.peerId),
+    handle(protocol, accept) {
+      const options = { maxInboundStreams: maxStreams, maxOutboundStreams: maxStreams, runOnLimitedConnection: true } // pitfall 7
+      const incoming = (stream: Stream, connection: Connection): void => accept(peerStream(stream, connection, clock))
+      void network.node.handle(protocol, incoming, options).catch((error: unknown) => log.error('peer.handle_failed', { protocol, problem: reasonOf(error) }))
+    },
+    async dial(peerId, addresses, protocol, signal) {
+      if (isClosed) throw fault.closed({})
+      const { stream, connection } = await dialer.open(peerId, addresses, protocol, signal)
+      return peerStream(stream, connection, clock)
+    },
+    async close() {
+      isClosed = true
+      await network.node.stop()
+    },
+  }
+}
+
+/** Announced addresses first, then those we listen on, loopback last; each ends in `/p2p/<id>` (pitfall 5: libp2p alone would leave the public ones out). */
+export function announced(listening: readonly string[], announce: readonly string[], peerId: string): readonly string[] {
+  const suffix = `/p2p/${peerId}`
+  const isLoopback = (address: string): boolean => /^\/(ip4\/127\.|ip6\/::1\/)/.test(address)
+  const usable = listening.filter((address) => !address.startsWith('/ip6/fe80:')) // useless without the zone, which is the reader's
+  const ordered = [...announce, ...usable.filter((address) => !isLoopback(address)), ...usable.filter(isLoopback)]
+  return [...new Set(ordered.map((address) => (address.endsWith(suffix) ? address : `${address}${suffix}`)))]
+}
+
+/** Handshakes under way from one IP address: whoever opens connections and says nothing takes only a part of the room (512). */
+const maxHandshakes = 128
+
+function createGater({ log, mayConnect }: PeerHostNeeds): ConnectionGater {
+  const underWay = new Map<string, number>()
+  const finishers = new WeakMap<MultiaddrConnection, () => void>()
+  return {
+    denyInboundConnection(connection) {
+      const from = connection.remoteAddr.getComponents()[0]?.value ?? ''
+      const count = underWay.get(from) ?? 0
+      if (count >= maxHandshakes) {
+        log.debug('peer.handshakes_refused', { from })
+        return true
+      }
+      underWay.set(from, count + 1)
+      let isCounted = true
+      const done = (): void => {
+        if (!isCounted) return
+        isCounted = false
+        const left = (underWay.get(from) ?? 1) - 1
+        if (left > 0) underWay.set(from, left)
+        else underWay.delete(from)
+      }
+      finishers.set(connection, done)
+      connection.addEventListener('close', done)
+      return false
+    },
+    denyInboundEncryptedConnection(peer, connection) {
+      finishers.get(connection)?.()
+      const isDenied = mayConnect !== undefined && !mayConnect(peer.toString())
+      if (isDenied) log.info('peer.denied', { peer: peer.toString(), from: connection.remoteAddr.toString() })
+      return isDenied
+    },
+  }
+}

@@ -1,0 +1,101 @@
+// Assembles libp2p with settings that hold under load; loaded on demand, since it costs more to load than all the rest of us.
+import { noise } from '@libp2p/noise'
+import { privateKeyFromRaw } from '@libp2p/crypto/keys'
+import type { ComponentLogger, Connection, ConnectionGater, Libp2p, Logger, PeerId } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p } from 'libp2p'
+import type { Identity } from '../identity/identity.ts'
+
+/** The error message by which a failed dial is known to have met somebody else. */
+export const wrongIdentity = 'fairlead: another key was proved than the one asked for'
+
+/** Streams of one protocol on one connection; libp2p's own 32 in and 64 out are too few for a cache or a busy gate. */
+export const maxStreams = 1_024
+
+export type Network = {
+  readonly node: Libp2p
+  /** A connection of its own to this one address, which ends in `/p2p/<id>`. The id is proved before it resolves. */
+  connect(address: Multiaddr, signal: AbortSignal): Promise<Connection>
+  /** The addresses that we really listen on, port 0 and wildcards resolved. */
+  listening(): readonly Multiaddr[]
+  readonly peerId: (text: string) => PeerId
+  readonly address: (text: string) => Multiaddr
+}
+
+export type NetworkSettings = {
+  readonly identity: Identity
+  readonly listen: readonly string[]
+  readonly announce: readonly string[]
+  readonly gater: ConnectionGater
+}
+
+type TransportManager = { dial(address: Multiaddr, options: { signal: AbortSignal }): Promise<Connection>; getAddrs(): Multiaddr[] }
+
+export async function createNetwork({ identity, listen, announce, gater }: NetworkSettings): Promise<Network> {
+  let transports: TransportManager | undefined
+  const node = await createLibp2p({
+    privateKey: privateKeyFromRaw(Buffer.concat([identity.privateKeyRaw, identity.publicKey])),
+    addresses: { listen: [...listen], appendAnnounce: [...announce] }, // pitfall 5: public addresses are not announced by themselves
+    transports: [tcp()],
+    connectionEncrypters: [checkedNoise],
+    // pitfall 2: a window that may not grow past what the read buffer (4 MiB) can hold
+    // early streams come before our side has finished the handshake: past 10, by default, the whole connection is reset
+    streamMuxers: [
+      yamux({ maxInboundStreams: 4 * maxStreams, maxOutboundStreams: 4 * maxStreams, maxEarlyStreams: maxStreams, streamOptions: { maxStreamWindowSize: 2 << 20 } }),
+    ],
+    connectionGater: gater,
+    connectionManager: {
+      maxConnections: 4_096,
+      inboundConnectionThreshold: 1_000, // pitfall 6: a second and IP address; 5 by default, and many runners share one NAT
+      maxIncomingPendingConnections: 512,
+      inboundUpgradeTimeout: 5_000,
+    },
+    connectionMonitor: { pingTimeout: { minTimeout: 8_000 } },
+    logger: quiet,
+    services: {
+      // A service is libp2p's own door to its parts: connect() races addresses by itself, where its dial queue would try one after another.
+      parts: (components: { transportManager: TransportManager }) => {
+        transports = components.transportManager
+        return {}
+      },
+    },
+  })
+  return {
+    node,
+    connect: (address, signal) => transports!.dial(address, { signal }),
+    listening: () => transports!.getAddrs(),
+    peerId: peerIdFromString,
+    address: multiaddr,
+  }
+}
+
+/** What is wrong with the text as a multiaddr of ours, if anything is. */
+export function parseAddress(text: string): string | undefined {
+  try {
+    const parts = multiaddr(text).getComponents()
+    return parts.some(({ name }) => name === 'tcp') ? undefined : 'it names no TCP port'
+  } catch (error) {
+    return error instanceof Error ? error.message : 'unreadable'
+  }
+}
+
+/** Noise as it is, except that a wrong key can be told from any other failure: libp2p's upgrader keeps nothing of an error but its message. */
+const checkedNoise: ReturnType<typeof noise> = (components) => {
+  const encrypter = noise()(components)
+  const secureOutbound = encrypter.secureOutbound.bind(encrypter)
+  encrypter.secureOutbound = async (connection, options) => {
+    try {
+      return await secureOutbound(connection, options)
+    } catch (error) {
+      throw (error as Error).name === 'UnexpectedPeerError' ? new Error(wrongIdentity, { cause: error }) : error
+    }
+  }
+  return encrypter
+}
+
+/** libp2p's own log is for its developers: what an operator must know, we say ourselves. */
+const quiet: ComponentLogger = { forComponent: () => silent }
+const silent: Logger = Object.assign(() => {}, { enabled: false, trace: () => {}, error: () => {}, newScope: () => silent })

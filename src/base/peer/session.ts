@@ -1,0 +1,393 @@
+// A session is what outlives its streams: frames in order and exactly once over a channel that may be cut and replaced at any moment.
+import { type Fault, outside } from '../../kernel/fault.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import type { Log } from '../../kernel/log.ts'
+import { type Frame, token } from '../wire/frame.ts'
+import { type ScanLimits, fault as wireFault, scan } from '../wire/scan.ts'
+import type { Sink, Wire, WireEnd } from '../wire/wire.ts'
+import { type Channel, type Message, type Refusal, bodyOf, types, windowBytes, windowFrames } from './message.ts'
+import { Outbox } from './outbox.ts'
+
+export type SessionSettings = {
+  readonly limits: ScanLimits
+  readonly pingMs: number
+  /** How long `close()` waits until all has arrived. */
+  readonly closeWaitMs: number
+}
+
+/** What a session has done so far. */
+export type TunnelStats = {
+  readonly sent: number
+  readonly received: number
+  /** Frames that came again after a cut, and were dropped. */
+  readonly duplicates: number
+  readonly cuts: number
+  readonly unackedFrames: number
+  readonly unackedBytes: number
+  /** Received, and not yet taken by our reader. */
+  readonly waitingBytes: number
+  readonly isConnected: boolean
+}
+
+/** Writers that go on after `false` are taken to this point; past it the session ends, for it would otherwise eat the machine. */
+const maxUnackedBytes = 128 << 20
+/** Acknowledge at once after this much, and else within `ackMs`. */
+const ackFrames = 32
+const ackBytes = 256 << 10
+const ackMs = 20
+
+type Waiting = { readonly frame: Frame; readonly isOurs: boolean }
+
+export class Session implements Wire {
+  readonly remotePeer: string
+  readonly ended: Promise<WireEnd>
+  /** Called when the channel was lost and the session waits for another one. */
+  onLost: (problem: string) => void = () => {}
+  /** Called once, when nothing of the session is needed any more. */
+  onGone: () => void = () => {}
+  /** The largest frame that the other side takes. */
+  maxRemoteFrameBytes: number
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #settings: SessionSettings
+  #resolveEnd!: (end: WireEnd) => void
+  #over: WireEnd | undefined
+  #isGone = false
+  #channel: Channel | undefined
+  readonly #out = new Outbox()
+  #waiters: (() => void)[] = []
+  // what we receive
+  #seen = 0
+  #consumed = 0
+  #acked = 0
+  #unackedInBytes = 0
+  #into: Sink | undefined
+  #inbound: Waiting[] = []
+  #inboundBytes = 0
+  #isBlocked = false
+  #duplicates = 0
+  #cuts = 0
+  // what is due on the channel beside frames
+  #owes = { ack: false, ping: false, pong: false, close: false }
+  #isConfirmed = false
+  #isClosing = false
+  #remoteClosed = false
+  #cancelAck: (() => void) | undefined
+  #cancelPing: (() => void) | undefined
+  #cancelClose: (() => void) | undefined
+
+  constructor(remotePeer: string, needs: { readonly clock: Clock; readonly log: Log }, settings: SessionSettings) {
+    this.remotePeer = remotePeer
+    this.#clock = needs.clock
+    this.#log = needs.log
+    this.#settings = settings
+    this.maxRemoteFrameBytes = settings.limits.maxFrameBytes
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnd = resolve
+    })
+  }
+
+  get isOver(): boolean {
+    return this.#over !== undefined
+  }
+
+  get isGone(): boolean {
+    return this.#isGone
+  }
+
+  /** The other side has shown that it knows of the session. */
+  get isConfirmed(): boolean {
+    return this.#isConfirmed
+  }
+
+  /** The last frame we have received and the last one our reader has taken: what HELLO and WELCOME say. */
+  get position(): { readonly seen: number; readonly consumed: number } {
+    return { seen: this.#seen, consumed: this.#consumed }
+  }
+
+  get stats(): TunnelStats {
+    return {
+      sent: this.#out.last,
+      received: this.#seen,
+      duplicates: this.#duplicates,
+      cuts: this.#cuts,
+      unackedFrames: this.#out.count,
+      unackedBytes: this.#out.sizeBytes,
+      waitingBytes: this.#inboundBytes,
+      isConnected: this.#channel !== undefined,
+    }
+  }
+
+  write(frame: Frame): boolean {
+    if (this.#isDone()) return true
+    if (frame.bytes.length > Math.min(this.maxRemoteFrameBytes, this.#settings.limits.maxFrameBytes)) return this.#answerTooLarge(frame)
+    this.#out.push(frame.bytes)
+    if (this.#out.sizeBytes > maxUnackedBytes) this.end({ why: 'cut', problem: `more than ${maxUnackedBytes} bytes wait for the other end` })
+    this.#pump()
+    return !this.#out.isFull
+  }
+
+  room(): Promise<void> {
+    if (this.#isDone() || !this.#out.isFull) return Promise.resolve()
+    return new Promise((resolve) => this.#waiters.push(resolve))
+  }
+
+  read(into: Sink): void {
+    this.#into = into
+    this.#deliver()
+  }
+
+  async close(): Promise<void> {
+    if (this.#isGone || this.#isClosing) return
+    this.#isClosing = true
+    this.#over ??= { why: 'closed' }
+    this.#resolveEnd(this.#over)
+    this.#wake()
+    this.#dropInbound()
+    this.#owes.close = true
+    await new Promise<void>((resolve) => {
+      const inner = this.onGone
+      this.onGone = () => {
+        inner()
+        resolve()
+      }
+      this.#cancelClose = this.#clock.after(this.#settings.closeWaitMs, () => this.#leave())
+      this.#pump()
+    })
+  }
+
+  /** Ends the session from our side, at once; with a refusal the other end is told why, if it can still be reached. */
+  end(end: WireEnd, refusal?: Refusal): void {
+    if (this.#isGone) return
+    if (refusal) this.#channel?.send(types.refused, 0, 0, Buffer.from(JSON.stringify(refusal)))
+    this.#over ??= end
+    this.#resolveEnd(this.#over)
+    this.#leave()
+  }
+
+  /** Goes on over a new channel, after `seen`, the last frame the other side has; false when it claims what cannot be. */
+  attach(channel: Channel, seen: number, ack: number): boolean {
+    if (!this.#out.rewind(seen, ack)) return false
+    this.#detach()?.drop()
+    this.#channel = channel
+    this.#acked = this.#consumed // HELLO and WELCOME said so
+    this.#owes = { ack: false, ping: true, pong: false, close: this.#isClosing } // the PING shows at once that the greeting came through
+    const listener = {
+      message: (message: Message) => this.#message(message),
+      lost: (problem: string, error?: unknown) => this.#lost(problem, error),
+      drained: () => this.#pump(),
+    }
+    channel.listen(listener, this.#settings.limits.maxFrameBytes)
+    this.#watch(channel, channel.bytesIn, 0)
+    this.#pump()
+    return true
+  }
+
+  /** Both sides send PINGs, so that a healthy path is never silent for long, however slowly a large frame moves over it. */
+  #watch(channel: Channel, heardBytes: number, missed: number): void {
+    this.#cancelPing = this.#clock.after(this.#settings.pingMs, () => {
+      const misses = channel.bytesIn > heardBytes ? 0 : missed + 1
+      if (misses >= 2) {
+        channel.drop('connection')
+        return this.#lost('two pings went unanswered')
+      }
+      this.#owes.ping = true
+      this.#pump()
+      if (this.#channel === channel) this.#watch(channel, channel.bytesIn, misses)
+    })
+  }
+
+  #isDone(): boolean {
+    return this.#over !== undefined || this.#remoteClosed
+  }
+
+  /** Sends what is due while the channel takes it. Control messages owed twice are sent once, so that nobody can make us queue them. */
+  #pump(): void {
+    const channel = this.#channel
+    while (channel && channel === this.#channel && !channel.isFull && this.#sendOne(channel));
+  }
+
+  #sendOne(channel: Channel): boolean {
+    const owes = this.#owes
+    const out = this.#out
+    if (owes.pong) {
+      owes.pong = false
+      channel.send(types.pong, out.sent, this.#ackNow())
+    } else if (owes.ping) {
+      owes.ping = false
+      channel.send(types.ping, out.sent, this.#ackNow())
+    } else if (owes.ack) {
+      channel.send(types.ack, out.sent, this.#ackNow())
+    } else {
+      const bytes = out.next()
+      if (bytes) channel.send(types.frame, out.sent, this.#ackNow(), bytes)
+      else if (owes.close && out.sent === out.last) {
+        owes.close = false
+        channel.send(types.close, out.sent, this.#ackNow())
+      } else return false
+    }
+    return true
+  }
+
+  #ackNow(): number {
+    this.#owes.ack = false
+    this.#cancelAck?.()
+    this.#cancelAck = undefined
+    this.#acked = this.#consumed
+    this.#unackedInBytes = 0
+    return this.#consumed
+  }
+
+  #message({ type, seq, ack, body }: Message): void {
+    this.#isConfirmed = true
+    if (ack > this.#out.top) return this.#garbage('an acknowledgement of what was never sent')
+    if (type === types.refused) return this.#refused({ type, seq, ack, body })
+    this.#out.release(ack)
+    if (this.#out.hasRoom) this.#wake()
+    if (type === types.frame) this.#frame(seq, body)
+    else if (type === types.ping) this.#owes.pong = true
+    else if (type === types.close) this.#closed(seq)
+    else if (type !== types.ack && type !== types.pong) this.#garbage(`a message of type ${type} in mid-session`)
+    this.#pump()
+  }
+
+  #wake(): void {
+    for (const waiter of this.#waiters.splice(0)) waiter()
+  }
+
+  #frame(seq: number, body: Buffer): void {
+    if (this.#remoteClosed) return this.#garbage('a frame after the end')
+    if (seq <= this.#seen) {
+      this.#duplicates++
+      this.#owes.ack = true
+      return
+    }
+    if (seq !== this.#seen + 1) return this.#garbage(`frame ${seq} after frame ${this.#seen}`)
+    if (this.#inboundBytes >= windowBytes || this.#inbound.length >= windowFrames) return this.#garbage('more frames than the window allows')
+    let frame: Frame
+    try {
+      frame = scan(body, this.#settings.limits)
+    } catch (error) {
+      return this.#garbage((error as Fault).message)
+    }
+    this.#seen = seq
+    this.#enqueue(frame, false)
+  }
+
+  #enqueue(frame: Frame, isOurs: boolean): void {
+    this.#inbound.push({ frame, isOurs })
+    if (!isOurs) this.#inboundBytes += frame.bytes.length
+    this.#deliver()
+  }
+
+  #deliver(): void {
+    while (!this.#isBlocked && this.#into && this.#inbound.length > 0) {
+      const { frame, isOurs } = this.#inbound.shift()!
+      if (!isOurs) this.#consume(frame.bytes.length)
+      if (this.#over) continue
+      if (!this.#into.write(frame)) {
+        this.#isBlocked = true
+        void this.#into.room().then(() => {
+          this.#isBlocked = false
+          this.#deliver()
+        })
+      }
+    }
+    if (this.#remoteClosed && this.#inbound.length === 0) this.end({ why: 'eof' })
+  }
+
+  #consume(sizeBytes: number): void {
+    this.#consumed++
+    this.#inboundBytes -= sizeBytes
+    this.#unackedInBytes += sizeBytes
+    if (this.#consumed - this.#acked >= ackFrames || this.#unackedInBytes >= ackBytes) {
+      this.#owes.ack = true
+      this.#pump()
+    } else {
+      this.#cancelAck ??= this.#clock.after(ackMs, () => {
+        this.#owes.ack = true
+        this.#pump()
+      })
+    }
+  }
+
+  /** Who is closing reads no more; what still waits counts as read, so that the other side's CLOSE can come through. */
+  #dropInbound(): void {
+    for (const { frame, isOurs } of this.#inbound.splice(0)) if (!isOurs) this.#consume(frame.bytes.length)
+    this.#into = { write: () => true, room: () => Promise.resolve() }
+    this.#isBlocked = false
+  }
+
+  #closed(seq: number): void {
+    const reply = (): void => this.#channel?.send(types.close, this.#out.sent, this.#ackNow())
+    if (this.#isClosing) {
+      if (this.#owes.close) reply() // both close at once: neither reads any more
+      return this.#leave()
+    }
+    if (seq !== this.#seen) return this.#garbage(`an end after frame ${seq}, where ${this.#seen} came`)
+    this.#remoteClosed = true
+    reply()
+    this.#detach()?.end()
+    this.#wake()
+    this.#deliver()
+  }
+
+  #refused(message: Message): void {
+    let reason = 'the other end ended the session'
+    try {
+      reason = String(bodyOf(message)['reason'] ?? reason)
+    } catch {
+      // a refusal without a reason is one all the same
+    }
+    this.end({ why: 'cut', problem: `refused: ${reason.slice(0, 500)}` })
+  }
+
+  #garbage(problem: string): void {
+    this.#log.warn('tunnel.garbage', { peer: this.remotePeer, problem })
+    this.end({ why: 'garbage', problem }, { code: 'garbage', reason: problem })
+  }
+
+  #lost(problem: string, error?: unknown): void {
+    this.#detach()?.drop()
+    const { code } = (error ?? {}) as Partial<Fault>
+    if (code === 'tunnel.too_large') return this.end({ why: 'tooLarge', problem })
+    if (code === 'tunnel.garbage') return this.#garbage(problem)
+    if (this.#isGone || this.#remoteClosed) return
+    this.#cuts++
+    this.onLost(problem)
+  }
+
+  #detach(): Channel | undefined {
+    const channel = this.#channel
+    this.#channel = undefined
+    this.#cancelPing?.()
+    this.#cancelAck?.()
+    this.#cancelAck = undefined
+    return channel
+  }
+
+  /** Lets go of everything. */
+  #leave(): void {
+    if (this.#isGone) return
+    this.#isGone = true
+    this.#cancelClose?.()
+    this.#detach()?.end()
+    this.#out.clear()
+    this.#inbound = []
+    this.#wake()
+    this.onGone()
+  }
+
+  /** A frame that the other end would refuse never leaves: the request it is, or answers, gets an error, and the session lives on. */
+  #answerTooLarge(frame: Frame): boolean {
+    const { message, kind } = wireFault.too_large({ maxFrameBytes: Math.min(this.maxRemoteFrameBytes, this.#settings.limits.maxFrameBytes) })
+    this.#log.warn('tunnel.too_large', { peer: this.remotePeer, sizeBytes: frame.bytes.length, method: frame.method })
+    const id = frame.at.id && token(frame, frame.at.id)
+    if (id === undefined) return true
+    const error = JSON.stringify({ code: outside[kind].rpcCode, message })
+    const answer = scan(Buffer.from(`{"jsonrpc":"2.0","id":${id},"error":${error}}`), this.#settings.limits)
+    if (frame.kind !== 'request') return this.write(answer)
+    this.#enqueue(answer, true)
+    return true
+  }
+}

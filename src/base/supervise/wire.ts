@@ -1,0 +1,45 @@
+// A child process as a wire: MCP's stdio transport, one line a frame, with a bound on how much of its stdout may be something else.
+import type { Log } from '../../kernel/log.ts'
+import { linesWire } from '../wire/lines.ts'
+import type { ScanLimits } from '../wire/scan.ts'
+import type { Sink, Wire } from '../wire/wire.ts'
+import type { Child } from './child.ts'
+
+/** Lines that are no frames and are skipped: a greeting or a stray debug line harms nobody, a program that speaks no MCP is ended. */
+export const garbageLimits = { inARow: 16, inAll: 100 } as const
+
+export type ChildWireOptions = { readonly limits?: ScanLimits; readonly log: Log; readonly name: string }
+
+/**
+ * Frames to and from the child's stdin and stdout. Lines that are no frames are skipped and logged; the 17th in a row, or the 101st in all, ends the
+ * wire as `garbage` (`tooLarge` if it was too long). When the wire ends, for whatever reason, the child is stopped; `close()` resolves when it is gone.
+ */
+export function childWire(child: Child, { limits, log, name }: ChildWireOptions): Wire {
+  let inARow = 0
+  let inAll = 0
+  const wire = linesWire(child.stdout, child.stdin, {
+    ...(limits ? { limits } : {}),
+    onBadLine(problem) {
+      inARow++
+      inAll++
+      log.warn('supervise.child.garbage', { name, pid: child.pid, problem: problem.message, inAll })
+      return inARow > garbageLimits.inARow || inAll > garbageLimits.inAll ? 'end' : 'skip'
+    },
+  })
+  const counting = (into: Sink): Sink => ({
+    write(frame, event) {
+      inARow = 0
+      return into.write(frame, event)
+    },
+    room: () => into.room(),
+  })
+  void wire.ended.then(() => child.stop())
+  return {
+    ended: wire.ended,
+    write: (frame) => wire.write(frame),
+    room: () => wire.room(),
+    read: (into) => wire.read(counting(into)),
+    // both at once: a child that reads nothing would never let the last frames leave
+    close: async () => void (await Promise.all([wire.close(), child.stop()])),
+  }
+}

@@ -1,0 +1,97 @@
+// A command is one value: what it takes, how it is explained, and what it does. main.ts turns argv into a call of one of these.
+import type { Readable, Writable } from 'node:stream'
+import type { Log } from '../../kernel/log.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import type { Terminal } from './terminal.ts'
+
+/** A positional argument. The last one may take all that is left. */
+export type Argument = { readonly summary: string; readonly optional?: true; readonly variadic?: true }
+
+/** A flag. Without `value` it is a switch; `repeat` collects every use, in order. `value` names what follows in the help text. */
+export type Flag = {
+  readonly summary: string
+  readonly value?: string
+  readonly type?: 'text' | 'integer'
+  readonly repeat?: true
+  readonly required?: true
+  readonly default?: string | number
+}
+
+type ArgumentValue<A extends Argument> = A extends { variadic: true }
+  ? readonly string[]
+  : A extends { optional: true }
+    ? string | undefined
+    : string
+type Plain<F extends Flag> = F extends { type: 'integer' } ? number : string
+type FlagValue<F extends Flag> = F extends { repeat: true }
+  ? readonly Plain<F>[]
+  : F extends { value: string }
+    ? F extends { required: true } | { default: string | number }
+      ? Plain<F>
+      : Plain<F> | undefined
+    : boolean
+
+export type Input<Args extends Record<string, Argument>, Flags extends Record<string, Flag>> = {
+  readonly args: { readonly [Key in keyof Args]: ArgumentValue<Args[Key]> }
+  readonly flags: { readonly [Key in keyof Flags]: FlagValue<Flags[Key]> }
+}
+
+/** Where this person's or this daemon's files live: absolute, and not made before they are needed. */
+export type Folders = {
+  readonly config: string
+  readonly state: string
+  readonly runtime: string
+  /** Set when a runbook's name keeps all its files in one folder (`bmp`: `~/.bmp`): they go right into it, not into a capability's folder below `state`. */
+  readonly home?: string
+}
+
+/** All that a command may touch of the process it runs in. */
+export type Context = {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly terminal: Terminal
+  readonly log: Log
+  readonly clock: Clock
+  readonly folders: Folders
+  /** Of this program: `0.1.0`. */
+  readonly version: string
+  /** The runbook's name that the program was started by (`bmp`), for texts that tell what to type next. */
+  readonly alias?: string
+  /** Aborted on SIGINT and SIGTERM: stop in good order and return. */
+  readonly signal: AbortSignal
+  /** Raw streams, for commands that speak a protocol on them. Everything else prints through `terminal`. */
+  readonly stdin: Readable
+  readonly stdout: Writable
+  /** argv that starts this same program again with the same folders, absolute: add a whole command path (`reach agent`). */
+  readonly self: readonly [string, ...string[]]
+}
+
+export type Command = {
+  readonly summary: string
+  readonly description?: string
+  readonly args: Record<string, Argument>
+  /** Keys are kebab-case, without the leading dashes. */
+  readonly flags: Record<string, Flag>
+  /** Whole command lines, each with what it does: shown by --help and run by tests. */
+  readonly examples: readonly (readonly [line: string, meaning: string])[]
+  /** Returns the exit code; nothing means 0. Failures are thrown as faults. */
+  run(context: Context, input: Input<never, never>): Promise<number | void>
+}
+
+/** A command as the generated list knows it: found and listed without loading its file. */
+export type CommandEntry = {
+  readonly path: readonly string[]
+  readonly summary: string
+  readonly load: () => Promise<{ readonly default: Command }>
+}
+
+/** Declares a command; the types of `args` and `flags` in `run` follow from the declaration. Every command takes --json and --help besides. */
+export function command<const Args extends Record<string, Argument>, const Flags extends Record<string, Flag>>(declared: {
+  readonly summary: string
+  readonly description?: string
+  readonly args?: Args
+  readonly flags?: Flags
+  readonly examples?: Command['examples']
+  run(context: Context, input: Input<Args, Flags>): Promise<number | void>
+}): Command {
+  return { args: {}, flags: {}, examples: [], ...declared }
+}

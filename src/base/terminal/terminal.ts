@@ -1,0 +1,58 @@
+// The one door to stdout and stderr. Output rules: results alone go to stdout; everything said on the way goes to stderr;
+// a pipe gets no colour and no progress; `--json` prints the same result as one object; a fault is printed once, with its hint.
+import type { Writable } from 'node:stream'
+import type { Fault } from '../../kernel/fault.ts'
+
+export interface Terminal {
+  /** The result: `human` is printed as it is, or with --json the object. Called once per command that has a result. */
+  result(object: unknown, human: () => string): void
+  /** Something worth knowing on the way (stderr). Silent with --json. */
+  note(text: string): void
+  /** A step of long work: shown on a terminal only, each one replacing the last. */
+  progress(text: string): void
+  /** `fairlead: error: …` and `fairlead: hint: …`, or the fault as JSON. */
+  fault(fault: Fault): void
+  /** Emphasis where stdout is a terminal, plain text elsewhere. */
+  readonly style: { bold(text: string): string; dim(text: string): string; good(text: string): string; bad(text: string): string }
+}
+
+/** `isTerminal` is of stderr and decides on progress; `colour` is of stdout. */
+export type TerminalOptions = {
+  readonly stdout: Writable
+  readonly stderr: Writable
+  readonly isTerminal: boolean
+  readonly json: boolean
+  readonly colour: boolean
+}
+
+/** A terminal over two streams; with `json` notes and progress are silent and results and faults are objects. */
+export function createTerminal({ stdout, stderr, isTerminal, json, colour }: TerminalOptions): Terminal {
+  let hasProgress = false
+  const clear = (): void => {
+    if (hasProgress) stderr.write('\r\x1b[K')
+    hasProgress = false
+  }
+  const say = (stream: Writable, text: string): void => {
+    clear()
+    stream.write(text.endsWith('\n') ? text : `${text}\n`)
+  }
+  const paint = (code: number) => (text: string) => (colour ? `\x1b[${code}m${text}\x1b[0m` : text)
+  return {
+    result: (object, human) => say(stdout, json ? JSON.stringify(object, undefined, 2) : human()),
+    note: (text) => {
+      if (!json) say(stderr, text)
+    },
+    progress(text) {
+      if (!isTerminal || json) return
+      clear()
+      stderr.write(text)
+      hasProgress = true
+    },
+    fault(fault) {
+      if (json) return say(stderr, JSON.stringify({ error: fault }))
+      say(stderr, `fairlead: error: ${fault.message}`)
+      if (fault.hint) say(stderr, `fairlead: hint: ${fault.hint}`)
+    },
+    style: { bold: paint(1), dim: paint(2), good: paint(32), bad: paint(31) },
+  }
+}

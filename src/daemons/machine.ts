@@ -1,0 +1,18 @@
+// The machine daemon: the tools of `operate`, served over HTTP on this machine.
+import type { ToolSource } from '../base/mcp/tool.ts'
+import { createHost } from '../operate/host.ts'
+import type { MachineNeeds } from '../operate/needs.ts'
+import { type MachineServer, type MachineServerNeeds, type MachineServerSettings, startMachineServer } from '../operate/server.ts'
+
+/** What the daemon is given: `tools` are those of extensions.ts, `root` stands for the machine's own files and is '' outside tests. */
+export type MachineDaemonNeeds = Omit<MachineServerNeeds, 'host' | 'tools'> & {
+  readonly tools: readonly (ToolSource<MachineNeeds> & { readonly owner: string })[]
+  readonly root?: string
+}
+
+/** Starts it; faults as `startMachineServer` has them. */
+export function startMachine({ tools, root, ...needs }: MachineDaemonNeeds, settings: MachineServerSettings): Promise<MachineServer> {
+  return startMachineServer({ ...needs, host: createHost(root), tools: tools.filter(({ owner }) => owner === 'operate') }, settings)
+}
+
+export default startMachine

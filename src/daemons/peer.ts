@@ -1,0 +1,69 @@
+// The peer host as a part of a node: who proves to be an authorized peer is handed to the gate's local socket, which never sees the network underneath.
+import type { Clock } from '../kernel/clock.ts'
+import type { Log } from '../kernel/log.ts'
+import type { Secret } from '../kernel/secret.ts'
+
+export type PeerSettings = {
+  /** Holds the wallet, which must be there, and the known registries. */
+  readonly walletFolder: string
+  readonly passphrase?: Secret
+  readonly host: string
+  /** 8766 by custom; 0 for any free one. */
+  readonly port: number
+  /** Peer ids. */
+  readonly authorized: readonly string[]
+  /** A file with more of them, one a line, read again when it changes. */
+  readonly authorizedFile?: string
+  /** Path of the UNIX socket that gets each session, with a line that says who it is. */
+  readonly gateSocket: string
+  /** `HOST[:PORT]`; the last one registered with by default. */
+  readonly server?: string
+  /** Multiaddrs under which others reach us, besides our own. */
+  readonly announce?: readonly string[]
+  /** How long a session that was cut may come back; 5 min by default. */
+  readonly keepMs?: number
+}
+
+/** Starts the peer host; it ends by `close()`. Faults: those of the wallet, of the authorized ids and of the port. */
+export async function startPeer({ clock, log }: { clock: Clock; log: Log }, settings: PeerSettings) {
+  const {
+    walletFolder,
+    passphrase,
+    host,
+    port,
+    authorized: ids,
+    authorizedFile: file,
+    gateSocket,
+    server,
+    announce = [],
+    keepMs,
+  } = settings
+  const [{ homeIn }, { loadWallet }, { authorizedPeers }, { listenAddress }, { startPeerNode }, { handToSocket }] = await Promise.all([
+    import('../reach/home.ts'),
+    import('../base/identity/wallet.ts'),
+    import('../reach/authorized-peers.ts'),
+    import('../reach/listening.ts'),
+    import('../reach/peer-node.ts'),
+    import('../reach/preamble.ts'),
+  ])
+  const home = homeIn(walletFolder)
+  const wallet = await loadWallet(home.wallet, passphrase)
+  const authorized = authorizedPeers({ clock, log }, { ids, file })
+  try {
+    const open = (session: Parameters<typeof handToSocket>[2]) => handToSocket({ clock, log }, gateSocket, session)
+    const node = await startPeerNode(
+      { wallet, authorized, open, clock, log },
+      { listen: [listenAddress(host, port)], announce, server, registries: home.registries, ...(keepMs === undefined ? {} : { keepMs }) },
+    )
+    const close = async (): Promise<void> => {
+      authorized.close()
+      await node.close()
+    }
+    return { peerId: node.peerId, addresses: () => node.addresses(), registry: node.registry, close }
+  } catch (error) {
+    authorized.close()
+    throw error
+  }
+}
+
+export default startPeer

@@ -1,0 +1,53 @@
+// Every extension file with a lazy import: made by scripts/generate.ts, do not edit (npm run generate).
+import type { CommandEntry } from './base/terminal/command.ts'
+
+export const commands: readonly CommandEntry[] = [
+  { path: ['aliases'], summary: 'list the runbooks\' command names, or put them on your path', load: () => import('./commands/aliases.ts') },
+  { path: ['completion'], summary: 'print a script that completes commands in your shell', load: () => import('./commands/completion.ts') },
+  { path: ['config'], summary: 'check the configuration, or show every value and where it comes from', load: () => import('./commands/config.ts') },
+  { path: ['gate', 'ledger'], summary: 'verify the record of calls: intact, or which entry is the first bad one', load: () => import('./gate/commands/ledger.ts') },
+  { path: ['gate', 'serve'], summary: 'run the gate: every call checked, recorded and kept alive', load: () => import('./gate/commands/serve.ts') },
+  { path: ['operate', 'server'], summary: 'serve the machine tools to AI clients (MCP)', load: () => import('./operate/commands/server.ts') },
+  { path: ['reach', 'init'], summary: 'make an identity: a key, a peer id and a wallet file', load: () => import('./reach/commands/init.ts') },
+  { path: ['reach', 'mcp-connect'], summary: 'be a stdio MCP server whose real server is at a peer', load: () => import('./reach/commands/mcp-connect.ts') },
+  { path: ['reach', 'mcp-serve'], summary: 'serve an MCP server of this machine to authorized peers', load: () => import('./reach/commands/mcp-serve.ts') },
+  { path: ['reach', 'peers'], summary: 'list the peers that are registered', load: () => import('./reach/commands/peers.ts') },
+  { path: ['reach', 'register'], summary: 'make this identity known at a registry', load: () => import('./reach/commands/register.ts') },
+  { path: ['reach', 'registry'], summary: 'run a registry, where peers are found', load: () => import('./reach/commands/registry.ts') },
+  { path: ['reach', 'status'], summary: 'show who we are, where our files are, and how others reach us', load: () => import('./reach/commands/status.ts') },
+]
+
+export const configs = [
+  { owner: 'gate', name: 'gate', load: () => import('./gate/config.ts') },
+  { owner: 'operate', name: 'operate', load: () => import('./operate/config.ts') },
+  { owner: 'reach', name: 'reach', load: () => import('./reach/config.ts') },
+]
+
+export const tools = [
+  { owner: 'operate', name: 'process-list', load: () => import('./operate/tools/process-list.ts') },
+  { owner: 'operate', name: 'system-get-basic-info', load: () => import('./operate/tools/system-get-basic-info.ts') },
+  { owner: 'operate', name: 'system-get-health-snapshot', load: () => import('./operate/tools/system-get-health-snapshot.ts') },
+  { owner: 'operate', name: 'system-get-network-info', load: () => import('./operate/tools/system-get-network-info.ts') },
+]
+
+export const checks: readonly { owner: string; name: string; load: () => Promise<{ default: never }> }[] = []
+
+export const registries: readonly { owner: string; name: string; load: () => Promise<{ default: never }> }[] = []
+
+export const runtimes: readonly { owner: string; name: string; load: () => Promise<{ default: never }> }[] = []
+
+export const upstreams = [
+  { owner: 'gate', name: 'http', load: () => import('./gate/upstreams/http.ts') },
+  { owner: 'gate', name: 'socket', load: () => import('./gate/upstreams/socket.ts') },
+  { owner: 'gate', name: 'stdio', load: () => import('./gate/upstreams/stdio.ts') },
+]
+
+export const eras: readonly { owner: string; name: string; load: () => Promise<{ default: never }> }[] = []
+
+export const transports: readonly { owner: string; name: string; load: () => Promise<{ default: never }> }[] = []
+
+export const daemons = [
+  { owner: '', name: 'machine', load: () => import('./daemons/machine.ts') },
+  { owner: '', name: 'peer', load: () => import('./daemons/peer.ts') },
+  { owner: '', name: 'registry', load: () => import('./daemons/registry.ts') },
+]

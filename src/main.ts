@@ -1,0 +1,190 @@
+// argv → command → exit code: the only file that reads argv and the environment, owns the standard streams and ends the process.
+import module from 'node:module'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import manifest from '../package.json' with { type: 'json' }
+import { aliases } from './aliases.ts'
+import { type Found, type Program, commandList, findCommand, typedName } from './base/terminal/catalogue.ts'
+import type { Context } from './base/terminal/command.ts'
+import { foldersOf, homeFolder } from './base/terminal/folders.ts'
+import { type Terminal, createTerminal } from './base/terminal/terminal.ts'
+import { commands } from './extensions.ts'
+import { systemClock } from './kernel/clock.ts'
+import { type Fault, asFault, faults, outside } from './kernel/fault.ts'
+import { type Level, createLog } from './kernel/log.ts'
+
+const fault = faults('fairlead', {
+  node_too_old: (d: { version: string; least: number }) => ({
+    kind: 'unavailable',
+    message: `Node ${d.version} is too old: Fairlead needs Node ${d.least} or later`,
+    hint: 'run `npm install --include=optional`, which brings a fitting Node along, or install a newer one',
+  }),
+  unknown_name: (d: { name: string; known: string }) => ({
+    kind: 'usage',
+    message: `there is no command name '${d.name}'`,
+    hint: `known names: ${d.known}`,
+  }),
+})
+
+const leastNode = 24
+/** What FAIRLEAD_LOG may say; anything else means `info`. */
+const levels: readonly Level[] = ['debug', 'info', 'warn', 'error']
+const env: Context['env'] = { ...process.env }
+
+/** Flags that stand before the command: `--as NAME` comes from the launchers that `fairlead aliases --link` writes. */
+type Start = { readonly program: Program; readonly alias: (typeof aliases)[number] | undefined; readonly words: readonly string[] }
+
+function startOf(argv: readonly string[]): Start {
+  const named = argv[0] === '--as' ? argv[1] : undefined
+  const given = named === undefined ? argv : argv.slice(2)
+  const alias = aliases.find(({ name }) => name === named)
+  if (named !== undefined && !alias) throw fault.unknown_name({ name: named, known: aliases.map(({ name }) => name).join(', ') })
+  const first = given.findIndex((word) => !early.has(word))
+  const path = first < 0 ? [] : given.slice(first)
+  const before = (first < 0 ? given : given.slice(0, first)).filter((word) => word !== '--json')
+  const words = path[0] === 'help' ? [...path.slice(1), '--help'] : before.length > 0 ? [...upToDashes(path), ...before] : path
+  return { program: { name: alias?.name ?? 'fairlead', prefix: alias?.path ?? [] }, alias, words }
+}
+
+const early: ReadonlySet<string> = new Set(['--json', '--help', '-h', '--version'])
+
+/** What follows `--` is never a flag of ours. */
+function upToDashes(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf('--')
+  return end < 0 ? argv : argv.slice(0, end)
+}
+
+function openTerminal(json: boolean): Terminal {
+  const colour = process.stdout.isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
+  return createTerminal({
+    stdout: process.stdout,
+    stderr: process.stderr,
+    isTerminal: process.stderr.isTTY && env['TERM'] !== 'dumb',
+    json,
+    colour,
+  })
+}
+
+/** Keeps compiled code between starts, in the person's cache folder; quietly off where that cannot be written. */
+function keepCompiled(): void {
+  const cache = env['XDG_CACHE_HOME'] || (env['HOME'] && join(env['HOME'], '.cache'))
+  if (cache) module.enableCompileCache?.(join(cache, 'fairlead', 'compiled'))
+}
+
+const exitCodeOf = { SIGINT: 130, SIGTERM: 143 } as const
+
+/** Why `Context.signal` was aborted. A command that throws it, instead of returning in good order, ends with `exitCode` and no message. */
+class Stopped extends DOMException {
+  readonly exitCode: number
+
+  constructor(why: string, exitCode: number) {
+    super(why, 'AbortError')
+    this.exitCode = exitCode
+  }
+}
+
+/** One signal asks the command to stop in good order; a second one ends the process at once. */
+function listenForSignals(stop: AbortController): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(exitCodeOf[signal])
+      stop.abort(new Stopped(`stopped by ${signal}`, exitCodeOf[signal]))
+    })
+  }
+}
+
+function contextOf({ alias }: Start, terminal: Terminal, signal: AbortSignal): Context {
+  const main = fileURLToPath(import.meta.url)
+  const level = levels.find((name) => name === env['FAIRLEAD_LOG']) ?? 'info'
+  return {
+    env,
+    terminal,
+    log: createLog(
+      (line) => process.stderr.write(`${line}\n`),
+      () => systemClock.now(),
+      level,
+    ),
+    clock: systemClock,
+    folders: foldersOf(env, homeFolder(env, homedir), process.getuid?.() === 0, alias?.folders),
+    version: manifest.version,
+    ...(alias ? { alias: alias.name } : {}),
+    signal,
+    get stdin() {
+      return process.stdin
+    },
+    get stdout() {
+      return process.stdout
+    },
+    self: [process.execPath, main, ...(alias ? ['--as', alias.name] : [])],
+  }
+}
+
+async function runCommand(start: Start, found: Found & { is: 'command' }, terminal: Terminal, stop: AbortController): Promise<number> {
+  const [{ default: command }, { parse }] = await Promise.all([found.entry.load(), import('./base/terminal/parse.ts')])
+  const parsed = parse(typedName(start.program, found.entry.path), command, found.rest)
+  if (parsed.is === 'help') {
+    terminal.result({ command: found.entry.path.join(' '), help: parsed.text }, () => parsed.text)
+    return 0
+  }
+  listenForSignals(stop)
+  return (await command.run(contextOf(start, terminal, stop.signal), parsed.input)) ?? 0
+}
+
+async function answer(start: Start, terminal: Terminal, stop: AbortController): Promise<number> {
+  const found = findCommand(commands, start.program, start.words)
+  if (found.is === 'command') return runCommand(start, found, terminal, stop)
+  if (start.words.includes('--version')) {
+    const { version } = manifest
+    terminal.result({ version }, () => version)
+    return 0
+  }
+  const listed = commands.filter(({ path }) => found.path.every((word, at) => path[at] === word))
+  terminal.result({ commands: listed.map(({ path, summary }) => ({ path, summary })) }, () =>
+    commandList(commands, start.program, found.path, terminal.style),
+  )
+  return 0
+}
+
+function report(terminal: Terminal, failure: Fault): number {
+  terminal.fault(failure)
+  if (failure.kind === 'bug' && env['FAIRLEAD_DEBUG'] === '1') terminal.note(String(((failure.cause ?? failure) as Error).stack))
+  return outside[failure.kind].exitCode
+}
+
+/** Waits until what was written has left: `process.exit` would cut it off where a pipe is asynchronous. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed || stream.writableLength === 0) resolve()
+    else stream.write('', () => resolve())
+  })
+}
+
+async function main(): Promise<never> {
+  keepCompiled()
+  const argv = process.argv.slice(2)
+  const terminal = openTerminal(upToDashes(argv).includes('--json'))
+  const stop = new AbortController()
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    stop.abort(new Stopped('nobody reads our output any more', 0))
+  })
+  process.stderr.on('error', () => {}) // there is nobody left to tell
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, (error: unknown) => process.exit(report(terminal, asFault(error))))
+  }
+  let exitCode: number
+  try {
+    const version = process.versions.node
+    if (Number.parseInt(version, 10) < leastNode) throw fault.node_too_old({ version, least: leastNode })
+    exitCode = await answer(startOf(argv), terminal, stop)
+  } catch (error) {
+    const reason: unknown = stop.signal.reason
+    const wasStopped = reason instanceof Stopped && (reason.exitCode === 0 || (error as Error | undefined)?.name === 'AbortError')
+    exitCode = wasStopped ? reason.exitCode : report(terminal, asFault(error))
+  }
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)])
+  process.exit(exitCode)
+}
+
+await main()

@@ -1,0 +1,41 @@
+// Serves the machine's tools to AI clients, over HTTP until it is stopped or over stdio for one client.
+import { join } from 'node:path'
+import { loadConfig } from '../../base/config/config.ts'
+import { resolveCredential } from '../../base/config/credential.ts'
+import { command } from '../../base/terminal/command.ts'
+import schema from '../config.ts'
+import { createHost } from '../host.ts'
+import { serveMachineOnStdio, startMachineServer } from '../server.ts'
+
+export default command({
+  summary: 'serve the machine tools to AI clients (MCP)',
+  description:
+    'Answers on 127.0.0.1 only, at /mcp and /health, unless the configuration says otherwise. With --stdio it serves the one client that started it, ' +
+    'and ends with its input.',
+  flags: {
+    port: { summary: 'the port to listen on, in place of the configured one; 0 takes any free one', value: 'PORT', type: 'integer' },
+    stdio: { summary: 'speak MCP on standard input and output' },
+    config: { summary: 'the configuration file; config.yml in the configuration folder by default', value: 'FILE' },
+  },
+  examples: [
+    ['fairlead operate server', 'serve at http://127.0.0.1:8000/mcp until stopped'],
+    ['fairlead operate server --stdio', 'serve one client on standard input and output'],
+  ],
+  async run({ terminal, log, clock, folders, env, stdin, stdout, signal }, { flags }) {
+    const path = flags.config ?? join(folders.config, 'config.yml')
+    const { value } = await loadConfig({ schema, path, isOptional: flags.config === undefined })
+    const config = flags.port === undefined ? value : { ...value, server: { ...value.server, port: flags.port } }
+    const [{ tools }, { default: manifest }] = await Promise.all([
+      import('../../extensions.ts'),
+      import('../../../package.json', { with: { type: 'json' } }),
+    ])
+    const own = tools.filter(({ owner }) => owner === 'operate')
+    const needs = { clock, log, host: createHost(), version: manifest.version, tools: own }
+    if (flags.stdio) return serveMachineOnStdio(needs, { config }, stdin, stdout, signal)
+    const token = config.server.token && (await resolveCredential(config.server.token, { env, folder: folders.config }))
+    const server = await startMachineServer(needs, { config, token })
+    terminal.result({ url: server.url, health: server.healthUrl }, () => `machine tools at ${server.url}, health at ${server.healthUrl}`)
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+    await server.close()
+  },
+})

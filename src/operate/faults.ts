@@ -1,0 +1,20 @@
+// Every way the machine's tools and their server can fail.
+import { faults } from '../kernel/fault.ts'
+
+export const fault = faults('operate', {
+  bad_cursor: (d: { problem: string }) => ({
+    kind: 'usage',
+    message: `the cursor cannot be used: ${d.problem}`,
+    hint: 'ask without a cursor for the first page, then pass nextCursor with otherwise the same arguments',
+  }),
+  token_wanted: (d: { host: string }) => ({
+    kind: 'config',
+    message: `the machine tools would answer anyone who reaches ${d.host}: that is not a loopback address, and no token is set`,
+    hint: 'listen on 127.0.0.1 and let the gate stand in front, or set a token',
+  }),
+  no_processes: (d: { reason: string }) => ({
+    kind: 'unavailable',
+    message: `the processes of this machine cannot be listed: ${d.reason}`,
+    hint: 'run the machine tools on Linux, with /proc mounted',
+  }),
+})

@@ -1,0 +1,136 @@
+// The machine's MCP server: its tools at /mcp, its health at /health, or one client on stdio.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Readable, Writable } from 'node:stream'
+import type { Principal } from '../base/access/principal.ts'
+import { isLoopback, openListener } from '../base/http/listener.ts'
+import { admitBearer } from '../base/mcp/tool-http.ts'
+import { type ToolServer, createToolServer } from '../base/mcp/tool-server.ts'
+import { type ToolSource, reaches } from '../base/mcp/tool.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Log } from '../kernel/log.ts'
+import type { Secret } from '../kernel/secret.ts'
+import type { OperateConfig } from './config.ts'
+import { fault } from './faults.ts'
+import { type Host, isKnown } from './host.ts'
+import type { MachineNeeds } from './needs.ts'
+
+/** The loop of a server that works well turns every few milliseconds. */
+const maxLagMs = 1_000
+
+export type MachineServerNeeds = {
+  readonly clock: Clock
+  readonly log: Log
+  readonly host: Host
+  /** Fairlead's own version. */
+  readonly version: string
+  readonly tools: readonly ToolSource<MachineNeeds>[]
+}
+
+export type MachineServerSettings = { readonly config: OperateConfig; readonly token?: Secret | undefined }
+
+export interface MachineServer {
+  /** The MCP endpoint. */
+  readonly url: string
+  /** Where health is told, by GET and without a credential. */
+  readonly healthUrl: string
+  close(): Promise<void>
+}
+
+export type Check = { readonly ok: boolean; readonly reason?: string }
+export type Health = {
+  readonly status: 'ok' | 'unhealthy'
+  readonly version: string
+  readonly uptimeSeconds: number
+  readonly sessions: number
+  readonly checks: Readonly<Record<string, Check>>
+}
+
+function toolServerOf(
+  { tools, host, clock, log, version }: MachineServerNeeds,
+  { config, token }: MachineServerSettings,
+  role: string,
+): ToolServer {
+  return createToolServer({
+    name: 'fairlead-machine',
+    title: 'Fairlead machine tools',
+    version,
+    instructions: 'Tools for the machine this server runs on. Start with system_get_basic_info and system_get_health_snapshot.',
+    tools,
+    needs: { host, clock, config, version },
+    mayCall: (_principal, tool) => reaches(role, tool.role),
+    sandboxMode: () => config.testing.sandbox_mode,
+    admit: admitBearer(token),
+    clock,
+    log,
+    limits: { maxSessions: config.server.max_sessions, sessionIdleMs: config.server.session_idle_minutes * 60_000 },
+  })
+}
+
+async function healthOf({ clock, host, version }: MachineServerNeeds, server: ToolServer, startedAt: number): Promise<Health> {
+  const asked = clock.mono()
+  await new Promise((resolve) => setImmediate(resolve))
+  const lagMs = Math.round(clock.mono() - asked)
+  const proc = await host.text('/proc/uptime')
+  const { problem, sessions } = server.state
+  const checks: Record<string, Check> = {
+    loop: lagMs <= maxLagMs ? { ok: true } : { ok: false, reason: `the event loop was late by ${lagMs} ms` },
+    proc: isKnown(proc) ? { ok: true } : { ok: false, reason: proc.unavailable },
+    tools: problem ? { ok: false, reason: problem.message } : { ok: true },
+  }
+  const status = Object.values(checks).every(({ ok }) => ok) ? 'ok' : 'unhealthy'
+  return { status, version, uptimeSeconds: Math.round((clock.mono() - startedAt) / 1_000), sessions, checks }
+}
+
+function json(response: ServerResponse, status: number, value: unknown, headers: Record<string, string> = {}): void {
+  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers })
+  response.end(`${JSON.stringify(value)}\n`)
+}
+
+/** Serves over HTTP. Faults `operate.token_wanted`, `http.port_busy`, `http.cannot_listen`. */
+export async function startMachineServer(needs: MachineServerNeeds, settings: MachineServerSettings): Promise<MachineServer> {
+  const { clock, log } = needs
+  const { host, port, role } = settings.config.server
+  if (!isLoopback(host) && !settings.token) throw fault.token_wanted({ host })
+  const startedAt = clock.mono()
+  const server = toolServerOf(needs, settings, role)
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+    const path = (request.url ?? '/').split('?')[0]
+    if (path === '/mcp') return server.handle(request, response)
+    request.resume()
+    if (path !== '/health')
+      return json(response, 404, { error: { message: `there is nothing at ${path}`, hint: 'MCP is at /mcp, health at /health' } })
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      return json(response, 405, { error: { message: 'health is told by GET' } }, { allow: 'GET, HEAD' })
+    healthOf(needs, server, startedAt).then(
+      (health) => json(response, health.status === 'ok' ? 200 : 503, health),
+      (error: unknown) => {
+        log.error('machine.health', { error })
+        json(response, 503, { status: 'unhealthy', checks: { health: { ok: false, reason: 'health could not be determined' } } })
+      },
+    )
+  }
+  const listener = await openListener({ name: 'the machine tools', host, port, handle })
+  log.info('machine.listening', { url: `${listener.url}/mcp`, role, sandbox: settings.config.testing.sandbox_mode })
+  return {
+    url: `${listener.url}/mcp`,
+    healthUrl: `${listener.url}/health`,
+    async close() {
+      await server.close()
+      await listener.close()
+    },
+  }
+}
+
+/** Serves one client on stdio: whoever started the process, who may do all that this user may. Ends with the input. */
+export async function serveMachineOnStdio(
+  needs: MachineServerNeeds,
+  settings: MachineServerSettings,
+  input: Readable,
+  output: Writable,
+  signal: AbortSignal,
+): Promise<void> {
+  const local: Principal = { name: 'local', via: 'door' }
+  const server = toolServerOf(needs, settings, 'admin')
+  await server.overStdio(input, output, local, signal)
+  await server.close()
+}

@@ -1,0 +1,69 @@
+// Gives an MCP client on stdio the server that a peer serves: frames go through an encrypted tunnel, and nothing but frames goes to stdout.
+import { asFault } from '../../kernel/fault.ts'
+import { command } from '../../base/terminal/command.ts'
+import { createPeerHost } from '../../base/peer/host.ts'
+import { connectTunnel, tunnelProtocol } from '../../base/peer/tunnel.ts'
+import type { WireEnd } from '../../base/wire/wire.ts'
+import { fault } from '../faults.ts'
+import { inRunbookWords, peerDial } from '../find-peer.ts'
+import { homeFlags, homeOf, openWallet } from '../home.ts'
+import { joinWires } from '../joined.ts'
+import { knownAddresses } from '../known-addresses.ts'
+import { knownRegistries } from '../known-registries.ts'
+import { renewedWire } from '../renewed-wire.ts'
+import { stdioWire } from '../stdio-wire.ts'
+
+/** How long a farewell may take. The client is gone: nobody waits for it. */
+const farewellMs = 500
+
+export default command({
+  summary: 'be a stdio MCP server whose real server is at a peer',
+  description:
+    'For the configuration of an MCP client. Opens no port; ends with its stdin. When the connection is lost for good, open requests get an error and the next one connects anew.',
+  args: { peer: { summary: 'a whole peer id; or the beginning of one, or a name, if only one peer at the registry fits' } },
+  flags: {
+    server: { value: 'HOST[:PORT]', summary: 'the registry to ask; the last one registered with by default, else localhost:8765' },
+    address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: the registry is not asked then' },
+    ...homeFlags,
+  },
+  examples: [
+    [
+      'fairlead reach mcp-connect 12D3KooWExamplePeerIdOfTheOtherMachine --server registry.example.org',
+      'as the "command" and "args" of a client’s configuration',
+    ],
+    ['fairlead reach mcp-connect LinuxBox', 'by name, at the registry used last'],
+  ],
+  async run({ folders, clock, log, signal, stdin, stdout }, { args, flags }) {
+    const home = homeOf({ folders }, flags)
+    const known = knownRegistries(home.registries)
+    const server = known.choose(flags.server)
+    const { identity } = await openWallet({ folders }, flags)
+    const hosting = createPeerHost({ identity, clock, log }, { listen: [] })
+    const open = async () => {
+      const host = await hosting
+      const registry = async (signal?: AbortSignal) =>
+        (await import('../registry-client.ts')).connectRegistry({ host, clock, known }, server, signal)
+      const dial = peerDial(
+        { host, known: knownAddresses(home.addresses), registry },
+        { peer: args.peer, addresses: flags.address ?? [], protocol: tunnelProtocol },
+      )
+      return connectTunnel({ open: dial, clock, log }).catch((error: unknown) => {
+        throw inRunbookWords(asFault(error), args.peer)
+      })
+    }
+    const remote = renewedWire({ open, lost: (end) => fault.tunnel_ended({ peer: args.peer, how: howEnded(end) }), clock, log })
+    const client = stdioWire(stdin, stdout)
+    try {
+      const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+      const neverConnected = remote.opened.then(() => stopped)
+      await Promise.race([joinWires(client, remote), client.ended, neverConnected, stopped])
+    } finally {
+      const farewell = remote.close().then(async () => (await hosting).close())
+      await Promise.race([farewell.catch(() => {}), clock.wait(farewellMs)])
+    }
+  },
+})
+
+function howEnded(end: WireEnd): string {
+  return 'problem' in end ? `${end.why}: ${end.problem}` : end.why
+}

@@ -1,0 +1,93 @@
+// Serves an MCP server of this machine to the peers that are authorized, each session with a server of its own.
+import { command } from '../../base/terminal/command.ts'
+import { childEnvironment } from '../../base/supervise/environment.ts'
+import { startGuard } from '../../base/supervise/guard.ts'
+import { splitWords } from '../../base/supervise/words.ts'
+import { authorizedPeers } from '../authorized-peers.ts'
+import { fault } from '../faults.ts'
+import { homeFlags, homeOf, openWallet } from '../home.ts'
+import { defaultPeerPort, listenAddress, listenFlags } from '../listening.ts'
+import { type PeerNodeNeeds, startPeerNode } from '../peer-node.ts'
+import { handToSocket } from '../preamble.ts'
+import { servedChild } from '../served-child.ts'
+
+export default command({
+  summary: 'serve an MCP server of this machine to authorized peers',
+  description: 'Every session of every peer gets a process of its own. Nobody else learns more than that they are not authorized.',
+  flags: {
+    'authorized-peer': { value: 'ID', repeat: true, summary: 'a peer id that may connect' },
+    'authorized-file': {
+      value: 'FILE',
+      summary: 'a file with one such id a line, read again when it changes: who is taken off loses an open session within a second',
+    },
+    command: { value: 'COMMAND', summary: 'the command line of a stdio MCP server, quoted as in a shell' },
+    env: {
+      value: 'NAME',
+      repeat: true,
+      summary: 'a variable of this environment that the command needs; PATH, HOME and the like are always there',
+    },
+    to: { value: 'unix:PATH', summary: 'instead of --command: a local socket that serves, which is told who connects' },
+    server: { value: 'HOST[:PORT]', summary: 'the registry to be known at; the last one registered with by default' },
+    keep: {
+      value: 'SECONDS',
+      type: 'integer',
+      default: 300,
+      summary: 'how long a session whose connection broke waits, server and all, for its peer to come back',
+    },
+    announce: { value: 'MULTIADDR', repeat: true, summary: 'an address under which others reach this machine, besides its own' },
+    ...listenFlags(defaultPeerPort),
+    ...homeFlags,
+  },
+  examples: [
+    [
+      'fairlead reach mcp-serve --authorized-peer 12D3KooWExamplePeerIdOfTheOtherMachine --command "npx -y @modelcontextprotocol/server-filesystem /home/user/projects"',
+      'that peer may use the file system server',
+    ],
+    ['fairlead reach mcp-serve --authorized-file peers.txt --to unix:/run/example.sock', 'those peers reach what listens at the socket'],
+  ],
+  async run({ env, terminal, folders, clock, log, signal }, { flags }) {
+    await using cleanup = new AsyncDisposableStack()
+    const home = homeOf({ folders }, flags)
+    const ids = flags['authorized-peer'] ?? []
+    const file = flags['authorized-file']
+    if (ids.length === 0 && file === undefined) throw fault.nobody_authorized({})
+    const authorized = cleanup.adopt(authorizedPeers({ clock, log }, { ids, file }), (peers) => peers.close())
+    const socket = flags.to === undefined ? undefined : socketOf(flags.to)
+    let open: PeerNodeNeeds['open']
+    if (socket !== undefined && flags.command === undefined) open = (session) => handToSocket({ clock, log }, socket, session)
+    else if (socket === undefined && flags.command !== undefined) {
+      const line = flags.command
+      splitWords(line) // what cannot be read is said now, not to the first who connects
+      const wanted = (flags.env ?? []).flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]))
+      const childEnv = childEnvironment(env, Object.fromEntries(wanted))
+      const guard = cleanup.adopt(startGuard({ clock, log }), (guard) => guard.close())
+      open = () => servedChild({ guard, clock, log }, { command: line, env: childEnv })
+    } else throw fault.one_target({})
+    const wallet = await openWallet({ folders }, flags)
+    const listen = [listenAddress(flags.host, flags.port)]
+    const settings = {
+      listen,
+      announce: flags.announce ?? [],
+      server: flags.server,
+      registries: home.registries,
+      keepMs: Math.max(0, flags.keep) * 1000,
+    }
+    const node = await startPeerNode({ wallet, authorized, open, clock, log }, settings)
+    cleanup.defer(() => node.close())
+    const served = { peerId: node.peerId, addresses: node.addresses(), registry: node.registry }
+    terminal.result(served, () =>
+      [
+        `serving as ${node.peerId}`,
+        ...node.addresses().map((address) => `  ${address}`),
+        `registry: ${node.registry ?? 'none: clients need --address'}`,
+      ].join('\n'),
+    )
+    if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+  },
+})
+
+function socketOf(target: string): string {
+  const path = /^unix:(.+)$/.exec(target)?.[1]
+  if (path === undefined) throw fault.target_invalid({ target })
+  return path
+}

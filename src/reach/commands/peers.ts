@@ -1,0 +1,42 @@
+// Lists who is registered: full ids, names, addresses, age.
+import { command } from '../../base/terminal/command.ts'
+import { homeFlags, homeOf } from '../home.ts'
+import { knownRegistries, serverText } from '../known-registries.ts'
+import { askRegistry } from '../lookup.ts'
+import { ageText, tableText } from '../shown.ts'
+
+export default command({
+  summary: 'list the peers that are registered',
+  flags: {
+    server: { value: 'HOST[:PORT]', summary: 'the registry; the last one registered with by default, else localhost:8765' },
+    ...homeFlags,
+  },
+  examples: [
+    ['fairlead reach peers', 'everyone at the registry used last'],
+    ['fairlead reach peers --server registry.example.org --json', 'the same of another registry, as JSON'],
+  ],
+  async run({ terminal, folders, clock, log, signal }, { flags }) {
+    const known = knownRegistries(homeOf({ folders }, flags).registries)
+    const server = known.choose(flags.server)
+    const found = await askRegistry({ clock, log, known }, server, (registry) => registry.list(), signal)
+    const peers = found.map(({ peerId, name, addresses, ageMs, expiresAt }) => ({
+      peerId,
+      name,
+      addresses,
+      ageMs,
+      expiresAt: new Date(expiresAt).toISOString(),
+      reachability: addresses.length > 0 ? 'direct' : 'none',
+    }))
+    const rows = peers.map(({ peerId, name, addresses, ageMs, reachability }) => [
+      peerId,
+      name,
+      ageText(ageMs),
+      reachability,
+      addresses[0] ?? '',
+    ])
+    terminal.result({ registry: serverText(server), peers }, () => {
+      if (peers.length === 0) return `nobody is registered at ${serverText(server)}`
+      return tableText([['PEER ID', 'NAME', 'SEEN', 'REACHABLE', 'ADDRESS'], ...rows])
+    })
+  },
+})

@@ -1,0 +1,58 @@
+// Makes this identity known at a registry, and that registry the one to be asked from now on.
+import { command } from '../../base/terminal/command.ts'
+import { createPeerHost } from '../../base/peer/host.ts'
+import { homeFlags, homeOf, openWallet } from '../home.ts'
+import { knownRegistries, serverText } from '../known-registries.ts'
+import { bareCardTtlMs, publishCard } from '../registration.ts'
+import { connectRegistry } from '../registry-client.ts'
+
+export default command({
+  summary: 'make this identity known at a registry',
+  description:
+    'The registry’s key is pinned when it is first met. A process that listens ("reach mcp-serve") publishes its addresses by itself and keeps them fresh; this command leaves those that are there as they are.',
+  flags: {
+    server: {
+      value: 'HOST[:PORT]',
+      summary: 'the registry (port 8765 by default); the last one registered with by default, else localhost:8765',
+    },
+    ...homeFlags,
+  },
+  examples: [
+    ['fairlead reach register --server registry.example.org', 'known at that registry, which is remembered'],
+    ['fairlead reach register', 'once more at the same'],
+  ],
+  async run({ terminal, folders, clock, log, signal }, { flags }) {
+    const { name, identity } = await openWallet({ folders }, flags)
+    const known = knownRegistries(homeOf({ folders }, flags).registries)
+    const server = known.choose(flags.server)
+    const host = await createPeerHost({ identity, clock, log }, { listen: [] })
+    try {
+      const isNew = known.keyOf(server) === undefined
+      const registry = await connectRegistry({ host, clock, known }, server, signal)
+      const [ours] = await registry.lookup(identity.peerId)
+      const isServed = ours !== undefined && ours.addresses.length > 0
+      const addresses = isServed ? ours.addresses : []
+      const expiresAt = isServed ? ours.expiresAt : clock.now() + bareCardTtlMs
+      const { aheadMs } = await publishCard(registry, identity, clock, { name, addresses, expiresAt })
+      known.remember(server)
+      if (isNew) terminal.note(`the key of ${serverText(server)} is now pinned: ${registry.peerId}`)
+      if (Math.abs(aheadMs) > 60_000)
+        terminal.note(`this clock and the registry’s differ by ${Math.round(Math.abs(aheadMs) / 1000)} s: set both right`)
+      const result = {
+        registry: serverText(server),
+        registryPeerId: registry.peerId,
+        name,
+        peerId: identity.peerId,
+        addresses,
+        expiresAt: new Date(expiresAt).toISOString(),
+      }
+      terminal.result(
+        result,
+        () =>
+          `${name} (${identity.peerId}) is registered at ${serverText(server)}${addresses.length > 0 ? `, reachable at ${addresses.join(', ')}` : ''}`,
+      )
+    } finally {
+      await host.close()
+    }
+  },
+})

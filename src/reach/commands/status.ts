@@ -1,0 +1,62 @@
+// Says who we are: name, whole peer id, folders, and what the registry knows of us.
+import { asFault } from '../../kernel/fault.ts'
+import { command } from '../../base/terminal/command.ts'
+import { readWalletCard, fault as walletFault } from '../../base/identity/wallet.ts'
+import { homeFlags, homeOf } from '../home.ts'
+import { knownAddresses } from '../known-addresses.ts'
+import { knownRegistries, serverText } from '../known-registries.ts'
+import { askRegistry } from '../lookup.ts'
+import { ageText } from '../shown.ts'
+
+const patienceMs = 3_000
+
+export default command({
+  summary: 'show who we are, where our files are, and how others reach us',
+  description: 'The registry is asked only if this identity was registered once; a registry that does not answer is no failure.',
+  flags: homeFlags,
+  examples: [['fairlead reach status', 'name, whole peer id, folder, registry and addresses']],
+  async run({ terminal, folders, clock, log, signal }, { flags }) {
+    const home = homeOf({ folders }, flags)
+    const card = readWalletCard(home.wallet)
+    if (!card) throw walletFault.missing({ path: home.wallet })
+    const known = knownRegistries(home.registries)
+    const server = known.last()
+    let problem: string | undefined
+    const inTime = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)])
+    const ours = server
+      ? await askRegistry({ clock, log, known }, server, async (registry) => (await registry.lookup(card.peerId))[0], inTime).catch(
+          (error: unknown) => {
+            problem = inTime.aborted ? `no answer within ${patienceMs / 1000} s` : asFault(error).message
+            return undefined
+          },
+        )
+      : undefined
+    const reachability = (ours?.addresses.length ?? 0) > 0 ? 'direct' : 'none'
+    const status = {
+      name: card.name,
+      peerId: card.peerId,
+      folder: home.folder,
+      wallet: home.wallet,
+      sealed: card.isSealed,
+      registry: server
+        ? { server: serverText(server), peerId: known.keyOf(server), isRegistered: ours !== undefined, ...(problem ? { problem } : {}) }
+        : undefined,
+      addresses: ours?.addresses ?? [],
+      reachability,
+      counts: { registries: known.count(), peersReached: knownAddresses(home.addresses).count() },
+    }
+    terminal.result(status, () => {
+      const registered = ours ? `registered ${ageText(ours.ageMs)}` : (problem ?? 'not registered there')
+      return [
+        `name          ${card.name}`,
+        `peer id       ${terminal.style.bold(card.peerId)}`,
+        `folder        ${home.folder}`,
+        `wallet        ${home.wallet}${card.isSealed ? ' (sealed with a passphrase)' : ''}`,
+        `registry      ${server ? `${serverText(server)}: ${registered}` : 'none yet: fairlead reach register --server HOST'}`,
+        `reachability  ${reachability}`,
+        ...status.addresses.map((address, i) => `${i === 0 ? 'addresses     ' : '              '}${address}`),
+        `remembered    ${status.counts.peersReached} peers, ${status.counts.registries} registries`,
+      ].join('\n')
+    })
+  },
+})

@@ -1,0 +1,40 @@
+// The settings of reach on a node (`[reach]` in fairlead.toml): each with a description and a default.
+import { z } from 'zod'
+import { duration } from '../base/config/duration.ts'
+import { isPeerId } from '../base/identity/identity.ts'
+
+const port = (standard: number): z.ZodDefault<z.ZodInt> => z.int().min(0).max(65_535).default(standard)
+const peerId = z.string().refine(isPeerId, { error: 'must be a whole peer id, as "fairlead reach status" prints it (12D3KooW…)' })
+const announce = z
+  .array(z.string().startsWith('/'))
+  .default([])
+  .describe('Multiaddrs under which others reach it, besides its own: /ip4/192.0.2.7/tcp/8766.')
+
+const registry = z.strictObject({
+  host: z.string().min(1).default('127.0.0.1').describe('The IP address that the registry listens on.'),
+  port: port(8_765).describe('The port that the registry listens on; 0 takes any free one.'),
+  announce,
+  max_records: z.int().min(1).max(60_000).default(10_000).describe('How many peers may be registered.'),
+})
+
+const peer = z.strictObject({
+  host: z.string().min(1).default('127.0.0.1').describe('The IP address that the peer host listens on.'),
+  port: port(8_766).describe('The port that the peer host listens on; 0 takes any free one.'),
+  announce,
+  server: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('The registry to be known at, as HOST or HOST:PORT; the last one registered with when it is not named.'),
+  authorized: z.array(peerId).default([]).describe('Peers that may connect. What they may call is decided by the gate.'),
+  authorized_file: z.string().min(1).optional().describe('A file with more of them, one a line, read again when it changes.'),
+  keep: duration({ leastMs: 1_000 }).prefault('5m').describe('How long a session whose connection broke waits for its peer to come back.'),
+})
+
+const config = z.strictObject({
+  registry: registry.prefault({}).describe('The registry, where peers are found.'),
+  peer: peer.prefault({}).describe('The peer host, which lets authorized peers in.'),
+})
+
+export default config
+export type ReachConfig = z.output<typeof config>

@@ -1,0 +1,135 @@
+// Every way in which reach can fail. Three open with exactly the words that the runbook's troubleshooting names.
+import { faults } from '../kernel/fault.ts'
+
+export const fault = faults('reach', {
+  no_passphrase: (d: { path: string }) => ({
+    kind: 'config',
+    message: `${d.path} holds no passphrase`,
+    hint: 'write the passphrase into it as one line, mode 0600',
+  }),
+  registries_damaged: () => ({
+    kind: 'config',
+    message: 'registries.json, which pins the keys of registries, cannot be understood',
+    hint: 'put back a copy, or remove it: the next registry that answers is then trusted as if first met',
+  }),
+  server_invalid: (d: { server: string }) => ({
+    kind: 'usage',
+    message: `"${d.server}" names no registry`,
+    hint: 'write HOST or HOST:PORT; an IPv6 address with a port stands in brackets: [::1]:8765',
+  }),
+  host_invalid: (d: { host: string }) => ({
+    kind: 'usage',
+    message: `"${d.host}" is no address to listen on`,
+    hint: 'write an IP address of this machine, such as 127.0.0.1, or 0.0.0.0 for all',
+  }),
+  peer_id_invalid: (d: { text: string; where: string }) => ({
+    kind: 'usage',
+    message: `"${d.text}" in ${d.where} is no peer id`,
+    hint: 'a full peer id is needed, as "fairlead reach status" prints it on the other machine (12D3KooW…)',
+  }),
+  one_target: () => ({
+    kind: 'usage',
+    message: 'what should be served? name one of --command and --to',
+    hint: 'such as: --command "npx -y @modelcontextprotocol/server-filesystem /home/user/projects", or --to unix:/run/example.sock',
+  }),
+  target_invalid: (d: { target: string }) => ({
+    kind: 'usage',
+    message: `"${d.target}" is nothing that can be served`,
+    hint: 'write --to unix:PATH',
+  }),
+  nobody_authorized: () => ({
+    kind: 'usage',
+    message: 'nobody would be authorized',
+    hint: 'name who may connect: --authorized-peer ID (again for each one), or --authorized-file FILE with one id a line',
+  }),
+  peer_not_found: (d: { peer: string; tried: string }) => ({
+    kind: 'missing',
+    message: `Peer not found: ${d.peer} (${d.tried})`,
+    hint: 'are both registered ("fairlead reach peers")? is it running "fairlead reach mcp-serve"? can this machine reach its address? "fairlead reach register" on both renews what is known',
+  }),
+  peer_ambiguous: (d: { peer: string; candidates: readonly string[] }) => ({
+    kind: 'usage',
+    message: `"${d.peer}" means more than one peer: ${d.candidates.join(', ')}`,
+    hint: 'write more of the id, or all of it',
+  }),
+  handshake_failed: (d: { peer: string; problem: string }) => ({
+    kind: 'unauthenticated',
+    message: `Handshake Failed: ${d.peer}: ${d.problem}`,
+    hint: 'is this the id that "fairlead reach status" prints on that machine? an id changes with its wallet; are both clocks right?',
+  }),
+  decryption_error: (d: { peer: string; problem: string }) => ({
+    kind: 'unauthenticated',
+    message: `Decryption Error: ${d.peer}: ${d.problem}`,
+    hint: 'something on the way changed the bytes, or another program answers there; check the address and try again',
+  }),
+  not_authorized: (d: { peer: string }) => ({
+    kind: 'denied',
+    message: `not authorized by ${d.peer}`,
+    hint: 'its owner must name the id that "fairlead reach status" prints here: mcp-serve --authorized-peer ID',
+  }),
+  registry_unreachable: (d: { server: string; problem: string }) => ({
+    kind: 'unavailable',
+    message: `the registry at ${d.server} does not answer: ${d.problem}`,
+    hint: 'is it running ("fairlead reach registry")? is its port open (try: telnet HOST 8765)?',
+  }),
+  registry_key_changed: (d: { server: string; pinned: string; found: string; file: string }) => ({
+    kind: 'unauthenticated',
+    message: `the registry at ${d.server} has another key (${d.found}) than when this machine first met it (${d.pinned})`,
+    hint: `someone may be in between. If its owner says that the key was changed on purpose, remove the line for ${d.server} from ${d.file} and register again`,
+  }),
+  registry_refused: (d: { server: string; code: string; message: string; known: number | undefined }) => ({
+    kind: 'conflict',
+    message: `the registry at ${d.server} refused: ${d.message}`,
+  }),
+  registry_garbled: (d: { problem: string }) => ({
+    kind: 'unavailable',
+    message: `the registry sent something that is no answer: ${d.problem}`,
+    hint: 'is there a Fairlead registry of the same version at that address?',
+  }),
+  request_invalid: (d: { problem: string }) => ({ kind: 'usage', message: `not a request that this registry knows: ${d.problem}` }),
+  record_invalid: (d: { problem: string }) => ({
+    kind: 'denied',
+    message: `the record was not accepted: ${d.problem}`,
+    hint: 'only the owner of a key can write its record; check the clock of this machine',
+  }),
+  record_too_old: (d: { sequence: number; known: number }) => ({
+    kind: 'conflict',
+    message: `the record (sequence ${d.sequence}) is not later than the one that is known (${d.known})`,
+    hint: 'another process with the same wallet wrote later, or the clock of this machine went back',
+  }),
+  registry_full: (d: { limit: number }) => ({
+    kind: 'limited',
+    message: `the registry holds ${d.limit} records and takes no more`,
+    hint: 'try again when some have expired',
+  }),
+  registry_busy: (d: { peerId: string }) => ({
+    kind: 'unavailable',
+    message: `other registries keep writing the record of ${d.peerId}`,
+    hint: 'try again',
+  }),
+  too_often: (d: { afterMs: number }) => ({ kind: 'limited', message: `too many requests: try again in ${Math.ceil(d.afterMs / 1000)} s` }),
+  too_many_requests: (d: { limit: number }) => ({
+    kind: 'limited',
+    message: `more than ${d.limit} requests are open`,
+    hint: 'wait for some answers first',
+  }),
+  not_initialized: (d: { problem: string }) => ({
+    kind: 'unavailable',
+    message: `the MCP server was started again but could not be initialized: ${d.problem}`,
+  }),
+  child_ended: (d: { command: string; how: string }) => ({
+    kind: 'unavailable',
+    message: `the MCP server "${d.command}" ended (${d.how}) before it answered`,
+    hint: 'the next request starts it again; whether this one was carried out is not known',
+  }),
+  socket_ended: (d: { path: string; how: string }) => ({
+    kind: 'unavailable',
+    message: `what serves at ${d.path} ended (${d.how}) before it answered`,
+    hint: 'the next request connects again; whether this one was carried out is not known',
+  }),
+  tunnel_ended: (d: { peer: string; how: string }) => ({
+    kind: 'unavailable',
+    message: `the connection to ${d.peer} ended (${d.how}) before it answered`,
+    hint: 'the next request opens it again; whether this one was carried out is not known',
+  }),
+})

@@ -1,0 +1,51 @@
+// The folder of one identity (`~/.bmp` under the runbook's names): where its wallet lies and what this machine remembers beside it.
+import { join } from 'node:path'
+import { readText } from '../kernel/file.ts'
+import { Secret } from '../kernel/secret.ts'
+import { type Wallet, loadWallet } from '../base/identity/wallet.ts'
+import type { Context, Flag } from '../base/terminal/command.ts'
+import { fault } from './faults.ts'
+
+/** Flags that every command of reach takes. */
+export const homeFlags = {
+  home: { value: 'DIR', summary: 'the folder of the identity (its wallet.json and what is remembered beside it)' },
+  'passphrase-file': { value: 'FILE', summary: 'a file with the passphrase that seals the wallet' },
+} as const satisfies Record<string, Flag>
+
+export type HomeFlags = { readonly home: string | undefined; readonly 'passphrase-file': string | undefined }
+
+export type Home = {
+  readonly folder: string
+  readonly wallet: string
+  /** The registries this machine has met, with their keys. */
+  readonly registries: string
+  /** Addresses at which peers were reached. */
+  readonly addresses: string
+  /** The registry's own wallet and records, when it is run from this folder. */
+  readonly registry: string
+}
+
+/** The paths in `folder`. */
+export function homeIn(folder: string): Home {
+  const at = (name: string): string => join(folder, name)
+  return { folder, wallet: at('wallet.json'), registries: at('registries.json'), addresses: at('addresses.json'), registry: at('registry') }
+}
+
+/** The folder that a command works in: `--home`, else the one of the runbook's name, else `reach` among this person's state. */
+export function homeOf(context: Pick<Context, 'folders'>, flags: HomeFlags): Home {
+  return homeIn(flags.home ?? context.folders.home ?? join(context.folders.state, 'reach'))
+}
+
+/** The passphrase that the flags name, without its line end; fault `reach.no_passphrase` when the file is not there or is empty. */
+export function passphraseOf(flags: HomeFlags): Secret | undefined {
+  const path = flags['passphrase-file']
+  if (path === undefined) return undefined
+  const passphrase = readText(path)?.replace(/\r?\n$/, '')
+  if (!passphrase) throw fault.no_passphrase({ path })
+  return new Secret(passphrase)
+}
+
+/** Loads the wallet that the flags name; faults of `loadWallet`. */
+export function openWallet(context: Pick<Context, 'folders'>, flags: HomeFlags): Promise<Wallet> {
+  return loadWallet(homeOf(context, flags).wallet, passphraseOf(flags))
+}

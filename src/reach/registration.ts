@@ -1,0 +1,117 @@
+// Keeps a peer's card at its registry true: published at once, renewed long before it ends or when an address changes, withdrawn at the end.
+import { Fault, asFault } from '../kernel/fault.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Log } from '../kernel/log.ts'
+import { randomFraction } from '../kernel/random.ts'
+import type { Identity } from '../base/identity/identity.ts'
+import type { PeerHost } from '../base/peer/host.ts'
+import { type KnownRegistries, type Server, serverText } from './known-registries.ts'
+import { maxCardAddresses, signCard } from './peer-card.ts'
+import { maxCardTtlMs } from './registry-book.ts'
+import { type RegistryClient, connectRegistry } from './registry-client.ts'
+
+/** A card with addresses lasts so long unless its owner renews it. */
+export const cardTtlMs = 3_600_000
+/** A card without addresses only says that the peer exists. */
+export const bareCardTtlMs = maxCardTtlMs
+
+export type Publication = { readonly name: string; readonly addresses: readonly string[]; readonly expiresAt: number }
+
+/** Signs and publishes a card, once more with a later sequence when another process of the same identity was faster. Resolves as `RegistryClient.publish` does. */
+export async function publishCard(
+  client: RegistryClient,
+  identity: Identity,
+  clock: Clock,
+  card: Publication,
+): Promise<{ readonly aheadMs: number }> {
+  const addresses = card.addresses.slice(0, maxCardAddresses)
+  try {
+    return await client.publish(signCard(identity, { ...card, addresses, sequence: clock.now() }))
+  } catch (error) {
+    const known = error instanceof Fault && error.code === 'reach.registry_refused' ? error.details['known'] : undefined
+    if (typeof known !== 'number') throw error
+    return client.publish(signCard(identity, { ...card, addresses, sequence: Math.max(clock.now(), known + 1) }))
+  }
+}
+
+export type RegistrationNeeds = {
+  readonly identity: Identity
+  readonly host: PeerHost
+  readonly clock: Clock
+  readonly log: Log
+  readonly known: KnownRegistries
+}
+
+export type RegistrationSettings = {
+  readonly name: string
+  readonly server: Server
+  /** 5 min by default; after a failure 1 s, doubled up to this. */
+  readonly renewEveryMs?: number
+}
+
+export interface Registration {
+  /** The registry. */
+  readonly server: string
+  /** Publishes a card without addresses, for at most 2 s, and stops. */
+  close(): Promise<void>
+}
+
+const lookEveryMs = 10_000
+const firstRetryMs = 1_000
+const farewellMs = 2_000
+
+/** Begins at once and never fails: what goes wrong is logged and tried again. */
+export function keepRegistered(needs: RegistrationNeeds, settings: RegistrationSettings): Registration {
+  const { identity, host, clock, log, known } = needs
+  const { name, server, renewEveryMs = 300_000 } = settings
+  const at = serverText(server)
+  const stop = new AbortController()
+  let isPublished = false
+
+  const publish = async (addresses: readonly string[], ttlMs: number, signal: AbortSignal): Promise<void> => {
+    const client = await connectRegistry({ host, clock, known }, server, signal)
+    try {
+      const { aheadMs } = await publishCard(client, identity, clock, { name, addresses, expiresAt: clock.now() + ttlMs })
+      if (Math.abs(aheadMs) > 60_000) log.warn('reach.clock', { registry: at, aheadMs })
+    } finally {
+      await client.close()
+    }
+  }
+  /** Waits for the time to renew, or until our addresses are others than `published`. */
+  const settle = async (published: string): Promise<void> => {
+    const until = clock.mono() + renewEveryMs * (0.9 + randomFraction() / 5)
+    while (clock.mono() < until && host.addresses().join() === published) await clock.wait(Math.min(lookEveryMs, renewEveryMs), stop.signal)
+  }
+  const run = async (): Promise<void> => {
+    let retryMs = firstRetryMs
+    while (!stop.signal.aborted) {
+      const addresses = host.addresses()
+      try {
+        await publish(addresses, cardTtlMs, stop.signal)
+        if (!isPublished) log.info('reach.registered', { registry: at, addresses })
+        isPublished = true
+        retryMs = firstRetryMs
+        await settle(addresses.join())
+      } catch (error) {
+        if (stop.signal.aborted) return
+        isPublished = false
+        const { code, message, hint } = asFault(error)
+        log.warn('reach.not_registered', { registry: at, code, message, hint, retryMs })
+        await clock.wait(retryMs, stop.signal).catch(() => {})
+        retryMs = Math.min(retryMs * 2, renewEveryMs)
+      }
+    }
+  }
+  const running = run()
+
+  return {
+    server: at,
+    async close() {
+      stop.abort(new Error('closed'))
+      await running
+      if (!isPublished) return
+      isPublished = false
+      await publish([], bareCardTtlMs, AbortSignal.timeout(farewellMs)).catch(() => {}) // the card ends by itself
+    },
+  }
+}

@@ -1,0 +1,130 @@
+// A peer's side of the registry: its key is pinned when it is first met, and every card it hands on is judged by its owner's signature alone.
+import { Fault, asFault } from '../kernel/fault.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { PeerHost, PeerStream } from '../base/peer/host.ts'
+import { fault } from './faults.ts'
+import { jsonFrame, readJson } from './json-frames.ts'
+import { type KnownRegistries, type Server, serverAddress, serverText } from './known-registries.ts'
+import { type PeerCard, openCard } from './peer-card.ts'
+import {
+  type Listed,
+  type RegistryAnswer,
+  type RegistryRequest,
+  maxAnswerBytes,
+  maxPage,
+  readAnswer,
+  registryProtocol,
+  requestValue,
+} from './registry-protocol.ts'
+
+/** A card with how long ago the registry got it. */
+export type KnownPeer = PeerCard & { readonly ageMs: number }
+
+export interface RegistryClient {
+  /** The registry's own peer id, as it proved it. */
+  readonly peerId: string
+  /** `ahead` is the registry's clock less ours, in milliseconds. Fault: `reach.registry_refused`, with `known` when a later card is there. */
+  publish(signed: Uint8Array): Promise<{ readonly aheadMs: number }>
+  /** The cards that a whole id, the beginning of one, or a name means: none, one or several. */
+  lookup(peer: string): Promise<readonly KnownPeer[]>
+  /** All cards, by id; at most 10,000. */
+  list(): Promise<readonly KnownPeer[]>
+  close(): Promise<void>
+}
+
+const answerTimeoutMs = 10_000
+const maxListed = 10_000
+
+export type RegistryClientNeeds = { readonly host: PeerHost; readonly clock: Clock; readonly known: KnownRegistries }
+
+/** Connects to a registry. Faults: `reach.registry_unreachable`, `reach.registry_key_changed`. */
+export async function connectRegistry(
+  { host, clock, known }: RegistryClientNeeds,
+  server: Server,
+  signal?: AbortSignal,
+): Promise<RegistryClient> {
+  const name = serverText(server)
+  let stream: PeerStream
+  try {
+    const late = AbortSignal.timeout(answerTimeoutMs)
+    stream = await host.dial(undefined, [serverAddress(server)], registryProtocol, signal ? AbortSignal.any([signal, late]) : late)
+  } catch (error) {
+    throw fault.registry_unreachable({ server: name, problem: problemOf(error) }, error)
+  }
+  const pinned = known.keyOf(server)
+  if (pinned !== undefined && pinned !== stream.remotePeer) {
+    stream.abort('connection')
+    throw fault.registry_key_changed({ server: name, pinned, found: stream.remotePeer, file: known.path })
+  }
+  if (pinned === undefined) known.pin(server, stream.remotePeer)
+  return clientOn(stream, name, clock)
+}
+
+function problemOf(error: unknown): string {
+  const told = error instanceof Fault ? error.details['problem'] : undefined
+  return typeof told === 'string' ? told : (error as Error).message
+}
+
+/** A client on an open stream: requests follow each other. */
+export function clientOn(stream: PeerStream, name: string, clock: Clock): RegistryClient {
+  const answers = readJson(stream.duplex, maxAnswerBytes)
+  let turn: Promise<unknown> = Promise.resolve()
+
+  const exchange = async (request: RegistryRequest): Promise<Extract<RegistryAnswer, { ok: unknown }>['ok']> => {
+    const cancel = clock.after(answerTimeoutMs, () => stream.abort())
+    try {
+      stream.duplex.write(jsonFrame(requestValue(request)))
+      const next = await answers.next()
+      if (next.done) throw fault.registry_unreachable({ server: name, problem: 'it closed the connection' })
+      const answer = readAnswer(next.value)
+      if ('ok' in answer) return answer.ok
+      const { code, message, known } = answer.refused
+      throw fault.registry_refused({ server: name, code, message, known })
+    } catch (error) {
+      const found = asFault(error)
+      if (found.code.startsWith('reach.')) throw found
+      throw fault.registry_unreachable({ server: name, problem: found.message.replace(/^unexpected: /, '') }, error)
+    } finally {
+      cancel()
+    }
+  }
+  const ask = (request: RegistryRequest): ReturnType<typeof exchange> => {
+    const answer = turn.then(() => exchange(request))
+    turn = answer.catch(() => {})
+    return answer
+  }
+  const opened = (cards: readonly Listed[] = []): KnownPeer[] => cards.flatMap((listed) => openListed(listed, clock.now()))
+
+  return {
+    peerId: stream.remotePeer,
+    async publish(signed) {
+      const { now } = await ask({ do: 'publish', card: signed })
+      return { aheadMs: now - clock.now() }
+    },
+    async lookup(peer) {
+      return opened((await ask({ do: 'lookup', peer })).cards)
+    },
+    async list() {
+      const all: KnownPeer[] = []
+      for (let after: string | undefined, more = true; more && all.length < maxListed;) {
+        const page = await ask({ do: 'list', after, limit: maxPage })
+        const found = opened(page.cards)
+        all.push(...found)
+        const last = found.at(-1)?.peerId
+        more = page.more === true && last !== undefined && (after === undefined || last > after)
+        after = last
+      }
+      return all
+    },
+    close: () => stream.close(),
+  }
+}
+
+/** None when the card is forged or has ended meanwhile: then the registry may as well have said nothing. */
+function openListed({ card, ageMs }: Listed, now: number): KnownPeer[] {
+  try {
+    return [{ ...openCard(Buffer.from(card, 'base64url'), now), ageMs }]
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,90 @@
+// What is said between a registry and its clients on `/fairlead/registry/1`: one JSON request after the other, each answered once, in order.
+import type { FaultKind } from '../kernel/fault.ts'
+import { outside } from '../kernel/fault.ts'
+import { fault } from './faults.ts'
+import { maxCardBytes } from './peer-card.ts'
+
+export const registryProtocol = '/fairlead/registry/1'
+/** A card in base64url, and what stands around it. */
+export const maxRequestBytes = 8 << 10
+/** A page of cards. */
+export const maxAnswerBytes = 1 << 20
+/** So that a page of the largest cards stays within an answer. */
+export const maxPage = 100
+const maxTextLength = 128
+
+export type RegistryRequest =
+  | { readonly do: 'publish'; readonly card: Uint8Array }
+  | { readonly do: 'lookup'; readonly peer: string }
+  | { readonly do: 'list'; readonly after: string | undefined; readonly limit: number }
+
+/** A card as the registry hands it on: signed by its owner, with how long ago it came. */
+export type Listed = { readonly card: string; readonly ageMs: number }
+/** `now` is the registry's wall time, in milliseconds: a client whose clock is wrong can say so. */
+export type RegistryAnswer =
+  | { readonly ok: { readonly now: number; readonly cards?: readonly Listed[]; readonly more?: boolean } }
+  | { readonly refused: Refusal }
+export type Refusal = { readonly code: string; readonly kind: FaultKind; readonly message: string; readonly known?: number }
+
+/** A request as it is sent. */
+export function requestValue(request: RegistryRequest): unknown {
+  return request.do === 'publish' ? { do: 'publish', card: Buffer.from(request.card).toString('base64url') } : request
+}
+
+/** Reads a request from outside; fault `reach.request_invalid`. */
+export function readRequest(value: unknown): RegistryRequest {
+  if (!isObject(value)) throw fault.request_invalid({ problem: 'it is no object' })
+  const text = (member: string, maxLength: number): string => {
+    const found = value[member]
+    if (typeof found !== 'string' || found.length === 0 || found.length > maxLength)
+      throw fault.request_invalid({ problem: `"${member}" is no text of 1 to ${maxLength} characters` })
+    return found
+  }
+  switch (value['do']) {
+    case 'publish':
+      return { do: 'publish', card: Buffer.from(text('card', Math.ceil((maxCardBytes * 4) / 3)), 'base64url') }
+    case 'lookup':
+      return { do: 'lookup', peer: text('peer', maxTextLength) }
+    case 'list': {
+      const limit = value['limit'] ?? maxPage
+      if (!Number.isInteger(limit) || (limit as number) < 1) throw fault.request_invalid({ problem: '"limit" is no count' })
+      return {
+        do: 'list',
+        after: value['after'] === undefined ? undefined : text('after', maxTextLength),
+        limit: Math.min(limit as number, maxPage),
+      }
+    }
+    default:
+      throw fault.request_invalid({ problem: '"do" is none of publish, lookup, list' })
+  }
+}
+
+/** Reads an answer from outside; fault `reach.registry_garbled`. */
+export function readAnswer(value: unknown): RegistryAnswer {
+  const garbled = (problem: string) => fault.registry_garbled({ problem })
+  if (!isObject(value)) throw garbled('no object')
+  const { ok, refused } = value
+  if (isObject(refused)) {
+    const { code, kind, message, known } = refused
+    if (typeof code !== 'string' || typeof message !== 'string' || typeof kind !== 'string' || !Object.hasOwn(outside, kind))
+      throw garbled('a refusal without a reason')
+    return {
+      refused: {
+        code: code.slice(0, 64),
+        kind: kind as FaultKind,
+        message: message.slice(0, 500),
+        ...(Number.isSafeInteger(known) ? { known: known as number } : {}),
+      },
+    }
+  }
+  if (!isObject(ok) || typeof ok['now'] !== 'number') throw garbled('neither "ok" nor "refused"')
+  const { now, cards, more } = ok
+  if (cards === undefined) return { ok: { now } }
+  const isListed = (item: unknown): boolean => isObject(item) && typeof item['card'] === 'string' && typeof item['ageMs'] === 'number'
+  if (!Array.isArray(cards) || cards.length > maxPage || !cards.every(isListed)) throw garbled('cards that are none')
+  return { ok: { now, cards: cards as Listed[], more: more === true } }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

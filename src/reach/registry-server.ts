@@ -1,0 +1,127 @@
+// The registry's side of `/fairlead/registry/1`: answers each request in turn, within bounds of size, rate and time, and never trusts what it is told.
+import { asFault, outside } from '../kernel/fault.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Log } from '../kernel/log.ts'
+import type { PeerHost, PeerStream } from '../base/peer/host.ts'
+import { fault } from './faults.ts'
+import { readJson, writeJson } from './json-frames.ts'
+import { type Rate, rateLimit } from './rate.ts'
+import type { Entry, RegistryBook } from './registry-book.ts'
+import {
+  type Listed,
+  type RegistryAnswer,
+  type RegistryRequest,
+  maxPage,
+  maxRequestBytes,
+  readRequest,
+  registryProtocol,
+} from './registry-protocol.ts'
+
+export type RegistryServerNeeds = { readonly host: PeerHost; readonly book: RegistryBook; readonly clock: Clock; readonly log: Log }
+
+export type RegistryServerSettings = {
+  /** 60 at once and 2 a second by default. */
+  readonly perPeer?: Rate
+  /** Of all peers behind one IP address: 600 at once and 50 a second by default. */
+  readonly perAddress?: Rate
+  /** A stream on which nothing was asked for so long is dropped: 60 s by default. */
+  readonly idleMs?: number
+  /** Cards in one answer: 100 by default, and at most. */
+  readonly pageSize?: number
+}
+
+/** Streams that are open at once. */
+const maxStreams = 1_000
+/** A name may be used by many: whoever asks must say more. */
+const maxFound = 16
+
+/** Answers on the host until that is closed. */
+export function serveRegistry(needs: RegistryServerNeeds, settings: RegistryServerSettings = {}): void {
+  const { host, clock, log } = needs
+  const {
+    perPeer = { burst: 60, perSecond: 2 },
+    perAddress = { burst: 600, perSecond: 50 },
+    idleMs = 60_000,
+    pageSize = maxPage,
+  } = settings
+  const peers = rateLimit(clock, perPeer)
+  const addresses = rateLimit(clock, perAddress)
+  let streams = 0
+  host.handle(registryProtocol, (stream) => {
+    if (streams >= maxStreams) return stream.abort()
+    streams++
+    void converse(needs, stream, { idleMs, pageSize }, () => Math.max(peers.take(stream.remotePeer), addresses.take(stream.remoteAddress)))
+      .catch((error: unknown) => {
+        log.info('reach.registry.dropped', { peer: stream.remotePeer, problem: asFault(error).message })
+        stream.abort()
+      })
+      .finally(() => {
+        streams--
+      })
+  })
+}
+
+async function converse(
+  { book, clock, log }: RegistryServerNeeds,
+  stream: PeerStream,
+  { idleMs, pageSize }: { idleMs: number; pageSize: number },
+  waitMs: () => number,
+): Promise<void> {
+  const from = stream.remotePeer
+  const idle = (): (() => void) => clock.after(idleMs, () => stream.abort())
+  let cancel = idle()
+  try {
+    for await (const value of readJson(stream.duplex, maxRequestBytes)) {
+      cancel()
+      const afterMs = waitMs()
+      const answer = afterMs > 0 ? refusal(fault.too_often({ afterMs })) : await answerTo(book, from, value, { now: clock.now(), pageSize })
+      if ('refused' in answer)
+        log.info('reach.registry.refused', { peer: from, code: answer.refused.code, message: answer.refused.message })
+      cancel = idle()
+      await writeJson(stream.duplex, answer)
+    }
+  } finally {
+    cancel()
+  }
+  await stream.close()
+}
+
+type At = { readonly now: number; readonly pageSize: number }
+
+async function answerTo(book: RegistryBook, from: string, value: unknown, at: At): Promise<RegistryAnswer> {
+  try {
+    return { ok: { now: at.now, ...(await carryOut(book, from, readRequest(value), at)) } }
+  } catch (error) {
+    return refusal(error)
+  }
+}
+
+async function carryOut(
+  book: RegistryBook,
+  from: string,
+  request: RegistryRequest,
+  { now, pageSize }: At,
+): Promise<{ cards?: Listed[]; more?: boolean }> {
+  const listed = ({ signed, cameAt }: Entry): Listed => ({
+    card: Buffer.from(signed).toString('base64url'),
+    ageMs: Math.max(0, now - cameAt),
+  })
+  if (request.do === 'publish') {
+    await book.publish(from, request.card)
+    return {}
+  }
+  if (request.do === 'lookup') return { cards: book.lookup(request.peer, maxFound).map(listed) }
+  const limit = Math.min(request.limit, pageSize)
+  const found = book.list(request.after, limit + 1)
+  return { cards: found.slice(0, limit).map(listed), more: found.length > limit }
+}
+
+/** A defect of ours is nobody else's business: only its kind leaves. */
+function refusal(error: unknown): RegistryAnswer {
+  const { code, kind, message, details } = asFault(error)
+  const isOurs = outside[kind].httpStatus >= 500
+  const known = details['known']
+  return {
+    refused: { code, kind, message: isOurs ? 'the registry cannot do that now' : message, ...(typeof known === 'number' ? { known } : {}) },
+  }
+}

@@ -1,0 +1,134 @@
+// The tables of the house: layers, doors, packages. To allow something is to write a line here, where a reviewer sees it.
+
+/** Folders of `src/base`: each may import the kernel and those before it. */
+export const baseOrder = [
+  'terminal',
+  'config',
+  'store',
+  'identity',
+  'http',
+  'ledger',
+  'kv',
+  'access',
+  'wire',
+  'supervise',
+  'transfer',
+  'steps',
+  'checks',
+  'mcp',
+  'control',
+  'peer',
+] as const
+
+/** Folders of `src` that are no capability. */
+export const notCapabilities: ReadonlySet<string> = new Set(['kernel', 'base', 'daemons', 'commands', 'web'])
+
+/** Extension points: every file in such a folder is one extension. */
+export const pluralFolder =
+  /^src\/(?:daemons|commands|base\/mcp\/eras|base\/peer\/transports|(?!base\/)[\w-]+\/(?:commands|tools|checks|registries|runtimes|upstreams))\//
+
+/** The only composers across capabilities. */
+export const composer = /^src\/(?:daemons|commands)\//
+
+/** A capability's own commands may load the generated list, to compose what lies in their own plural folders. */
+export const ownCommand = /^src\/[\w-]+\/commands\//
+
+export type Door = {
+  readonly what: string
+  /** Node's modules that lead through this door; with `names`, only those exports of them. */
+  readonly modules?: RegExp
+  readonly names?: RegExp
+  /** Code that needs no import. */
+  readonly code?: RegExp
+  readonly allowed: RegExp
+  readonly instead: string
+}
+
+const writes =
+  /^(?:default|\*|writeFile|appendFile|createWriteStream|rename|rm|rmdir|unlink|mkdir|mkdtemp|copyFile|cp|chmod|chown|lchown|fchmod|truncate|ftruncate|symlink|link|utimes|fsync|fdatasync|write|writev)(?:Sync)?$/
+
+/** One door for each hazard (DESIGN §2, rule 5). */
+export const doors: readonly Door[] = [
+  {
+    what: 'child processes',
+    modules: /^(?:node:)?(?:child_process|cluster)$/,
+    code: /(?<![\w.])process\.kill\(/g,
+    allowed: /^src\/(?:kernel\/exec\.ts|base\/supervise\/)/,
+    instead: 'exec of kernel/exec.ts, or base/supervise',
+  },
+  { what: 'SQLite', modules: /^node:sqlite$/, allowed: /^src\/base\/store\//, instead: 'base/store' },
+  { what: 'threads', modules: /^(?:node:)?worker_threads$/, allowed: /^src\/base\/store\//, instead: 'base/store' },
+  {
+    what: 'sockets and HTTP',
+    modules: /^(?:node:)?(?:net|http|https|http2|tls|dgram)$/,
+    names: /^(?!isIP(?:v[46])?$|BlockList$)/,
+    allowed: /^src\/base\/(?:http\/|control\/|peer\/|wire\/unix\.ts$)/,
+    instead: 'base/http, base/control, base/peer or base/wire/unix.ts',
+  },
+  {
+    what: 'file writes',
+    modules: /^(?:node:)?fs(?:\/promises)?$/,
+    names: writes,
+    allowed: /^src\/(?:kernel\/file\.ts|base\/(?:store|ledger|transfer)\/)/,
+    instead: 'writeWhole, makeFolder or removeFile of kernel/file.ts',
+  },
+  {
+    what: 'time',
+    modules: /^(?:node:)?(?:timers(?:\/promises)?|perf_hooks)$/,
+    code: /\bDate\.now\b|\bnew Date\(\)|(?<!\.)\bperformance\.now\b|(?<![\w.])(?:setTimeout|setInterval)\(|\bAbortSignal\.timeout\(|\bprocess\.(?:hrtime|uptime)\b/g,
+    allowed: /^src\/kernel\//,
+    instead: 'a Clock of kernel/clock.ts, handed in',
+  },
+  {
+    what: 'randomness',
+    modules: /^(?:node:)?crypto$/,
+    names: /^(?:\*|default|randomBytes|randomFill|randomFillSync|randomInt|randomUUID|randomUUIDv7|webcrypto|getRandomValues)$/,
+    code: /\bMath\.random\b|\bcrypto\.(?:getRandomValues|randomUUID)\b/g,
+    allowed: /^src\/kernel\//,
+    instead: 'kernel/random.ts',
+  },
+  {
+    what: 'the process',
+    modules: /^(?:node:)?process$/,
+    code: /(?<![\w.])process\.(?:env|argv|exit|exitCode|abort|chdir|umask|on|once|stdin|stdout|stderr)\b/g,
+    allowed: /^src\/main\.ts$/,
+    instead: 'the Context that main.ts hands to the command',
+  },
+  { what: 'the console', code: /(?<![\w.])console\.\w+/g, allowed: /^$/, instead: 'the Terminal for a person, the Log for an operator' },
+]
+
+export type Package = { readonly names: RegExp; readonly allowed: RegExp; readonly why: string; readonly isTypeFree?: true }
+
+/** Each npm package with the files that may import it. With `isTypeFree` its types may be named anywhere. */
+export const packages: readonly Package[] = [
+  {
+    names: /^(?:libp2p$|@libp2p\/|@multiformats\/|multiformats\b|uint8array|it-)/,
+    allowed: /^src\/base\/peer\//,
+    why: 'streams between peers stand behind base/peer',
+  },
+  { names: /^commander$/, allowed: /^src\/base\/terminal\/parse\.ts$/, why: 'arguments are read by base/terminal/parse.ts' },
+  {
+    names: /^zod$/,
+    allowed: /^src\/(?:base\/config\/|[\w-]+\/(?:config|api)\.ts$|base\/mcp\/tool[\w-]*\.ts$|operate\/(?:tools\/|answers\.ts$))/,
+    why: 'schemas stand in config.ts, api.ts and tools',
+    isTypeFree: true,
+  },
+  { names: /^(?:smol-toml|yaml|toml-eslint-parser)$/, allowed: /^src\/base\/config\//, why: 'configuration is read by base/config' },
+  { names: /^cborg\b/, allowed: /^src\/base\/identity\//, why: 'records are encoded by base/identity' },
+  {
+    names: /^@modelcontextprotocol\//,
+    allowed: /^src\/(?:base\/mcp\/tool-(?:server|http)\.ts|commands\/up\.ts)$/,
+    why: 'the SDK drops what it does not know, so it stands at the ends only (tool-server, up, tests)',
+  },
+]
+
+/** Packages that a program may reach through all its imports, lazy ones too. The helper runs as root: its list is short and written down. */
+export const closures: Readonly<Record<string, RegExp>> = {
+  'src/daemons/helper.ts': /^(?:zod|smol-toml|yaml|toml-eslint-parser)$/,
+}
+
+export const maxLines = 400
+
+/** A name says what a file is about; these say nothing. */
+export const emptyNames =
+  /^(?:utils?|helpers|manager|types|service|services|common|misc|index|constants|shared)$|-(?:utils?|helpers?|manager|impl)$/
