@@ -5,6 +5,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['aliases'], summary: 'list the runbooks\' command names, or put them on your path', load: () => import('./commands/aliases.ts') },
   { path: ['completion'], summary: 'print a script that completes commands in your shell', load: () => import('./commands/completion.ts') },
   { path: ['config'], summary: 'check the configuration, or show every value and where it comes from', load: () => import('./commands/config.ts') },
+  { path: ['up'], summary: 'bring up a node on this machine, and prove it with a real call', load: () => import('./commands/up.ts') },
   { path: ['gate', 'ledger'], summary: 'verify the record of calls: intact, or which entry is the first bad one', load: () => import('./gate/commands/ledger.ts') },
   { path: ['gate', 'serve'], summary: 'run the gate: every call checked, recorded and kept alive', load: () => import('./gate/commands/serve.ts') },
   { path: ['operate', 'server'], summary: 'serve the machine tools to AI clients (MCP)', load: () => import('./operate/commands/server.ts') },
@@ -47,6 +48,7 @@ export const eras: readonly { owner: string; name: string; load: () => Promise<{
 export const transports: readonly { owner: string; name: string; load: () => Promise<{ default: never }> }[] = []
 
 export const daemons = [
+  { owner: '', name: 'gate', load: () => import('./daemons/gate.ts') },
   { owner: '', name: 'machine', load: () => import('./daemons/machine.ts') },
   { owner: '', name: 'peer', load: () => import('./daemons/peer.ts') },
   { owner: '', name: 'registry', load: () => import('./daemons/registry.ts') },

@@ -3,13 +3,31 @@ import { spawn } from 'node:child_process'
 import { faults } from './fault.ts'
 
 const fault = faults('exec', {
-  not_found: (d: { command: string }) => ({ kind: 'missing', message: `the command ${d.command} was not found`, hint: `install ${d.command}, or name it by its full path` }),
-  timed_out: (d: { command: string; timeoutMs: number }) => ({ kind: 'unavailable', message: `${d.command} did not end within ${d.timeoutMs} ms` }),
-  too_much: (d: { command: string; maxBytes: number }) => ({ kind: 'limited', message: `${d.command} printed more than ${d.maxBytes} bytes` }),
-  failed_to_start: (d: { command: string; reason: string }) => ({ kind: 'unavailable', message: `${d.command} did not start: ${d.reason}` }),
+  not_found: (d: { command: string }) => ({
+    kind: 'missing',
+    message: `the command ${d.command} was not found`,
+    hint: `install ${d.command}, or name it by its full path`,
+  }),
+  timed_out: (d: { command: string; timeoutMs: number }) => ({
+    kind: 'unavailable',
+    message: `${d.command} did not end within ${d.timeoutMs} ms`,
+  }),
+  too_much: (d: { command: string; maxBytes: number }) => ({
+    kind: 'limited',
+    message: `${d.command} printed more than ${d.maxBytes} bytes`,
+  }),
+  failed_to_start: (d: { command: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `${d.command} did not start: ${d.reason}`,
+  }),
 })
 
-export type ExecResult = { readonly exitCode: number | null; readonly signal: NodeJS.Signals | null; readonly stdout: string; readonly stderr: string }
+export type ExecResult = {
+  readonly exitCode: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
 
 export type ExecOptions = {
   /** The whole environment of the command: nothing is inherited that is not named. */
@@ -48,7 +66,11 @@ export function exec(argv: readonly [string, ...string[]], options: ExecOptions 
     const stderr = collect(child.stderr)
     child.on('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(timer)
-      reject(error.code === 'ENOENT' ? fault.not_found({ command }, error) : fault.failed_to_start({ command, reason: error.code ?? error.message }, error))
+      reject(
+        error.code === 'ENOENT'
+          ? fault.not_found({ command }, error)
+          : fault.failed_to_start({ command, reason: error.code ?? error.message }, error),
+      )
     })
     child.on('close', (exitCode, signal) => {
       clearTimeout(timer)

@@ -3,7 +3,12 @@
 /** The only thing about a fault that machinery looks at. */
 export type FaultKind = 'usage' | 'config' | 'unauthenticated' | 'denied' | 'conflict' | 'missing' | 'limited' | 'unavailable' | 'bug'
 
-type Outside = { readonly exitCode: number; readonly httpStatus: number; readonly rpcCode: number; readonly level: 'info' | 'warn' | 'error' }
+type Outside = {
+  readonly exitCode: number
+  readonly httpStatus: number
+  readonly rpcCode: number
+  readonly level: 'info' | 'warn' | 'error'
+}
 
 /** What each kind becomes outside: exit code, HTTP status (RFC 9110), JSON-RPC error code, log level. Exit code 3 is kept for "a check ran and found something". */
 export const outside: Readonly<Record<FaultKind, Outside>> = {
@@ -43,7 +48,9 @@ export class Fault extends Error {
 }
 
 type Catalogue<Entries> = {
-  readonly [Key in keyof Entries]: Entries[Key] extends (details: infer Details) => Failure ? (details: Details, cause?: unknown) => Fault : never
+  readonly [Key in keyof Entries]: Entries[Key] extends (details: infer Details) => Failure
+    ? (details: Details, cause?: unknown) => Fault
+    : never
 }
 
 /** Makes the faults of one capability: each key becomes the code `<area>.<key>`, its details are type-checked where it is thrown. */
@@ -59,5 +66,10 @@ export function faults<Entries extends Record<string, (details: never) => Failur
 export function asFault(error: unknown): Fault {
   if (error instanceof Fault) return error
   const message = error instanceof Error ? error.message : String(error)
-  return new Fault('fairlead.bug', { kind: 'bug', message: `unexpected: ${message}`, hint: 'this is a defect in Fairlead: please report it' }, {}, error)
+  return new Fault(
+    'fairlead.bug',
+    { kind: 'bug', message: `unexpected: ${message}`, hint: 'this is a defect in Fairlead: please report it' },
+    {},
+    error,
+  )
 }

@@ -44,7 +44,7 @@ export function writeWhole(path: string, content: string | Uint8Array, mode = 0o
     const file = openSync(beside, 'wx', mode)
     try {
       const bytes = typeof content === 'string' ? Buffer.from(content) : content
-      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at)
+      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at)
       fsyncSync(file)
     } finally {
       closeSync(file)

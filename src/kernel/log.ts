@@ -25,10 +25,12 @@ function plain(key: string, value: unknown): unknown {
 /** A log that hands each finished line (without line feed) to `write`; lines below `level` are dropped. */
 export function createLog(write: (line: string) => void, now: () => number, level: Level = 'info'): Log {
   const least = order.indexOf(level)
-  const at = (name: Level) => (event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
-    if (order.indexOf(name) < least) return
-    write(JSON.stringify({ time: new Date(now()).toISOString(), level: name, event, ...fields }, plain))
-  }
+  const at =
+    (name: Level) =>
+    (event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
+      if (order.indexOf(name) < least) return
+      write(JSON.stringify({ time: new Date(now()).toISOString(), level: name, event, ...fields }, plain))
+    }
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 

@@ -56,6 +56,12 @@ export interface Registration {
   close(): Promise<void>
 }
 
+/** What is worth telling: loopback only when there is nothing else, for at another machine it would lead to somebody else. */
+export function toldAddresses(addresses: readonly string[]): readonly string[] {
+  const far = addresses.filter((address) => !/^\/(?:ip4\/127\.|ip6\/::1\/)/.test(address))
+  return far.length > 0 ? far : addresses
+}
+
 const lookEveryMs = 10_000
 const firstRetryMs = 1_000
 const farewellMs = 2_000
@@ -80,12 +86,13 @@ export function keepRegistered(needs: RegistrationNeeds, settings: RegistrationS
   /** Waits for the time to renew, or until our addresses are others than `published`. */
   const settle = async (published: string): Promise<void> => {
     const until = clock.mono() + renewEveryMs * (0.9 + randomFraction() / 5)
-    while (clock.mono() < until && host.addresses().join() === published) await clock.wait(Math.min(lookEveryMs, renewEveryMs), stop.signal)
+    while (clock.mono() < until && toldAddresses(host.addresses()).join() === published)
+      await clock.wait(Math.min(lookEveryMs, renewEveryMs), stop.signal)
   }
   const run = async (): Promise<void> => {
     let retryMs = firstRetryMs
     while (!stop.signal.aborted) {
-      const addresses = host.addresses()
+      const addresses = toldAddresses(host.addresses())
       try {
         await publish(addresses, cardTtlMs, stop.signal)
         if (!isPublished) log.info('reach.registered', { registry: at, addresses })

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { escapeKey, unescapeKey } from '../../src/base/kv/key.ts'
 import { type Bucket, type Change, type Entry, type Kv, holdMs } from '../../src/base/kv/kv.ts'

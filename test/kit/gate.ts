@@ -43,11 +43,18 @@ export async function startGate(options: GateOptions): Promise<RunningGate> {
     options.access ??
     `[gate.principals.conformance]\n[gate.principals.owner]\ntoken_sha256 = "${tokenHash(token)}"\n[[gate.rules]]\nprincipals = ["conformance", "owner"]\n${everything}`
   const upstreams = Object.entries(options.upstreams).map(
-    ([name, { url, command, more }]) => `[gate.upstreams.${name}]\n${url ? `url = "${url}"` : `command = ${JSON.stringify(command)}`}\n${more ?? ''}\n`,
+    ([name, { url, command, more }]) =>
+      `[gate.upstreams.${name}]\n${url ? `url = "${url}"` : `command = ${JSON.stringify(command)}`}\n${more ?? ''}\n`,
   )
   const door = options.access === undefined ? 'door = "conformance"\n' : ''
-  writeFileSync(config, `[gate]\nlisten = "127.0.0.1:${options.port ?? 0}"\nstate = "${folder}/state"\n${door}${options.settings ?? ''}\n${upstreams.join('')}${access}`)
-  const child = spawn(runtime, [main, 'gate', 'serve', '--config', config], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, FAIRLEAD_LOG: 'info' } })
+  writeFileSync(
+    config,
+    `[gate]\nlisten = "127.0.0.1:${options.port ?? 0}"\nstate = "${folder}/state"\n${door}${options.settings ?? ''}\n${upstreams.join('')}${access}`,
+  )
+  const child = spawn(runtime, [main, 'gate', 'serve', '--config', config], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, FAIRLEAD_LOG: 'info' },
+  })
   const stderr: string[] = []
   child.stderr.setEncoding('utf8').on('data', (text: string) => stderr.push(...text.split('\n')))
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))

@@ -51,7 +51,8 @@ export function createHttpClient(maxSockets = 256): HttpClient {
       request.on('error', (error: NodeJS.ErrnoException) => {
         // A kept-alive connection that the server closed while it was idle: nothing of this request was read (RFC 9112 §9.3.1 lets us send it again once).
         const wasStale = request.reusedSocket && error.code === 'ECONNRESET' && !isRetry && !signal?.aborted
-        if (wasStale && method !== 'POST') return resolve(send({ method, url, headers, ...(body ? { body } : {}), ...(signal ? { signal } : {}) }, true))
+        if (wasStale && method !== 'POST')
+          return resolve(send({ method, url, headers, ...(body ? { body } : {}), ...(signal ? { signal } : {}) }, true))
         reject(new HttpSendError(error, isConnected))
       })
       request.end(body)

@@ -42,7 +42,10 @@ export function isLoopback(host: string): boolean {
 }
 
 function hostOf(header: string): string {
-  return header.replace(/:\d+$/, '').replace(/^\[|\]$/g, '').toLowerCase()
+  return header
+    .replace(/:\d+$/, '')
+    .replace(/^\[|\]$/g, '')
+    .toLowerCase()
 }
 
 /**
@@ -65,22 +68,34 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   own.add(host)
   if (isLoopback(host)) for (const alias of ['localhost', '127.0.0.1', '::1']) own.add(alias)
   const isOwn = (value: string): boolean => own.has(value)
-  const server = createServer({ keepAliveTimeout: 65_000, headersTimeout: 20_000, requestTimeout: 60_000, maxHeaderSize: 32 << 10, noDelay: true }, (request, response) => {
-    const reason = foreignReason(request, isOwn)
-    if (!reason) return options.handle(request, response)
-    request.resume()
-    response.writeHead(403, { 'content-type': 'application/json' })
-    response.end(JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32000, message: `forbidden: ${reason}` } }))
-  })
+  const server = createServer(
+    { keepAliveTimeout: 65_000, headersTimeout: 20_000, requestTimeout: 60_000, maxHeaderSize: 32 << 10, noDelay: true },
+    (request, response) => {
+      const reason = foreignReason(request, isOwn)
+      if (!reason) return options.handle(request, response)
+      request.resume()
+      response.writeHead(403, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32000, message: `forbidden: ${reason}` } }))
+    },
+  )
   server.maxConnections = 20_000
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(error.code === 'EADDRINUSE' ? fault.port_busy({ name, host, port }, error) : fault.cannot_listen({ name, host, port, reason: error.code ?? error.message }, error))
+      reject(
+        error.code === 'EADDRINUSE'
+          ? fault.port_busy({ name, host, port }, error)
+          : fault.cannot_listen({ name, host, port, reason: error.code ?? error.message }, error),
+      )
     })
     server.listen(port, host, resolve)
   })
   const bound = (server.address() as AddressInfo).port
-  return { host, port: bound, url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`, close: (graceMs = 2_000) => shut(server, graceMs) }
+  return {
+    host,
+    port: bound,
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
+    close: (graceMs = 2_000) => shut(server, graceMs),
+  }
 }
 
 function shut(server: Server, graceMs: number): Promise<void> {

@@ -1,5 +1,5 @@
 // Proves that our own peer ids and keys are libp2p's, and that signatures hold.
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createIdentity, isPeerId, peerIdOf, publicKeyOf, verify } from './identity.ts'
 
@@ -9,7 +9,9 @@ test('the test vector of RFC 8032 gives its public key and signature', () => {
   const identity = createIdentity(Buffer.from('4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb', 'hex'))
   expect(Buffer.from(identity.publicKey).toString('hex')).toBe('3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c')
   const signature = Buffer.from(identity.sign(Buffer.from('72', 'hex'))).toString('hex')
-  expect(signature).toBe('92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00')
+  expect(signature).toBe(
+    '92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00',
+  )
 })
 
 test('a peer id is the one that libp2p makes of the same key', async () => {
@@ -29,8 +31,17 @@ test('a peer id is the one that libp2p makes of the same key', async () => {
 
 test('what is no peer id is refused', () => {
   const { peerId } = createIdentity()
-  for (const text of ['', 'x', peerId.slice(1), `${peerId}1`, `1${peerId.slice(0, -1)}`, peerId.replace('12D3', '12D4'), peerId.replace(/.$/, '0'), 'Qm'.padEnd(52, 'a')]) {
-    expect(() => publicKeyOf(text), text).toThrowError(expect.objectContaining({ code: 'identity.bad_peer_id' }))
+  for (const text of [
+    '',
+    'x',
+    peerId.slice(1),
+    `${peerId}1`,
+    `1${peerId.slice(0, -1)}`,
+    peerId.replace('12D3', '12D4'),
+    peerId.replace(/.$/, '0'),
+    'Qm'.padEnd(52, 'a'),
+  ]) {
+    expect(() => publicKeyOf(text)).toThrowError(expect.objectContaining({ code: 'identity.bad_peer_id' }))
     expect(isPeerId(text)).toBe(false)
   }
   fc.assert(fc.property(fc.string({ maxLength: 80 }), (text) => void isPeerId(text)))
@@ -59,5 +70,6 @@ test('an identity prints and serializes without its key', async () => {
   const key = Buffer.from(identity.privateKeyRaw)
   const shown = inspect(identity, { depth: 9, showHidden: true }) + JSON.stringify({ identity })
   expect(shown).toContain(identity.peerId)
-  for (const form of [key.toString('hex'), key.toString('base64url'), key.toString('base64'), [...key].join(', ')]) expect(shown).not.toContain(form)
+  for (const form of [key.toString('hex'), key.toString('base64url'), key.toString('base64'), [...key].join(', ')])
+    expect(shown).not.toContain(form)
 })

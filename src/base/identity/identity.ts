@@ -13,7 +13,10 @@ export const fault = faults('identity', {
     message: `${JSON.stringify(d.text.length > 60 ? `${d.text.slice(0, 60)}…` : d.text)} is not a peer id`,
     hint: 'a peer id begins with 12D3KooW and has 52 characters; `fairlead reach status` prints yours whole',
   }),
-  bad_key: (d: { sizeBytes: number; needsBytes: number }) => ({ kind: 'usage', message: `a key of ${d.sizeBytes} bytes where Ed25519 has ${d.needsBytes}` }),
+  bad_key: (d: { sizeBytes: number; needsBytes: number }) => ({
+    kind: 'usage',
+    message: `a key of ${d.sizeBytes} bytes where Ed25519 has ${d.needsBytes}`,
+  }),
 })
 
 /** Who we are. Prints and serializes as its peer id; the key leaves only by name. */
@@ -87,7 +90,8 @@ export function peerIdOf(publicKey: Uint8Array): string {
 /** The Ed25519 public key that a peer id holds; fault `identity.bad_peer_id` for anything else, other spellings of the same key included. */
 export function publicKeyOf(peerId: string): Uint8Array {
   const bytes = peerId.length === 52 ? fromBase58(peerId) : undefined
-  const isWhole = bytes?.length === multihashPrefix.length + publicKeySizeBytes && multihashPrefix.equals(bytes.subarray(0, multihashPrefix.length))
+  const isWhole =
+    bytes?.length === multihashPrefix.length + publicKeySizeBytes && multihashPrefix.equals(bytes.subarray(0, multihashPrefix.length))
   if (!bytes || !isWhole) throw fault.bad_peer_id({ text: peerId })
   return Uint8Array.from(bytes.subarray(multihashPrefix.length))
 }

@@ -1,6 +1,6 @@
 // Proves that a record opens only as what was signed, and that no bytes from outside do more than a fault.
 import { decode, encode } from 'cborg'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Fault } from '../../kernel/fault.ts'
 import { createIdentity } from './identity.ts'
@@ -32,7 +32,12 @@ test('it is a COSE_Sign1 message: tag 18, four parts, EdDSA and the key in the p
   let parts: unknown
   decode(bytes, { tags: { 18: (read) => (parts = read()) }, useMaps: true })
   const [header, loose, , signature] = parts as [Uint8Array, Map<unknown, unknown>, Uint8Array, Uint8Array]
-  expect(decode(header, { useMaps: true })).toEqual(new Map<number, unknown>([[1, -8], [4, identity.publicKey]]))
+  expect(decode(header, { useMaps: true })).toEqual(
+    new Map<number, unknown>([
+      [1, -8],
+      [4, identity.publicKey],
+    ]),
+  )
   expect(loose.size).toBe(0)
   expect(signature.length).toBe(64)
 })
@@ -45,7 +50,13 @@ test('another purpose, another key, a late reader and a bad body are each told a
   const stolen = Buffer.concat([bytes.subarray(0, key), createIdentity().publicKey, bytes.subarray(key + 32)])
   expect(faultOf(() => openRecord(context, stolen, 0))).toBe('record.bad_signature')
   expect(faultOf(() => openRecord(context, new Uint8Array(maxRecordBytes + 1), 0))).toBe('record.too_large')
-  for (const body of [{ sequence: -1, expiresAt: 1 }, { sequence: 0.5, expiresAt: 1 }, { sequence: 1, expiresAt: Number.NaN }, { sequence: 1 }, []]) {
+  for (const body of [
+    { sequence: -1, expiresAt: 1 },
+    { sequence: 0.5, expiresAt: 1 },
+    { sequence: 1, expiresAt: Number.NaN },
+    { sequence: 1 },
+    [],
+  ]) {
     expect(faultOf(() => signRecord(identity, context, body as never))).toBe('record.malformed')
   }
   expect(faultOf(() => signRecord(identity, context, { ...good, pad: 'x'.repeat(maxRecordBytes) }))).toBe('record.too_large')
@@ -61,7 +72,10 @@ test('a body nested beyond reason is refused, not followed', () => {
 })
 
 test('random bytes never do more than a fault', () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => faultOf(() => openRecord(context, bytes, 0)) !== 'opened'), { numRuns: 2_000 })
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => faultOf(() => openRecord(context, bytes, 0)) !== 'opened'),
+    { numRuns: 2_000 },
+  )
   fc.assert(
     fc.property(fc.anything({ withBigInt: false, withDate: false, withMap: false, withSet: false, maxDepth: 3 }), (value) => {
       let inner: Uint8Array
@@ -79,14 +93,20 @@ test('random bytes never do more than a fault', () => {
 test('a changed record never opens: every mutation of a good one is a fault', () => {
   const bytes = signRecord(identity, context, good)
   fc.assert(
-    fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), fc.nat(3), fc.uint8Array({ maxLength: 4 }), (at, flip, cut, more) => {
-      const changed = Buffer.from(bytes)
-      changed[at]! ^= flip
-      expect(faultOf(() => openRecord(context, changed, 0))).not.toBe('opened')
-      expect(faultOf(() => openRecord(context, Buffer.concat([bytes.subarray(0, at), more, bytes.subarray(at + 1 + cut)]), 0))).toSatisfy(
-        (outcome: string) => outcome !== 'opened' || (more.length === 1 && cut === 0 && more[0] === bytes[at]),
-      )
-    }),
+    fc.property(
+      fc.nat(bytes.length - 1),
+      fc.integer({ min: 1, max: 255 }),
+      fc.nat(3),
+      fc.uint8Array({ maxLength: 4 }),
+      (at, flip, cut, more) => {
+        const changed = Buffer.from(bytes)
+        changed[at]! ^= flip
+        expect(faultOf(() => openRecord(context, changed, 0))).not.toBe('opened')
+        expect(faultOf(() => openRecord(context, Buffer.concat([bytes.subarray(0, at), more, bytes.subarray(at + 1 + cut)]), 0))).toSatisfy(
+          (outcome: string) => outcome !== 'opened' || (more.length === 1 && cut === 0 && more[0] === bytes[at]),
+        )
+      },
+    ),
     { numRuns: 1_000 },
   )
 })

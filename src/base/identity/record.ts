@@ -19,7 +19,10 @@ export const fault = faults('record', {
     message: `the record of ${d.signer} ended ${d.lateMs} ms ago`,
     hint: 'ask its owner for a fresh one, and compare both clocks',
   }),
-  too_large: (d: { sizeBytes: number }) => ({ kind: 'limited', message: `a record of ${d.sizeBytes} bytes: the limit is ${maxRecordBytes}` }),
+  too_large: (d: { sizeBytes: number }) => ({
+    kind: 'limited',
+    message: `a record of ${d.sizeBytes} bytes: the limit is ${maxRecordBytes}`,
+  }),
 })
 
 /** A body may say anything that CBOR can; these two it must say. */
@@ -38,7 +41,13 @@ const eddsa = -8 // IANA COSE algorithms
 const algorithmLabel = 1
 const keyIdLabel = 4
 const sign1Tag = 18
-const headerOf = (publicKey: Uint8Array): Uint8Array => encode(new Map<number, unknown>([[algorithmLabel, eddsa], [keyIdLabel, publicKey]]))
+const headerOf = (publicKey: Uint8Array): Uint8Array =>
+  encode(
+    new Map<number, unknown>([
+      [algorithmLabel, eddsa],
+      [keyIdLabel, publicKey],
+    ]),
+  )
 
 /** RFC 9052 §4.4: what is really signed. The context is the external data, so that a record is worth nothing for another purpose. */
 function toBeSigned(context: string, header: Uint8Array, payload: Uint8Array): Uint8Array {
@@ -70,7 +79,8 @@ export function openRecord(context: string, bytes: Uint8Array, now: number): Ope
   const message = read(bytes.subarray(1), true)
   if (!Array.isArray(message) || message.length !== 4) throw fault.malformed({ problem: 'the message has not four parts' })
   const [header, loose, payload, signature] = message as unknown[]
-  if (!(header instanceof Uint8Array) || !(payload instanceof Uint8Array) || !(signature instanceof Uint8Array)) throw fault.malformed({ problem: 'a part is no byte string' })
+  if (!(header instanceof Uint8Array) || !(payload instanceof Uint8Array) || !(signature instanceof Uint8Array))
+    throw fault.malformed({ problem: 'a part is no byte string' })
   if (!(loose instanceof Map) || loose.size > 0) throw fault.malformed({ problem: 'an unprotected header' })
   const publicKey = signerOf(header)
   const signer = peerIdOf(publicKey)
@@ -87,7 +97,8 @@ function signerOf(header: Uint8Array): Uint8Array {
   const members = read(header, true)
   if (!(members instanceof Map) || members.size !== 2) throw fault.malformed({ problem: 'the protected header is not {algorithm, key}' })
   const key = members.get(keyIdLabel) as unknown
-  if (members.get(algorithmLabel) !== eddsa || !(key instanceof Uint8Array) || key.length !== 32) throw fault.malformed({ problem: 'the protected header names no Ed25519 key' })
+  if (members.get(algorithmLabel) !== eddsa || !(key instanceof Uint8Array) || key.length !== 32)
+    throw fault.malformed({ problem: 'the protected header names no Ed25519 key' })
   return key
 }
 
@@ -101,7 +112,15 @@ function problemOf(body: unknown): string | undefined {
 
 function read(bytes: Uint8Array, useMaps: boolean): unknown {
   try {
-    const value: unknown = decode(bytes, { strict: true, allowIndefinite: false, allowUndefined: false, allowNaN: false, allowInfinity: false, rejectDuplicateMapKeys: true, useMaps })
+    const value: unknown = decode(bytes, {
+      strict: true,
+      allowIndefinite: false,
+      allowUndefined: false,
+      allowNaN: false,
+      allowInfinity: false,
+      rejectDuplicateMapKeys: true,
+      useMaps,
+    })
     if (isDeeper(value, maxDepth)) throw new Error(`nested deeper than ${maxDepth}`)
     return value
   } catch (error) {

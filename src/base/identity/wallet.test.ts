@@ -56,7 +56,9 @@ test('loose modes of file or folder are refused with the command that mends them
   const path = place()
   await createWallet(path, { name: 'Loose' })
   chmodSync(path, 0o640)
-  await expect(loadWallet(path)).rejects.toThrow(expect.objectContaining({ code: 'wallet.loose_mode', hint: expect.stringContaining(`chmod 600 '${path}'`) }))
+  await expect(loadWallet(path)).rejects.toThrow(
+    expect.objectContaining({ code: 'wallet.loose_mode', hint: expect.stringContaining(`chmod 600 '${path}'`) }),
+  )
   chmodSync(path, 0o600)
   chmodSync(join(path, '..'), 0o770)
   await expect(loadWallet(path)).rejects.toThrow(code('loose_mode'))
@@ -74,14 +76,25 @@ test('a missing or damaged wallet says what is wrong with it', async () => {
   const whole = JSON.parse(readFileSync(path, 'utf8'))
   const other = (await createWallet(place(), { name: 'Other' })).identity.peerId
   const bad: [unknown, string][] = [
-    ['', 'empty'], ['{"wallet":', 'not JSON'], [[], 'version 1'], [null, 'version 1'], [{ ...whole, wallet: 2 }, 'version 1'], [{ ...whole, name: 7 }, 'name'],
-    [{ ...whole, peerId: 'x' }, 'peer id'], [{ ...whole, peerId: other }, 'belongs to'], [{ ...whole, key: null }, 'key'], [{ ...whole, key: { seal: 'none', seed: 'AAAA' } }, '32 bytes'],
-    [{ ...whole, key: { seal: 'none', seed: `${whole.key.seed}!` } }, '32 bytes'], [{ ...whole, key: { seal: 'scrypt+aes-256-gcm', logN: 30, salt: '', nonce: '', sealed: '' } }, 'sealed in an unknown way'],
+    ['', 'empty'],
+    ['{"wallet":', 'not JSON'],
+    [[], 'version 1'],
+    [null, 'version 1'],
+    [{ ...whole, wallet: 2 }, 'version 1'],
+    [{ ...whole, name: 7 }, 'name'],
+    [{ ...whole, peerId: 'x' }, 'peer id'],
+    [{ ...whole, peerId: other }, 'belongs to'],
+    [{ ...whole, key: null }, 'key'],
+    [{ ...whole, key: { seal: 'none', seed: 'AAAA' } }, '32 bytes'],
+    [{ ...whole, key: { seal: 'none', seed: `${whole.key.seed}!` } }, '32 bytes'],
+    [{ ...whole, key: { seal: 'scrypt+aes-256-gcm', logN: 30, salt: '', nonce: '', sealed: '' } }, 'sealed in an unknown way'],
     [{ ...whole, key: { seal: 'scrypt+aes-256-gcm', logN: 17, salt: 'AA', nonce: 'AA', sealed: 'AA' } }, 'wrong length'],
   ]
   for (const [content, problem] of bad) {
     writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content))
-    await expect(loadWallet(path, new Secret('x')), problem).rejects.toThrow(expect.objectContaining({ code: 'wallet.damaged', message: expect.stringContaining(problem) }))
+    await expect(loadWallet(path, new Secret('x'))).rejects.toThrow(
+      expect.objectContaining({ code: 'wallet.damaged', message: expect.stringContaining(problem) }),
+    )
   }
 })
 

@@ -8,13 +8,21 @@ import type { Secret } from '../../kernel/secret.ts'
 import { type Identity, createIdentity, isPeerId, seedSizeBytes } from './identity.ts'
 
 export const fault = faults('wallet', {
-  missing: (d: { path: string }) => ({ kind: 'missing', message: `there is no wallet at ${d.path}`, hint: 'make one: fairlead reach init --name "<Role>"' }),
+  missing: (d: { path: string }) => ({
+    kind: 'missing',
+    message: `there is no wallet at ${d.path}`,
+    hint: 'make one: fairlead reach init --name "<Role>"',
+  }),
   exists: (d: { path: string; peerId: string | undefined }) => ({
     kind: 'conflict',
     message: `there is already a wallet at ${d.path}${d.peerId ? `, of ${d.peerId}` : ''}`,
     hint: 'keep it, or replace it with --force: its identity is then kept beside it, as .old',
   }),
-  bad_name: (d: { name: string }) => ({ kind: 'usage', message: `${JSON.stringify(d.name.slice(0, 80))} is no name for an identity`, hint: 'use 1 to 64 visible characters' }),
+  bad_name: (d: { name: string }) => ({
+    kind: 'usage',
+    message: `${JSON.stringify(d.name.slice(0, 80))} is no name for an identity`,
+    hint: 'use 1 to 64 visible characters',
+  }),
   loose_mode: (d: { path: string; mode: string; wanted: string }) => ({
     kind: 'denied',
     message: `others on this machine can get at ${d.path} (mode ${d.mode})`,
@@ -25,8 +33,16 @@ export const fault = faults('wallet', {
     message: `the wallet ${d.path} is damaged: ${d.problem}`,
     hint: 'put back your copy of wallet.json, or restore a backup: fairlead reach restore FILE',
   }),
-  locked: (d: { path: string }) => ({ kind: 'unauthenticated', message: `the wallet ${d.path} is sealed with a passphrase`, hint: 'give the passphrase on a terminal, or through {file} or {env}' }),
-  wrong_passphrase: (d: { path: string }) => ({ kind: 'unauthenticated', message: `the passphrase does not open ${d.path}`, hint: 'or the file was changed: compare it with your copy' }),
+  locked: (d: { path: string }) => ({
+    kind: 'unauthenticated',
+    message: `the wallet ${d.path} is sealed with a passphrase`,
+    hint: 'give the passphrase on a terminal, or through {file} or {env}',
+  }),
+  wrong_passphrase: (d: { path: string }) => ({
+    kind: 'unauthenticated',
+    message: `the passphrase does not open ${d.path}`,
+    hint: 'or the file was changed: compare it with your copy',
+  }),
 })
 
 export type Wallet = { readonly name: string; readonly identity: Identity }
@@ -35,7 +51,13 @@ export type Wallet = { readonly name: string; readonly identity: Identity }
 export type WalletCard = { readonly name: string; readonly peerId: string; readonly isSealed: boolean }
 
 type PlainKey = { readonly seal: 'none'; readonly seed: string }
-type SealedKey = { readonly seal: 'scrypt+aes-256-gcm'; readonly logN: number; readonly salt: string; readonly nonce: string; readonly sealed: string }
+type SealedKey = {
+  readonly seal: 'scrypt+aes-256-gcm'
+  readonly logN: number
+  readonly salt: string
+  readonly nonce: string
+  readonly sealed: string
+}
 type WalletFile = { readonly wallet: 1; readonly name: string; readonly peerId: string; readonly key: PlainKey | SealedKey }
 
 // scrypt (RFC 7914) at N = 2^17, r = 8: about 0.3 s and 134 MB. Files that ask for more are refused, for they would only cost us memory.
@@ -74,7 +96,8 @@ export async function loadWallet(path: string, passphrase?: Secret): Promise<Wal
   const seed = file.key.seal === 'none' ? decoded(file.key.seed) : await unseal(path, file, file.key, passphrase)
   if (seed?.length !== seedSizeBytes) throw fault.damaged({ path, problem: 'its key has not 32 bytes' })
   const identity = createIdentity(seed)
-  if (identity.peerId !== file.peerId) throw fault.damaged({ path, problem: `its key belongs to ${identity.peerId}, not to ${file.peerId}` })
+  if (identity.peerId !== file.peerId)
+    throw fault.damaged({ path, problem: `its key belongs to ${identity.peerId}, not to ${file.peerId}` })
   return { name: file.name, identity }
 }
 
@@ -114,7 +137,8 @@ function parse(path: string, text: string): WalletFile {
     throw fault.damaged({ path, problem: text.trim() === '' ? 'it is empty' : 'it is not JSON' }, error)
   }
   if (typeof file !== 'object' || file === null || file.wallet !== 1) throw damaged('it is no wallet of version 1')
-  if (typeof file.name !== 'string' || typeof file.peerId !== 'string' || !isPeerId(file.peerId)) throw damaged('its name or its peer id is missing')
+  if (typeof file.name !== 'string' || typeof file.peerId !== 'string' || !isPeerId(file.peerId))
+    throw damaged('its name or its peer id is missing')
   const key = (file.key ?? {}) as Readonly<Record<string, unknown>>
   const isPlain = key.seal === 'none' && typeof key.seed === 'string'
   const hasTexts = [key.salt, key.nonce, key.sealed].every((part) => typeof part === 'string')
@@ -141,7 +165,9 @@ function stretch(passphrase: Secret, salt: Uint8Array, cost: number): Promise<Bu
   const N = 2 ** cost
   return new Promise((resolve, reject) => {
     // node:crypto refuses more than 32 MiB unless it is told: 128 · N · r bytes, and a little
-    scrypt(passphrase.reveal().normalize('NFC'), salt, 32, { N, r: 8, p: 1, maxmem: 128 * N * 8 + (1 << 20) }, (error, key) => (error ? reject(error) : resolve(key)))
+    scrypt(passphrase.reveal().normalize('NFC'), salt, 32, { N, r: 8, p: 1, maxmem: 128 * N * 8 + (1 << 20) }, (error, key) =>
+      error ? reject(error) : resolve(key),
+    )
   })
 }
 
@@ -158,7 +184,8 @@ async function seal(identity: Identity, name: string, passphrase: Secret): Promi
 async function unseal(path: string, file: WalletFile, key: SealedKey, passphrase: Secret | undefined): Promise<Uint8Array> {
   if (!passphrase) throw fault.locked({ path })
   const [salt, nonce, sealed] = [decoded(key.salt), decoded(key.nonce), decoded(key.sealed)]
-  if (salt?.length !== 16 || nonce?.length !== 12 || sealed?.length !== seedSizeBytes + tagSizeBytes) throw fault.damaged({ path, problem: 'its sealed key has a wrong length' })
+  if (salt?.length !== 16 || nonce?.length !== 12 || sealed?.length !== seedSizeBytes + tagSizeBytes)
+    throw fault.damaged({ path, problem: 'its sealed key has a wrong length' })
   const decipher = createDecipheriv('aes-256-gcm', await stretch(passphrase, salt, key.logN), nonce, { authTagLength: tagSizeBytes })
   decipher.setAAD(header(file.name, file.peerId, key))
   decipher.setAuthTag(sealed.subarray(seedSizeBytes))

@@ -60,16 +60,16 @@ test('on a full disk what has begun can still end, nothing new begins, and all g
   fill(filler)
 
   // The write that meets the full disk still succeeds, from the reserve; then only conclusions do.
-  let acknowledged = 1
-  for (let isRefused = false; !isRefused;) {
-    await ledger.append({ event: 'begin', text: 'x'.repeat(4_000) }, 'synced').then(
-      () => acknowledged++,
+  const isTaken = (writing: Promise<unknown>): Promise<boolean> =>
+    writing.then(
+      () => true,
       (error: unknown) => {
         expect(error).toMatchObject({ code: 'ledger.unwritable', details: { reason: 'ENOSPC' } })
-        isRefused = true
+        return false
       },
     )
-  }
+  let acknowledged = 1
+  while (await isTaken(ledger.append({ event: 'begin', text: 'x'.repeat(4_000) }, 'synced'))) acknowledged++
   await ledger.conclude({ event: 'end' })
   const text = readFileSync(join(folder, 'ledger.jsonl'), 'utf8')
   expect(text).toContain('"ledger":"full"')
@@ -77,12 +77,7 @@ test('on a full disk what has begun can still end, nothing new begins, and all g
 
   // The reserve does not last for ever either: then nothing is acknowledged, and nothing torn is left.
   let concluded = 1
-  for (let isRefused = false; !isRefused;) {
-    await ledger.conclude({ event: 'end', text: 'x'.repeat(9_000) }).then(
-      () => concluded++,
-      () => (isRefused = true),
-    )
-  }
+  while (await isTaken(ledger.conclude({ event: 'end', text: 'x'.repeat(9_000) }))) concluded++
   expect(concluded).toBeGreaterThan(3)
   await expect(ledger.append({ event: 'begin' })).rejects.toMatchObject({ code: 'ledger.unwritable' })
   expect(await verifyLedger(folder)).toMatchObject({ intact: true, entries: acknowledged + 1 + concluded, torn: [] })

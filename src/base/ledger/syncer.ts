@@ -104,14 +104,14 @@ export class Syncer {
 
   /** The kernel may have dropped what it could not write, and would say nothing the next time. */
   #fail(waiting: readonly Waiter[], upTo: Place, error: unknown): void {
-    const { names, log, failed } = this.#needs
+    const { names, log } = this.#needs
     const reason = reasonOf(error)
     const from = this.#synced.seq + 1
     log.error('ledger.sync_failed', { path: names.active, reason, from, to: upTo.seq })
     this.#synced = upTo
     const notSynced = fault.not_synced({ path: names.active, reason }, error)
     for (const { reject } of waiting) reject(notSynced)
-    if (!this.#isClosed) failed(from, upTo.seq)
+    if (!this.#isClosed) this.#needs.failed(from, upTo.seq)
   }
 
   /** Lets a cut end be told from a torn one. Never ahead of the disk. */

@@ -245,7 +245,8 @@ export class LegacyOverModern implements Leg {
         (inner, name) => (typeof inner === 'object' && inner !== null ? (inner as Record<string, unknown>)[name] : undefined),
         args,
       )
-      if (value !== undefined && value !== null) headers[`mcp-param-${header.toLowerCase()}`] = encodeHeader(String(value))
+      if (value !== undefined && value !== null)
+        headers[`mcp-param-${header.toLowerCase()}`] = encodeHeader(typeof value === 'string' ? value : JSON.stringify(value))
     }
     return headers
   }

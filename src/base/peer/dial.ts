@@ -16,9 +16,16 @@ const maxAddresses = 16
 type Opened = { readonly stream: Stream; readonly connection: Connection }
 type Miss = { readonly address: string; readonly problem: string; readonly isOther: boolean }
 
-export type Dialer = { open(peerId: string | undefined, addresses: readonly string[], protocol: string, signal: AbortSignal | undefined): Promise<Opened> }
+export type Dialer = {
+  open(peerId: string | undefined, addresses: readonly string[], protocol: string, signal: AbortSignal | undefined): Promise<Opened>
+}
 
-export function createDialer(network: Network, own: string, clock: Clock, limits: { readonly maxStreams: number; readonly wrongIdentity: string }): Dialer {
+export function createDialer(
+  network: Network,
+  own: string,
+  clock: Clock,
+  limits: { readonly maxStreams: number; readonly wrongIdentity: string },
+): Dialer {
   const { maxStreams, wrongIdentity } = limits
   /** Dials under way, by peer and addresses: who asks for the same shares it, and it stops when nobody waits any more. */
   const underWay = new Map<string, { readonly connection: Promise<Connection>; readonly stop: AbortController; waiting: number }>()
@@ -35,7 +42,9 @@ export function createDialer(network: Network, own: string, clock: Clock, limits
     }
     dial.waiting++
     try {
-      return await orAborted(dial.connection, signal, () => fault.unreachable({ peerId: named(peerId), addresses, problem: 'gave up waiting for an answer' }))
+      return await orAborted(dial.connection, signal, () =>
+        fault.unreachable({ peerId: named(peerId), addresses, problem: 'gave up waiting for an answer' }),
+      )
     } finally {
       if (--dial.waiting === 0) dial.stop.abort()
     }
@@ -111,7 +120,10 @@ export function createDialer(network: Network, own: string, clock: Clock, limits
 
   async function stream(connection: Connection, protocol: string, signal: AbortSignal): Promise<Opened> {
     // a relay's connections are limited ones, and ours all the same
-    return { stream: await connection.newStream(protocol, { signal, maxOutboundStreams: maxStreams, runOnLimitedConnection: true }), connection }
+    return {
+      stream: await connection.newStream(protocol, { signal, maxOutboundStreams: maxStreams, runOnLimitedConnection: true }),
+      connection,
+    }
   }
 
   return {
@@ -119,7 +131,10 @@ export function createDialer(network: Network, own: string, clock: Clock, limits
       if (peerId !== undefined) publicKeyOf(peerId)
       if (peerId === own) throw fault.unreachable({ peerId: own, addresses, problem: 'this is our own identity' })
       const signal = given ?? AbortSignal.timeout(dialMs)
-      const open = peerId === undefined ? undefined : network.node.getConnections(network.peerId(peerId)).find((connection) => connection.status === 'open')
+      const open =
+        peerId === undefined
+          ? undefined
+          : network.node.getConnections(network.peerId(peerId)).find((connection) => connection.status === 'open')
       if (open) {
         try {
           return await stream(open, protocol, AbortSignal.any([signal, AbortSignal.timeout(reuseMs)]))
@@ -133,7 +148,9 @@ export function createDialer(network: Network, own: string, clock: Clock, limits
         return await stream(connection, protocol, signal)
       } catch (error) {
         if (signal.aborted) throw fault.unreachable({ peerId: named(peerId), addresses, problem: 'gave up waiting for an answer' }, error)
-        const reason = isUnsupported(error) ? `it does not offer ${protocol}` : 'it ended the connection before the first stream; does it allow this identity?'
+        const reason = isUnsupported(error)
+          ? `it does not offer ${protocol}`
+          : 'it ended the connection before the first stream; does it allow this identity?'
         throw fault.refused({ peerId: named(peerId), reason }, error)
       }
     },

@@ -30,5 +30,5 @@ export const fault = faults('peer', {
     message: `cannot listen on ${shown(d.addresses)}: ${d.problem}`,
     hint: 'is the port taken? choose another one, or end the program that holds it',
   }),
-  closed: (_: Record<string, never>) => ({ kind: 'unavailable', message: 'this peer host is closed' }),
+  closed: (d: { peerId: string }) => ({ kind: 'unavailable', message: `the peer host of ${d.peerId} is closed` }),
 })

@@ -12,7 +12,7 @@ const loopback = '/ip4/127.0.0.1/tcp/0'
 const protocol = '/fairlead/test/1'
 const open: { close(): unknown }[] = []
 afterEach(async () => {
-  for (const each of open.splice(0).reverse()) await each.close()
+  for (const each of open.splice(0).toReversed()) await each.close()
 })
 
 async function host(settings: PeerHostSettings = { listen: [] }, needs: Partial<PeerHostNeeds> = {}): Promise<PeerHost> {
@@ -49,9 +49,15 @@ describe('faults of dial', () => {
     const client = await host()
     const { peerId } = createIdentity()
     const dead = '/ip4/127.0.0.1/tcp/1'
-    await expect(client.dial(peerId, [dead], protocol)).rejects.toThrow(expect.objectContaining({ code: 'peer.unreachable', message: expect.stringContaining(`${dead}): ECONNREFUSED`) }))
-    await expect(client.dial(peerId, [], protocol)).rejects.toThrow(expect.objectContaining({ code: 'peer.unreachable', message: expect.stringContaining('none is known') }))
-    await expect(client.dial(peerId, ['nonsense'], protocol)).rejects.toThrow(expect.objectContaining({ code: 'peer.unreachable', message: expect.stringContaining('nonsense') }))
+    await expect(client.dial(peerId, [dead], protocol)).rejects.toThrow(
+      expect.objectContaining({ code: 'peer.unreachable', message: expect.stringContaining(`${dead}): ECONNREFUSED`) }),
+    )
+    await expect(client.dial(peerId, [], protocol)).rejects.toThrow(
+      expect.objectContaining({ code: 'peer.unreachable', message: expect.stringContaining('none is known') }),
+    )
+    await expect(client.dial(peerId, ['nonsense'], protocol)).rejects.toThrow(
+      expect.objectContaining({ code: 'peer.unreachable', message: expect.stringContaining('nonsense') }),
+    )
     await expect(client.dial('nonsense', [dead], protocol)).rejects.toThrow(expect.objectContaining({ code: 'identity.bad_peer_id' }))
   })
 
@@ -59,17 +65,23 @@ describe('faults of dial', () => {
     const server = await host({ listen: [loopback] })
     const { peerId } = createIdentity()
     const address = server.addresses()[0]!.replace(/\/p2p\/.*/, '')
-    await expect((await host()).dial(peerId, [address], protocol)).rejects.toThrow(expect.objectContaining({ code: 'peer.wrong_identity', message: expect.stringContaining(address) }))
+    await expect((await host()).dial(peerId, [address], protocol)).rejects.toThrow(
+      expect.objectContaining({ code: 'peer.wrong_identity', message: expect.stringContaining(address) }),
+    )
   })
 
   test('peer.refused by a host that may not connect us, and for a protocol that is not served', async () => {
     const client = await host()
     const closed = await host({ listen: [loopback] }, { mayConnect: (id) => id !== client.peerId })
     closed.handle(protocol, echo)
-    await expect(client.dial(closed.peerId, closed.addresses(), protocol)).rejects.toThrow(expect.objectContaining({ code: 'peer.refused' }))
+    await expect(client.dial(closed.peerId, closed.addresses(), protocol)).rejects.toThrow(
+      expect.objectContaining({ code: 'peer.refused' }),
+    )
     const other = await host()
     expect(await ask(await other.dial(closed.peerId, closed.addresses(), protocol), 'let in')).toBe('let in')
-    await expect(other.dial(closed.peerId, closed.addresses(), '/fairlead/none/1')).rejects.toThrow(expect.objectContaining({ code: 'peer.refused', message: expect.stringContaining('/fairlead/none/1') }))
+    await expect(other.dial(closed.peerId, closed.addresses(), '/fairlead/none/1')).rejects.toThrow(
+      expect.objectContaining({ code: 'peer.refused', message: expect.stringContaining('/fairlead/none/1') }),
+    )
   })
 
   test('a silent address costs 150 ms when another one answers, and a signal ends the wait', async () => {
@@ -85,7 +97,9 @@ describe('faults of dial', () => {
     expect(performance.now() - start).toBeLessThan(3_000) // the silent one alone would take 6 s
     await stream.close()
     const { peerId } = createIdentity()
-    await expect(client.dial(peerId, [dead], protocol, AbortSignal.timeout(50))).rejects.toThrow(expect.objectContaining({ code: 'peer.unreachable' }))
+    await expect(client.dial(peerId, [dead], protocol, AbortSignal.timeout(50))).rejects.toThrow(
+      expect.objectContaining({ code: 'peer.unreachable' }),
+    )
   })
 })
 
@@ -118,7 +132,9 @@ test('pitfall 6: 30 dials within a second from one IP address all get in', async
   const server = await host({ listen: [loopback] })
   server.handle(protocol, echo)
   const clients = await Promise.all(Array.from({ length: 30 }, () => host()))
-  const answers = await Promise.all(clients.map(async (client, i) => ask(await client.dial(server.peerId, server.addresses(), protocol), `${i}`)))
+  const answers = await Promise.all(
+    clients.map(async (client, i) => ask(await client.dial(server.peerId, server.addresses(), protocol), `${i}`)),
+  )
   expect(answers).toEqual(clients.map((_, i) => `${i}`))
 })
 

@@ -73,10 +73,12 @@ export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSet
     handle(protocol, accept) {
       const options = { maxInboundStreams: maxStreams, maxOutboundStreams: maxStreams, runOnLimitedConnection: true } // pitfall 7
       const incoming = (stream: Stream, connection: Connection): void => accept(peerStream(stream, connection, clock))
-      void network.node.handle(protocol, incoming, options).catch((error: unknown) => log.error('peer.handle_failed', { protocol, problem: reasonOf(error) }))
+      void network.node
+        .handle(protocol, incoming, options)
+        .catch((error: unknown) => log.error('peer.handle_failed', { protocol, problem: reasonOf(error) }))
     },
     async dial(peerId, addresses, protocol, signal) {
-      if (isClosed) throw fault.closed({})
+      if (isClosed) throw fault.closed({ peerId: identity.peerId })
       const { stream, connection } = await dialer.open(peerId, addresses, protocol, signal)
       return peerStream(stream, connection, clock)
     },

@@ -44,7 +44,12 @@ export async function createNetwork({ identity, listen, announce, gater }: Netwo
     // pitfall 2: a window that may not grow past what the read buffer (4 MiB) can hold
     // early streams come before our side has finished the handshake: past 10, by default, the whole connection is reset
     streamMuxers: [
-      yamux({ maxInboundStreams: 4 * maxStreams, maxOutboundStreams: 4 * maxStreams, maxEarlyStreams: maxStreams, streamOptions: { maxStreamWindowSize: 2 << 20 } }),
+      yamux({
+        maxInboundStreams: 4 * maxStreams,
+        maxOutboundStreams: 4 * maxStreams,
+        maxEarlyStreams: maxStreams,
+        streamOptions: { maxStreamWindowSize: 2 << 20 },
+      }),
     ],
     connectionGater: gater,
     connectionManager: {

@@ -13,14 +13,14 @@
 //   3 REFUSED  the other answer, and at any later time the end of the session. Body: JSON `Refusal`. Final
 //   4 FRAME    body: one JSON-RPC message, 1 to maxFrameBytes
 //   5 ACK      carries ack alone
-//   6 PING, 7 PONG   each side sends a PING every 5 s; a path on which nothing came for two of them is dead
-//   8 CLOSE    the sender is done. seq: its last frame. Answered with CLOSE. A stream that ends without it was cut, and the session waits
+//   6 PING     carries ack alone. Each side sends one after the greeting and every 5 s: a path on which nothing came for two of them is dead
+//   7 CLOSE    the sender is done. seq: its last frame. Answered with CLOSE. A stream that ends without it was cut, and the session waits
 //
 // Unacknowledged frames of one side stay under 4 MiB and 1,024, but for one frame that may begin below and end above.
 import { faults } from '../../kernel/fault.ts'
 import type { PeerStream } from './host.ts'
 
-export const types = { hello: 1, welcome: 2, refused: 3, frame: 4, ack: 5, ping: 6, pong: 7, close: 8 } as const
+export const types = { hello: 1, welcome: 2, refused: 3, frame: 4, ack: 5, ping: 6, close: 7 } as const
 export const version = 1
 export const windowBytes = 4 << 20
 export const windowFrames = 1_024
@@ -29,7 +29,10 @@ const maxControlBytes = 4 << 10
 
 export const fault = faults('tunnel', {
   garbage: (d: { problem: string }) => ({ kind: 'usage', message: `the other end does not speak the tunnel protocol: ${d.problem}` }),
-  too_large: (d: { sizeBytes: number; maxBytes: number }) => ({ kind: 'limited', message: `a frame of ${d.sizeBytes} bytes came, where ${d.maxBytes} are allowed` }),
+  too_large: (d: { sizeBytes: number; maxBytes: number }) => ({
+    kind: 'limited',
+    message: `a frame of ${d.sizeBytes} bytes came, where ${d.maxBytes} are allowed`,
+  }),
 })
 
 export type Message = { readonly type: number; readonly seq: number; readonly ack: number; readonly body: Buffer }
@@ -62,7 +65,12 @@ export class MessageReader {
         break
       }
       const body = bytes.subarray(at + headerBytes, at + headerBytes + length)
-      const message = { type: bytes[at]!, seq: bytes.readUIntBE(at + 1, 6), ack: bytes.readUIntBE(at + 7, 6), body: length * 4 < bytes.length ? Buffer.from(body) : body }
+      const message = {
+        type: bytes[at]!,
+        seq: bytes.readUIntBE(at + 1, 6),
+        ack: bytes.readUIntBE(at + 7, 6),
+        body: length * 4 < bytes.length ? Buffer.from(body) : body,
+      }
       at += headerBytes + length
       if (!take(message)) break
     }
@@ -104,6 +112,23 @@ export function bodyOf(message: Message): Readonly<Record<string, unknown>> {
     // told below
   }
   throw fault.garbage({ problem: 'a control message whose body is no JSON object' })
+}
+
+const maxReasonLength = 500
+
+/** What a REFUSED says; a refusal that cannot be read is one all the same. */
+export function refusalOf(message: Message): { readonly code: string; readonly reason: string } {
+  let body: Readonly<Record<string, unknown>> = {}
+  try {
+    body = bodyOf(message)
+  } catch {
+    // nothing to read
+  }
+  const { code, reason } = body
+  return {
+    code: typeof code === 'string' ? code : 'denied',
+    reason: typeof reason === 'string' ? reason.slice(0, maxReasonLength) : 'it gave no reason',
+  }
 }
 
 export type Listener = {

@@ -5,7 +5,8 @@ import type { Log } from '../../kernel/log.ts'
 import { type Frame, token } from '../wire/frame.ts'
 import { type ScanLimits, fault as wireFault, scan } from '../wire/scan.ts'
 import type { Sink, Wire, WireEnd } from '../wire/wire.ts'
-import { type Channel, type Message, type Refusal, bodyOf, types, windowBytes, windowFrames } from './message.ts'
+import { type Channel, type Message, type Refusal, refusalOf, types } from './message.ts'
+import { Inbox } from './inbox.ts'
 import { Outbox } from './outbox.ts'
 
 export type SessionSettings = {
@@ -31,12 +32,8 @@ export type TunnelStats = {
 
 /** Writers that go on after `false` are taken to this point; past it the session ends, for it would otherwise eat the machine. */
 const maxUnackedBytes = 128 << 20
-/** Acknowledge at once after this much, and else within `ackMs`. */
-const ackFrames = 32
-const ackBytes = 256 << 10
+/** An acknowledgement that nothing carries along leaves after this time. */
 const ackMs = 20
-
-type Waiting = { readonly frame: Frame; readonly isOurs: boolean }
 
 export class Session implements Wire {
   readonly remotePeer: string
@@ -56,19 +53,14 @@ export class Session implements Wire {
   #channel: Channel | undefined
   readonly #out = new Outbox()
   #waiters: (() => void)[] = []
-  // what we receive
-  #seen = 0
-  #consumed = 0
-  #acked = 0
-  #unackedInBytes = 0
-  #into: Sink | undefined
-  #inbound: Waiting[] = []
-  #inboundBytes = 0
-  #isBlocked = false
+  readonly #in = new Inbox(
+    (isMuch) => this.#consumed(isMuch),
+    () => this.#remoteClosed && this.end({ why: 'eof' }),
+  )
   #duplicates = 0
   #cuts = 0
   // what is due on the channel beside frames
-  #owes = { ack: false, ping: false, pong: false, close: false }
+  #owes = { ack: false, ping: false, close: false }
   #isConfirmed = false
   #isClosing = false
   #remoteClosed = false
@@ -102,18 +94,18 @@ export class Session implements Wire {
 
   /** The last frame we have received and the last one our reader has taken: what HELLO and WELCOME say. */
   get position(): { readonly seen: number; readonly consumed: number } {
-    return { seen: this.#seen, consumed: this.#consumed }
+    return { seen: this.#in.seen, consumed: this.#in.consumed }
   }
 
   get stats(): TunnelStats {
     return {
       sent: this.#out.last,
-      received: this.#seen,
+      received: this.#in.seen,
       duplicates: this.#duplicates,
       cuts: this.#cuts,
       unackedFrames: this.#out.count,
       unackedBytes: this.#out.sizeBytes,
-      waitingBytes: this.#inboundBytes,
+      waitingBytes: this.#in.sizeBytes,
       isConnected: this.#channel !== undefined,
     }
   }
@@ -122,7 +114,8 @@ export class Session implements Wire {
     if (this.#isDone()) return true
     if (frame.bytes.length > Math.min(this.maxRemoteFrameBytes, this.#settings.limits.maxFrameBytes)) return this.#answerTooLarge(frame)
     this.#out.push(frame.bytes)
-    if (this.#out.sizeBytes > maxUnackedBytes) this.end({ why: 'cut', problem: `more than ${maxUnackedBytes} bytes wait for the other end` })
+    if (this.#out.sizeBytes > maxUnackedBytes)
+      this.end({ why: 'cut', problem: `more than ${maxUnackedBytes} bytes wait for the other end` })
     this.#pump()
     return !this.#out.isFull
   }
@@ -133,8 +126,7 @@ export class Session implements Wire {
   }
 
   read(into: Sink): void {
-    this.#into = into
-    this.#deliver()
+    if (!this.#over) this.#in.read(into)
   }
 
   async close(): Promise<void> {
@@ -143,7 +135,7 @@ export class Session implements Wire {
     this.#over ??= { why: 'closed' }
     this.#resolveEnd(this.#over)
     this.#wake()
-    this.#dropInbound()
+    this.#in.discard()
     this.#owes.close = true
     await new Promise<void>((resolve) => {
       const inner = this.onGone
@@ -170,8 +162,8 @@ export class Session implements Wire {
     if (!this.#out.rewind(seen, ack)) return false
     this.#detach()?.drop()
     this.#channel = channel
-    this.#acked = this.#consumed // HELLO and WELCOME said so
-    this.#owes = { ack: false, ping: true, pong: false, close: this.#isClosing } // the PING shows at once that the greeting came through
+    this.#in.acknowledge() // HELLO and WELCOME said so
+    this.#owes = { ack: false, ping: true, close: this.#isClosing } // the PING shows at once that the greeting came through
     const listener = {
       message: (message: Message) => this.#message(message),
       lost: (problem: string, error?: unknown) => this.#lost(problem, error),
@@ -203,17 +195,13 @@ export class Session implements Wire {
 
   /** Sends what is due while the channel takes it. Control messages owed twice are sent once, so that nobody can make us queue them. */
   #pump(): void {
-    const channel = this.#channel
-    while (channel && channel === this.#channel && !channel.isFull && this.#sendOne(channel));
+    while (this.#channel && !this.#channel.isFull) if (!this.#sendOne(this.#channel)) return
   }
 
   #sendOne(channel: Channel): boolean {
     const owes = this.#owes
     const out = this.#out
-    if (owes.pong) {
-      owes.pong = false
-      channel.send(types.pong, out.sent, this.#ackNow())
-    } else if (owes.ping) {
+    if (owes.ping) {
       owes.ping = false
       channel.send(types.ping, out.sent, this.#ackNow())
     } else if (owes.ack) {
@@ -233,9 +221,7 @@ export class Session implements Wire {
     this.#owes.ack = false
     this.#cancelAck?.()
     this.#cancelAck = undefined
-    this.#acked = this.#consumed
-    this.#unackedInBytes = 0
-    return this.#consumed
+    return this.#in.acknowledge()
   }
 
   #message({ type, seq, ack, body }: Message): void {
@@ -245,9 +231,8 @@ export class Session implements Wire {
     this.#out.release(ack)
     if (this.#out.hasRoom) this.#wake()
     if (type === types.frame) this.#frame(seq, body)
-    else if (type === types.ping) this.#owes.pong = true
     else if (type === types.close) this.#closed(seq)
-    else if (type !== types.ack && type !== types.pong) this.#garbage(`a message of type ${type} in mid-session`)
+    else if (type !== types.ack && type !== types.ping) this.#garbage(`a message of type ${type} in mid-session`)
     this.#pump()
   }
 
@@ -257,50 +242,25 @@ export class Session implements Wire {
 
   #frame(seq: number, body: Buffer): void {
     if (this.#remoteClosed) return this.#garbage('a frame after the end')
-    if (seq <= this.#seen) {
+    if (seq <= this.#in.seen) {
       this.#duplicates++
       this.#owes.ack = true
       return
     }
-    if (seq !== this.#seen + 1) return this.#garbage(`frame ${seq} after frame ${this.#seen}`)
-    if (this.#inboundBytes >= windowBytes || this.#inbound.length >= windowFrames) return this.#garbage('more frames than the window allows')
+    if (seq !== this.#in.seen + 1) return this.#garbage(`frame ${seq} after frame ${this.#in.seen}`)
+    if (this.#in.isFull) return this.#garbage('more frames than the window allows')
     let frame: Frame
     try {
       frame = scan(body, this.#settings.limits)
     } catch (error) {
       return this.#garbage((error as Fault).message)
     }
-    this.#seen = seq
-    this.#enqueue(frame, false)
+    this.#in.push(frame)
   }
 
-  #enqueue(frame: Frame, isOurs: boolean): void {
-    this.#inbound.push({ frame, isOurs })
-    if (!isOurs) this.#inboundBytes += frame.bytes.length
-    this.#deliver()
-  }
-
-  #deliver(): void {
-    while (!this.#isBlocked && this.#into && this.#inbound.length > 0) {
-      const { frame, isOurs } = this.#inbound.shift()!
-      if (!isOurs) this.#consume(frame.bytes.length)
-      if (this.#over) continue
-      if (!this.#into.write(frame)) {
-        this.#isBlocked = true
-        void this.#into.room().then(() => {
-          this.#isBlocked = false
-          this.#deliver()
-        })
-      }
-    }
-    if (this.#remoteClosed && this.#inbound.length === 0) this.end({ why: 'eof' })
-  }
-
-  #consume(sizeBytes: number): void {
-    this.#consumed++
-    this.#inboundBytes -= sizeBytes
-    this.#unackedInBytes += sizeBytes
-    if (this.#consumed - this.#acked >= ackFrames || this.#unackedInBytes >= ackBytes) {
+  #consumed(isMuch: boolean): void {
+    if (!this.#channel) return // the next greeting says it
+    if (isMuch) {
       this.#owes.ack = true
       this.#pump()
     } else {
@@ -311,35 +271,22 @@ export class Session implements Wire {
     }
   }
 
-  /** Who is closing reads no more; what still waits counts as read, so that the other side's CLOSE can come through. */
-  #dropInbound(): void {
-    for (const { frame, isOurs } of this.#inbound.splice(0)) if (!isOurs) this.#consume(frame.bytes.length)
-    this.#into = { write: () => true, room: () => Promise.resolve() }
-    this.#isBlocked = false
-  }
-
   #closed(seq: number): void {
     const reply = (): void => this.#channel?.send(types.close, this.#out.sent, this.#ackNow())
     if (this.#isClosing) {
       if (this.#owes.close) reply() // both close at once: neither reads any more
       return this.#leave()
     }
-    if (seq !== this.#seen) return this.#garbage(`an end after frame ${seq}, where ${this.#seen} came`)
+    if (seq !== this.#in.seen) return this.#garbage(`an end after frame ${seq}, where ${this.#in.seen} came`)
     this.#remoteClosed = true
     reply()
     this.#detach()?.end()
     this.#wake()
-    this.#deliver()
+    if (this.#in.isEmpty) this.end({ why: 'eof' })
   }
 
   #refused(message: Message): void {
-    let reason = 'the other end ended the session'
-    try {
-      reason = String(bodyOf(message)['reason'] ?? reason)
-    } catch {
-      // a refusal without a reason is one all the same
-    }
-    this.end({ why: 'cut', problem: `refused: ${reason.slice(0, 500)}` })
+    this.end({ why: 'cut', problem: `refused: ${refusalOf(message).reason}` })
   }
 
   #garbage(problem: string): void {
@@ -373,21 +320,23 @@ export class Session implements Wire {
     this.#cancelClose?.()
     this.#detach()?.end()
     this.#out.clear()
-    this.#inbound = []
+    this.#in.discard()
     this.#wake()
     this.onGone()
   }
 
   /** A frame that the other end would refuse never leaves: the request it is, or answers, gets an error, and the session lives on. */
   #answerTooLarge(frame: Frame): boolean {
-    const { message, kind } = wireFault.too_large({ maxFrameBytes: Math.min(this.maxRemoteFrameBytes, this.#settings.limits.maxFrameBytes) })
+    const { message, kind } = wireFault.too_large({
+      maxFrameBytes: Math.min(this.maxRemoteFrameBytes, this.#settings.limits.maxFrameBytes),
+    })
     this.#log.warn('tunnel.too_large', { peer: this.remotePeer, sizeBytes: frame.bytes.length, method: frame.method })
     const id = frame.at.id && token(frame, frame.at.id)
     if (id === undefined) return true
     const error = JSON.stringify({ code: outside[kind].rpcCode, message })
     const answer = scan(Buffer.from(`{"jsonrpc":"2.0","id":${id},"error":${error}}`), this.#settings.limits)
     if (frame.kind !== 'request') return this.write(answer)
-    this.#enqueue(answer, true)
+    this.#in.push(answer, true)
     return true
   }
 }

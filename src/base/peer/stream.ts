@@ -73,7 +73,14 @@ class StreamDuplex extends Duplex {
     const [first, ...more] = chunks
     if (more.length === 0) return this.#send(first!.chunk, done)
     const sizeBytes = chunks.reduce((sum, { chunk }) => sum + chunk.length, 0)
-    if (sizeBytes <= sliceBytes) return this.#send(Buffer.concat(chunks.map(({ chunk }) => chunk), sizeBytes), done)
+    if (sizeBytes <= sliceBytes)
+      return this.#send(
+        Buffer.concat(
+          chunks.map(({ chunk }) => chunk),
+          sizeBytes,
+        ),
+        done,
+      )
     this.#send(first!.chunk, (error) => (error ? done(error) : this._writev(more, done)))
   }
 

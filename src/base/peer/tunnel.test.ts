@@ -1,6 +1,6 @@
 // Proves the tunnel's state machine over links in memory that can be cut at any byte, and over real libp2p with the connection killed.
 import { Duplex } from 'node:stream'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createTestClock } from '../../../test/kit/clock.ts'
 import { type Clock, systemClock } from '../../kernel/clock.ts'
@@ -11,7 +11,15 @@ import { scan } from '../wire/scan.ts'
 import type { Sink } from '../wire/wire.ts'
 import { type PeerHost, type PeerStream, createPeerHost } from './host.ts'
 import { type Message, MessageReader, messageBytes, types, windowBytes, windowFrames } from './message.ts'
-import { type AcceptTunnelsSettings, type Tunnel, type TunnelSettings, acceptTunnels, backoffMs, connectTunnel, tunnelProtocol } from './tunnel.ts'
+import {
+  type AcceptTunnelsSettings,
+  type Tunnel,
+  type TunnelSettings,
+  acceptTunnels,
+  backoffMs,
+  connectTunnel,
+  tunnelProtocol,
+} from './tunnel.ts'
 
 /** One end of a link in memory, with the back-pressure of a socket. */
 class End extends Duplex {
@@ -71,14 +79,15 @@ function link(clientId = 'client', serverId = 'server'): Link {
     remoteAddress: '127.0.0.1',
     protocol: tunnelProtocol,
     duplex,
-    close: () => new Promise((resolve) => {
-      if (duplex.destroyed) return resolve()
-      duplex.end(() => {
-        setImmediate(() => duplex.destroy())
-        resolve()
-      })
-      duplex.resume()
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        if (duplex.destroyed) return resolve()
+        duplex.end(() => {
+          setImmediate(() => duplex.destroy())
+          resolve()
+        })
+        duplex.resume()
+      }),
     abort: () => void duplex.destroy(),
   })
   return {
@@ -98,15 +107,19 @@ type World = {
   readonly server: ReturnType<typeof acceptTunnels>
   readonly accepted: Tunnel[]
   readonly links: Link[]
-  serve(stream: PeerStream): void
-  connect(settings?: TunnelSettings, clientId?: string): Promise<Tunnel>
+  readonly serve: (stream: PeerStream) => void
+  readonly connect: (settings?: TunnelSettings, clientId?: string) => Promise<Tunnel>
   /** Set to say what becomes of each new link, or to refuse it. */
   onLink: (link: Link) => void
   /** Leaves new links to `onLink` alone: their server is another one. */
   divert: boolean
 }
 
-function world({ clock = systemClock, settings = {}, authorize = () => undefined as string | undefined }: { clock?: Clock; settings?: AcceptTunnelsSettings; authorize?: (peerId: string) => string | undefined } = {}): World {
+function world({
+  clock = systemClock,
+  settings = {},
+  authorize = () => undefined as string | undefined,
+}: { clock?: Clock; settings?: AcceptTunnelsSettings; authorize?: (peerId: string) => string | undefined } = {}): World {
   let serve: (stream: PeerStream) => void = () => {}
   const accepted: Tunnel[] = []
   const links: Link[] = []
@@ -118,24 +131,28 @@ function world({ clock = systemClock, settings = {}, authorize = () => undefined
     links,
     serve,
     connect: (of = settings, clientId = 'client') =>
-      connectTunnel({
-        clock,
-        log: silentLog,
-        open: async () => {
-          const next = link(clientId)
-          links.push(next)
-          made.onLink(next)
-          if (!made.divert) serve(next.server)
-          return next.client
+      connectTunnel(
+        {
+          clock,
+          log: silentLog,
+          open: async () => {
+            const next = link(clientId)
+            links.push(next)
+            made.onLink(next)
+            if (!made.divert) serve(next.server)
+            return next.client
+          },
         },
-      }, of),
+        of,
+      ),
     onLink() {},
     divert: false,
   }
   return made
 }
 
-const frame = (n: number, pad = 0): Frame => scan(Buffer.from(JSON.stringify({ jsonrpc: '2.0', method: 'n', params: { n, pad: 'x'.repeat(pad) } })))
+const frame = (n: number, pad = 0): Frame =>
+  scan(Buffer.from(JSON.stringify({ jsonrpc: '2.0', method: 'n', params: { n, pad: 'x'.repeat(pad) } })))
 const numberOf = (got: Frame): number => (JSON.parse(Buffer.from(got.bytes).toString()) as { params: { n: number } }).params.n
 
 function collector(): Sink & { readonly frames: Frame[] } {
@@ -158,7 +175,7 @@ function random(seed: number): () => number {
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup()
 })
 
 test('frames go both ways in order, and an orderly close is an eof for the other side', async () => {
@@ -194,7 +211,7 @@ test('100 cuts at random bytes over 2,000 frames each way: nothing is lost, doub
       cut(cleanly)
     }
   }
-  const connected = async (): Promise<Tunnel> => made.connect().catch(connected) // the first greeting may be cut too
+  const connected = (): Promise<Tunnel> => made.connect().catch(() => connected()) // the first greeting may be cut too
   const client = await connected()
   const server = made.accepted.at(-1)!
   const [left, right] = [collector(), collector()]
@@ -231,7 +248,10 @@ describe('the window', () => {
     const server = accepted[0]!
     let isOpen: (() => void) | undefined
     const got: number[] = []
-    server.read({ write: (each) => (got.push(numberOf(each)), isOpen !== undefined), room: () => new Promise((resolve) => (isOpen = resolve)) })
+    server.read({
+      write: (each) => (got.push(numberOf(each)), isOpen !== undefined),
+      room: () => new Promise((resolve) => (isOpen = resolve)),
+    })
     const pad = 64 << 10
     let sent = 0
     while (client.write(frame(sent++, pad)));
@@ -339,7 +359,9 @@ const told = ({ body }: Message): Record<string, unknown> => JSON.parse(body.toS
 describe('refusal', () => {
   test('the reason is readable at the client, and final', async () => {
     const made = world({ authorize: () => 'not authorized' })
-    await expect(made.connect()).rejects.toThrow(expect.objectContaining({ code: 'peer.refused', message: expect.stringContaining('refused: not authorized') }))
+    await expect(made.connect()).rejects.toThrow(
+      expect.objectContaining({ code: 'peer.refused', message: expect.stringContaining('refused: not authorized') }),
+    )
     expect(made.links).toHaveLength(1)
     expect(made.accepted).toHaveLength(0)
   })
@@ -355,8 +377,14 @@ describe('refusal', () => {
     const { message } = await greet(made, {})
     expect(message.type).toBe(types.welcome)
     const { session, token } = told(message)
-    const answers = [await greet(made, { session, token }, 'thief'), await greet(made, { session, token: 'wrong' }), await greet(made, { session }), await greet(made, { session: 'none', token })]
-    for (const { message: answer } of answers) expect([answer.type, told(answer)]).toEqual([types.refused, { code: 'expired', reason: 'there is no such session' }])
+    const answers = [
+      await greet(made, { session, token }, 'thief'),
+      await greet(made, { session, token: 'wrong' }),
+      await greet(made, { session }),
+      await greet(made, { session: 'none', token }),
+    ]
+    for (const { message: answer } of answers)
+      expect([answer.type, told(answer)]).toEqual([types.refused, { code: 'expired', reason: 'there is no such session' }])
     const { message: own } = await greet(made, { session, token })
     expect(own.type).toBe(types.welcome)
     expect(made.accepted).toHaveLength(1)
@@ -401,6 +429,48 @@ describe('refusal', () => {
   })
 })
 
+describe('a session by hand', () => {
+  async function begun(): Promise<{ made: World; stream: PeerStream; got: ReturnType<typeof collector>; answers: Message[] }> {
+    const made = world()
+    const { client, server } = link()
+    made.serve(server)
+    const answers: Message[] = []
+    const reader = new MessageReader()
+    reader.maxFrameBytes = 1 << 20
+    client.duplex.on('data', (chunk: Buffer) => reader.feed(chunk, (message) => answers.push(message) > 0))
+    client.duplex.write(hello())
+    await expect.poll(() => made.accepted.length).toBe(1)
+    const got = collector()
+    made.accepted[0]!.read(got)
+    return { made, stream: client, got, answers }
+  }
+
+  test('a frame that comes twice is delivered once and acknowledged again', async () => {
+    const { made, stream, got, answers } = await begun()
+    for (const n of [1, 2, 1, 2, 3]) stream.duplex.write(messageBytes(types.frame, n, 0, frame(n).bytes))
+    await expect.poll(() => answers.at(-1)?.ack).toBe(3)
+    expect(got.frames.map(numberOf)).toEqual([1, 2, 3])
+    expect(made.accepted[0]!.stats.duplicates).toBe(2)
+  })
+
+  test('a gap, an impossible acknowledgement, an early end, and a second greeting end it as garbage', async () => {
+    for (const bad of [
+      messageBytes(types.frame, 2, 0, frame(2).bytes),
+      messageBytes(types.ack, 0, 99),
+      messageBytes(types.close, 5, 0),
+      hello(),
+      messageBytes(types.frame, 1, 0, Buffer.from('[]')),
+      Buffer.alloc(17, 0xff),
+    ]) {
+      const { made, stream, answers } = await begun()
+      stream.duplex.write(bad)
+      expect(await made.accepted[0]!.ended).toMatchObject({ why: 'garbage' })
+      if (bad[0] !== 0xff) await expect.poll(() => answers.at(-1)?.type).toBe(types.refused)
+      expect(made.server.count()).toBe(0)
+    }
+  })
+})
+
 describe('too large', () => {
   const small = { maxFrameBytes: 1_000, maxDepth: 8, maxElements: 100 }
 
@@ -438,10 +508,20 @@ describe('hostile bytes', () => {
     await made.server.close()
     expect(made.server.count()).toBe(0)
   }
-  const message = fc.record({ type: fc.integer({ min: 0, max: 10 }), seq: fc.oneof(fc.nat(4), fc.integer({ min: 0, max: 2 ** 48 - 1 })), ack: fc.oneof(fc.nat(4), fc.nat()), body: fc.oneof(fc.uint8Array({ maxLength: 60 }), fc.json().map((text) => Buffer.from(text))) })
+  const message = fc.record({
+    type: fc.integer({ min: 0, max: 10 }),
+    seq: fc.oneof(fc.nat(4), fc.integer({ min: 0, max: 2 ** 48 - 1 })),
+    ack: fc.oneof(fc.nat(4), fc.nat()),
+    body: fc.oneof(
+      fc.uint8Array({ maxLength: 60 }),
+      fc.json().map((text) => Buffer.from(text)),
+    ),
+  })
   const bytes = fc.oneof(
     fc.uint8Array({ maxLength: 400 }),
-    fc.array(message, { maxLength: 8 }).map((all) => Buffer.concat(all.map(({ type, seq, ack, body }) => messageBytes(type, seq, ack, body)))),
+    fc
+      .array(message, { maxLength: 8 })
+      .map((all) => Buffer.concat(all.map(({ type, seq, ack, body }) => messageBytes(type, seq, ack, body)))),
   )
 
   test('at the greeting and in mid-session, at the server: refused or ended, never a crash or a session left', async () => {
@@ -467,7 +547,12 @@ describe('hostile bytes', () => {
       fc.asyncProperty(bytes, fc.boolean(), async (hostile, isGreeted) => {
         const { client, server } = link()
         server.duplex.resume()
-        const welcome = messageBytes(types.welcome, 0, 0, Buffer.from(JSON.stringify({ session: 's', token: 't', keepMs: 1, maxFrameBytes: 100 })))
+        const welcome = messageBytes(
+          types.welcome,
+          0,
+          0,
+          Buffer.from(JSON.stringify({ session: 's', token: 't', keepMs: 1, maxFrameBytes: 100 })),
+        )
         let opened = 0
         const open = async (): Promise<PeerStream> => {
           if (opened++ > 0) throw new Error('gone')
@@ -476,7 +561,10 @@ describe('hostile bytes', () => {
         const connecting = connectTunnel({ open, clock: systemClock, log: silentLog }, { closeWaitMs: 5, keepMs: 5 })
         server.duplex.write(isGreeted ? Buffer.concat([welcome, hostile]) : hostile)
         setImmediate(() => server.duplex.destroy())
-        const wire = await connecting.catch((error: { code?: string }) => void expect(error.code).toMatch(/^(peer|tunnel)\./))
+        const wire = await connecting.catch((error: { code?: string }) => {
+          expect(error.code).toMatch(/^(peer|tunnel)\./)
+          return undefined
+        })
         if (!wire) return
         wire.read(collector())
         await wire.ended
@@ -486,19 +574,26 @@ describe('hostile bytes', () => {
   })
 
   test('a reader of messages gives the same ones however they are cut into chunks', () => {
-    const good = fc.record({ type: fc.constantFrom(...Object.values(types)), seq: fc.nat(), ack: fc.nat(), body: fc.uint8Array({ maxLength: 200 }) })
+    const good = fc.record({
+      type: fc.constantFrom(...Object.values(types)),
+      seq: fc.nat(),
+      ack: fc.nat(),
+      body: fc.uint8Array({ maxLength: 200 }),
+    })
     fc.assert(
       fc.property(fc.array(good, { maxLength: 10 }), fc.infiniteStream(fc.integer({ min: 1, max: 90 })), (all, sizes) => {
         const whole = Buffer.concat(all.map(({ type, seq, ack, body }) => messageBytes(type, seq, ack, body)))
         const reader = new MessageReader()
         reader.maxFrameBytes = 200
         const got: Message[] = []
-        for (let at = 0; at < whole.length; ) {
+        for (let at = 0; at < whole.length;) {
           const size = sizes.next().value as number
           reader.feed(whole.subarray(at, at + size), (each) => got.push(each) > 0)
           at += size
         }
-        expect(got.map(({ body, ...rest }) => ({ ...rest, body: [...body] }))).toEqual(all.map(({ body, ...rest }) => ({ ...rest, body: [...body] })))
+        expect(got.map(({ body, ...rest }) => ({ ...rest, body: [...body] }))).toEqual(
+          all.map(({ body, ...rest }) => ({ ...rest, body: [...body] })),
+        )
       }),
     )
   })

@@ -9,7 +9,7 @@ import { type ScanLimits, defaultLimits } from '../wire/scan.ts'
 import type { Wire } from '../wire/wire.ts'
 import { fault as peerFault } from './fault.ts'
 import type { PeerHost, PeerStream } from './host.ts'
-import { Channel, type Hello, type Message, type Refusal, type Welcome, bodyOf, fault, types, version } from './message.ts'
+import { Channel, type Hello, type Message, type Refusal, type Welcome, bodyOf, fault, refusalOf, types, version } from './message.ts'
 import { Session, type TunnelStats } from './session.ts'
 
 export const tunnelProtocol = '/fairlead/wire/1'
@@ -26,7 +26,13 @@ export type TunnelSettings = {
   readonly closeWaitMs?: number
 }
 
-const defaults = { limits: defaultLimits, keepMs: 300_000, pingMs: 5_000, helloMs: 10_000, closeWaitMs: 2_000 } as const satisfies Required<TunnelSettings>
+const defaults = {
+  limits: defaultLimits,
+  keepMs: 300_000,
+  pingMs: 5_000,
+  helloMs: 10_000,
+  closeWaitMs: 2_000,
+} as const satisfies Required<TunnelSettings>
 
 /** A wire to a peer whose key was proved. */
 export interface Tunnel extends Wire {
@@ -96,7 +102,8 @@ export async function connectTunnel(needs: ConnectTunnelNeeds, settings: TunnelS
       }
       const lost = (problem: string, error?: unknown): void => fail(error instanceof Fault ? error : peerFault.lost({ peerId, problem }))
       const channel = new Channel(stream, { message, lost, drained() {} })
-      if (session && session.remotePeer !== peerId) return fail(peerFault.lost({ peerId: session.remotePeer, problem: `${peerId} came in its place` }))
+      if (session && session.remotePeer !== peerId)
+        return fail(peerFault.lost({ peerId: session.remotePeer, problem: `${peerId} came in its place` }))
       signal.addEventListener('abort', () => fail(peerFault.lost({ peerId, problem: 'no answer to the greeting' })), { once: true })
       const back = welcome && { session: welcome.session, token: welcome.token }
       const { seen, consumed } = session?.position ?? { seen: 0, consumed: 0 }
@@ -106,15 +113,19 @@ export async function connectTunnel(needs: ConnectTunnelNeeds, settings: TunnelS
 
   function welcomed(channel: Channel, answer: Message): Session {
     const { remotePeer: peerId } = channel.stream
-    const body = bodyOf(answer)
-    if (answer.type === types.refused) throw peerFault.refused({ peerId, reason: String(body['reason']).slice(0, 500), code: String(body['code']) })
+    if (answer.type === types.refused) throw peerFault.refused({ peerId, ...refusalOf(answer) })
     if (answer.type !== types.welcome) throw fault.garbage({ problem: `a greeting answered with type ${answer.type}` })
-    const given = body as Partial<Welcome>
-    const isWhole = typeof given.session === 'string' && typeof given.token === 'string' && Number.isSafeInteger(given.keepMs) && Number.isSafeInteger(given.maxFrameBytes)
+    const given = bodyOf(answer) as Partial<Welcome>
+    const isWhole =
+      typeof given.session === 'string' &&
+      typeof given.token === 'string' &&
+      Number.isSafeInteger(given.keepMs) &&
+      Number.isSafeInteger(given.maxFrameBytes)
     if (!isWhole || (welcome && welcome.session !== given.session)) throw fault.garbage({ problem: 'a welcome to something else' })
     const going = session ?? new Session(peerId, { clock, log }, set)
     going.maxRemoteFrameBytes = given.maxFrameBytes!
-    if (going.isGone || !going.attach(channel, answer.seq, answer.ack)) throw fault.garbage({ problem: 'a welcome with impossible numbers' })
+    if (going.isGone || !going.attach(channel, answer.seq, answer.ack))
+      throw fault.garbage({ problem: 'a welcome with impossible numbers' })
     welcome = given as Welcome
     return going
   }
@@ -142,7 +153,8 @@ export async function connectTunnel(needs: ConnectTunnelNeeds, settings: TunnelS
           log.debug('tunnel.not_yet', { peer, problem: message })
           if (code === 'tunnel.garbage' || code === 'tunnel.too_large') lost.end({ why: 'garbage', problem: message })
           else if (code === 'peer.refused' && details['code'] === 'expired') lost.end({ why: 'expired' })
-          else if (code === 'peer.refused' && details['code'] === 'denied') lost.end({ why: 'cut', problem: `refused: ${String(details['reason'])}` })
+          else if (code === 'peer.refused' && details['code'] === 'denied')
+            lost.end({ why: 'cut', problem: `refused: ${String(details['reason'])}` })
         }
       }
     } catch {
@@ -242,14 +254,23 @@ export function acceptTunnels(needs: AcceptTunnelsNeeds, settings: AcceptTunnels
     } catch (error) {
       return { code: 'garbage', reason: (error as Error).message }
     }
-    if (hello.version !== version) return { code: 'version', reason: `this side speaks version ${version} of the tunnel protocol, you asked for ${JSON.stringify(hello.version) ?? 'none'}`.slice(0, 200) }
+    if (hello.version !== version)
+      return {
+        code: 'version',
+        reason:
+          `this side speaks version ${version} of the tunnel protocol, you asked for ${JSON.stringify(hello.version) ?? 'none'}`.slice(
+            0,
+            200,
+          ),
+      }
     const reason = authorize(peer)
     if (reason !== undefined) {
       if (typeof hello.session === 'string') end(peer, hello.session, reason)
       return { code: 'denied', reason }
     }
     if (isClosed) return { code: 'busy', reason: 'it is shutting down' }
-    const theirMax = Number.isSafeInteger(hello.maxFrameBytes) && hello.maxFrameBytes! > 0 ? hello.maxFrameBytes! : maxFrameBytes
+    const { maxFrameBytes: theirs = maxFrameBytes } = hello
+    const theirMax = Number.isSafeInteger(theirs) && theirs > 0 ? theirs : maxFrameBytes
     return hello.session === undefined ? begin(channel, message, theirMax) : resume(channel, message, hello, theirMax)
   }
 

@@ -224,7 +224,7 @@ describe('the lock of a folder', () => {
   test('a second try in the same process does not weaken the lock for others', async () => {
     using lock = lockFolder(folder)
     expect(lock).toBeDefined()
-    expect(() => lockFolder(folder)).toThrow()
+    expect(() => lockFolder(folder)).toThrow('another process')
     expect(await said(startHolder())).toBe('store.locked')
     expect(statSync(join(folder, 'fairlead.lock')).mode & 0o777).toBe(0o600)
   })

@@ -19,12 +19,28 @@ function delays(lives: readonly (readonly [aliveMs: number, isHealthy: boolean])
 const life = fc.tuple(fc.nat(200_000), fc.boolean())
 
 test('at once, then 250 ms doubled up to 30 s', () => {
-  expect(delays(Array.from({ length: 10 }, () => [10, true] as const))).toEqual([0, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000])
+  expect(delays(Array.from({ length: 10 }, () => [10, true] as const))).toEqual([
+    0, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000,
+  ])
 })
 
 test('a minute of health forgets, a minute of mere life does not', () => {
-  expect(delays([[1, true], [1, true], [60_000, true], [1, true]])).toEqual([0, 250, 0, 250])
-  expect(delays([[1, true], [1, true], [600_000, false], [59_999, true]])).toEqual([0, 250, 500, 1_000])
+  expect(
+    delays([
+      [1, true],
+      [1, true],
+      [60_000, true],
+      [1, true],
+    ]),
+  ).toEqual([0, 250, 0, 250])
+  expect(
+    delays([
+      [1, true],
+      [1, true],
+      [600_000, false],
+      [59_999, true],
+    ]),
+  ).toEqual([0, 250, 500, 1_000])
 })
 
 test('only the first proof of health of a life counts', () => {

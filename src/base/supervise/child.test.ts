@@ -58,21 +58,35 @@ describe('starting', () => {
   })
 
   test('the environment is exactly what was named', async () => {
-    for (const env of [{}, { ONLY: 'a b\n"c"=$d' }, { PATH: path, PWD: '/nowhere', SHLVL: '7', IFS: 'x', OPTIND: 'z', UID: '5', PPID: '1', _: '_', OLDPWD: '', BASH_ENV: '/x' }]) {
+    for (const env of [
+      {},
+      { ONLY: 'a b\n"c"=$d' },
+      { PATH: path, PWD: '/nowhere', SHLVL: '7', IFS: 'x', OPTIND: 'z', UID: '5', PPID: '1', _: '_', OLDPWD: '', BASH_ENV: '/x' },
+    ]) {
       const child = await start(['/usr/bin/env', '-0'], { env })
       const entries = (await outputOf(child)).split('\0').slice(0, -1)
-      expect(Object.fromEntries(entries.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]))).toEqual(env)
+      expect(Object.fromEntries(entries.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]))).toEqual(
+        env,
+      )
     }
   })
 
   test.each(shells())('so it is where sh is %s', async (file) => {
     for (const env of [{}, { A: '1', SHLVL: '7', IFS: 'x', PWD: '/nowhere', UID: '5' }] as Record<string, string>[]) {
       const gated = throughGate('/usr/bin/env', ['-0'], env)
-      const child = spawn(file, ['-c', gateScript, 'name', ...gated.args], { argv0: 'sh', env: gated.env, stdio: ['ignore', 'pipe', 'inherit', 'pipe'] })
+      const child = spawn(file, ['-c', gateScript, 'name', ...gated.args], {
+        argv0: 'sh',
+        env: gated.env,
+        stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
+      })
       ;(child.stdio[3] as NodeJS.WritableStream).end('\n')
       let text = ''
       for await (const chunk of child.stdout!) text += String(chunk)
-      expect(text.split('\0').slice(0, -1).sort()).toEqual(Object.entries(env).map(([name, value]) => `${name}=${value}`).sort())
+      expect(text.split('\0').slice(0, -1).sort()).toEqual(
+        Object.entries(env)
+          .map(([name, value]) => `${name}=${value}`)
+          .sort(),
+      )
     }
   })
 
@@ -93,20 +107,35 @@ describe('starting', () => {
     const env = { PATH: path, MARK: mark }
     writeFileSync(join(folder, 'text'), 'no program', { mode: 0o644 })
     const fails = (more: Partial<ChildCommand>, argv: ChildCommand['argv'] = ['true']): Promise<unknown> =>
-      start(argv, { env, ...more }).then(() => 'started', (error: unknown) => error)
+      start(argv, { env, ...more }).then(
+        () => 'started',
+        (error: unknown) => error,
+      )
     expect(await fails({}, ['no-such-command'])).toMatchObject({
       code: 'supervise.command_not_found',
       message: 'thing cannot start: the command no-such-command was not found',
       hint: expect.stringContaining(`PATH is ${path}`),
     })
-    expect(await fails({}, [join(folder, 'absent')])).toMatchObject({ code: 'supervise.command_not_found', hint: expect.stringContaining(join(folder, 'absent')) })
+    expect(await fails({}, [join(folder, 'absent')])).toMatchObject({
+      code: 'supervise.command_not_found',
+      hint: expect.stringContaining(join(folder, 'absent')),
+    })
     expect(await fails({}, [''])).toMatchObject({ code: 'supervise.command_not_found' })
     expect(await fails({}, [folder])).toMatchObject({ code: 'supervise.command_not_found' })
-    expect(await fails({}, [join(folder, 'text')])).toMatchObject({ code: 'supervise.command_not_executable', hint: expect.stringContaining('chmod +x') })
+    expect(await fails({}, [join(folder, 'text')])).toMatchObject({
+      code: 'supervise.command_not_executable',
+      hint: expect.stringContaining('chmod +x'),
+    })
     expect(await fails({ cwd: join(folder, 'absent') })).toMatchObject({ code: 'supervise.folder_missing' })
-    expect(await fails({ env: { ...env, 'a.b': '' } })).toMatchObject({ code: 'supervise.environment_unusable', details: { variable: 'a.b' } })
+    expect(await fails({ env: { ...env, 'a.b': '' } })).toMatchObject({
+      code: 'supervise.environment_unusable',
+      details: { variable: 'a.b' },
+    })
     expect(await fails({}, ['true', 'a\0b'])).toMatchObject({ code: 'supervise.failed_to_start' })
-    expect(await fails({}, ['true', 'x'.repeat(300_000)])).toMatchObject({ code: 'supervise.failed_to_start', message: expect.stringContaining('E2BIG') })
+    expect(await fails({}, ['true', 'x'.repeat(300_000)])).toMatchObject({
+      code: 'supervise.failed_to_start',
+      message: expect.stringContaining('E2BIG'),
+    })
     expect(marked(mark)).toEqual([])
   })
 
@@ -119,7 +148,9 @@ describe('starting', () => {
 
   test('stderr is free text: told by line, kept to the last 64', async () => {
     const told: string[] = []
-    const child = await shell('i=0; while [ $i -lt 100 ]; do echo "error $i" >&2; i=$((i + 1)); done; exit 3', { onStderr: (text) => told.push(text) })
+    const child = await shell('i=0; while [ $i -lt 100 ]; do echo "error $i" >&2; i=$((i + 1)); done; exit 3', {
+      onStderr: (text) => told.push(text),
+    })
     const end = await child.ended
     expect(end).toMatchObject({ exitCode: 3, signal: null })
     expect(told).toHaveLength(100)
@@ -145,9 +176,12 @@ describe('ending', () => {
 
   test('one that ignores both gets SIGKILL, and so do its stubborn grandchildren', async () => {
     const mark = randomId()
-    const child = await shell(`trap '' TERM HUP INT; (sleep 600; sleep 600) & (trap '' TERM; while :; do sleep 600; done) & echo up; while :; do sleep 600; done`, {
-      env: { PATH: path, MARK: mark },
-    })
+    const child = await shell(
+      `trap '' TERM HUP INT; (sleep 600; sleep 600) & (trap '' TERM; while :; do sleep 600; done) & echo up; while :; do sleep 600; done`,
+      {
+        env: { PATH: path, MARK: mark },
+      },
+    )
     expect(await line(child)).toBe('up')
     await until('all of them', () => marked(mark).length >= 5)
     const tookMs = await took(() => child.stop())
@@ -205,7 +239,9 @@ describe('ending', () => {
 
   test('fifty children at once leave no process and no zombie', async () => {
     const mark = randomId()
-    const all = await Promise.all(Array.from({ length: 50 }, (_, at) => shell(at % 2 ? 'sleep 600 & cat' : 'exit 1', { env: { PATH: path, MARK: mark } })))
+    const all = await Promise.all(
+      Array.from({ length: 50 }, (_, at) => shell(at % 2 ? 'sleep 600 & cat' : 'exit 1', { env: { PATH: path, MARK: mark } })),
+    )
     await Promise.all(all.map((child) => child.stop({ eofMs: 100 })))
     await Promise.all(all.map((child) => child.ended))
     expect(marked(mark)).toEqual([])

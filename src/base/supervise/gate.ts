@@ -39,7 +39,11 @@ const shellOwned =
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/
 
 /** What is handed to `sh -c gateScript`, and in which environment, so that `file` runs in exactly `env`. */
-export function throughGate(file: string, args: readonly string[], env: Readonly<Record<string, string>>): { args: string[]; env: Record<string, string> } {
+export function throughGate(
+  file: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): { args: string[]; env: Record<string, string> } {
   const entries = Object.entries(env)
   const behind = entries.filter(([name]) => shellOwned.test(name)).map(([name, value]) => `${name}=${value}`)
   return {
@@ -57,7 +61,8 @@ export async function spawnGated(command: Command): Promise<Gated> {
   for (const [variable, value] of Object.entries(command.env)) {
     if (!variableName.test(variable) || value.includes('\0')) throw fault.environment_unusable({ name, variable })
   }
-  const failed = (error: unknown): Error => fault.failed_to_start({ name, command: argv[0], reason: (error as NodeJS.ErrnoException).code ?? String(error) }, error)
+  const failed = (error: unknown): Error =>
+    fault.failed_to_start({ name, command: argv[0], reason: (error as NodeJS.ErrnoException).code ?? String(error) }, error)
   const { args, env } = throughGate(file, argv.slice(1), command.env)
   let child: ChildProcess
   try {
@@ -78,13 +83,21 @@ export async function spawnGated(command: Command): Promise<Gated> {
 async function locate({ name, argv: [command], env, cwd = '.' }: Command): Promise<string> {
   if (!(await stat(cwd).catch(() => undefined))?.isDirectory()) throw fault.folder_missing({ name, folder: resolve(cwd) })
   const folders = (env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin').split(delimiter).filter((folder) => folder !== '')
-  const places = command.includes('/') ? [resolve(cwd, command)] : command === '' ? [] : folders.map((folder) => resolve(cwd, folder, command))
+  const places = command.includes('/')
+    ? [resolve(cwd, command)]
+    : command === ''
+      ? []
+      : folders.map((folder) => resolve(cwd, folder, command))
   let refused: string | undefined
   for (const file of places) {
     if (!(await stat(file).catch(() => undefined))?.isFile()) continue
-    const isRunnable = await access(file, constants.X_OK).then(() => true, () => false)
+    const isRunnable = await access(file, constants.X_OK).then(
+      () => true,
+      () => false,
+    )
     if (!isRunnable) refused ??= file
-    else if (file.includes('=')) throw fault.command_unusable({ name, command, problem: `is ${file}, whose "=" some systems would take for a variable` })
+    else if (file.includes('='))
+      throw fault.command_unusable({ name, command, problem: `is ${file}, whose "=" some systems would take for a variable` })
     else return file
   }
   if (refused) throw fault.command_not_executable({ name, command, file: refused })

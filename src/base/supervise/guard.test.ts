@@ -23,7 +23,13 @@ function group(script = 'sleep 600 & sleep 600'): number {
 
 async function withGuard(act: (guard: Guard, events: string[]) => Promise<void>): Promise<void> {
   const events: string[] = []
-  const guard = startGuard({ clock, log: createLog((line) => events.push((JSON.parse(line) as { event: string }).event), () => 0) })
+  const guard = startGuard({
+    clock,
+    log: createLog(
+      (line) => events.push((JSON.parse(line) as { event: string }).event),
+      () => 0,
+    ),
+  })
   try {
     await act(guard, events)
   } finally {

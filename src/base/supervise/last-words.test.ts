@@ -12,12 +12,16 @@ function told(chunks: readonly (string | Buffer)[]): { lines: string[]; text: st
 
 test('lines come out whole, however they were cut', () => {
   fc.assert(
-    fc.property(fc.array(fc.string({ unit: fc.constantFrom('a', 'é', '🦊', ' ') }), { maxLength: 20 }), fc.infiniteStream(fc.integer({ min: 1, max: 9 })), (said, sizes) => {
-      const bytes = Buffer.from(said.map((line) => `${line}\n`).join(''))
-      const chunks: Buffer[] = []
-      for (let at = 0; at < bytes.length; at += chunks.at(-1)!.length) chunks.push(bytes.subarray(at, at + sizes.next().value))
-      expect(told(chunks).lines).toEqual(said)
-    }),
+    fc.property(
+      fc.array(fc.string({ unit: fc.constantFrom('a', 'é', '🦊', ' ') }), { maxLength: 20 }),
+      fc.infiniteStream(fc.integer({ min: 1, max: 9 })),
+      (said, sizes) => {
+        const bytes = Buffer.from(said.map((line) => `${line}\n`).join(''))
+        const chunks: Buffer[] = []
+        for (let at = 0; at < bytes.length; at += chunks.at(-1)!.length) chunks.push(bytes.subarray(at, at + sizes.next().value))
+        expect(told(chunks).lines).toEqual(said)
+      },
+    ),
   )
 })
 

@@ -16,7 +16,12 @@ const leaving = 'sleep 600 & exit 0'
 
 if (mode === 'gate') {
   await once(process.stdin, 'data')
-  await startChild(needs, { name: 'gated', argv: ['sh', '-c', 'echo ran >&2; sleep 600'], env, onStderr: (line) => process.stdout.write(`${line}\n`) })
+  await startChild(needs, {
+    name: 'gated',
+    argv: ['sh', '-c', 'echo ran >&2; sleep 600'],
+    env,
+    onStderr: (line) => process.stdout.write(`${line}\n`),
+  })
 } else {
   const children: Child[] = []
   const scripts = [meek, stubborn, leaving]

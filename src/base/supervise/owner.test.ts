@@ -38,7 +38,11 @@ test(`an owner killed at any moment leaves nothing within 3 s, ${rounds} times`,
     await clock.wait(pauseMs)
     seen += marked(mark).length
     daemon.kill('SIGKILL')
-    const tookMs = await until(`nothing of round ${at} is left`, () => !isRunning(daemon.pid!) && marked(mark).length === 0 && !isRunning(guardPid()), 10_000)
+    const tookMs = await until(
+      `nothing of round ${at} is left`,
+      () => !isRunning(daemon.pid!) && marked(mark).length === 0 && !isRunning(guardPid()),
+      10_000,
+    )
     expect(tookMs).toBeLessThan(3_000)
   }
   for (let at = 0; at < rounds; at += 2) await Promise.all([round(at, fraction() * 20), round(at + 1, fraction() * 400)])

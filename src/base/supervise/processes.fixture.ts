@@ -61,7 +61,9 @@ export async function until(what: string, is: () => boolean, withinMs = 5_000): 
 /** Every POSIX shell of this machine, to be spawned with `argv0: 'sh'`; `/bin/sh` may be any of them elsewhere. */
 export function shells(): string[] {
   const folders = (process.env['PATH'] ?? '').split(':')
-  return ['sh', 'dash', 'bash', 'busybox', 'mksh', 'yash', 'ksh'].flatMap((name) => folders.map((folder) => `${folder}/${name}`).find(existsSync) ?? [])
+  return ['sh', 'dash', 'bash', 'busybox', 'mksh', 'yash', 'ksh'].flatMap(
+    (name) => folders.map((folder) => `${folder}/${name}`).find(existsSync) ?? [],
+  )
 }
 
 /** Descriptors that this process would hand to any child, because it was itself given them so: none of our doing. */

@@ -19,7 +19,13 @@ type Opened = { child: Child; wire: Wire; texts: string[]; logged: string[] }
 async function open(script: string): Promise<Opened> {
   const logged: string[] = []
   const child = await startChild({ guard, clock, log }, { name: 'server', argv: [process.execPath, '-e', script], env: {} })
-  const wire = childWire(child, { log: createLog((line) => logged.push(line), () => 0), name: 'server' })
+  const wire = childWire(child, {
+    log: createLog(
+      (line) => logged.push(line),
+      () => 0,
+    ),
+    name: 'server',
+  })
   const texts: string[] = []
   wire.read({ write: (frame: Frame) => texts.push(asBuffer(frame.bytes).toString()) > 0, room: () => Promise.resolve() })
   return { child, wire, texts, logged }

@@ -9,7 +9,10 @@ describe('splitWords', () => {
     [`  a\t'b c'  "d e"f\\ g `, ['a', 'b c', 'd ef g']],
     [`a '' ""`, ['a', '', '']],
     [`a "\\"\\\\\\$\\x"`, ['a', '"\\$\\x']],
-    ['a; rm -rf / && b | c > d $HOME `id` $(id) * ~ # {1,2}', ['a;', 'rm', '-rf', '/', '&&', 'b', '|', 'c', '>', 'd', '$HOME', '`id`', '$(id)', '*', '~', '#', '{1,2}']],
+    [
+      'a; rm -rf / && b | c > d $HOME `id` $(id) * ~ # {1,2}',
+      ['a;', 'rm', '-rf', '/', '&&', 'b', '|', 'c', '>', 'd', '$HOME', '`id`', '$(id)', '*', '~', '#', '{1,2}'],
+    ],
   ])('%s', (line, words) => expect(splitWords(line)).toEqual(words))
 
   test.each(['', '  ', `''`, `a 'b`, `a "b`, `a "b\\"`, 'a \\', 'a \0'])('refuses %j', (line) => {
@@ -20,9 +23,13 @@ describe('splitWords', () => {
     const quote = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`
     const word = fc.string({ unit: fc.constantFrom('a', "'", '"', '\\', ' ', '\n', '$', '🦊') })
     fc.assert(
-      fc.property(word.filter((text) => text !== ''), fc.array(word), (first, rest) => {
-        expect(splitWords([first, ...rest].map(quote).join(' '))).toEqual([first, ...rest])
-      }),
+      fc.property(
+        word.filter((text) => text !== ''),
+        fc.array(word),
+        (first, rest) => {
+          expect(splitWords([first, ...rest].map(quote).join(' '))).toEqual([first, ...rest])
+        },
+      ),
     )
   })
 

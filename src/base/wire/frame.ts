@@ -56,7 +56,8 @@ export function splice(frame: Frame, edits: readonly Edit[]): Frame {
   const move = (span: Span): Span => [moved(span[0]), moved(span[1])]
   const at: Places = {}
   for (const [place, span] of Object.entries(frame.at) as [keyof Places, Span | Record<string, Span>][]) {
-    if (place === 'inMeta') at.inMeta = Object.fromEntries(Object.entries(span as Record<string, Span>).map(([key, inner]) => [key, move(inner)]))
+    if (place === 'inMeta')
+      at.inMeta = Object.fromEntries(Object.entries(span as Record<string, Span>).map(([key, inner]) => [key, move(inner)]))
     else at[place] = move(span as Span)
   }
   return { bytes: Buffer.concat(parts), kind: frame.kind, method: frame.method, at }

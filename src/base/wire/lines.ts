@@ -72,6 +72,7 @@ class LinesWire implements Wire {
   read(into: Sink): void {
     this.#into = into
     this.#from.on('data', (chunk: Buffer) => this.#take(chunk))
+    this.#from.resume() // whoever handed the stream over may have paused it
     this.#from.on('end', () => {
       if (this.#partialBytes > 0 && !this.#isSkipping) this.#line(Buffer.concat(this.#partial))
       this.#sawEof = true

@@ -8,13 +8,20 @@ const read = (bytes: Buffer, [start, end]: readonly [number, number]): unknown =
 
 test('every member and element is where the reader finds it', () => {
   fc.assert(
-    fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.array(fc.jsonValue()), fc.constantFrom(undefined, 2), (object, list, indent) => {
-      const objectBytes = bytesOf(object, indent)
-      const seen = Object.fromEntries([...members(objectBytes, [0, objectBytes.length])].map(({ name, value }) => [name, read(objectBytes, value)]))
-      expect(seen).toEqual(JSON.parse(JSON.stringify(object)))
-      const listBytes = bytesOf(list, indent)
-      expect(elements(listBytes, [0, listBytes.length]).map((span) => read(listBytes, span))).toEqual(JSON.parse(JSON.stringify(list)))
-    }),
+    fc.property(
+      fc.dictionary(fc.string(), fc.jsonValue()),
+      fc.array(fc.jsonValue()),
+      fc.constantFrom(undefined, 2),
+      (object, list, indent) => {
+        const objectBytes = bytesOf(object, indent)
+        const seen = Object.fromEntries(
+          [...members(objectBytes, [0, objectBytes.length])].map(({ name, value }) => [name, read(objectBytes, value)]),
+        )
+        expect(seen).toEqual(JSON.parse(JSON.stringify(object)))
+        const listBytes = bytesOf(list, indent)
+        expect(elements(listBytes, [0, listBytes.length]).map((span) => read(listBytes, span))).toEqual(JSON.parse(JSON.stringify(list)))
+      },
+    ),
   )
 })
 

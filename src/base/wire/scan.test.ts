@@ -21,7 +21,10 @@ const message = (extra: string): string => `{"jsonrpc":"2.0","id":1,"method":"to
 describe('agrees with a strict reader', () => {
   const id = fc.oneof(fc.integer(), fc.string({ unit: 'binary', maxLength: 20 }))
   const messages = fc.oneof(
-    fc.record({ jsonrpc: fc.constant('2.0'), id, method: fc.string({ unit: 'binary' }), params: fc.dictionary(fc.string(), fc.jsonValue()) }, { requiredKeys: ['jsonrpc', 'method'] }),
+    fc.record(
+      { jsonrpc: fc.constant('2.0'), id, method: fc.string({ unit: 'binary' }), params: fc.dictionary(fc.string(), fc.jsonValue()) },
+      { requiredKeys: ['jsonrpc', 'method'] },
+    ),
     fc.record({ jsonrpc: fc.constant('2.0'), id, result: fc.jsonValue() }),
     fc.record({ jsonrpc: fc.constant('2.0'), id, error: fc.jsonValue() }),
   )
@@ -60,7 +63,10 @@ describe('agrees with a strict reader', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...seeds),
-        fc.array(fc.tuple(fc.nat(), fc.oneof(fc.nat(255), fc.constantFrom(...Buffer.from('{}[]",:\\0-.eE \n\rtu')))), { minLength: 1, maxLength: 4 }),
+        fc.array(fc.tuple(fc.nat(), fc.oneof(fc.nat(255), fc.constantFrom(...Buffer.from('{}[]",:\\0-.eE \n\rtu')))), {
+          minLength: 1,
+          maxLength: 4,
+        }),
         fc.nat(),
         (seed, changes, cut) => {
           let bytes = Buffer.from(seed)
@@ -140,7 +146,9 @@ describe('frames', () => {
   test('a splice changes its spans and moves the others', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.jsonValue(), (id, progressToken) => {
-        const frame = from('{"id":7,"jsonrpc":"2.0","method":"tools/call","params":{"_meta":{"progressToken":1,"a":0},"name":"n","arguments":{"x":1e2}}}')
+        const frame = from(
+          '{"id":7,"jsonrpc":"2.0","method":"tools/call","params":{"_meta":{"progressToken":1,"a":0},"name":"n","arguments":{"x":1e2}}}',
+        )
         const changed = splice(frame, [
           { span: frame.at.progressToken!, with: Buffer.from(JSON.stringify(progressToken)) },
           { span: frame.at.id!, with: Buffer.from(JSON.stringify(id)) },

@@ -25,12 +25,36 @@ export const fault = faults('wire', {
 const known = {
   root: ['jsonrpc', 'id', 'method', 'params', 'result', 'error'],
   params: [
-    'name', 'arguments', '_meta', 'uri', 'taskId', 'requestId', 'progressToken', 'cursor', 'protocolVersion', 'capabilities', 'clientInfo', 'level',
-    'ref', 'argument', 'task', 'inputResponses', 'requestState', 'notifications',
+    'name',
+    'arguments',
+    '_meta',
+    'uri',
+    'taskId',
+    'requestId',
+    'progressToken',
+    'cursor',
+    'protocolVersion',
+    'capabilities',
+    'clientInfo',
+    'level',
+    'ref',
+    'argument',
+    'task',
+    'inputResponses',
+    'requestState',
+    'notifications',
   ],
   meta: [
-    'progressToken', 'traceparent', 'tracestate', 'baggage', 'io.modelcontextprotocol/protocolVersion', 'io.modelcontextprotocol/clientCapabilities',
-    'io.modelcontextprotocol/clientInfo', 'io.modelcontextprotocol/logLevel', 'io.modelcontextprotocol/subscriptionId', 'io.modelcontextprotocol/related-task',
+    'progressToken',
+    'traceparent',
+    'tracestate',
+    'baggage',
+    'io.modelcontextprotocol/protocolVersion',
+    'io.modelcontextprotocol/clientCapabilities',
+    'io.modelcontextprotocol/clientInfo',
+    'io.modelcontextprotocol/logLevel',
+    'io.modelcontextprotocol/subscriptionId',
+    'io.modelcontextprotocol/related-task',
   ],
 } as const
 /** `result` is looked at, but it is the server's own: its names are not compared with ours. */
@@ -65,7 +89,7 @@ const backslash = 0x5c
 const blank = new Uint8Array(256)
 blank[0x20] = blank[0x09] = 1
 blank[0x0d] = blank[0x0a] = 2
-const escapes = new Set([...'"\\/bfnrt'].map((letter) => letter.charCodeAt(0)))
+const escapes = new Set(Buffer.from('"\\/bfnrt'))
 
 class Scanner {
   readonly bytes: Buffer
@@ -297,7 +321,15 @@ class Scanner {
     } else if (level === 'params') {
       if (name === '_meta') places.meta = span
       else if (name === 'progressToken') this.paramsProgressToken = span
-      else if (name === 'name' || name === 'uri' || name === 'taskId' || name === 'arguments' || name === 'requestId' || name === 'protocolVersion') places[name] = span
+      else if (
+        name === 'name' ||
+        name === 'uri' ||
+        name === 'taskId' ||
+        name === 'arguments' ||
+        name === 'requestId' ||
+        name === 'protocolVersion'
+      )
+        places[name] = span
     } else if (level === 'result') {
       if (name === '_meta') places.resultMeta = span
       else places[name as 'isError' | 'resultType'] = span

@@ -7,9 +7,21 @@ import { type LinesOptions, linesWire } from './lines.ts'
 import type { Wire } from './wire.ts'
 
 const fault = faults('socket', {
-  unreachable: (d: { path: string; reason: string }) => ({ kind: 'unavailable', message: `nothing answers at ${d.path} (${d.reason})`, hint: 'is the daemon running? try: fairlead up' }),
-  busy: (d: { path: string }) => ({ kind: 'conflict', message: `another process serves ${d.path} already`, hint: 'stop it first, or choose another folder' }),
-  cannot_listen: (d: { path: string; reason: string }) => ({ kind: 'unavailable', message: `cannot listen at ${d.path}: ${d.reason}`, hint: 'is the folder there, and is the path shorter than 108 characters?' }),
+  unreachable: (d: { path: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `nothing answers at ${d.path} (${d.reason})`,
+    hint: 'is the daemon running? try: fairlead up',
+  }),
+  busy: (d: { path: string }) => ({
+    kind: 'conflict',
+    message: `another process serves ${d.path} already`,
+    hint: 'stop it first, or choose another folder',
+  }),
+  cannot_listen: (d: { path: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `cannot listen at ${d.path}: ${d.reason}`,
+    hint: 'is the folder there, and is the path shorter than 108 characters?',
+  }),
 })
 
 function socketWire(socket: Socket, options: LinesOptions): Wire {
@@ -75,7 +87,9 @@ export async function listenUnix(server: Server, path: string): Promise<void> {
     removeFile(path)
   }
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(fault.cannot_listen({ path, reason: error.code ?? error.message }, error)))
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(fault.cannot_listen({ path, reason: error.code ?? error.message }, error)),
+    )
     server.listen(path, resolve)
   })
   chmodSync(path, 0o600)

@@ -21,16 +21,13 @@ export default command({
     ['fairlead operate server', 'serve at http://127.0.0.1:8000/mcp until stopped'],
     ['fairlead operate server --stdio', 'serve one client on standard input and output'],
   ],
-  async run({ terminal, log, clock, folders, env, stdin, stdout, signal }, { flags }) {
+  async run({ terminal, log, clock, folders, env, stdin, stdout, signal, version }, { flags }) {
     const path = flags.config ?? join(folders.config, 'config.yml')
     const { value } = await loadConfig({ schema, path, isOptional: flags.config === undefined })
     const config = flags.port === undefined ? value : { ...value, server: { ...value.server, port: flags.port } }
-    const [{ tools }, { default: manifest }] = await Promise.all([
-      import('../../extensions.ts'),
-      import('../../../package.json', { with: { type: 'json' } }),
-    ])
+    const { tools } = await import('../../extensions.ts')
     const own = tools.filter(({ owner }) => owner === 'operate')
-    const needs = { clock, log, host: createHost(), version: manifest.version, tools: own }
+    const needs = { clock, log, host: createHost(), version, tools: own }
     if (flags.stdio) return serveMachineOnStdio(needs, { config }, stdin, stdout, signal)
     const token = config.server.token && (await resolveCredential(config.server.token, { env, folder: folders.config }))
     const server = await startMachineServer(needs, { config, token })

@@ -1,0 +1,131 @@
+// The commands of reach as real processes, each person with a home of their own in a folder that is removed at the end.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { createWallet } from '../../src/base/identity/wallet.ts'
+import { homeIn } from '../../src/reach/home.ts'
+import { type McpClient, mcpClient } from './mcp-client.ts'
+
+const main = resolve(import.meta.dirname, '../../src/main.ts')
+
+/** The command line of a stdio MCP server that knows nothing of us. */
+export const echoCommand = `${process.execPath} ${resolve(import.meta.dirname, 'echo-server.ts')}`
+/** Listen on loopback, at any free port. */
+export const local = ['--host', '127.0.0.1', '--port', '0'] as const
+
+export type Person = { readonly home: string; readonly peerId: string }
+export type Ran = { readonly exitCode: number; readonly stdout: string; readonly stderr: string }
+export type Served = { readonly peerId: string; readonly addresses: readonly string[] }
+/** `stop` answers the exit code, null after a signal. */
+export type Service = Served & { readonly pid: number; stop(signal?: NodeJS.Signals): Promise<number | null> }
+
+export interface ReachBench {
+  readonly folder: string
+  /** Runs a command to its end; its stdin stays open. */
+  run(home: string, ...words: string[]): Promise<Ran>
+  /** Starts a command that serves, and waits for what it says of itself. */
+  serve(home: string, ...words: string[]): Promise<Service>
+  client(home: string, ...words: string[]): McpClient
+  /** The one who serves and those who connect, all new. */
+  people(clients: number): Promise<Person[]>
+  /** To be done at `reset`, last first. */
+  undo(step: () => unknown): void
+  reset(): Promise<void>
+  close(): Promise<void>
+}
+
+export async function reachBench(): Promise<ReachBench> {
+  const folder = await mkdtemp(join(tmpdir(), 'fairlead-reach-'))
+  const steps: (() => unknown)[] = []
+  let groups = 0
+  const envOf = (home: string): Record<string, string> => ({ HOME: join(folder, home), PATH: process.env['PATH']! })
+  const person = async (home: string): Promise<Person> => {
+    const { wallet } = homeIn(join(folder, home, '.local/state/fairlead/reach'))
+    const { identity } = await createWallet(wallet, { name: home })
+    return { home, peerId: identity.peerId }
+  }
+  const reset = async (): Promise<void> => {
+    for (const step of steps.splice(0).toReversed()) await step()
+  }
+  return {
+    folder,
+    run: (home, ...words) => run([main, 'reach', ...words], envOf(home)),
+    async serve(home, ...words) {
+      const service = await serve([main, 'reach', ...words, '--json'], envOf(home))
+      steps.push(() => service.stop())
+      return service
+    },
+    client(home, ...words) {
+      const client = mcpClient([process.execPath, main, 'reach', 'mcp-connect', ...words], envOf(home))
+      steps.push(() => client.process.kill('SIGKILL'))
+      return client
+    },
+    people(clients) {
+      const group = ++groups
+      return Promise.all(Array.from({ length: clients + 1 }, (_, i) => person(i === 0 ? `box-${group}` : `mac-${group}-${i}`)))
+    },
+    undo: (step) => void steps.push(step),
+    reset,
+    async close() {
+      await reset()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function run(words: readonly string[], env: Record<string, string>): Promise<Ran> {
+  const child = spawn(process.execPath, words, { env })
+  const texts = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      texts[name] += text
+    })
+  }
+  const [exitCode] = (await once(child, 'close')) as [number]
+  return { exitCode, ...texts }
+}
+
+async function serve(words: readonly string[], env: Record<string, string>): Promise<Service> {
+  const child = spawn(process.execPath, words, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let errors = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors += text
+  })
+  const ended = once(child, 'close') as Promise<[number | null]>
+  const lines: string[] = []
+  const said = new Promise<Served>((resolve) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      lines.push(line)
+      if (line === '}') resolve(JSON.parse(lines.join('\n')) as Served)
+    })
+  })
+  const first = await Promise.race([said, ended])
+  if (Array.isArray(first)) throw new Error(`it ended: ${errors}`)
+  const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> => {
+    child.kill(signal)
+    return (await ended)[0]
+  }
+  return { ...first, pid: child.pid!, stop }
+}
+
+/** A port of loopback on which nobody listens. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+export function portOf({ addresses }: Served): number {
+  return Number(/\/tcp\/(\d+)/.exec(addresses[0]!)![1])
+}
+
+export function isAlive(pid: number): boolean {
+  return existsSync(`/proc/${pid}`)
+}
