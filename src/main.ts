@@ -116,7 +116,7 @@ function contextOf({ alias }: Start, terminal: Terminal, signal: AbortSignal): C
     get stdout() {
       return process.stdout
     },
-    self: [process.execPath, main, ...(alias ? ['--as', alias.name] : [])],
+    self: [process.execPath, ...process.execArgv, main, ...(alias ? ['--as', alias.name] : [])],
   }
 }
 

@@ -72,7 +72,15 @@ export default z
     state: z.string().optional().describe("The folder for ledger and sessions; the state folder's gate/ by default."),
     door: z.string().optional().describe('The principal that everyone is who comes in over loopback without a credential. Absent: nobody.'),
     max_sessions: z.number().int().min(1).max(1_000_000).default(10_000).describe('Sessions kept at once, all principals together.'),
+    max_sessions_per_principal: z
+      .number()
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(1_000)
+      .describe('Sessions of one principal kept at once; above it, the one that nobody used for longest is forgotten.'),
     session_ttl: duration({ leastMs: 60_000 }).prefault('24h').describe('A session that nobody used for this long is forgotten.'),
+    drain: duration({ leastMs: 100 }).prefault('10s').describe('How long running calls may take to end when the gate is stopped.'),
     max_frame_bytes: z
       .number()
       .int()

@@ -32,10 +32,20 @@ export const fault = faults('gate', {
     message: `the server ${d.upstream} came back without ${d.lost}: this session has ended`,
     hint: 'initialize anew',
   }),
-  too_many_sessions: (d: { max: number }) => ({
+  silent: (d: { upstream: string; timeoutMs: number }) => ({
+    kind: 'unavailable',
+    message: `the server ${d.upstream} was started but did not answer within ${d.timeoutMs} ms, and was stopped`,
+    hint: "see the gate's log for what it printed, or raise request_timeout",
+  }),
+  too_many_sessions: (d: { max: number; whose: string; setting: string }) => ({
     kind: 'limited',
-    message: `there are ${d.max} sessions already`,
-    hint: 'end some with DELETE, or raise gate.max_sessions',
+    message: `${d.whose} ${d.max} sessions already`,
+    hint: `end some with DELETE, or raise gate.${d.setting}`,
+  }),
+  stopping: () => ({
+    kind: 'unavailable',
+    message: 'the gate is stopping: the call was not made',
+    hint: 'try again when it has started; sessions go on',
   }),
   timed_out: (d: { upstream: string; timeoutMs: number }) => ({
     kind: 'unavailable',

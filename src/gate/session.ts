@@ -1,14 +1,16 @@
 // One legacy session of a client: a record that outlives the gate's process and the server's, and the leg that serves it while it is awake.
+import type { Clock } from '../kernel/clock.ts'
+import { Fault } from '../kernel/fault.ts'
 import type { Principal } from '../base/access/principal.ts'
 import { ask } from '../base/mcp/ask.ts'
-import { type Exchange, type Handler, type Leg, type Out, type Outcome, noHeaders } from '../base/mcp/exchange.ts'
+import { type Exchange, type Handler, type Leg, type Out, type Outcome, accepted, noHeaders } from '../base/mcp/exchange.ts'
 import { paramsOf, resultOf } from '../base/mcp/message.ts'
 import type { Session } from '../base/mcp/scopes.ts'
 import { type Frame, asBuffer, splice, stringAt } from '../base/wire/frame.ts'
 import { scan } from '../base/wire/scan.ts'
 import type { Sink } from '../base/wire/wire.ts'
 import { fault } from './faults.ts'
-import type { Upstream } from './upstream.ts'
+import type { OpenedLeg, Upstream } from './upstream.ts'
 
 /** What a session is without a process: enough to open its server again as the client had it. */
 export type SessionRecord = {
@@ -28,13 +30,11 @@ export type SessionNeeds = {
   readonly upstream: Upstream
   readonly side: Sink
   readonly layer: (core: Handler) => Handler
-  readonly now: () => number
+  readonly clock: Clock
   /** Called when the record changed; resolves when it is kept. */
   readonly save: (session: McpSession) => Promise<void>
   readonly forget: (session: McpSession, reason: string) => Promise<void>
 }
-
-type OpenedLeg = Leg & { readonly sessionId?: string | undefined }
 
 export class McpSession implements Session {
   readonly id: string
@@ -52,7 +52,7 @@ export class McpSession implements Session {
     this.id = id
     this.principal = principal
     this.record = record
-    this.usedAtMs = needs.now()
+    this.usedAtMs = needs.clock.mono()
     if (leg) this.#leg = this.#adopt(leg)
     this.handle = needs.layer((exchange, out) => this.#forward(exchange, out))
   }
@@ -63,7 +63,7 @@ export class McpSession implements Session {
 
   async listen(): Promise<boolean> {
     this.#isListening = true
-    this.usedAtMs = this.#needs.now()
+    this.usedAtMs = this.#needs.clock.mono()
     return (await this.#live()).listen()
   }
 
@@ -84,22 +84,22 @@ export class McpSession implements Session {
   }
 
   async #forward(exchange: Exchange, out: Out): Promise<Outcome> {
+    // What a server that sleeps was never asked by this client, or asked in an earlier life, needs no server to be started.
+    if (exchange.frame.kind !== 'request' && !this.#leg && this.record.upstreamSession === undefined) return accepted
     this.#open++
-    this.usedAtMs = this.#needs.now()
+    this.usedAtMs = this.#needs.clock.mono()
     try {
-      const outcome = await this.#send(await this.#live(), exchange, out)
+      const opening = this.#live()
+      const outcome = await this.#send(await opening, exchange, out)
+      if (outcome.is !== 'notSent' || outcome.fault.code !== 'upstream.gone') return outcome
       // The server forgot the session, or ended before it got the message: nothing was done, so it is opened anew and asked once more.
-      if (outcome.is === 'notSent') return await this.#send(await this.#renew(), exchange, out)
-      return outcome
+      return await this.#send(await this.#renew(opening), exchange, out)
     } catch (error) {
-      const failure = fault.upstream_refused(
-        { upstream: this.record.upstream, reason: error instanceof Error ? error.message : String(error) },
-        error,
-      )
-      return { is: 'notSent', fault: failure }
+      if (error instanceof Fault && error.code === 'gate.changed') return { is: 'refused', reason: error.message, status: 404 }
+      throw error
     } finally {
       this.#open--
-      this.usedAtMs = this.#needs.now()
+      this.usedAtMs = this.#needs.clock.mono()
     }
   }
 
@@ -127,10 +127,14 @@ export class McpSession implements Session {
     return (this.#leg ??= this.#watch(this.#reopen()))
   }
 
-  async #renew(): Promise<OpenedLeg> {
-    const { upstreamSession: _, ...record } = this.record
-    this.record = record
-    await this.sleep(false)
+  /** Another leg in place of this one, unless somebody else saw before us that it is over. */
+  async #renew(old: Promise<OpenedLeg>): Promise<OpenedLeg> {
+    if (this.#leg === old) {
+      const { upstreamSession: _, ...record } = this.record
+      this.record = record
+      this.#leg = undefined
+      void old.then((leg) => leg.close(true)).catch(() => {})
+    }
     return this.#live()
   }
 
@@ -150,7 +154,7 @@ export class McpSession implements Session {
   /** Opens the server as the client had it: the client's own `initialize`, its log level and subscriptions. */
   async #reopen(): Promise<OpenedLeg> {
     const { upstream, side } = this.#needs
-    const { upstreamSession, level, uris } = this.record
+    const { upstreamSession } = this.record
     if (upstreamSession !== undefined) return this.#listenAgain(await upstream.resumeLegacy(upstreamSession, side))
     const initialize = scan(Buffer.from(this.record.initialize))
     const again = splice(initialize, [{ span: initialize.at.id!, with: Buffer.from('"fairlead-initialize"') }])
@@ -162,9 +166,7 @@ export class McpSession implements Session {
       await this.#needs.forget(this, `the server lacks ${lost}`)
       throw fault.changed({ upstream: this.record.upstream, lost })
     }
-    await leg.send(scan(Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}')), noHeaders)
-    if (level !== undefined) await ask(leg, 'logging/setLevel', { level }, 'fairlead-level')
-    for (const uri of uris) await ask(leg, 'resources/subscribe', { uri }, `fairlead-subscribe-${uri.slice(0, 200)}`)
+    await this.#tellAgain(leg)
     if (leg.sessionId !== undefined) {
       this.record = { ...this.record, upstreamSession: leg.sessionId }
       await this.#needs.save(this)
@@ -172,8 +174,26 @@ export class McpSession implements Session {
     return this.#listenAgain(leg)
   }
 
-  async #listenAgain(leg: OpenedLeg): Promise<OpenedLeg> {
-    if (this.#isListening) await leg.listen()
+  /** The log level and the subscriptions that the client set. A server that leaves one of them unanswered is closed, which ends the wait. */
+  async #tellAgain(leg: OpenedLeg): Promise<void> {
+    const { clock, upstream } = this.#needs
+    const { level, uris } = this.record
+    const cancel = clock.after(upstream.settings.requestTimeoutMs, () => void leg.close())
+    try {
+      await leg.send(scan(Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}')), noHeaders)
+      if (level !== undefined) await ask(leg, 'logging/setLevel', { level }, 'fairlead-level')
+      for (const [index, uri] of uris.entries()) await ask(leg, 'resources/subscribe', { uri }, `fairlead-subscribe-${index}`)
+    } catch (error) {
+      await leg.close()
+      throw error
+    } finally {
+      cancel()
+    }
+  }
+
+  /** Not waited for: a server may keep the head of its stream back until there is something to say. */
+  #listenAgain(leg: OpenedLeg): OpenedLeg {
+    if (this.#isListening) leg.listen().catch(() => {})
     return leg
   }
 }

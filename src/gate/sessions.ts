@@ -1,17 +1,30 @@
 // The table of legacy sessions: bounded, kept in kv so that a restart of the gate is not noticed, asleep when idle, forgotten when old.
 import type { Clock } from '../kernel/clock.ts'
+import type { Fault } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import { randomId } from '../kernel/random.ts'
 import type { Principal } from '../base/access/principal.ts'
 import type { Bucket } from '../base/kv/kv.ts'
-import type { Exchange, Handler, Out } from '../base/mcp/exchange.ts'
+import { type Exchange, type Handler, type Out, answered } from '../base/mcp/exchange.ts'
 import type { Opened } from '../base/mcp/scopes.ts'
 import type { Sink } from '../base/wire/wire.ts'
 import { fault } from './faults.ts'
 import { McpSession, type SessionRecord, recordOf } from './session.ts'
 import type { Upstream } from './upstream.ts'
 
-export type SessionSettings = { readonly maxSessions: number; readonly ttlMs: number }
+export type SessionSettings = {
+  /** Kept at once, awake and asleep. */
+  readonly maxSessions: number
+  readonly maxSessionsPerPrincipal: number
+  readonly ttlMs: number
+}
+
+/** What one principal has: sessions that are awake or just being opened, and the ids of those asleep, the longest first. */
+type Tally = { awake: number; readonly asleep: Set<string> }
+
+const countEveryMs = 3_600_000
+/** So many servers are stopped at once when their sessions fall asleep. */
+const sleepAtOnce = 32
 
 type Kept = { readonly session: McpSession; revision: number; savedAtMs: number }
 
@@ -25,6 +38,8 @@ export class Sessions {
   readonly #settings: SessionSettings
   readonly #awake = new Map<string, Kept & { readonly side: WatchedSink }>()
   readonly #restoring = new Map<string, Promise<McpSession | undefined>>()
+  #tallies = new Map<string, Tally>()
+  #countedAtMs = 0
 
   constructor(needs: { bucket: Bucket; clock: Clock; log: Log }, settings: SessionSettings) {
     this.#bucket = needs.bucket
@@ -33,27 +48,43 @@ export class Sessions {
     this.#settings = settings
   }
 
-  get count(): number {
-    return this.#awake.size
+  /** Counts what earlier processes left. Called before anything else; fault `kv.unavailable`. */
+  async count(): Promise<void> {
+    const tallies = new Map<string, Tally>()
+    for (const { session } of this.#awake.values()) tallyOf(tallies, session.principal.name).awake++
+    for await (const { key, value } of this.#bucket.list())
+      if (!this.#awake.has(key)) tallyOf(tallies, readRecord(value).principal).asleep.add(key)
+    this.#tallies = tallies
+    this.#countedAtMs = this.#clock.mono()
   }
 
   /** Opens a session with the client's `initialize`; only a result makes one. */
   async open(upstream: Upstream, layer: (core: Handler) => Handler, exchange: Exchange, out: Out, side: WatchedSink): Promise<Opened> {
-    const { maxSessions } = this.#settings
-    if (this.#awake.size >= maxSessions)
-      return { session: undefined, outcome: { is: 'notSent', fault: fault.too_many_sessions({ max: maxSessions }) } }
     const { frame, principal } = exchange
-    const { leg, answer } = await upstream.openLegacy(principal, frame, side)
-    if (answer.kind !== 'result') {
+    const full = await this.#makeRoom(principal.name)
+    if (full) return { session: undefined, outcome: { is: 'notSent', fault: full } }
+    const tally = tallyOf(this.#tallies, principal.name)
+    tally.awake++
+    let session: McpSession | undefined
+    try {
+      const { leg, answer } = await upstream.openLegacy(principal, frame, side)
+      if (answer.kind === 'result') {
+        session = this.#make(upstream, layer, randomId(), principal, recordOf(principal, upstream, frame, answer, leg), leg, side)
+        await this.#save(session)
+        this.#log.info('gate.session.opened', { session: session.id.slice(0, 6), principal: principal.name, upstream: upstream.name })
+      } else await leg.close()
       out.write(answer)
-      await leg.close()
-      return { session: undefined, outcome: { is: 'answered' } }
+      return { session, outcome: answered }
+    } catch (error) {
+      if (session) {
+        this.#awake.delete(session.id)
+        await session.sleep(false)
+        session = undefined
+      }
+      throw error
+    } finally {
+      if (!session) tally.awake--
     }
-    const session = this.#make(upstream, layer, randomId(), principal, recordOf(principal, upstream, frame, answer, leg), leg, side)
-    await this.#save(session)
-    this.#log.info('gate.session.opened', { session: session.id.slice(0, 6), principal: principal.name, upstream: upstream.name })
-    out.write(answer)
-    return { session, outcome: { is: 'answered' } }
   }
 
   /** A session of this process, or one that an earlier process left. Somebody else's is as good as none. */
@@ -65,23 +96,30 @@ export class Sessions {
     side: () => WatchedSink,
   ): Promise<McpSession | undefined> {
     const session = this.#awake.get(id)?.session ?? (await this.#restore(upstream, layer, id, principal, side))
-    return session && session.principal.name === principal.name && session.record.upstream === upstream.name ? session : undefined
+    if (session?.principal.name !== principal.name || session.record.upstream !== upstream.name) return undefined
+    session.usedAtMs = this.#clock.mono() // whoever found it may use it before the next sweep
+    return session
   }
 
   /** Puts idle sessions to sleep and lets go of those that sleep; their records live on until `ttlMs`. */
   async sweep(): Promise<void> {
     const now = this.#clock.mono()
+    const idle: McpSession[] = []
     for (const [id, kept] of this.#awake) {
       const { session, side } = kept
       if (session.isBusy || side.isAttached) {
         if (now - kept.savedAtMs > this.#settings.ttlMs / 3) await this.#save(session)
-        continue
+      } else if (now - session.usedAtMs >= session.idleMs) {
+        this.#awake.delete(id)
+        const tally = tallyOf(this.#tallies, session.principal.name)
+        tally.awake--
+        tally.asleep.add(id)
+        idle.push(session)
       }
-      if (now - session.usedAtMs < session.idleMs) continue
-      this.#awake.delete(id)
-      await this.#write(session)
-      await session.sleep()
     }
+    for (let from = 0; from < idle.length; from += sleepAtOnce)
+      await Promise.all(idle.slice(from, from + sleepAtOnce).map((session) => this.#write(session).finally(() => session.sleep())))
+    if (now - this.#countedAtMs >= countEveryMs) await this.count()
   }
 
   /** Stops every server's process; the sessions themselves stay. */
@@ -89,6 +127,26 @@ export class Sessions {
     const all = [...this.#awake.values()]
     this.#awake.clear()
     await Promise.all(all.map(({ session }) => session.sleep()))
+  }
+
+  /** Forgets what this principal has left alone for longest where a bound is reached; a fault when nothing of it sleeps. */
+  async #makeRoom(principal: string): Promise<Fault | undefined> {
+    const { maxSessions, maxSessionsPerPrincipal } = this.#settings
+    const { awake, asleep } = tallyOf(this.#tallies, principal)
+    const isPrincipalFull = awake + asleep.size >= maxSessionsPerPrincipal
+    let all = 0
+    for (const tally of this.#tallies.values()) all += tally.awake + tally.asleep.size
+    if (!isPrincipalFull && all < maxSessions) return undefined
+    const [oldest] = asleep
+    if (oldest === undefined)
+      return isPrincipalFull
+        ? fault.too_many_sessions({ max: maxSessionsPerPrincipal, whose: `${principal} has`, setting: 'max_sessions_per_principal' })
+        : fault.too_many_sessions({ max: maxSessions, whose: 'there are', setting: 'max_sessions' })
+    asleep.delete(oldest)
+    const entry = await this.#bucket.get(oldest)
+    if (entry) await this.#bucket.delete(oldest, entry.revision)
+    this.#log.info('gate.session.ended', { session: oldest.slice(0, 6), principal, reason: 'it slept the longest when room was needed' })
+    return undefined
   }
 
   #make(
@@ -105,7 +163,7 @@ export class Sessions {
         upstream,
         side,
         layer,
-        now: () => this.#clock.mono(),
+        clock: this.#clock,
         save: (changed) => this.#save(changed),
         forget: (gone, reason) => this.#forget(gone, reason),
       },
@@ -126,21 +184,25 @@ export class Sessions {
     side: () => WatchedSink,
   ): Promise<McpSession | undefined> {
     if (!/^[\x21-\x7e]{1,128}$/.test(id)) return Promise.resolve(undefined)
-    const running = this.#restoring.get(id)
+    const key = `${principal.name} ${upstream.name} ${id}`
+    const running = this.#restoring.get(key)
     if (running) return running
     const restoring = (async () => {
       const entry = await this.#bucket.get(id)
       if (!entry) return undefined
-      const record = JSON.parse(Buffer.from(entry.value).toString('utf8')) as SessionRecord
+      const record = readRecord(entry.value)
       if (record.principal !== principal.name || record.upstream !== upstream.name) return undefined
       const session = this.#make(upstream, layer, id, principal, record, undefined, side())
       const kept = this.#awake.get(id)!
       kept.revision = entry.revision
       kept.savedAtMs = this.#clock.mono()
+      const tally = tallyOf(this.#tallies, principal.name)
+      tally.asleep.delete(id)
+      tally.awake++
       this.#log.info('gate.session.restored', { session: id.slice(0, 6), principal: principal.name, upstream: upstream.name })
       return session
-    })().finally(() => this.#restoring.delete(id))
-    this.#restoring.set(id, restoring)
+    })().finally(() => this.#restoring.delete(key))
+    this.#restoring.set(key, restoring)
     return restoring
   }
 
@@ -163,7 +225,9 @@ export class Sessions {
   }
 
   async #forget(session: McpSession, reason: string): Promise<void> {
-    this.#awake.delete(session.id)
+    const tally = tallyOf(this.#tallies, session.principal.name)
+    if (this.#awake.delete(session.id)) tally.awake--
+    else tally.asleep.delete(session.id)
     const entry = await this.#bucket.get(session.id)
     if (entry) await this.#bucket.delete(session.id, entry.revision)
     this.#log.info('gate.session.ended', {
@@ -173,4 +237,14 @@ export class Sessions {
       reason,
     })
   }
+}
+
+function tallyOf(tallies: Map<string, Tally>, principal: string): Tally {
+  let tally = tallies.get(principal)
+  if (!tally) tallies.set(principal, (tally = { awake: 0, asleep: new Set() }))
+  return tally
+}
+
+function readRecord(value: Uint8Array): SessionRecord {
+  return JSON.parse(Buffer.from(value).toString('utf8')) as SessionRecord
 }

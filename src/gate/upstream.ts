@@ -1,29 +1,32 @@
-// One MCP server behind the gate: opens legs to it in the era that a client speaks, shares children as declared, and bridges where the server lacks the era.
+// One MCP server behind the gate: opens legs to it in the era that a client speaks, shares servers as declared, and bridges where the server lacks the era.
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Principal } from '../base/access/principal.ts'
-import { type InitializeParams, ask, askFrame, ownClientInfo } from '../base/mcp/ask.ts'
-import type { Era, Leg } from '../base/mcp/exchange.ts'
+import { type InitializeParams, UpstreamRefusal, ask, askFrame, ownClientInfo } from '../base/mcp/ask.ts'
+import type { Era, Leg, Outcome } from '../base/mcp/exchange.ts'
 import { LegacyOverModern } from '../base/mcp/legacy-over-modern.ts'
 import { errorOf, paramsOf, resultOf } from '../base/mcp/message.ts'
+import { capabilitiesOf } from '../base/mcp/modern.ts'
 import { ModernOverLegacy } from '../base/mcp/modern-over-legacy.ts'
 import { code, legacyVersions, meta, modernVersion } from '../base/mcp/protocol.ts'
 import { nowhere } from '../base/mcp/scopes.ts'
-import { SharedLeg } from '../base/mcp/shared-leg.ts'
-import { capabilitiesOf } from '../base/mcp/modern.ts'
 import { type Backoff, failed, healthy, rested } from '../base/supervise/backoff.ts'
 import type { Frame } from '../base/wire/frame.ts'
 import type { Sink } from '../base/wire/wire.ts'
 import { fault } from './faults.ts'
+import { Pooled } from './pooled.ts'
 
 export type Isolation = 'session' | 'principal' | 'shared'
+
+/** A leg that may belong to a session of the server (HTTP, legacy). */
+export type OpenedLeg = Leg & { readonly sessionId?: string | undefined }
 
 /** How legs to a server are opened: one file per kind in upstreams/. */
 export interface Transport {
   /** True when every leg costs a process or connection that is worth stopping when idle. */
   readonly isCostly: boolean
-  /** `sessionId`: a session of the server that an earlier leg opened (HTTP, legacy). */
-  open(era: Era, side: Sink, sessionId?: string): Promise<Leg & { readonly sessionId?: string | undefined }>
+  /** `sessionId`: a session of the server that an earlier leg opened. */
+  open(era: Era, side: Sink, sessionId?: string): Promise<OpenedLeg>
 }
 
 export type UpstreamSettings = {
@@ -33,13 +36,19 @@ export type UpstreamSettings = {
   readonly requestTimeoutMs: number
 }
 
+/** What is known of a server from the last attempt to start it. */
+export type UpstreamState = { readonly is: 'unused' | 'ready' } | { readonly is: 'failing'; readonly reason: string; readonly retryInMs: number }
+
 /** A verdict on what a server speaks is kept for so long: servers are updated. */
 const verdictMs = 10 * 60_000
 const probeMs = 5_000
 const maxPooled = 1_000
 const maxCapabilityKeys = 8
+/** Connecting to a server that runs elsewhere costs little, so it is soon tried again. */
+const cheapRestMs = 1_000
 
-type Pooled = { readonly shared: SharedLeg; readonly leg: Leg; usedAtMs: number; open: number }
+/** A pooled server with the leg that stateless requests go through. */
+type Stateless = { readonly pooled: Pooled; readonly leg: Leg }
 
 export class Upstream {
   readonly settings: UpstreamSettings
@@ -47,10 +56,13 @@ export class Upstream {
   readonly #clock: Clock
   readonly #log: Log
   readonly #pool = new Map<string, Pooled>()
+  readonly #stateless = new Map<Pooled, Stateless>()
   readonly #verdicts: Partial<Record<Era, { readonly speaks: boolean; readonly atMs: number }>> = {}
+  #probing: Promise<boolean | undefined> | undefined
   #backoff: Backoff = rested
   #restUntilMs = 0
-  #lastFailure = ''
+  #failedAtMs = -1
+  #state: 'unused' | 'ready' | { readonly reason: string } = 'unused'
 
   constructor(needs: { clock: Clock; log: Log }, transport: Transport, settings: UpstreamSettings) {
     this.#clock = needs.clock
@@ -63,126 +75,173 @@ export class Upstream {
     return this.settings.name
   }
 
+  get state(): UpstreamState {
+    if (typeof this.#state === 'string') return { is: this.#state }
+    return { is: 'failing', reason: this.#state.reason, retryInMs: Math.max(0, this.#restUntilMs - this.#clock.mono()) }
+  }
+
   /**
-   * A leg for one legacy session, opened with `initialize` (the client's own, or a repetition of it), and the server's answer to it. `sessionId` goes on with
-   * a session that the server knows already; then there is no answer.
+   * A leg for one legacy session, opened with `initialize` (the client's own, or a repetition of it), and the server's answer to it.
+   * Faults: `gate.resting`, `gate.silent`, and whatever the transport has.
    */
-  async openLegacy(
-    principal: Principal,
-    initialize: Frame,
-    side: Sink,
-  ): Promise<{ leg: Leg & { readonly sessionId?: string | undefined }; answer: Frame }> {
+  async openLegacy(principal: Principal, initialize: Frame, side: Sink): Promise<{ leg: OpenedLeg; answer: Frame }> {
     if (this.#speaks('legacy') !== false) {
-      const leg = await this.#legacyLeg(principal, initialize, side)
-      const answer = await this.#try(leg, () => askFrame(leg, initialize))
-      if (!isWrongEra(answer)) {
+      try {
+        const opened = await this.#openLegacyLeg(principal, initialize, side)
         this.#learn('legacy', true)
-        return { leg, answer }
+        return opened
+      } catch (error) {
+        if (!isWrongEra(error)) throw error
+        this.#learn('legacy', false)
       }
-      await leg.close()
-      this.#learn('legacy', false)
     }
-    const modern = this.transport.isCostly
-      ? this.#shared(`${this.#owner(principal)} modern`, 'modern', undefined).shared.join(nowhere)
-      : await this.#open('modern', nowhere)
-    const leg = new LegacyOverModern(modern, side)
-    return { leg, answer: await this.#try(leg, () => askFrame(leg, initialize)) }
+    const pooled = this.transport.isCostly ? this.#modern(principal).pooled : undefined
+    return this.#start(
+      async () => new LegacyOverModern(pooled ? pooled.join(nowhere) : await this.transport.open('modern', nowhere), side),
+      (leg) => askFrame(leg, initialize),
+      pooled,
+    )
   }
 
   /** Goes on with a session that the server kept. */
-  resumeLegacy(sessionId: string, side: Sink): Promise<Leg & { readonly sessionId?: string | undefined }> {
+  resumeLegacy(sessionId: string, side: Sink): Promise<OpenedLeg> {
     return this.transport.open('legacy', side, sessionId)
   }
 
-  /** Runs `use` with a leg for stateless requests of this principal; the leg is kept for the next ones. */
-  async withModern<T>(principal: Principal, frame: Frame, use: (leg: Leg) => Promise<T>): Promise<T> {
-    const pooled = (await this.#isModern(principal)) ? this.#modern(principal) : this.#bridged(principal, frame)
-    pooled.open++
-    pooled.usedAtMs = this.#clock.mono()
-    try {
-      return await use(pooled.leg)
-    } finally {
-      pooled.open--
-      pooled.usedAtMs = this.#clock.mono()
-    }
+  /** Runs `use` with a leg for stateless requests of this principal; the leg is kept for the next ones. Faults: as `openLegacy`. */
+  async withModern(principal: Principal, frame: Frame, use: (leg: Leg) => Promise<Outcome>): Promise<Outcome> {
+    const first = await this.#statelessFor(principal, frame)
+    const outcome = await this.#using(first, use)
+    if (outcome.is !== 'notSent' || outcome.fault.code !== 'upstream.gone') return outcome
+    // The server ended, or forgot our session, before it got the request: another is opened and asked once.
+    await first.pooled.close()
+    return this.#using(await this.#statelessFor(principal, frame), use)
   }
 
-  /** Stops children that nobody used for `idleMs`. */
+  /** Stops servers that nobody used for `idleMs`. */
   sweep(): void {
     const now = this.#clock.mono()
-    for (const [key, pooled] of this.#pool) {
-      if (pooled.open > 0 || pooled.shared.memberCount > 1 || now - pooled.usedAtMs < this.settings.idleMs) continue
-      this.#pool.delete(key)
-      void pooled.leg.close().then(() => pooled.shared.close())
+    for (const pooled of this.#pool.values()) {
+      const ownMembers = this.#stateless.has(pooled) ? 1 : 0
+      if (pooled.uses === 0 && pooled.memberCount <= ownMembers && now - pooled.usedAtMs >= this.settings.idleMs) void pooled.close()
     }
   }
 
   async close(): Promise<void> {
-    const all = [...this.#pool.values()]
-    this.#pool.clear()
-    await Promise.all(all.map(({ leg, shared }) => leg.close().then(() => shared.close())))
+    await Promise.all([...this.#stateless.values()].map(({ leg }) => leg.close()))
+    await Promise.all([...this.#pool.values()].map((pooled) => pooled.close()))
+  }
+
+  async #using({ pooled, leg }: Stateless, use: (leg: Leg) => Promise<Outcome>): Promise<Outcome> {
+    pooled.uses++
+    try {
+      return await use(leg)
+    } finally {
+      pooled.uses--
+      pooled.usedAtMs = this.#clock.mono()
+    }
   }
 
   #owner(principal: Principal): string {
     return this.settings.isolation === 'shared' ? '*' : principal.name
   }
 
-  async #legacyLeg(principal: Principal, initialize: Frame, side: Sink): Promise<Leg> {
-    if (this.settings.isolation === 'session' || !this.transport.isCostly) return this.#open('legacy', side)
+  #openLegacyLeg(principal: Principal, initialize: Frame, side: Sink): Promise<{ leg: OpenedLeg; answer: Frame }> {
+    const isOwn = this.settings.isolation === 'session' || !this.transport.isCostly
+    const pooled = isOwn ? undefined : this.#legacy(principal, initialize)
+    return this.#start(
+      async () => pooled?.join(side) ?? this.transport.open('legacy', side),
+      async (leg) => {
+        await pooled?.ready()
+        const answer = await askFrame(leg, initialize)
+        const refusal = new UpstreamRefusal('initialize', errorOf(answer))
+        if (isWrongEra(refusal)) throw refusal
+        return answer
+      },
+      pooled,
+    )
+  }
+
+  #legacy(principal: Principal, initialize: Frame): Pooled {
     const version = String(paramsOf(initialize)['protocolVersion'])
     const protocolVersion = (legacyVersions as readonly string[]).includes(version) ? version : legacyVersions[0]
-    const pooled = this.#shared(`${this.#owner(principal)} legacy ${protocolVersion}`, 'legacy', {
+    return this.#pooled(`${this.#owner(principal)} legacy ${protocolVersion}`, 'legacy', {
       protocolVersion,
       capabilities: {},
       clientInfo: ownClientInfo,
     })
-    pooled.usedAtMs = this.#clock.mono()
-    return pooled.shared.join(side)
   }
 
-  #modern(principal: Principal): Pooled {
-    return this.#shared(`${this.#owner(principal)} modern`, 'modern', undefined)
+  #modern(principal: Principal): Stateless {
+    return this.#withLeg(this.#pooled(`${this.#owner(principal)} modern`, 'modern', undefined), (pooled) => pooled.join(nowhere))
   }
 
-  /** A legacy server is told once what its client can do, so clients with other capabilities get a leg of their own. */
-  #bridged(principal: Principal, frame: Frame): Pooled {
+  /** A legacy server is told once what its client can do, so clients with other capabilities get a server of their own. */
+  #bridged(principal: Principal, frame: Frame): Stateless {
     const clientInfo = (paramsOf(frame)['_meta'] as Record<string, unknown> | undefined)?.[meta.clientInfo]
+    const prefix = `${this.#owner(principal)} bridged `
     let capabilities = capabilitiesOf(frame)
-    let key = `${this.#owner(principal)} bridged ${JSON.stringify(capabilities)}`
-    if (
-      !this.#pool.has(key) &&
-      [...this.#pool.keys()].filter((other) => other.startsWith(`${this.#owner(principal)} bridged`)).length >= maxCapabilityKeys
-    ) {
-      capabilities = {}
-      key = `${this.#owner(principal)} bridged {}`
-    }
-    return this.#shared(
-      key,
-      'legacy',
-      { protocolVersion: legacyVersions[0], capabilities, clientInfo: clientInfo ?? ownClientInfo },
-      (shared) => new ModernOverLegacy((side) => shared.join(side), this.#clock),
+    const isNew = !this.#pool.has(prefix + JSON.stringify(capabilities))
+    if (isNew && [...this.#pool.keys()].filter((key) => key.startsWith(prefix)).length >= maxCapabilityKeys) capabilities = {}
+    const params = { protocolVersion: legacyVersions[0], capabilities, clientInfo: clientInfo ?? ownClientInfo }
+    return this.#withLeg(
+      this.#pooled(prefix + JSON.stringify(capabilities), 'legacy', params),
+      (pooled) => new ModernOverLegacy((side) => pooled.join(side), this.#clock),
     )
   }
 
-  #shared(
-    key: string,
-    era: Era,
-    params: InitializeParams | undefined,
-    over: (shared: SharedLeg) => Leg = (shared) => shared.join(nowhere),
-  ): Pooled {
-    const present = this.#pool.get(key)
+  #withLeg(pooled: Pooled, make: (pooled: Pooled) => Leg): Stateless {
+    const present = this.#stateless.get(pooled)
     if (present) return present
-    if (this.#pool.size >= maxPooled) throw fault.upstream_refused({ upstream: this.name, reason: `${maxPooled} children are in use` })
-    const shared = new SharedLeg((side) => this.#open(era, side), params)
-    const pooled: Pooled = { shared, leg: over(shared), usedAtMs: this.#clock.mono(), open: 0 }
+    const stateless = { pooled, leg: make(pooled) }
+    this.#stateless.set(pooled, stateless)
+    return stateless
+  }
+
+  #pooled(key: string, era: Era, params: InitializeParams | undefined): Pooled {
+    const present = this.#pool.get(key)
+    if (present) {
+      present.usedAtMs = this.#clock.mono()
+      return present
+    }
+    if (this.#pool.size >= maxPooled) throw fault.upstream_refused({ upstream: this.name, reason: `${maxPooled} servers are in use` })
+    const pooled: Pooled = new Pooled({
+      upstream: this.name,
+      open: (side) => this.transport.open(era, side),
+      params,
+      over: () => {
+        if (this.#pool.get(key) === pooled) this.#pool.delete(key)
+        this.#stateless.delete(pooled)
+      },
+    })
+    pooled.usedAtMs = this.#clock.mono()
     this.#pool.set(key, pooled)
     return pooled
   }
 
-  async #isModern(principal: Principal): Promise<boolean> {
-    const known = this.#speaks('modern')
-    if (known !== undefined) return known
-    const { leg, shared } = this.#modern(principal)
+  /** The server for stateless requests of this principal, ready; what it speaks is found out first. */
+  async #statelessFor(principal: Principal, frame: Frame): Promise<Stateless> {
+    const isModern = this.#speaks('modern') ?? (await (this.#probing ??= this.#probe(principal).finally(() => (this.#probing = undefined))))
+    const ready = async (stateless: Stateless): Promise<Stateless> => {
+      if (!stateless.pooled.isReady) await this.#start(async () => stateless.leg, () => stateless.pooled.ready(), stateless.pooled)
+      return stateless
+    }
+    if (isModern) return ready(this.#modern(principal))
+    try {
+      const bridged = await ready(this.#bridged(principal, frame))
+      if (isModern === undefined) this.#learn('modern', false)
+      return bridged
+    } catch (error) {
+      if (!isWrongEra(error)) throw error
+      this.#learn('modern', true)
+      return ready(this.#modern(principal))
+    }
+  }
+
+  /** Whether the server speaks the modern era; undefined when it did not say: it was slow, or ended, or is not there. */
+  async #probe(principal: Principal): Promise<boolean | undefined> {
+    this.#checkRest()
+    const { leg, pooled } = this.#modern(principal)
     const params = { _meta: { [meta.protocolVersion]: modernVersion, [meta.clientCapabilities]: {}, [meta.clientInfo]: ownClientInfo } }
     const headers = { 'mcp-protocol-version': modernVersion, 'mcp-method': 'server/discover' }
     const stop = new AbortController()
@@ -193,11 +252,8 @@ export class Upstream {
     stop.abort()
     const versions = isFrame(answer) ? resultOf(answer)?.['supportedVersions'] : undefined
     const speaks = Array.isArray(versions) && versions.includes(modernVersion)
-    if (!speaks) {
-      this.#pool.delete(`${this.#owner(principal)} modern`)
-      await shared.close()
-      if (!isFrame(answer) && !this.transport.isCostly && answer !== undefined) throw answer // a server that is not there has no era
-    }
+    if (!speaks) await pooled.close()
+    if (!isFrame(answer)) return undefined
     this.#learn('modern', speaks)
     return speaks
   }
@@ -208,40 +264,60 @@ export class Upstream {
   }
 
   #learn(era: Era, speaks: boolean): void {
+    if (!speaks && this.#speaks(era) !== false) this.#log.info('gate.upstream.era', { upstream: this.name, lacks: era })
     this.#verdicts[era] = { speaks, atMs: this.#clock.mono() }
-    if (!speaks) this.#log.info('gate.upstream.era', { upstream: this.name, lacks: era })
   }
 
-  /** Opens a leg unless the last ones failed a moment ago: a server that will not start is not started in a loop. */
-  async #open(era: Era, side: Sink): Promise<Leg> {
-    const waitMs = this.#restUntilMs - this.#clock.mono()
-    if (waitMs > 0) throw fault.resting({ upstream: this.name, reason: this.#lastFailure, waitMs })
-    try {
-      return await this.transport.open(era, side)
-    } catch (error) {
-      this.#failed(error)
-      throw error
+  /**
+   * Opens a leg and greets the server, unless it failed a moment ago: a server that will not start is not started in a loop, and one that never
+   * answers the greeting is stopped.
+   */
+  async #start<L extends Leg, T>(open: () => Promise<L>, greet: (leg: L) => Promise<T>, pooled?: Pooled): Promise<{ leg: L; answer: T }> {
+    this.#checkRest()
+    const startedMs = this.#clock.mono()
+    const timeoutMs = this.settings.requestTimeoutMs
+    let leg: L | undefined
+    let isLate = false
+    const stop = async (): Promise<void> => {
+      await leg?.close()
+      await pooled?.close()
     }
-  }
-
-  async #try<T>(leg: Leg, use: () => Promise<T>): Promise<T> {
+    const cancel = this.#clock.after(timeoutMs, () => {
+      isLate = true
+      void stop()
+    })
     try {
-      const value = await use()
+      leg = await open()
+      if (isLate) throw fault.silent({ upstream: this.name, timeoutMs })
+      const answer = await greet(leg)
       this.#backoff = healthy(this.#backoff, this.#clock.mono())
-      return value
+      this.#state = 'ready'
+      return { leg, answer }
     } catch (error) {
-      this.#failed(error)
-      await leg.close()
-      throw error
+      const failure = isLate ? fault.silent({ upstream: this.name, timeoutMs }) : error
+      if (!isWrongEra(error)) this.#failed(failure, startedMs)
+      await stop()
+      throw failure
+    } finally {
+      cancel()
     }
   }
 
-  #failed(error: unknown): void {
+  #checkRest(): void {
+    const waitMs = this.#restUntilMs - this.#clock.mono()
+    if (waitMs > 0) throw fault.resting({ upstream: this.name, reason: typeof this.#state === 'string' ? '' : this.#state.reason, waitMs })
+  }
+
+  /** Attempts that ran side by side and failed together count as one. */
+  #failed(error: unknown, startedMs: number): void {
+    const reason = error instanceof Error ? error.message : String(error)
+    this.#state = { reason }
+    if (startedMs < this.#failedAtMs) return
     const { next, delayMs } = failed(this.#backoff, this.#clock.mono())
     this.#backoff = next
-    this.#restUntilMs = this.#clock.mono() + delayMs
-    this.#lastFailure = error instanceof Error ? error.message : String(error)
-    this.#log.warn('gate.upstream.failed', { upstream: this.name, reason: this.#lastFailure, retryInMs: delayMs })
+    this.#failedAtMs = this.#clock.mono()
+    this.#restUntilMs = this.#failedAtMs + (this.transport.isCostly ? delayMs : Math.min(delayMs, cheapRestMs))
+    this.#log.warn('gate.upstream.failed', { upstream: this.name, reason, retryInMs: this.#restUntilMs - this.#failedAtMs })
   }
 }
 
@@ -250,8 +326,6 @@ function isFrame(value: unknown): value is Frame {
 }
 
 /** A modern-only server refuses `initialize` with one of these. */
-function isWrongEra(answer: Frame): boolean {
-  if (answer.kind !== 'error') return false
-  const error = errorOf(answer)
-  return error.code === code.unsupportedVersion || error.code === code.methodNotFound
+function isWrongEra(error: unknown): boolean {
+  return error instanceof UpstreamRefusal && (error.error.code === code.unsupportedVersion || error.error.code === code.methodNotFound)
 }

@@ -51,14 +51,18 @@ export function peerDial(
     try {
       if (addresses.length > 0) return await dial((id ??= (await lookup(signal)).peerId), addresses, signal)
       const remembered = id === undefined ? [] : known.of(id)
+      let missed: Fault | undefined
       if (id !== undefined && remembered.length > 0) {
         try {
           return await dial(id, remembered, signal)
         } catch (error) {
-          if (!isAboutTheWay(asFault(error))) throw error // the peer itself said no
+          missed = asFault(error)
+          if (!isAboutTheWay(missed)) throw missed // the peer itself said no
         }
       }
-      const found = await lookup(signal)
+      const found = await lookup(signal).catch((error: unknown) => {
+        throw missed ? fault.peer_not_found({ peer, tried: `${missed.message}; ${asFault(error).message}` }, error) : error
+      })
       id = found.peerId
       if (found.addresses.length === 0) throw fault.peer_not_found({ peer: id, tried: 'it is registered, but listens nowhere' })
       const stream = await dial(id, found.addresses, signal)

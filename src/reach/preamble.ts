@@ -18,7 +18,7 @@ export type ProvedSession = {
 }
 
 /** `{"fairlead":1,"peer":"12D3…","protocol":"/fairlead/wire/1","session":"…"}` */
-export function preambleOf({ peer, protocol, session }: ProvedSession): string {
+function preambleOf({ peer, protocol, session }: ProvedSession): string {
   return JSON.stringify({ fairlead: 1, peer, protocol, session })
 }
 

@@ -116,7 +116,10 @@ export function clientOn(stream: PeerStream, name: string, clock: Clock): Regist
       }
       return all
     },
-    close: () => stream.close(),
+    async close() {
+      await stream.close()
+      stream.abort('connection') // it was made for these questions
+    },
   }
 }
 

@@ -145,6 +145,20 @@ test('R4: a process that lives long keeps its card fresh, through a registry tha
   expect(await b.lookup('toy')).toMatchObject([{ addresses: [] }])
 })
 
+test('asking again and again leaves no connection behind', async () => {
+  const { port } = await registryIn(await folder())
+  const known = knownRegistries(join(await folder(), 'registries.json'))
+  const host = await hostOf(createIdentity())
+  const connections = (): number => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length
+  const before = connections()
+  for (let i = 0; i < 10; i++) {
+    const asked = await connectRegistry({ host, clock, known }, parseServer(`127.0.0.1:${port}`))
+    await asked.lookup('nobody')
+    await asked.close()
+  }
+  await expect.poll(connections).toBe(before)
+})
+
 test('a list longer than a page comes whole', async () => {
   const { port } = await registryIn(await folder(), 0, { pageSize: 2 })
   const clients = await Promise.all(Array.from({ length: 3 }, () => client(port)))

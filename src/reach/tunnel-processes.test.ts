@@ -5,7 +5,7 @@ import { type Socket, connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { type ReachBench, echoCommand, freePort, isAlive, local, portOf, reachBench } from '../../test/kit/reach-bench.ts'
+import { type ReachBench, echoCommand, freePort, isAlive, listeningPorts, local, portOf, reachBench } from '../../test/kit/reach-bench.ts'
 import { createIdentity } from '../base/identity/identity.ts'
 
 let bench: ReachBench
@@ -62,6 +62,13 @@ describe('R8, R9: an MCP server through a peer tunnel', () => {
       const cached = bench.client(mac!.home, box!.peerId) // the address is remembered
       await cached.initialize()
       expect(await cached.call('echo', { text: 'still' })).toBe('still')
+      await serving.stop()
+      const gone = await bench.run(mac!.home, 'mcp-connect', box!.peerId, ...server)
+      expect(gone).toMatchObject({
+        exitCode: 1,
+        stdout: '',
+        stderr: expect.stringMatching(/^fairlead: error: Peer not found: .*ECONNREFUSED.*the registry at localhost/m) as string,
+      })
     },
   )
 
@@ -79,6 +86,8 @@ describe('R8, R9: an MCP server through a peer tunnel', () => {
     await Promise.all(clients.map((mcp) => mcp.initialize()))
     const pids = (await Promise.all(clients.map((mcp) => mcp.call('pid')))).map(Number)
     expect(new Set(pids).size).toBe(2)
+    expect(listeningPorts(serving.pid)).toEqual([portOf(serving)])
+    for (const mcp of clients) expect(listeningPorts(mcp.process.pid!)).toEqual([])
     for (const sizeBytes of [(64 << 10) + 1, 1 << 20]) {
       const text = 'ü'.repeat(sizeBytes / 2)
       expect((await clients[0]!.call('echo', { text })) === text).toBe(true)

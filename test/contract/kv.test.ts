@@ -1,5 +1,5 @@
 // The contract of shared keyed state, run against every adapter: a further one adds a line to `adapters`.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
@@ -312,6 +312,21 @@ describe.each(adapters)('kv: $name', (adapter) => {
     clock.pass(1)
     expect(await bucket.get('kept')).toBeUndefined()
   })
+})
+
+test('sqlite: writes lost with the power do not bring a revision back', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kv-'))
+  const open = (name: string): Kv => openSqliteKv({ path: join(folder, name, 'kv.db'), clock: systemClock, log: silentLog })
+  const kv = open('now')
+  await kv.bucket('b').create('kept', bytes('x'))
+  cpSync(join(folder, 'now'), join(folder, 'before'), { recursive: true }) // what the disk has when the power goes
+  const lost = (await kv.bucket('b').create('lease', bytes('x')))!
+  await kv.close()
+  const after = open('before')
+  expect(await after.bucket('b').get('kept')).toBeDefined()
+  expect(await after.bucket('b').create('lease', bytes('x'))).toBeGreaterThan(lost)
+  await after.close()
+  rmSync(folder, { recursive: true })
 })
 
 test('two observers of one state count on their own clocks, and only the write decides', async () => {

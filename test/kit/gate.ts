@@ -20,6 +20,8 @@ export type GateOptions = {
   /** Goes on with the folder of an earlier gate. */
   readonly folder?: string
   readonly port?: number
+  /** How much the gate says on stderr; `debug` shows what its children say on theirs. */
+  readonly log?: 'info' | 'debug'
 }
 
 export type RunningGate = {
@@ -53,7 +55,7 @@ export async function startGate(options: GateOptions): Promise<RunningGate> {
   )
   const child = spawn(runtime, [main, 'gate', 'serve', '--config', config], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, FAIRLEAD_LOG: 'info' },
+    env: { ...process.env, FAIRLEAD_LOG: options.log ?? 'info' },
   })
   const stderr: string[] = []
   child.stderr.setEncoding('utf8').on('data', (text: string) => stderr.push(...text.split('\n')))

@@ -1,7 +1,7 @@
 // The commands of reach as real processes, each person with a home of their own in a folder that is removed at the end.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -124,6 +124,23 @@ export async function freePort(): Promise<number> {
 
 export function portOf({ addresses }: Served): number {
   return Number(/\/tcp\/(\d+)/.exec(addresses[0]!)![1])
+}
+
+/** The TCP ports that a process listens on (Linux: /proc). */
+export function listeningPorts(pid: number): number[] {
+  const sockets = new Set(readdirSync(`/proc/${pid}/fd`).map((fd) => linkAt(`/proc/${pid}/fd/${fd}`)))
+  const lines = ['tcp', 'tcp6'].flatMap((name) => readFileSync(`/proc/${pid}/net/${name}`, 'utf8').split('\n').slice(1))
+  const columns = lines.map((line) => line.trim().split(/\s+/))
+  const listening = columns.filter((column) => column[3] === '0A' && sockets.has(`socket:[${column[9]}]`))
+  return listening.map((column) => Number.parseInt(column[1]!.split(':')[1]!, 16))
+}
+
+function linkAt(path: string): string {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return '' // closed in the meantime
+  }
 }
 
 export function isAlive(pid: number): boolean {

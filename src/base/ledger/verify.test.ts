@@ -193,3 +193,9 @@ test('memory stays bounded, whatever the size', async () => {
   expect(await verifyLedger(folder, { origin: 'large' })).toMatchObject({ intact: true, entries: 60_000 })
   expect(process.memoryUsage.rss() - before).toBeLessThan(40 << 20) // the file has 60 MB
 })
+
+test('a folder that is none is a fault', async () => {
+  const path = join(root, 'plain')
+  writeFileSync(path, '')
+  await expect(verifyLedger(path)).rejects.toMatchObject({ code: 'ledger.unreadable', kind: 'unavailable' })
+})

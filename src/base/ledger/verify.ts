@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { basename } from 'node:path'
 import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import { fault } from './faults.ts'
+import { fault, reasonOf } from './faults.ts'
 import { type Place, checkLine, genesis, maxLineBytes } from './line.ts'
 import { type Names, type Segment, listSegments, namesOf, readWatermark } from './segments.ts'
 
@@ -38,10 +38,18 @@ export async function verifyLedger(folder: string, options: VerifyOptions = {}):
   const names = namesOf(folder, options.file ?? 'ledger.jsonl')
   for (let tries = 1; ; tries++) {
     const known = options.known ?? readWatermark(names) // before the files: they may only grow meanwhile
-    const segments = listSegments(names)
+    const segments = segmentsOrFault(names)
     const verdict = await verifySegments(segments, names, known, options)
     const isPlain = verdict.intact && verdict.gaps.length === 0
     if (isPlain || tries === 3 || idsOf(segments) === idsOf(listSegments(names))) return verdict // else: rotated while we read
+  }
+}
+
+function segmentsOrFault(names: Names): Segment[] {
+  try {
+    return listSegments(names)
+  } catch (error) {
+    throw fault.unreadable({ path: names.active, reason: reasonOf(error) }, error)
   }
 }
 

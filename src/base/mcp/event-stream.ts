@@ -1,5 +1,6 @@
 // One resumable event stream of a legacy session: what was written is kept, within bounds, until the client has surely seen it or comes back for it.
 import type { ServerResponse } from 'node:http'
+import { randomId } from '../../kernel/random.ts'
 import type { Frame } from '../wire/frame.ts'
 import type { Sink } from '../wire/wire.ts'
 import { eventOf, keepAliveComment, primingEvent } from './sse.ts'
@@ -9,6 +10,11 @@ const maxKeptBytes = 1 << 20
 const maxStreams = 32
 /** How long a slow reader may hold up the writer before its connection is cut; the kept events stay fetchable. */
 const patienceMs = 30_000
+/** How far one reader may fall behind a writer that does not wait for it: two of the largest messages. */
+const maxBehindBytes = 16 << 20
+/** The same for all readers of a door together, and for what it keeps of streams that have ended. */
+const maxAllBehindBytes = 256 << 20
+const maxShelvedBytes = 64 << 20
 
 export const streamHeaders = {
   'content-type': 'text/event-stream',
@@ -32,42 +38,103 @@ export function roomIn(response: ServerResponse): Promise<void> {
   })
 }
 
+/** What all streams of one door hold together, within bounds: bytes that readers are behind, and events of streams that have ended. */
+export class StreamBudget {
+  readonly #behind = new Map<ServerResponse, number>()
+  #behindBytes = 0
+  readonly #shelf = new Set<EventStream>()
+  #shelvedBytes = 0
+
+  /** Writes, and cuts whoever reads too slowly: this one, or the furthest behind when all together are too far. */
+  write(response: ServerResponse, bytes: Uint8Array): boolean {
+    if (response.destroyed) return true
+    if (response.write(bytes)) return true
+    if (!this.#behind.has(response)) {
+      const done = (): void => {
+        this.#behindBytes -= this.#behind.get(response) ?? 0
+        this.#behind.delete(response)
+        response.off('drain', done)
+        response.off('close', done)
+      }
+      response.on('drain', done)
+      response.on('close', done)
+    }
+    this.#behindBytes += response.writableLength - (this.#behind.get(response) ?? 0)
+    this.#behind.set(response, response.writableLength)
+    if (response.writableLength > maxBehindBytes) response.destroy()
+    else if (this.#behindBytes > maxAllBehindBytes) [...this.#behind].reduce((most, one) => (one[1] > most[1] ? one : most))[0].destroy()
+    return false
+  }
+
+  /** Keeps an ended stream for whoever comes back for it, until newer ones need the place. */
+  shelve(stream: EventStream): void {
+    this.#shelf.add(stream)
+    this.#shelvedBytes += stream.keptBytes
+    for (const oldest of this.#shelf) {
+      if (this.#shelvedBytes <= maxShelvedBytes) return
+      this.drop(oldest)
+    }
+  }
+
+  drop(stream: EventStream): void {
+    if (this.#shelf.delete(stream)) this.#shelvedBytes -= stream.keptBytes
+    stream.forget()
+  }
+}
+
 export class EventStream implements Sink {
   readonly id: string
-  readonly retryMs: number
-  #kept: { readonly seq: number; readonly frame: Frame }[] = []
+  readonly #budget: StreamBudget
+  readonly #retryMs: number
+  #kept: { readonly seq: number; readonly event: Buffer }[] = []
   keptBytes = 0
-  #seq = 0
+  #lastSeq = 0
+  /** The newest event that was written to a connection: a new listener begins behind it. */
+  sentSeq = 0
   #response: ServerResponse | undefined
   isEnded = false
+  isForgotten = false
 
-  constructor(id: string, retryMs = 1_000) {
+  constructor(id: string, budget: StreamBudget, retryMs = 1_000) {
     this.id = id
-    this.retryMs = retryMs
+    this.#budget = budget
+    this.#retryMs = retryMs
   }
 
   get isAttached(): boolean {
     return this.#response !== undefined
   }
 
+  has(seq: number): boolean {
+    return seq <= this.#lastSeq && !this.isForgotten
+  }
+
   write(frame: Frame): boolean {
-    const seq = ++this.#seq
-    this.#kept.push({ seq, frame })
-    this.keptBytes += frame.bytes.length
+    const seq = ++this.#lastSeq
+    const event = eventOf(frame.bytes, `${this.id}-${seq}`)
+    this.#kept.push({ seq, event })
+    this.keptBytes += event.length
     while (this.#kept.length > 1 && (this.#kept.length > maxKeptEvents || this.keptBytes > maxKeptBytes))
-      this.keptBytes -= this.#kept.shift()!.frame.bytes.length
-    return this.#response?.write(eventOf(frame.bytes, `${this.id}-${seq}`)) ?? true
+      this.keptBytes -= this.#kept.shift()!.event.length
+    if (!this.#response) return true
+    this.sentSeq = seq
+    return this.#budget.write(this.#response, event)
   }
 
   room(): Promise<void> {
     return this.#response ? roomIn(this.#response) : Promise.resolve()
   }
 
-  /** Writes the head and everything kept after `afterSeq` to the response, and from then on what comes. */
-  attach(response: ServerResponse, afterSeq: number, headers: Record<string, string>): void {
+  /**
+   * Writes the head and everything kept after `afterSeq` to the response, and from then on what comes; an earlier connection is ended. `primes`: the
+   * client knows events without data (2025-11-25), which give it an id to come back with before there is anything to say.
+   */
+  attach(response: ServerResponse, afterSeq: number, headers: Record<string, string>, primes: boolean): void {
+    this.#response?.end()
     response.writeHead(200, { ...streamHeaders, ...headers })
-    response.write(primingEvent(`${this.id}-${afterSeq}`, this.retryMs))
-    for (const { seq, frame } of this.#kept) if (seq > afterSeq) response.write(eventOf(frame.bytes, `${this.id}-${seq}`))
+    response.write(primes ? primingEvent(`${this.id}-${afterSeq}`, this.#retryMs) : keepAliveComment)
+    for (const { seq, event } of this.#kept) if (seq > afterSeq) response.write(event)
+    this.sentSeq = this.#lastSeq
     if (this.isEnded) return void response.end()
     this.#response = response
     const keepAlive = setInterval(() => response.write(keepAliveComment), 15_000).unref()
@@ -85,40 +152,65 @@ export class EventStream implements Sink {
   }
 
   end(): void {
+    if (this.isEnded) return
     this.isEnded = true
     this.#response?.end()
+    this.#budget.shelve(this)
+  }
+
+  forget(): void {
+    this.isForgotten = true
+    this.#kept = []
+    this.keptBytes = 0
   }
 }
 
-/** The streams of one session: the side stream `0` for what belongs to no request, and one per request that needed a stream. */
+/** The streams of one session: the side stream for what belongs to no request, and one per request that needed a stream. */
 export class SessionStreams {
-  readonly side = new EventStream('0')
-  readonly #streams = new Map<string, EventStream>([['0', this.side]])
-  #next = 1
+  readonly side: EventStream
+  readonly #budget: StreamBudget
+  /** Event ids of an earlier life of this session must not be taken for ours. */
+  readonly #prefix = randomId(6)
+  readonly #streams = new Map<string, EventStream>()
+  #next = 0
+
+  constructor(budget: StreamBudget) {
+    this.#budget = budget
+    this.side = this.create()
+  }
 
   create(): EventStream {
-    const stream = new EventStream(String(this.#next++))
+    const stream = new EventStream(`${this.#prefix}${this.#next++}`, this.#budget)
     this.#streams.set(stream.id, stream)
     if (this.#streams.size > maxStreams) this.#forgetOldest()
     return stream
   }
 
-  /** The stream that an event id belongs to, and the sequence number in it. */
+  /**
+   * The stream that an event id belongs to, and the sequence number in it; undefined when it is not kept, or never was. The side stream of an earlier life
+   * goes on as the one of this life.
+   */
   find(eventId: string): { stream: EventStream; seq: number } | undefined {
-    const [, id, seq] = /^(\d{1,12})-(\d{1,12})$/.exec(eventId) ?? []
-    const stream = id === undefined ? undefined : this.#streams.get(id)
-    return stream && { stream, seq: Number(seq) }
+    const [, prefix, number, seq] = /^([\w-]{8})(\d{1,12})-(\d{1,12})$/.exec(eventId) ?? []
+    if (prefix === undefined) return undefined
+    if (prefix !== this.#prefix) return number === '0' ? { stream: this.side, seq: this.side.sentSeq } : undefined
+    const stream = this.#streams.get(prefix + number!)
+    return stream?.has(Number(seq)) ? { stream, seq: Number(seq) } : undefined
   }
 
+  /** Ends every stream and keeps nothing: the session is over. */
   endAll(): void {
-    for (const stream of this.#streams.values()) stream.end()
+    for (const stream of this.#streams.values()) {
+      stream.end()
+      this.#budget.drop(stream)
+    }
   }
 
   #forgetOldest(): void {
     for (const stream of this.#streams.values()) {
       if (!stream.isEnded) continue
       this.#streams.delete(stream.id)
-      return
+      return this.#budget.drop(stream)
     }
   }
 }

@@ -6,10 +6,10 @@ import type { Frame } from '../wire/frame.ts'
 import { type ScanLimits, defaultLimits, scan } from '../wire/scan.ts'
 import { isInitialize, versionProblem } from './legacy.ts'
 import { classify, headerProblem } from './modern.ts'
-import { type EventStream, SessionStreams, roomIn, streamHeaders } from './event-stream.ts'
+import { type EventStream, SessionStreams, StreamBudget, roomIn, streamHeaders } from './event-stream.ts'
 import { type Exchange, type McpHeaders, type Out, type Outcome, neverAborted } from './exchange.ts'
 import { errorFrame, errorOf, idToken, problemFrame } from './message.ts'
-import { code, legacyVersions, modernVersions, statusOf } from './protocol.ts'
+import { assumedVersion, code, legacyVersions, modernVersions, statusOf } from './protocol.ts'
 import type { Endpoint, Session } from './scopes.ts'
 import { eventOf, keepAliveComment } from './sse.ts'
 
@@ -31,6 +31,7 @@ export interface HttpDoor {
 export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
   const limits = needs.limits ?? defaultLimits
   const streamsOf = new WeakMap<Session, SessionStreams>()
+  const budget = new StreamBudget()
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const endpoint = needs.endpoint(request.url!)
@@ -96,15 +97,16 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
   }
 
   async function modern(exchange: Exchange, response: ServerResponse, endpoint: Endpoint): Promise<void> {
-    const reply = new Reply(response, undefined, {})
+    const reply = new Reply(response, budget, undefined)
+    reply.keepAwake()
     reply.finish(exchange.frame, await endpoint.handle(exchange, reply))
   }
 
   async function legacy(exchange: Exchange, request: IncomingMessage, response: ServerResponse, endpoint: Endpoint): Promise<void> {
     const { frame, headers, principal } = exchange
     if (isInitialize(frame)) {
-      const streams = new SessionStreams()
-      const reply = new Reply(response, streams, {})
+      const streams = new SessionStreams(budget)
+      const reply = new Reply(response, budget, streams) // says nothing before the session id is known, however long the server takes
       const { session, outcome } = await endpoint.open({ ...exchange }, reply, streams.side)
       if (session) {
         streamsOf.set(session, streams)
@@ -116,7 +118,8 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
     if (problem) return refuse(request, response, 400, code.serverError, problem, idToken(frame))
     const session = await sessionOf(request, response, endpoint, principal, frame)
     if (!session) return
-    const reply = new Reply(response, streamsFor(session), {})
+    const reply = new Reply(response, budget, streamsFor(session), knowsPriming(headers))
+    reply.keepAwake()
     reply.finish(frame, await session.handle(exchange, reply))
   }
 
@@ -140,7 +143,7 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
       )
       return undefined
     }
-    const fresh = new SessionStreams()
+    const fresh = new SessionStreams(budget)
     const session = await endpoint.find(id, principal, () => fresh.side)
     if (!session) refuse(request, response, 404, code.denied, 'Session not found', token)
     else if (!streamsOf.has(session)) streamsOf.set(session, fresh)
@@ -149,7 +152,7 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
 
   function streamsFor(session: Session): SessionStreams {
     let streams = streamsOf.get(session)
-    if (!streams) streamsOf.set(session, (streams = new SessionStreams()))
+    if (!streams) streamsOf.set(session, (streams = new SessionStreams(budget)))
     return streams
   }
 
@@ -158,14 +161,17 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
       return refuse(request, response, 406, code.serverError, 'Not Acceptable: accept text/event-stream')
     const streams = streamsFor(session)
     const lastEventId = request.headers['last-event-id']
-    const found = typeof lastEventId === 'string' ? streams.find(lastEventId) : undefined
-    const stream = found?.stream ?? streams.side
-    if (stream.isAttached) return refuse(request, response, 409, code.serverError, 'Conflict: this stream is open already')
-    if (stream === streams.side && !(await session.listen())) {
+    const found = typeof lastEventId === 'string' ? streams.find(lastEventId) : { stream: streams.side, seq: streams.side.sentSeq }
+    if (!found) return refuse(request, response, 400, code.serverError, 'Bad Request: nothing is kept after this Last-Event-ID')
+    const { stream, seq } = found
+    // Who names an event has lost its connection, even if we have not noticed yet; who names none asks for a second one.
+    const isTaken = (): boolean => stream.isAttached && lastEventId === undefined
+    if (!isTaken() && stream === streams.side && !(await session.listen())) {
       response.setHeader('allow', 'POST, DELETE')
       return refuse(request, response, 405, code.serverError, 'the server offers no stream of its own')
     }
-    stream.attach(response, found?.seq ?? 0, { 'mcp-session-id': session.id })
+    if (isTaken()) return refuse(request, response, 409, code.serverError, 'Conflict: this stream is open already')
+    stream.attach(response, seq, { 'mcp-session-id': session.id }, knowsPriming(mcpHeaders(request)))
   }
 
   return {
@@ -183,18 +189,25 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
 /** Where the frames of one POST go: one JSON body when the answer comes first, an event stream as soon as anything comes before it. */
 class Reply implements Out {
   readonly #response: ServerResponse
+  readonly #budget: StreamBudget
   readonly #streams: SessionStreams | undefined
-  readonly #quiet: NodeJS.Timeout
-  headers: Record<string, string>
+  readonly #primes: boolean
+  #quiet: NodeJS.Timeout | undefined
+  headers: Record<string, string> = {}
   readonly streaming = { begin: (): void => this.#start(), hangUp: (retryMs: number): void => this.#stream?.hangUp(retryMs) }
   #answer: Frame | undefined
   #stream: EventStream | undefined
   #isStreaming = false
 
-  constructor(response: ServerResponse, streams: SessionStreams | undefined, headers: Record<string, string>) {
+  constructor(response: ServerResponse, budget: StreamBudget, streams: SessionStreams | undefined, primes = false) {
     this.#response = response
+    this.#budget = budget
     this.#streams = streams
-    this.headers = headers
+    this.#primes = primes
+  }
+
+  /** Begins a stream when there is nothing to say for too long. */
+  keepAwake(): void {
     this.#quiet = setTimeout(() => this.#keepAlive(), quietMs)
     this.#quiet.unref()
   }
@@ -207,7 +220,7 @@ class Reply implements Out {
     }
     this.#start()
     if (this.#stream) return this.#stream.write(frame)
-    return this.#response.write(eventOf(frame.bytes))
+    return this.#budget.write(this.#response, eventOf(frame.bytes))
   }
 
   room(): Promise<void> {
@@ -237,15 +250,16 @@ class Reply implements Out {
     this.#isStreaming = true
     if (this.#streams) {
       this.#stream = this.#streams.create()
-      this.#stream.attach(this.#response, 0, this.headers)
+      this.#stream.attach(this.#response, 0, this.headers, this.#primes)
     } else this.#response.writeHead(200, { ...streamHeaders, ...this.headers })
   }
 
   #keepAlive(): void {
     if (this.#response.destroyed) return
     this.#start()
-    if (!this.#stream) this.#response.write(keepAliveComment)
-    this.#quiet.refresh()
+    if (this.#stream) return // it keeps itself awake
+    this.#response.write(keepAliveComment)
+    this.#quiet?.refresh()
   }
 }
 
@@ -264,6 +278,11 @@ function statusFor(outcome: Outcome, answer: Frame, isModern: boolean): number {
 function send(response: ServerResponse, status: number, body: Uint8Array, headers: Record<string, string> = {}): void {
   response.writeHead(status, { ...headers, 'content-type': 'application/json', 'content-length': body.length })
   response.end(body)
+}
+
+/** Older clients take an event without data for a broken message. */
+function knowsPriming(headers: McpHeaders): boolean {
+  return (headers['mcp-protocol-version'] ?? assumedVersion) >= '2025-11-25'
 }
 
 function mcpHeaders(request: IncomingMessage): McpHeaders {

@@ -201,14 +201,15 @@ test('100 cuts at random bytes over 2,000 frames each way: nothing is lost, doub
   const next = random(seed)
   const made = world()
   let cuts = 0
-  made.onLink = ({ ends, cut }) => {
+  made.onLink = (each) => {
+    const { ends } = each
     if (cuts >= 100) return
     const cleanly = next() < 0.5
     const end = ends[next() < 0.5 ? 0 : 1]
     end.budgetBytes = next() < 0.1 ? Math.floor(next() * 60) : Math.floor(next() * 30_000)
     end.onSpent = () => {
       cuts++
-      cut(cleanly)
+      each.cut(cleanly)
     }
   }
   const connected = (): Promise<Tunnel> => made.connect().catch(() => connected()) // the first greeting may be cut too
@@ -277,6 +278,31 @@ describe('the window', () => {
     let sent = 1
     while (client.write(frame(sent))) sent++
     expect(sent).toBe(windowFrames)
+  })
+
+  test('writers that do not wait are taken, but the path gets no more than the window; and an end comes after the last frame', async () => {
+    const { accepted, connect } = world()
+    const client = await connect()
+    const server = accepted[0]!
+    const got: number[] = []
+    let isOpen: (() => void) | undefined
+    server.read({
+      write: (each) => (got.push(numberOf(each)), isOpen !== undefined),
+      room: () => new Promise((resolve) => (isOpen = resolve)),
+    })
+    for (let n = 0; n < 200; n++) client.write(frame(n, 64 << 10))
+    await expect.poll(() => server.stats.waitingBytes).toBeGreaterThan(windowBytes - (64 << 10))
+    isOpen!()
+    await expect.poll(() => got.length).toBe(200)
+    let isOver = false
+    void server.ended.then(() => (isOver = true))
+    isOpen = undefined
+    for (let n = 200; n < 205; n++) client.write(frame(n))
+    await client.close()
+    expect([got.length, isOver]).toEqual([201, false])
+    isOpen!()
+    expect(await server.ended).toEqual({ why: 'eof' })
+    expect(got).toEqual(Array.from({ length: 205 }, (_, n) => n))
   })
 
   test('a sender that ignores it is garbage', async () => {

@@ -250,7 +250,7 @@ export function acceptTunnels(needs: AcceptTunnelsNeeds, settings: AcceptTunnels
     let hello: Partial<Hello>
     try {
       if (message.type !== types.hello) throw fault.garbage({ problem: 'the first message is no HELLO' })
-      hello = bodyOf(message) as Partial<Hello>
+      hello = bodyOf(message)
     } catch (error) {
       return { code: 'garbage', reason: (error as Error).message }
     }

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../kernel/clock.ts'
 import { type Log, silentLog } from '../../kernel/log.ts'
@@ -148,6 +149,18 @@ describe('damage', () => {
     expect([again.setAside, notes(again)]).toEqual([undefined, ['in the backup']])
   })
 
+  test('while a reader keeps the old log, no mark is remembered, so that the log is not taken for foreign', async () => {
+    add(open(), 'one')
+    opened.pop()!.close()
+    const reader = new DatabaseSync(join(folder, 'a.db'), { readOnly: true })
+    reader.exec('BEGIN; SELECT * FROM note')
+    const log = recordingLog()
+    add(open({ log, busyTimeoutMs: 10 }), 'two')
+    expect(log.warnings).toEqual(['store.unmarked'])
+    expect(existsSync(join(folder, 'a.db-mark'))).toBe(false)
+    reader.close()
+  })
+
   test('a log whose file was deleted is set aside too', async () => {
     await killedAfter(`store.run("INSERT INTO note (text) VALUES ('gone')")`)
     rmSync(join(folder, 'a.db'))
@@ -225,7 +238,10 @@ describe('the lock of a folder', () => {
     using lock = lockFolder(folder)
     expect(lock).toBeDefined()
     expect(() => lockFolder(folder)).toThrow('another process')
-    expect(await said(startHolder())).toBe('store.locked')
+    const child = startHolder()
+    const answer = await said(child)
+    child.kill('SIGKILL')
+    expect(answer).toBe('store.locked')
     expect(statSync(join(folder, 'fairlead.lock')).mode & 0o777).toBe(0o600)
   })
 })

@@ -206,7 +206,7 @@ describe('ending', () => {
     process.kill(child.pid, 'SIGKILL')
     expect(await took(() => child.ended)).toBeLessThan(1_000)
     expect(await child.ended).toMatchObject({ signal: 'SIGKILL' })
-    await child.gone
+    expect(await took(() => child.gone)).toBeLessThan(1_500) // even where init is slow to reap orphans
     expect(marked(mark)).toEqual([])
   })
 

@@ -100,18 +100,18 @@ test('deaf with a full pipe: replaced, and whoever waits is served by the new on
   }))
 
 describe.each(shells())('the script in %s', (file) => {
-  const run = (env: Record<string, string> = { PATH: '/usr/bin:/bin' }): ChildProcess => {
-    const guard = spawn(file, ['-c', guardScript, 'guard'], { argv0: 'sh', env, detached: true, stdio: ['pipe', 'pipe', 'ignore'] })
+  const run = (env: Record<string, string> = { PATH: '/usr/bin:/bin' }, script = guardScript): ChildProcess => {
+    const guard = spawn(file, ['-c', script, 'guard'], { argv0: 'sh', env, detached: true, stdio: ['pipe', 'pipe', 'ignore'] })
     started.push(guard)
     return guard
   }
 
-  test('answers, forgets, and takes no line that is no group for one', async () => {
+  test('answers, forgets, and believes no line that was cut short', async () => {
     const guard = run()
     const [held, twice, letGo] = [group("trap '' TERM; sleep 600 & sleep 600"), group(), group()]
     let answers = ''
     guard.stdout!.on('data', (chunk: Buffer) => (answers += chunk.toString()))
-    guard.stdin!.write(`+${twice}\n+${letGo}\n+${held}\n+${twice}\n-7\n-${letGo}\n+\n+1\n+0\n+01\n+x\n+-1\nhello\n+2 3\n\n`)
+    guard.stdin!.write(`+${twice}\n+${letGo}\n+${held}\n+${twice}\n-7\n-${letGo}\n`)
     await until('its answers', () => answers === `${twice}\n${letGo}\n${held}\n${twice}\n`)
     guard.stdin!.end(`+${letGo}`) // cut short
     await until('both end', () => !isRunning(held) && !isRunning(twice), 3_000)
@@ -119,10 +119,17 @@ describe.each(shells())('the script in %s', (file) => {
     expect(isRunning(letGo)).toBe(true)
   })
 
+  test('takes nothing for a group that is none: 0 is the guard itself, 1 is everybody', async () => {
+    const guard = run(undefined, `kill() { echo "kill $*"; }\n${guardScript}`) // so that a broken script harms nobody
+    guard.stdin!.end(`+\n+0\n+1\n+01\n+-1\n+x\n+2 3\n+4;5\n+ *\nhello\n\n6\n`)
+    let said = ''
+    for await (const chunk of guard.stdout!) said += String(chunk)
+    expect(said).toBe('')
+  })
+
   test('kills even where it can start nothing', async () => {
     const guard = run({ PATH: '/nowhere' })
     const held = group("trap '' TERM; sleep 600 & sleep 600")
-    guard.stdin?.on('error', () => {})
     guard.stdin!.end(`+${held}\n`)
     await until('it ends', () => !isRunning(held), 3_000)
   })

@@ -39,7 +39,9 @@ export function childWire(child: Child, { limits, log, name }: ChildWireOptions)
     write: (frame) => wire.write(frame),
     room: () => wire.room(),
     read: (into) => wire.read(counting(into)),
-    // both at once: a child that reads nothing would never let the last frames leave
-    close: async () => void (await Promise.all([wire.close(), child.stop()])),
+    close: async () => {
+      await wire.close() // the child is being stopped meanwhile: one that reads nothing would never let the last frames leave
+      await child.gone
+    },
   }
 }

@@ -44,7 +44,7 @@ describe('splitWords', () => {
           ours = splitWords(`first ${text}`)
         } catch {}
         // the one difference: a backslash with nothing after it stays in a shell, and is a mistake here
-        if (!(ours === 'refused' && /\\$/.test(text))) expect(ours).toEqual(shell)
+        if (!(ours === 'refused' && text.endsWith('\\'))) expect(ours).toEqual(shell)
       }),
       { numRuns: 100 },
     )
