@@ -1,5 +1,4 @@
 // `fairlead config check` and `fairlead config show`: what the configuration says, and where each value comes from.
-import { join } from 'node:path'
 import type { z } from 'zod'
 import { command } from '../base/terminal/command.ts'
 import { nearest } from '../base/terminal/nearest.ts'
@@ -32,12 +31,6 @@ function leaves(value: unknown, path: Path = []): (readonly [Path, unknown])[] {
   return entries.length === 0 && path.length > 0 ? [[path, value]] : entries.flatMap(([key, child]) => leaves(child, [...path, key]))
 }
 
-/** The machine's own file: the first of those names that is there, else the first. */
-function machineFile(folder: string): string {
-  const candidates = ['fairlead.toml', 'fairlead.yaml', 'fairlead.yml'].map((name) => join(folder, name))
-  return candidates.find((path) => statOf(path) !== undefined) ?? candidates[0]!
-}
-
 async function schemaFor(section: string | undefined): Promise<z.ZodType> {
   const { configs } = await import('../extensions.ts')
   const { machineSchema } = await import('../base/config/config.ts')
@@ -66,6 +59,7 @@ export default command({
     const action = actions.find((name) => name === args.action)
     if (!action) throw fault.unknown_action({ action: args.action, meant: nearest(args.action, actions) })
     const { loadConfig } = await import('../base/config/config.ts')
+    const { machineFile } = await import('../base/config/machine.ts')
     const { pathText } = await import('../base/config/problem.ts')
     const path = args.file ?? machineFile(folders.config)
     const loaded = await loadConfig({ schema: await schemaFor(flags.section), path, isOptional: args.file === undefined })

@@ -1,13 +1,12 @@
 // Brings up a whole node in one process on loopback, then proves it: a real MCP call through the whole line, with the time of each hop.
 import { hostname } from 'node:os'
-import { join } from 'node:path'
-import { loadConfig, machineSchema } from '../base/config/config.ts'
+import { dirname, join } from 'node:path'
+import { loadMachineConfig } from '../base/config/machine.ts'
 import { createWallet, readWalletCard } from '../base/identity/wallet.ts'
 import { tokenHash } from '../base/access/principal.ts'
 import { type ProbeResult, probe } from '../base/mcp/probe.ts'
 import { type Context, command } from '../base/terminal/command.ts'
 import { childEnvironment } from '../base/supervise/environment.ts'
-import gateSchema from '../gate/config.ts'
 import type { GateConfig } from '../gate/upstream-kind.ts'
 import { makeFolder, readText, writeWhole } from '../kernel/file.ts'
 import { randomId } from '../kernel/random.ts'
@@ -52,15 +51,6 @@ export default command({
     if (!flags.once && !signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
   },
 })
-
-/** The configuration file's tables, and what `up` adds to them. */
-async function configOf({ folders }: Context): Promise<{ gate: GateConfig; operate: OperateConfig; path: string }> {
-  const path = join(folders.config, 'fairlead.toml')
-  const { configs } = await import('../extensions.ts')
-  const sections = await Promise.all(configs.map(async ({ name, load }) => [name, (await load()).default] as const))
-  const { value } = await loadConfig({ schema: machineSchema(Object.fromEntries(sections)), path, isOptional: true })
-  return { gate: value['gate'] as GateConfig, operate: value['operate'] as OperateConfig, path }
-}
 
 type Identities = {
   readonly node: string
@@ -107,11 +97,9 @@ type Node = AsyncDisposable & {
 
 async function bringUp(context: Context, ports: Ports): Promise<Node> {
   const { clock, log, env, folders, version, terminal } = context
-  const [{ gate: gateConfig, operate, path }, identities, extensions] = await Promise.all([
-    configOf(context),
-    identitiesOf(context),
-    import('../extensions.ts'),
-  ])
+  const extensions = await import('../extensions.ts')
+  const [{ tables, path }, identities] = await Promise.all([loadMachineConfig(extensions.configs, folders.config), identitiesOf(context)])
+  const operate = tables['operate'] as OperateConfig
   const [registryDaemon, peerDaemon, machineDaemon, gateDaemon] = await Promise.all([
     import('../daemons/registry.ts'),
     import('../daemons/peer.ts'),
@@ -136,8 +124,8 @@ async function bringUp(context: Context, ports: Ports): Promise<Node> {
   stack.defer(() => tools.close())
   terminal.progress('starting the gate')
   const gate = await gateDaemon.startGate(
-    { clock, log, env, folder: join(path, '..'), state: folders.state, kinds: extensions.upstreams },
-    withMachine(gateConfig, ports.gate, tools.url, identities),
+    { clock, log, env, folder: dirname(path), state: folders.state, kinds: extensions.upstreams },
+    await withMachine(tables['gate'] as GateConfig, ports.gate, tools.url, identities),
     { runtime: folders.runtime, peersReach: machine },
   )
   stack.defer(() => gate.close())
@@ -169,7 +157,8 @@ async function bringUp(context: Context, ports: Ports): Promise<Node> {
 }
 
 /** The gate's configuration with this machine's tools behind it, and its owner in front. */
-function withMachine(config: GateConfig, port: number, url: string, { client, tokens }: Identities): GateConfig {
+async function withMachine(config: GateConfig, port: number, url: string, { client, tokens }: Identities): Promise<GateConfig> {
+  const { default: gateSchema } = await import('../gate/config.ts')
   const own = gateSchema.parse({
     upstreams: { [machine]: { url, token: { file: tokens.machine.path } } },
     principals: { [owner]: { token_sha256: tokenHash(tokens.owner.value), peers: [client] } },
@@ -205,12 +194,17 @@ async function proveLine(context: Context, { identities, urls }: Node): Promise<
   const args = [...rest, 'reach', 'mcp-connect', identities.node, '--home', identities.clientFolder, '--address', urls.peer]
   terminal.progress('calling through the whole line')
   const whole = await probe(
+    context.clock,
     { name: 'the whole line', command: [command, ...args], env: childEnvironment(env, { FAIRLEAD_LOG: 'warn' }) },
     shownTools,
   )
   terminal.progress('calling at each hop')
-  const direct = await probe({ name: 'the machine tools', url: urls.machine, token: identities.tokens.machine.value }, shownTools)
-  const gated = await probe({ name: 'the gate', url: urls.gate, token: identities.tokens.owner.value }, shownTools)
+  const direct = await probe(
+    context.clock,
+    { name: 'the machine tools', url: urls.machine, token: identities.tokens.machine.value },
+    shownTools,
+  )
+  const gated = await probe(context.clock, { name: 'the gate', url: urls.gate, token: identities.tokens.owner.value }, shownTools)
   const times = [direct.callMs, gated.callMs, whole.callMs]
   const names = ['machine tools', 'gate (access, record)', 'tunnel and mcp-connect']
   return {

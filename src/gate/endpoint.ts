@@ -11,7 +11,7 @@ export type EndpointNeeds = {
   readonly upstream: Upstream
   readonly sessions: Sessions
   readonly clock: Clock
-  /** From the outside in: who may, then what is recorded. */
+  /** From the outside in: whether the gate still takes calls, who may, then what is recorded. */
   readonly layers: readonly Layer[]
 }
 
@@ -39,30 +39,46 @@ export function createEndpoint({ upstream, sessions, clock, layers }: EndpointNe
   }
 }
 
-/** Bounds how long a request may stay open, and turns what the upstream throws into an outcome. */
+/** Bounds how long a request may stay open, and turns what the upstream throws into an outcome. What is given up is cancelled at the server. */
 function timed(upstream: Upstream, clock: Clock, core: Handler): Handler {
   const { requestTimeoutMs } = upstream.settings
   return async (exchange: Exchange, out: Out): Promise<Outcome> => {
-    let giveUp: (() => void) | undefined
+    const isBounded = exchange.frame.kind === 'request' && exchange.frame.method !== 'subscriptions/listen'
     try {
-      if (exchange.frame.kind !== 'request' || exchange.frame.method === 'subscriptions/listen') return await core(exchange, out)
-      let isOver = false
-      const late = new Promise<Outcome>((resolve) => {
-        giveUp = clock.after(requestTimeoutMs, () => {
-          isOver = true
-          resolve({ is: 'unknown', fault: fault.timed_out({ upstream: upstream.name, timeoutMs: requestTimeoutMs }) })
-        })
-      })
-      const gated = through(out, (frame) => isOver || out.write(frame))
-      return await Promise.race([core(exchange, gated), late])
+      return isBounded ? await within(requestTimeoutMs, upstream.name, clock, core, exchange, out) : await core(exchange, out)
     } catch (error) {
       const known = asFault(error)
       return {
         is: 'notSent',
-        fault: known.kind === 'bug' ? fault.upstream_refused({ upstream: upstream.name, reason: known.message }, error) : known,
+        fault: known.kind === 'bug' ? fault.upstream_refused({ upstream: upstream.name, reason: reasonOf(error) }, error) : known,
       }
-    } finally {
-      giveUp?.()
     }
   }
+}
+
+async function within(timeoutMs: number, name: string, clock: Clock, core: Handler, exchange: Exchange, out: Out): Promise<Outcome> {
+  const stop = new AbortController()
+  const abort = (): void => stop.abort()
+  exchange.abort.addEventListener('abort', abort, { once: true })
+  if (exchange.abort.aborted) abort()
+  let isOver = false
+  let giveUp = (): void => {}
+  const late = new Promise<Outcome>((resolve) => {
+    giveUp = clock.after(timeoutMs, () => {
+      isOver = true
+      resolve({ is: 'unknown', fault: fault.timed_out({ upstream: name, timeoutMs }) })
+      abort()
+    })
+  })
+  try {
+    const gated = through(out, (frame) => isOver || out.write(frame)) // what comes later is for nobody
+    return await Promise.race([core({ ...exchange, abort: stop.signal }, gated), late])
+  } finally {
+    giveUp()
+    exchange.abort.removeEventListener('abort', abort)
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

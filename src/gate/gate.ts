@@ -1,5 +1,5 @@
 // The gate itself: HTTP and socket doors in front, principals and rules between, upstreams behind, everything recorded.
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import type { Clock } from '../kernel/clock.ts'
 import { makeFolder, readText, writeWhole } from '../kernel/file.ts'
@@ -17,8 +17,10 @@ import { serveWire } from '../base/mcp/wire-door.ts'
 import type { ScanLimits } from '../base/wire/scan.ts'
 import { listenUnix, preambleServer } from '../base/wire/unix.ts'
 import type { Wire } from '../base/wire/wire.ts'
+import { Drain } from './drain.ts'
 import { createEndpoint } from './endpoint.ts'
 import { fault } from './faults.ts'
+import { type HealthNeeds, answer, answerHealth, healthPath, watchedLedger } from './health.ts'
 import { permitLayer } from './permit.ts'
 import { type RecordNeeds, recordLayer, recordRefusal } from './record.ts'
 import { Sessions } from './sessions.ts'
@@ -32,7 +34,10 @@ export type GateSettings = {
   readonly folder: string
   readonly door: string | undefined
   readonly maxSessions: number
+  readonly maxSessionsPerPrincipal: number
   readonly sessionTtlMs: number
+  /** How long running calls may take to end when the gate is closed. */
+  readonly drainMs: number
   readonly limits: ScanLimits
   readonly credentials: readonly Credentials[]
   readonly rules: readonly Rule[]
@@ -47,7 +52,11 @@ export interface Gate {
   close(): Promise<void>
 }
 
+/** Idle servers are looked for so often, or twice within the shortest idle time that is set. */
 const sweepMs = 5_000
+const leastSweepMs = 250
+/** After the last call has been answered, its bytes may take so long to leave. */
+const flushMs = 500
 const maxDoorRefusalsPerSecond = 50
 
 export async function startGate(needs: { clock: Clock; log: Log }, settings: GateSettings): Promise<Gate> {
@@ -55,16 +64,17 @@ export async function startGate(needs: { clock: Clock; log: Log }, settings: Gat
   const { clock, log } = needs
   makeFolder(settings.folder)
   await using stack = new AsyncDisposableStack()
-  const ledger = openLedger({ folder: join(settings.folder, 'ledger'), origin: 'fairlead/gate', clock, log })
-  stack.defer(() => ledger.close())
-  const kv = openSqliteKv({ path: join(settings.folder, 'sessions.db'), clock, log, maxEntries: settings.maxSessions * 4 })
+  const written = openLedger({ folder: join(settings.folder, 'ledger'), origin: 'fairlead/gate', clock, log })
+  stack.defer(() => written.close())
+  const ledger = watchedLedger(written)
+  const kv = openSqliteKv({ path: join(settings.folder, 'sessions.db'), clock, log, maxEntries: settings.maxSessions })
   stack.defer(() => kv.close())
   const secret = ledgerSecret(join(settings.folder, 'ledger.secret'))
-  const sessions = new Sessions(
-    { bucket: kv.bucket('sessions'), clock, log },
-    { maxSessions: settings.maxSessions, ttlMs: settings.sessionTtlMs },
-  )
+  const bucket = kv.bucket('sessions')
+  const sessions = new Sessions({ bucket, clock, log }, { ...settings, ttlMs: settings.sessionTtlMs })
+  await sessions.count()
   const policy = createPolicy(settings.rules)
+  const drain = new Drain()
   const upstreams = settings.upstreams.map((one) => new Upstream(needs, one.transport, one))
   stack.defer(async () => {
     await Promise.all([sessions.close(), ...upstreams.map((upstream) => upstream.close())])
@@ -72,22 +82,34 @@ export async function startGate(needs: { clock: Clock; log: Log }, settings: Gat
   const endpoints = new Map(
     upstreams.map((upstream) => [
       upstream.name,
-      endpointOf(upstream, sessions, policy, { ledger, secret, clock, upstream: upstream.name }),
+      endpointOf(upstream, sessions, policy, drain, { ledger, secret, clock, upstream: upstream.name }),
     ]),
   )
   stack.defer(
-    sweeping(clock, async () => {
+    sweeping(clock, sweepEveryMs(settings), async () => {
       await sessions.sweep()
       for (const upstream of upstreams) upstream.sweep()
     }),
   )
   const directory = createDirectory(settings.credentials)
   if (settings.peers) stack.use(await peerDoor(settings.peers, settings.limits, directory, endpoints, ledger, log))
-  const listener = await openHttp(settings, directory, endpoints, ledger, needs)
-  stack.defer(() => listener.close())
+  const health: HealthNeeds = { ledger, bucket, upstreams, drain }
+  const listener = await openHttp(settings, directory, endpoints, ledger, health, needs)
+  stack.defer(() => listener.close(flushMs))
   log.info('gate.ready', { url: listener.url, upstreams: [...endpoints.keys()] })
   const rest = stack.move()
-  return { url: listener.url, close: () => rest.disposeAsync() }
+  return {
+    url: listener.url,
+    async close() {
+      await drain.drain(clock, settings.drainMs)
+      await rest.disposeAsync()
+    },
+  }
+}
+
+function sweepEveryMs({ upstreams }: GateSettings): number {
+  const shortestMs = Math.min(...upstreams.map(({ idleMs }) => idleMs))
+  return Math.max(leastSweepMs, Math.min(sweepMs, shortestMs / 2))
 }
 
 /** Refuses to start where everyone on the network would be somebody. */
@@ -112,19 +134,19 @@ function ledgerSecret(path: string): Secret {
   return new Secret(made)
 }
 
-function endpointOf(upstream: Upstream, sessions: Sessions, policy: Policy, record: RecordNeeds): Endpoint {
+function endpointOf(upstream: Upstream, sessions: Sessions, policy: Policy, drain: Drain, record: RecordNeeds): Endpoint {
   const permit = permitLayer({
     policy,
     upstream: upstream.name,
     refused: (exchange, verdict) => recordRefusal(record, exchange, verdict.reason),
   })
-  return createEndpoint({ upstream, sessions, clock: record.clock, layers: [permit, recordLayer(record)] })
+  return createEndpoint({ upstream, sessions, clock: record.clock, layers: [drain.layer, permit, recordLayer(record)] })
 }
 
-function sweeping(clock: Clock, sweep: () => Promise<void>): () => void {
+function sweeping(clock: Clock, everyMs: number, sweep: () => Promise<void>): () => void {
   let cancel = (): void => {}
   const again = (): void => {
-    cancel = clock.after(sweepMs, () => void sweep().finally(again))
+    cancel = clock.after(everyMs, () => void sweep().catch(() => {}).finally(again))
   }
   again()
   return () => cancel()
@@ -135,44 +157,46 @@ async function openHttp(
   directory: Directory,
   endpoints: ReadonlyMap<string, Endpoint>,
   ledger: Ledger,
+  health: HealthNeeds,
   { clock, log }: { clock: Clock; log: Log },
 ): Promise<Listener> {
   const doorPrincipal: Principal | undefined = settings.door === undefined ? undefined : { name: settings.door, via: 'door' }
   const noteRefusal = boundedRefusals(ledger, clock)
-  const door = createHttpDoor({
-    endpoint(path) {
-      const name = /^\/mcp\/([a-z0-9-]+)(?:\?|$)/.exec(path)?.[1]
-      return name === undefined ? undefined : endpoints.get(name)
-    },
-    authenticate(request) {
-      const { authorization } = request.headers
-      if (authorization === undefined) return doorPrincipal
-      const token = bearerToken(authorization)
-      return token === undefined ? undefined : directory.byToken(token)
-    },
-    refused(reason, request) {
-      noteRefusal(reason, request)
-      log.debug('gate.refused', { reason, method: request.method })
-    },
-    limits: settings.limits,
-  })
+  const refused = (reason: string, request: IncomingMessage): void => {
+    noteRefusal(reason, request)
+    log.debug('gate.refused', { reason, method: request.method })
+  }
+  const endpoint = (path: string): Endpoint | undefined => {
+    const name = /^\/mcp\/([a-z0-9-]+)(?:\?|$)/.exec(path)?.[1]
+    return name === undefined ? undefined : endpoints.get(name)
+  }
+  const authenticate = ({ headers: { authorization } }: IncomingMessage): Principal | undefined => {
+    if (authorization === undefined) return doorPrincipal
+    const token = bearerToken(authorization)
+    return token === undefined ? undefined : directory.byToken(token)
+  }
+  const door = createHttpDoor({ endpoint, authenticate, refused, limits: settings.limits })
   return openListener({
     name: 'the gate',
     host: settings.host,
     port: settings.port,
     ownHosts: settings.ownHosts,
     handle(request, response) {
-      if (request.url!.startsWith('/mcp/')) return door.handle(request, response)
-      answerHealth(request, response)
+      if (endpoint(request.url!)) return door.handle(request, response)
+      const principal = authenticate(request)
+      const isStranger = !principal && request.headers.authorization === undefined
+      if (principal || isStranger) {
+        const path = healthPath(request)
+        if (path) return void answerHealth(health, path, principal !== undefined, response)
+      }
+      request.resume()
+      if (principal) return answer(response, 404, { error: 'there is no such path: MCP is served at /mcp/<upstream>' })
+      // Whether a path exists is nobody's to know who has not proved who they are.
+      refused('a valid credential is needed', request)
+      response.setHeader('www-authenticate', 'Bearer realm="fairlead"')
+      answer(response, 401, { error: 'a valid credential is needed' })
     },
   })
-}
-
-function answerHealth(request: IncomingMessage, response: ServerResponse): void {
-  request.resume()
-  const isHealth = request.url === '/livez' || request.url === '/readyz' || request.url === '/health'
-  response.writeHead(isHealth ? 200 : 404, { 'content-type': 'application/json' })
-  response.end(isHealth ? '{"status":"ok"}' : '{"error":"there is no such path: MCP is served at /mcp/<upstream>"}')
 }
 
 /** A line per refusal at the door, but never so many that a stranger could fill the disk with them: the rest is counted. */

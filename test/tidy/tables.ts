@@ -117,8 +117,8 @@ export const packages: readonly Package[] = [
   { names: /^cborg\b/, allowed: /^src\/base\/identity\//, why: 'records are encoded by base/identity' },
   {
     names: /^@modelcontextprotocol\//,
-    allowed: /^src\/(?:base\/mcp\/tool-(?:server|http)\.ts|commands\/up\.ts)$/,
-    why: 'the SDK drops what it does not know, so it stands at the ends only (tool-server, up, tests)',
+    allowed: /^src\/(?:base\/mcp\/(?:tool-(?:server|http)|probe)\.ts)$/,
+    why: 'the SDK drops what it does not know, so it stands at the ends only (tool-server, probe, tests)',
   },
 ]
 

@@ -70,6 +70,7 @@ function permitOf(rules: readonly Rule[], principal: string, upstream: string): 
   }
 }
 
+/** All rules: ask it for what one principal may do at one upstream. */
 export interface Policy {
   permit(principal: string, upstream: string): Permit
 }

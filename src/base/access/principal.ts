@@ -13,6 +13,7 @@ export type Credentials = {
   readonly peers: readonly string[]
 }
 
+/** Finds the principal that a proved credential belongs to; undefined: nobody. */
 export interface Directory {
   byToken(token: string): Principal | undefined
   byPeer(peerId: string): Principal | undefined

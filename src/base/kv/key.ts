@@ -15,6 +15,7 @@ export function escapeKey(key: string): string {
   return escaped
 }
 
+/** The text that an escaped key stands for. */
 export function unescapeKey(escaped: string): string {
   return escaped.includes('=')
     ? escaped.replaceAll(/(?:=[0-9A-F]{2})+/g, (part) => Buffer.from(part.replaceAll('=', ''), 'hex').toString('utf8'))

@@ -15,6 +15,7 @@ export interface MemoryKv extends Kv {
   observer(clock: Clock): Kv
 }
 
+/** Keyed state in memory, gone with the process: for tests and simulations. */
 export function createMemoryKv({ clock, maxEntries = 65_536 }: MemoryKvOptions): MemoryKv {
   const backings = new Map<string, Backing>()
   const observer = (clock: Clock): Kv => {

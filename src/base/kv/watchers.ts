@@ -7,6 +7,7 @@ type Watcher = { queue: StoredChange[]; hasMissed: boolean; wake: () => void }
 const maxQueued = 1_024
 const maxWatchers = 1_024
 
+/** Who watches a bucket: each gets every change, in order, through a bounded queue. */
 export interface Watchers {
   tell(change: StoredChange): void
   watch(signal: AbortSignal): AsyncIterable<StoredChange>

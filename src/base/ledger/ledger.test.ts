@@ -1,3 +1,4 @@
+// What is acknowledged is there, whatever happens to the process, the file or the disk.
 import { execFileSync } from 'node:child_process'
 import {
   appendFileSync,

@@ -7,6 +7,7 @@ import { type Place, seqOf } from './line.ts'
 /** `audit.log` in `/var/log/x`: the active file. Beside it lie `audit.0000000000000001.log` (ours), `audit.log.1`, `audit.log-20261120.gz` (logrotate's). */
 export type Names = { readonly folder: string; readonly active: string; readonly stem: string; readonly extension: string }
 
+/** The names of a ledger's files in its folder. */
 export function namesOf(folder: string, file: string): Names {
   const extension = extname(file)
   return { folder, active: join(folder, file), stem: file.slice(0, file.length - extension.length), extension }
@@ -63,6 +64,7 @@ export function closedName(names: Names): string {
 
 export const watermarkBytes = 96
 
+/** Where the last synced entry is noted. */
 export function watermarkPath({ folder, stem }: Names): string {
   return join(folder, `${stem}.head`)
 }
@@ -74,6 +76,7 @@ export function readWatermark(names: Names): Place | undefined {
   return match ? { seq: Number(match[1]), hash: match[2]! } : undefined
 }
 
+/** The note of the last synced entry, as text. */
 export function watermarkText({ seq, hash }: Place): string {
   return `${`{"seq":${seq},"hash":"${hash}"}`.padEnd(watermarkBytes - 1)}\n`
 }

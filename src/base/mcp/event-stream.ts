@@ -131,6 +131,8 @@ export class EventStream implements Sink {
    */
   attach(response: ServerResponse, afterSeq: number, headers: Record<string, string>, primes: boolean): void {
     this.#response?.end()
+    this.#response = undefined
+    if (response.destroyed) return
     response.writeHead(200, { ...streamHeaders, ...headers })
     response.write(primes ? primingEvent(`${this.id}-${afterSeq}`, this.#retryMs) : keepAliveComment)
     for (const { seq, event } of this.#kept) if (seq > afterSeq) response.write(event)

@@ -28,8 +28,8 @@ export type Outcome =
   | { readonly is: 'answered'; readonly status?: number }
   /** A notification or an answer was taken over. */
   | { readonly is: 'accepted' }
-  /** Never forwarded: the reason is the client's to read. */
-  | { readonly is: 'refused'; readonly reason: string; readonly status?: number }
+  /** Never forwarded: the reason is the client's to read; `code` is JSON-RPC's, "denied" when absent. */
+  | { readonly is: 'refused'; readonly reason: string; readonly code?: number; readonly status?: number }
   /** Never reached the upstream: may be tried again. */
   | { readonly is: 'notSent'; readonly fault: Fault }
   /** Reached the upstream and got no answer: an error, and never sent again. */

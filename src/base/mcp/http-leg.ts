@@ -3,12 +3,12 @@ import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../../kernel/clock.ts'
 import { Fault } from '../../kernel/fault.ts'
 import { type HttpClient, HttpSendError } from '../http/client.ts'
-import type { Frame } from '../wire/frame.ts'
+import { type Frame, idKey } from '../wire/frame.ts'
 import { type ScanLimits, defaultLimits, scan } from '../wire/scan.ts'
 import type { Sink } from '../wire/wire.ts'
 import { type Era, type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled } from './exchange.ts'
 import { type SseEvent, SseReader } from './sse.ts'
-import { fault } from './wire-leg.ts'
+import { fault, idInUse } from './wire-leg.ts'
 
 export type HttpLegOptions = {
   readonly url: URL
@@ -26,6 +26,8 @@ export type HttpLegOptions = {
 
 const maxResumes = 20
 const defaultRetryMs = 1_000
+/** How long a stream may stay open after its answer before it is cut. */
+const lingerMs = 1_000
 
 export class HttpLeg implements Leg {
   readonly era: Era
@@ -36,6 +38,7 @@ export class HttpLeg implements Leg {
   readonly #stop = new AbortController()
   #end!: (reason: string) => void
   #listening: Promise<boolean> | undefined
+  readonly #open = new Map<string, { readonly give: AbortController; readonly isInitialize: boolean }>()
   /** The server's own session id (legacy): what a restarted gate goes on with. */
   sessionId: string | undefined
 
@@ -50,17 +53,21 @@ export class HttpLeg implements Leg {
   }
 
   async request(frame: Frame, headers: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome> {
-    const sent = await this.#post(frame, headers, abort)
-    if (!('response' in sent)) return sent
-    const { response } = sent
-    const session = response.headers['mcp-session-id']
-    if (typeof session === 'string' && frame.method === 'initialize') this.sessionId = session
+    const key = idKey(frame, frame.at.id!)
+    if (this.#open.has(key)) return idInUse(key)
+    const give = new AbortController()
+    const onAbort = (): void => give.abort()
+    this.#open.set(key, { give, isInitialize: frame.method === 'initialize' })
+    abort.addEventListener('abort', onAbort, { once: true })
+    if (abort.aborted) give.abort()
     try {
-      if (contentType(response) === 'text/event-stream') return await this.#stream(response, headers, out, abort)
-      return await this.#single(response, out)
+      const outcome = await this.#exchange(frame, headers, out, give.signal)
+      return outcome.is === 'cancelled' && this.#stop.signal.aborted ? this.#unknown('we closed it') : outcome
     } catch (error) {
-      if (abort.aborted) return cancelled
-      return this.#unknown(error)
+      return give.signal.aborted && !this.#stop.signal.aborted ? cancelled : this.#unknown(error)
+    } finally {
+      this.#open.delete(key)
+      abort.removeEventListener('abort', onAbort)
     }
   }
 
@@ -68,17 +75,26 @@ export class HttpLeg implements Leg {
     const sent = await this.#post(frame, headers, this.#stop.signal)
     if (!('response' in sent)) return sent
     sent.response.resume()
+    // A server leaves a cancelled request unanswered, so nobody waits for it.
+    const open =
+      frame.method === 'notifications/cancelled' && frame.at.requestId ? this.#open.get(idKey(frame, frame.at.requestId)) : undefined
+    if (open && !open.isInitialize) open.give.abort()
     const status = sent.response.statusCode ?? 0
     if (status >= 200 && status < 300) return accepted
     return { is: 'refused', reason: `the server ${this.#options.name} answered ${status}`, status }
   }
 
   listen(): Promise<boolean> {
-    return (this.#listening ??= this.#get(undefined))
+    const listening = (this.#listening ??= this.#get(undefined))
+    void listening.then((isOffered) => {
+      if (!isOffered) this.#listening = undefined // a server that was away for a moment may offer one the next time
+    })
+    return listening
   }
 
   async close(keepsSession = false): Promise<void> {
     this.#stop.abort()
+    for (const { give } of this.#open.values()) give.abort()
     this.#end('closed')
     if (keepsSession || this.era === 'modern' || this.sessionId === undefined) return
     try {
@@ -92,6 +108,16 @@ export class HttpLeg implements Leg {
     } catch {
       // the server forgets an unused session by itself
     }
+  }
+
+  async #exchange(frame: Frame, headers: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome> {
+    const sent = await this.#post(frame, headers, abort)
+    if (!('response' in sent)) return sent
+    const { response } = sent
+    const session = response.headers['mcp-session-id']
+    if (typeof session === 'string' && frame.method === 'initialize') this.sessionId = session
+    if (contentType(response) === 'text/event-stream') return this.#stream(response, headers, out, abort)
+    return this.#single(response, out)
   }
 
   #headers(mcp: McpHeaders): Record<string, string> {
@@ -154,8 +180,10 @@ export class HttpLeg implements Leg {
         if (event.id !== undefined) lastEventId = event.id
         if (event.retryMs !== undefined) retryMs = event.retryMs
         if (!frame) return true
-        if (frame.kind === 'result' || frame.kind === 'error') isAnswered = true
-        return out.write(frame) || out
+        const hasRoom = out.write(frame)
+        if (frame.kind !== 'result' && frame.kind !== 'error') return hasRoom || out
+        isAnswered = true
+        return 'enough'
       }).catch((error: unknown) => {
         if (isAnswered) return
         if (lastEventId === undefined || this.era === 'modern' || abort.aborted) throw error
@@ -163,29 +191,37 @@ export class HttpLeg implements Leg {
       if (isAnswered) return answered
       if (lastEventId === undefined || this.era === 'modern') break
       out.streaming?.hangUp(retryMs)
-      await this.#options.clock.wait(retryMs, this.#stop.signal)
+      await this.#options.clock.wait(retryMs, abort)
       response = await this.#options.client.send({
         method: 'GET',
         url: this.#options.url,
         headers: { ...this.#headers(mcp), 'last-event-id': lastEventId },
-        signal: this.#stop.signal,
+        signal: abort,
       })
       if (response.statusCode !== 200) break
     }
     return { is: 'unknown', fault: fault.lost({ upstream: this.#options.name, reason: 'its event stream ended' }) }
   }
 
-  /** Hands over each event with its frame, if it holds one, and waits where the taker has no room. */
-  #events(response: IncomingMessage, take: (event: SseEvent, frame: Frame | undefined) => true | Sink): Promise<void> {
+  /** Hands over each event with its frame, if it holds one, and waits where the taker has no room; `enough` ends it, and what comes after is dropped. */
+  #events(response: IncomingMessage, take: (event: SseEvent, frame: Frame | undefined) => true | 'enough' | Sink): Promise<void> {
     return new Promise((resolve, reject) => {
+      let isOver = false
       const fail = (error: Error): void => {
         response.destroy()
         reject(error)
       }
       const reader = new SseReader(this.#limits.maxFrameBytes, (event) => {
+        if (isOver) return
         const frame = event.data.length > 0 && event.event === 'message' ? scan(event.data, this.#limits) : undefined
         const full = take(event, frame)
         if (full === true) return
+        if (full === 'enough') {
+          isOver = true
+          const cut = this.#options.clock.after(lingerMs, () => response.destroy())
+          response.on('close', cut)
+          return resolve()
+        }
         response.pause()
         void full.room().then(() => response.resume())
       })

@@ -64,7 +64,7 @@ export function textOf(frame: Frame): string {
 export function problemFrame(request: Frame, outcome: Outcome): Frame | undefined {
   switch (outcome.is) {
     case 'refused':
-      return errorFrame(idToken(request), code.denied, outcome.reason)
+      return errorFrame(idToken(request), outcome.code ?? code.denied, outcome.reason)
     case 'notSent':
     case 'unknown': {
       const { fault } = outcome

@@ -1,5 +1,5 @@
 // A real MCP round trip, made with the official SDK's client as users have it: over stdio or HTTP, in whichever era the server speaks.
-import { performance } from 'node:perf_hooks'
+import type { Clock } from '../../kernel/clock.ts'
 import { faults } from '../../kernel/fault.ts'
 
 const fault = faults('probe', {
@@ -29,14 +29,14 @@ const repeats = 5
 const timeoutMs = 20_000
 
 /** Connects, lists, calls each tool once and the first one some times more. Fault `probe.failed`. */
-export async function probe(target: ProbeTarget, tools: readonly [string, ...string[]]): Promise<ProbeResult> {
+export async function probe(clock: Clock, target: ProbeTarget, tools: readonly [string, ...string[]]): Promise<ProbeResult> {
   const { Client } = await import('@modelcontextprotocol/client')
-  const started = performance.now()
+  const started = clock.mono()
   const client = new Client({ name: 'fairlead', version: '1' })
   try {
     await client.connect(await transportTo(target), { timeout: timeoutMs })
     const listed = await client.listTools(undefined, { timeout: timeoutMs })
-    const firstAnswerMs = performance.now() - started
+    const firstAnswerMs = clock.mono() - started
     const call = async (name: string): Promise<unknown> => {
       const result = await client.callTool({ name, arguments: {} }, { timeout: timeoutMs })
       if (result.isError) throw new Error(`${name} answered an error: ${JSON.stringify(result.content).slice(0, 500)}`)
@@ -46,9 +46,9 @@ export async function probe(target: ProbeTarget, tools: readonly [string, ...str
     for (const name of tools) results[name] = await call(name)
     const times: number[] = []
     for (let i = 0; i < repeats; i++) {
-      const from = performance.now()
+      const from = clock.mono()
       await call(tools[0])
-      times.push(performance.now() - from)
+      times.push(clock.mono() - from)
     }
     return { firstAnswerMs, tools: listed.tools.map(({ name }) => name), results, callMs: times.sort((a, b) => a - b)[repeats >> 1]! }
   } catch (error) {

@@ -39,6 +39,14 @@ export const meta = {
   subscriptionId: 'io.modelcontextprotocol/subscriptionId',
 } as const
 
+/** RFC 5424 severities as MCP names them, the least first. */
+export const logLevels = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'] as const
+
+/** How severe a level is; −1 when it is none. */
+export function severityOf(level: unknown): number {
+  return logLevels.findIndex((known) => known === level)
+}
+
 /** HTTP status of an error that was made before any handler ran (2026-07-28); errors from a handler travel in band with 200. */
 export function statusOf(errorCode: number): number {
   switch (errorCode) {

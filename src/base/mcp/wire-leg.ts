@@ -4,7 +4,7 @@ import { type Frame, idKey, token } from '../wire/frame.ts'
 import { scan } from '../wire/scan.ts'
 import type { Sink, Wire } from '../wire/wire.ts'
 import { type Era, type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled } from './exchange.ts'
-import { meta } from './protocol.ts'
+import { code, meta } from './protocol.ts'
 
 export const fault = faults('upstream', {
   lost: (d: { upstream: string; reason: string }) => ({
@@ -26,6 +26,21 @@ export const fault = faults('upstream', {
 
 const maxOpen = 1_024
 
+/** JSON-RPC ids tell answers apart, so two open requests of one client cannot have the same. */
+export const idInUse = (key: string): Outcome => ({
+  is: 'refused',
+  reason: `the id ${key} is in use by an open request`,
+  code: code.invalidRequest,
+})
+
+/** Notifications that no request asked for by itself: they go to the side stream when somebody listens there. */
+const unrelated = new Set([
+  'notifications/tools/list_changed',
+  'notifications/prompts/list_changed',
+  'notifications/resources/list_changed',
+  'notifications/resources/updated',
+])
+
 type Open = {
   readonly frame: Frame
   readonly out: Sink
@@ -43,6 +58,7 @@ class WireLeg implements Leg {
   readonly #open = new Map<string, Open>()
   readonly #byProgress = new Map<string, Open>()
   #blocked: Sink | undefined
+  #full: Promise<void> | undefined
   #isOver: string | undefined
   #isListening = false
 
@@ -62,10 +78,11 @@ class WireLeg implements Leg {
   }
 
   async request(frame: Frame, _headers: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome> {
+    if (this.#full) await this.#full
     if (this.#isOver !== undefined) return { is: 'notSent', fault: fault.gone({ upstream: this.#name, reason: this.#isOver }) }
     if (this.#open.size >= maxOpen) return { is: 'notSent', fault: fault.overloaded({ upstream: this.#name, maxOpen }) }
     const key = idKey(frame, frame.at.id!)
-    if (this.#open.has(key)) return { is: 'refused', reason: `the id ${key} is in use by an open request` }
+    if (this.#open.has(key)) return idInUse(key)
     if (abort.aborted) return cancelled
     return new Promise((resolve) => {
       const progressToken = frame.at.progressToken && token(frame, frame.at.progressToken)
@@ -85,13 +102,21 @@ class WireLeg implements Leg {
       this.#open.set(key, open)
       if (progressToken !== undefined) this.#byProgress.set(progressToken, open)
       abort.addEventListener('abort', onAbort, { once: true })
-      this.#wire.write(frame)
+      if (!this.#wire.write(frame)) this.#waitForRoom()
+    })
+  }
+
+  /** A server that reads slowly holds up who writes to it, not our memory. */
+  #waitForRoom(): void {
+    this.#full ??= this.#wire.room().then(() => {
+      this.#full = undefined
     })
   }
 
   async send(frame: Frame): Promise<Outcome> {
     if (this.#isOver !== undefined) return { is: 'notSent', fault: fault.gone({ upstream: this.#name, reason: this.#isOver }) }
-    if (!this.#wire.write(frame)) await this.#wire.room()
+    if (this.#full) await this.#full
+    if (!this.#wire.write(frame)) this.#waitForRoom()
     if (frame.method === 'notifications/cancelled' && frame.at.requestId) {
       const open = this.#open.get(idKey(frame, frame.at.requestId))
       if (open && open.frame.method !== 'initialize') open.settle(cancelled)
@@ -135,6 +160,7 @@ class WireLeg implements Leg {
       const asked = [...this.#open.values()].filter((open) => open.frame.at.inMeta?.[meta.logLevel])
       return asked.length === 1 ? asked[0]!.out : undefined
     }
+    if (this.#isListening && unrelated.has(frame.method!)) return this.#side
     if (this.#open.size === 1 || (this.#open.size > 0 && !this.#isListening)) return [...this.#open.values()].at(-1)!.out
     return this.#side
   }

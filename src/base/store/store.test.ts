@@ -1,3 +1,4 @@
+// A database is whole and up to date, or set aside loudly; one writer per folder.
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,3 +1,4 @@
+// How long to wait before the next start, as a value.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type Backoff, failed, healthy, rested } from './backoff.ts'

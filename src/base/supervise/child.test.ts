@@ -1,3 +1,4 @@
+// Children start, end in order and leave nothing, seen from outside by pid.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

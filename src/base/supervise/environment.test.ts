@@ -1,3 +1,4 @@
+// What a child finds in its environment.
 import { expect, test } from 'vitest'
 import { childEnvironment } from './environment.ts'
 

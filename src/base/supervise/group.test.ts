@@ -1,3 +1,4 @@
+// The three states of a process group.
 import { spawn } from 'node:child_process'
 import { expect, test } from 'vitest'
 import { hasLiving, signalGroup } from './group.ts'

@@ -1,3 +1,4 @@
+// The guard ends what it holds, and outlives what is aimed at its owner.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { afterEach, describe, expect, test } from 'vitest'
 import { systemClock as clock } from '../../kernel/clock.ts'

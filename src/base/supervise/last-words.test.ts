@@ -1,3 +1,4 @@
+// The last lines of a child, whole and bounded.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { LastWords } from './last-words.ts'

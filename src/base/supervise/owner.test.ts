@@ -1,3 +1,4 @@
+// An owner that is killed at any moment leaves no process.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { afterEach, expect, test } from 'vitest'

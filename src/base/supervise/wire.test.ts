@@ -1,3 +1,4 @@
+// A child as a wire: frames, garbage, over-long lines, ends.
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemClock as clock } from '../../kernel/clock.ts'
 import { createLog, silentLog as log } from '../../kernel/log.ts'

@@ -1,3 +1,4 @@
+// A command line as a person types it, split without a shell.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { exec } from '../../kernel/exec.ts'

@@ -1,10 +1,9 @@
 // Runs the gate by itself, from its configuration, until it is stopped.
-import { dirname, join } from 'node:path'
-import { z } from 'zod'
-import { loadConfig } from '../../base/config/config.ts'
+import { dirname } from 'node:path'
+import { loadMachineConfig } from '../../base/config/machine.ts'
 import { command } from '../../base/terminal/command.ts'
-import schema from '../config.ts'
 import { startConfiguredGate } from '../configured.ts'
+import type { GateConfig } from '../upstream-kind.ts'
 
 export default command({
   summary: 'run the gate: every call checked, recorded and kept alive',
@@ -17,16 +16,12 @@ export default command({
     ['fairlead gate serve --config ./gate.toml', 'the same, from another file'],
   ],
   async run({ terminal, log, clock, folders, env, signal }, { flags }) {
-    const path = flags.config ?? join(folders.config, 'fairlead.toml')
-    const { value } = await loadConfig({
-      schema: z.looseObject({ gate: schema.prefault({}) }),
-      path,
-      isOptional: flags.config === undefined,
-    })
-    const { upstreams } = await import('../../extensions.ts')
-    const gate = await startConfiguredGate({ clock, log, env, folder: dirname(path), state: folders.state, kinds: upstreams }, value.gate)
-    terminal.result({ url: gate.url, upstreams: Object.keys(value.gate.upstreams) }, () =>
-      [`the gate is ready at ${gate.url}`, ...Object.keys(value.gate.upstreams).map((name) => `  ${gate.url}/mcp/${name}`)].join('\n'),
+    const { configs, upstreams: kinds } = await import('../../extensions.ts')
+    const { path, tables } = await loadMachineConfig(configs, folders.config, flags.config)
+    const config = tables['gate'] as GateConfig
+    const gate = await startConfiguredGate({ clock, log, env, folder: dirname(path), state: folders.state, kinds }, config)
+    terminal.result({ url: gate.url, upstreams: Object.keys(config.upstreams) }, () =>
+      [`the gate is ready at ${gate.url}`, ...Object.keys(config.upstreams).map((name) => `  ${gate.url}/mcp/${name}`)].join('\n'),
     )
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
     await gate.close()

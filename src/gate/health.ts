@@ -1,0 +1,101 @@
+// Whether the gate lives, and whether it can do its work: each check with its reason.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type Fault, asFault } from '../kernel/fault.ts'
+import type { Bucket } from '../base/kv/kv.ts'
+import type { Ledger } from '../base/ledger/ledger.ts'
+import type { Drain } from './drain.ts'
+import type { Upstream } from './upstream.ts'
+
+export type HealthNeeds = {
+  readonly ledger: WatchedLedger
+  readonly bucket: Bucket
+  readonly upstreams: readonly Upstream[]
+  readonly drain: Drain
+}
+
+/** `ok` as a whole, when every check that the gate cannot work without is; a server that fails makes it `degraded`, since the others go on. */
+type Health = { readonly status: 'ok' | 'degraded' | 'failing'; readonly checks: Readonly<Record<string, Check>> }
+type Check = { readonly ok: boolean; readonly reason: string }
+
+/** A ledger that remembers whether its last entry could be written. */
+export type WatchedLedger = Ledger & { readonly problem: Fault | undefined }
+
+export function watchedLedger(ledger: Ledger): WatchedLedger {
+  let problem: Fault | undefined
+  const watched: Ledger['append'] = (entry, durability) => watch(ledger.append(entry, durability))
+  const watch: <T>(writing: Promise<T>) => Promise<T> = (writing) => {
+    writing.then(
+      () => (problem = undefined),
+      (error: unknown) => (problem = asFault(error)),
+    )
+    return writing
+  }
+  return {
+    get next() {
+      return ledger.next
+    },
+    get last() {
+      return ledger.last
+    },
+    get problem() {
+      return problem
+    },
+    append: watched,
+    conclude: (entry, durability) => ledger.conclude(entry, durability),
+    sync: () => ledger.sync(),
+    close: () => ledger.close(),
+  }
+}
+
+/** The path, when it is one of these. `/livez`: the process answers. `/readyz`, `/health`: it can take calls, else 503. */
+export function healthPath({ url, method }: IncomingMessage): '/livez' | '/readyz' | '/health' | undefined {
+  if (method !== 'GET' && method !== 'HEAD') return undefined
+  const path = url?.split('?', 1)[0]
+  return path === '/livez' || path === '/readyz' || path === '/health' ? path : undefined
+}
+
+/** Names of servers, and why they fail, are only for those who have proved who they are. */
+export async function answerHealth(needs: HealthNeeds, path: string, isKnown: boolean, response: ServerResponse): Promise<void> {
+  if (path === '/livez') return answer(response, 200, { status: 'ok' })
+  const health = await healthOf(needs, isKnown)
+  answer(response, health.status === 'failing' ? 503 : 200, health)
+}
+
+async function healthOf({ ledger, bucket, upstreams, drain }: HealthNeeds, isKnown: boolean): Promise<Health> {
+  const needed: Record<string, Check> = {
+    gate: drain.isDraining ? { ok: false, reason: 'it is stopping' } : { ok: true, reason: 'it takes calls' },
+    ledger: await checked('the last entry was written', async () => {
+      // Only a gate that could not record writes an entry for this: nothing else would tell it that it can again.
+      if (ledger.problem) await ledger.append({ event: 'health', checks: 'ledger' })
+    }),
+    sessions: await checked('they can be read', () => bucket.get('health')),
+  }
+  const states = upstreams.map(({ name, state }) => [name, state] as const)
+  const failing = states.filter(([, { is }]) => is === 'failing').length
+  const servers: Record<string, Check> = isKnown
+    ? Object.fromEntries(
+        states.map(([name, state]) => [
+          `upstream ${name}`,
+          state.is === 'failing'
+            ? { ok: false, reason: `${state.reason}; the next try may be in ${Math.ceil(state.retryInMs / 100) / 10} s` }
+            : { ok: true, reason: state.is === 'ready' ? 'it answered when it was last opened' : 'nobody has used it yet' },
+        ]),
+      )
+    : { upstreams: { ok: failing === 0, reason: `${failing} of ${states.length} fail` } }
+  const isReady = Object.values(needed).every(({ ok }) => ok)
+  return { status: !isReady ? 'failing' : failing > 0 ? 'degraded' : 'ok', checks: { ...needed, ...servers } }
+}
+
+async function checked(fine: string, check: () => Promise<unknown>): Promise<Check> {
+  try {
+    await check()
+    return { ok: true, reason: fine }
+  } catch (error) {
+    return { ok: false, reason: asFault(error).message }
+  }
+}
+
+export function answer(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+  response.end(`${JSON.stringify(body)}\n`)
+}

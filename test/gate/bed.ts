@@ -1,0 +1,227 @@
+// What the gate's tests stand on: a raw MCP client over HTTP, SDK clients of both eras, and looks at processes, far ends and ledger lines from outside.
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach } from 'vitest'
+import { everyProcess, isRunning, until } from '../../src/base/supervise/processes.fixture.ts'
+import { type GateOptions, type RunningGate, startGate } from '../kit/gate.ts'
+
+export { isRunning, until }
+export type { RunningGate }
+
+const rawServer = fileURLToPath(new URL('raw-server.ts', import.meta.url))
+
+export type Era = 'legacy' | 'modern'
+export const eras: readonly Era[] = ['legacy', 'modern']
+
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  for (const clean of cleanups.splice(0).reverse()) await clean()
+})
+
+/** Runs after the test, last first. */
+export function later(clean: () => unknown): void {
+  cleanups.push(clean)
+}
+
+/** A gate that ends with the test, whatever the test did to it. */
+export async function gateFor(options: GateOptions): Promise<RunningGate> {
+  const gate = await startGate(options)
+  later(async () => {
+    if (gate.process.exitCode === null && gate.process.signalCode === null) await gate.stop('SIGKILL')
+    rmSync(gate.folder, { recursive: true, force: true })
+  })
+  return gate
+}
+
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'fairlead-gate-test-'))
+  later(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+export type Note = { readonly pid: number; readonly started?: true; readonly method?: string; readonly name?: string; readonly uri?: string; readonly params?: Record<string, unknown> }
+export type RawServer = { readonly log: string; readonly command: readonly string[]; notes(): Note[]; callsOf(tool: string): number; starts(): number; pids(): number[] }
+
+/** The command of a raw server, and what has reached it in all its lives. */
+export function rawServerFor(...words: string[]): RawServer {
+  const log = join(temporaryFolder(), 'far-end.jsonl')
+  const notes = (): Note[] =>
+    existsSync(log)
+      ? readFileSync(log, 'utf8')
+          .split('\n')
+          .filter(Boolean)
+          .map((line) => JSON.parse(line) as Note)
+      : []
+  return {
+    log,
+    command: [process.execPath, rawServer, log, ...words],
+    notes,
+    callsOf: (tool) => notes().filter(({ method, name }) => method === 'tools/call' && name === tool).length,
+    starts: () => notes().filter(({ started }) => started).length,
+    pids: () => [...new Set(notes().map(({ pid }) => pid))],
+  }
+}
+
+/** A server in a shell: one megabyte a process, for tests with many. It knows `initialize` and `tools/call`, and answers the latter with its pid. */
+export const smallServer = [
+  '/bin/sh',
+  '-c',
+  String.raw`while read -r line; do
+    id=\${line#*'"id":'}; id=\${id%%[,\}]*}
+    case $line in
+      *'"notifications/'*) ;;
+      *'"initialize"'*) echo '{"jsonrpc":"2.0","id":'"$id"',"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"small","version":"1"}}}' ;;
+      *) echo '{"jsonrpc":"2.0","id":'"$id"',"result":{"content":[{"type":"text","text":"'$$'"}]}}' ;;
+    esac
+  done`.replaceAll('\\$', '$'),
+] as const
+
+export type RawAnswer = {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  readonly body: { readonly result?: Record<string, unknown>; readonly error?: { readonly code: number; readonly message: string; readonly data?: Record<string, unknown> } }
+}
+
+export type RawOptions = { readonly session?: string; readonly token?: string; readonly headers?: Record<string, string>; readonly httpMethod?: string; readonly signal?: AbortSignal }
+
+let lastId = 0
+
+/** One POST with one legacy message; an id is added unless it is a notification. */
+export async function post(url: string, method: string, params: unknown, options: RawOptions = {}): Promise<RawAnswer> {
+  const isNotification = method.startsWith('notifications/')
+  return send(url, JSON.stringify({ jsonrpc: '2.0', ...(isNotification ? {} : { id: ++lastId }), method, params }), options)
+}
+
+export async function send(url: string, body: string | undefined, { session, token, headers, httpMethod = 'POST', signal }: RawOptions = {}): Promise<RawAnswer> {
+  const response = await fetch(url, {
+    method: httpMethod,
+    headers: {
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      accept: 'application/json, text/event-stream',
+      ...(session === undefined ? {} : { 'mcp-session-id': session }),
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body }),
+    ...(signal ? { signal } : {}),
+  })
+  const text = await response.text()
+  const data = /^data: (\{.*)$/m.exec(text)?.[1]
+  return { status: response.status, headers: response.headers, text, body: JSON.parse(data ?? (text.startsWith('{') ? text : '{}')) as RawAnswer['body'] }
+}
+
+export const initializeParams = { protocolVersion: '2025-11-25', capabilities: { roots: { listChanged: true } }, clientInfo: { name: 'raw-client', version: '7' } }
+
+/** Opens a legacy session and returns its id. */
+export async function openSession(url: string, options: RawOptions = {}): Promise<string> {
+  const answer = await post(url, 'initialize', initializeParams, options)
+  const session = answer.headers.get('mcp-session-id')
+  if (session === null) throw new Error(`no session: ${answer.status} ${answer.text}`)
+  await post(url, 'notifications/initialized', undefined, { ...options, session })
+  return session
+}
+
+export function call(url: string, name: string, args: Record<string, unknown>, options: RawOptions = {}): Promise<RawAnswer> {
+  return post(url, 'tools/call', { name, arguments: args }, options)
+}
+
+const modernMeta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} }
+
+/** One stateless request of 2026-07-28. */
+export function modern(url: string, method: string, params: Record<string, unknown>, options: RawOptions = {}): Promise<RawAnswer> {
+  const named = params['name'] ?? params['uri']
+  return send(url, JSON.stringify({ jsonrpc: '2.0', id: ++lastId, method, params: { ...params, _meta: modernMeta } }), {
+    ...options,
+    headers: { 'mcp-protocol-version': '2026-07-28', 'mcp-method': method, ...(typeof named === 'string' ? { 'mcp-name': named } : {}), ...options.headers },
+  })
+}
+
+export function textOf({ body }: RawAnswer): string | undefined {
+  return (body.result?.['content'] as { text: string }[] | undefined)?.[0]?.text
+}
+
+/** An official client, closed with the test. */
+export async function sdkClient(url: string, era: Era): Promise<Client> {
+  const client = new Client({ name: 'kit', version: '1' }, { versionNegotiation: { mode: era === 'modern' ? { pin: '2026-07-28' } : 'legacy' } })
+  await client.connect(new StreamableHTTPClientTransport(new URL(url)))
+  later(() => client.close().catch(() => {}))
+  return client
+}
+
+export async function sdkText(client: Client, name: string, args: Record<string, unknown> = {}): Promise<string> {
+  const { content } = await client.callTool({ name, arguments: args })
+  return (content as { text?: string }[])[0]?.text ?? ''
+}
+
+/** Every running process below this one, as /proc tells it. */
+export function descendants(pid: number): number[] {
+  const all = everyProcess().filter(({ state }) => state !== 'Z' && state !== 'X')
+  const below = (parent: number): number[] => all.filter(({ ppid }) => ppid === parent).flatMap((child) => [child.pid, ...below(child.pid)])
+  return below(pid)
+}
+
+/** The servers' processes: all that is below the gate but its guard. */
+export function servers(gate: RunningGate): number[] {
+  return descendants(gate.process.pid!).filter((pid) => !commandOf(pid).includes('fairlead-guard') && !commandOf(pid).startsWith('sleep'))
+}
+
+export function guardOf(gate: RunningGate): number {
+  return descendants(gate.process.pid!).find((pid) => commandOf(pid).includes('fairlead-guard'))!
+}
+
+export function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')
+  } catch {
+    return ''
+  }
+}
+
+export function residentBytes(pid: number): number {
+  return Number(/VmRSS:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))![1]) * 1024
+}
+
+export type Line = { readonly seq: number; readonly prev: string; readonly hash: string; readonly event?: string } & Readonly<Record<string, unknown>>
+
+/** The ledger as its specification says, read by other means than our own: each line's hash and link are checked on the way. */
+export function ledgerLines(gate: Pick<RunningGate, 'folder'>): Line[] {
+  const folder = join(gate.folder, 'state', 'ledger')
+  const text = readdirSync(folder)
+    .filter((name) => name.endsWith('.jsonl'))
+    .sort()
+    .map((name) => readFileSync(join(folder, name), 'utf8'))
+    .join('')
+  let last: string | undefined
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => {
+      const parsed = JSON.parse(line) as Line
+      const hash = createHash('sha256').update('fairlead-ledger/1\n').update(line.slice(0, -54)).digest('base64url')
+      if (hash !== parsed.hash) throw new Error(`entry ${parsed.seq} has another hash than its line`)
+      if (last !== undefined && parsed.prev !== last) throw new Error(`entry ${parsed.seq} does not follow the one before it`)
+      last = parsed.hash
+      return parsed
+    })
+}
+
+/** Time of the fastest way to a true answer: retries until `attempt` does not throw, at most `withinMs`. */
+export async function answeredWithin<T>(withinMs: number, attempt: () => Promise<T>): Promise<{ value: T; tookMs: number }> {
+  const from = performance.now()
+  for (;;) {
+    try {
+      const value = await attempt()
+      const tookMs = performance.now() - from
+      if (tookMs > withinMs) throw new Error(`answered after ${Math.round(tookMs)} ms only`)
+      return { value, tookMs }
+    } catch (error) {
+      if (performance.now() - from > withinMs) throw error
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+}
