@@ -168,7 +168,7 @@ describe('names', () => {
   })
 
   test("a runbook's name tells the command its folders, and starts itself again with them", async () => {
-    const script = 'context.terminal.result({ alias: context.alias, home: context.folders.home, self: context.self.slice(2) }, () => "")'
+    const script = 'context.terminal.result({ alias: context.alias, home: context.folders.home, self: context.self.slice(-2) }, () => "")'
     const program = driver('named', script)
     const source = readFileSync(join(folder, 'named.mjs'), 'utf8').replace("path: ['it']", "path: ['reach', 'it']")
     writeFileSync(join(folder, 'named.mjs'), source)

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach } from 'vitest'
-import { everyProcess, isRunning, until } from '../../src/base/supervise/processes.fixture.ts'
+import { everyProcess, isRunning } from '../../src/base/supervise/processes.fixture.ts'
 import { type GateOptions, type RunningGate, startGate } from '../kit/gate.ts'
 
-export { isRunning, until }
+export { isRunning }
 export type { RunningGate }
 
 const rawServer = fileURLToPath(new URL('raw-server.ts', import.meta.url))
@@ -208,6 +208,15 @@ export function ledgerLines(gate: Pick<RunningGate, 'folder'>): Line[] {
       last = parsed.hash
       return parsed
     })
+}
+
+/** Waits until `is` says so; throws `what` after `withinMs`. */
+export async function until(what: string, is: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
+  const from = performance.now()
+  while (!(await is())) {
+    if (performance.now() - from > withinMs) throw new Error(`not within ${withinMs} ms: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
 }
 
 /** Time of the fastest way to a true answer: retries until `attempt` does not throw, at most `withinMs`. */

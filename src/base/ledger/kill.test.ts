@@ -8,9 +8,11 @@ import { expect, test } from 'vitest'
 import { systemClock } from '../../kernel/clock.ts'
 import { silentLog } from '../../kernel/log.ts'
 import { openLedger } from './ledger.ts'
+import type { Place } from './line.ts'
 import { verifyLedger } from './verify.ts'
 
-const rounds = process.env['FAIRLEAD_LONG'] ? 150 : 8
+const ledgers = process.env['FAIRLEAD_LONG'] ? 15 : 1
+const roundsEach = 8
 
 /** Appends for ever, in turns of some entries of uneven sizes, and prints the number of each as soon as it is acknowledged. */
 const writer = (folder: string, seed: number): string => `
@@ -37,40 +39,48 @@ async function killAfter(child: ChildProcess, delayMs: number): Promise<string[]
   return text.split('\n').slice(0, -1)
 }
 
-test('nothing acknowledged is lost to SIGKILL', async () => {
-  const seed = Number(process.env['SEED'] ?? systemClock.now() & 0x7fff_ffff)
+/** Kills so many writers of one ledger, one after another, and looks at it after each. */
+async function killRounds(folder: string, rounds: number, seed: number): Promise<{ acknowledged: number; torn: number }> {
   let state = seed
   const random = (below: number): number => (state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fff_ffff) % below
-  const folder = mkdtempSync(join(tmpdir(), 'kill-'))
-  const acknowledged = new Map<number, string>()
+  const acknowledged: Place[] = []
   let torn = 0
-  try {
-    for (let round = 0; round < rounds; round++) {
-      const child = spawn(process.execPath, ['--input-type=module', '-e', writer(folder, seed + round)], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      })
-      for (const line of await killAfter(child, random(250))) {
-        const [seq, hash] = line.split(' ')
-        acknowledged.set(Number(seq), hash!)
-      }
-      const last = Math.max(...acknowledged.keys())
-      const before = await verifyLedger(folder, { origin: 'kill' })
-      expect(before, `SEED=${seed} round ${round}`).toMatchObject({ intact: true, gaps: [] })
-      expect(before.last!.seq, `SEED=${seed} round ${round}`).toBeGreaterThanOrEqual(last)
-      torn += before.torn.length
-      const ledger = openLedger({ folder, origin: 'kill', clock: systemClock, log: silentLog })
-      await ledger.append({ event: 'reopened' })
-      await ledger.close()
-      for (const [seq, hash] of [[last, acknowledged.get(last)!] as const, [...acknowledged][random(acknowledged.size)]!]) {
-        expect(await verifyLedger(folder, { origin: 'kill', known: { seq, hash } }), `SEED=${seed} round ${round}`).toMatchObject({
-          intact: true,
-          gaps: [],
-          torn: [],
-        })
-      }
+  for (let round = 0; round < rounds; round++) {
+    const where = `SEED=${seed} round ${round}`
+    const child = spawn(process.execPath, ['--input-type=module', '-e', writer(folder, seed + round)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    for (const line of await killAfter(child, random(250))) {
+      const [seq, hash] = line.split(' ')
+      acknowledged.push({ seq: Number(seq), hash: hash! })
     }
-    console.log(`SEED=${seed}: ${rounds} kills, ${acknowledged.size} acknowledged entries, all there; ${torn} torn ends`)
-  } finally {
-    rmSync(folder, { recursive: true })
+    const last = acknowledged.reduce((a, b) => (a.seq > b.seq ? a : b))
+    const before = await verifyLedger(folder, { origin: 'kill' })
+    expect(before, where).toMatchObject({ intact: true, gaps: [] })
+    expect(before.last!.seq, where).toBeGreaterThanOrEqual(last.seq)
+    torn += before.torn.length
+    const ledger = openLedger({ folder, origin: 'kill', clock: systemClock, log: silentLog })
+    await ledger.append({ event: 'reopened' })
+    await ledger.close()
+    for (const known of [last, acknowledged[random(acknowledged.length)]!]) {
+      expect(await verifyLedger(folder, { origin: 'kill', known }), where).toMatchObject({ intact: true, gaps: [], torn: [] })
+    }
   }
-}, 300_000)
+  return { acknowledged: acknowledged.length, torn }
+}
+
+test('nothing acknowledged is lost to SIGKILL', async () => {
+  const seed = Number(process.env['SEED'] ?? systemClock.now() & 0x7fff_ffff)
+  let [acknowledged, torn] = [0, 0]
+  for (let ledger = 0; ledger < ledgers; ledger++) {
+    const folder = mkdtempSync(join(tmpdir(), 'kill-'))
+    try {
+      const found = await killRounds(folder, roundsEach, seed + ledger * 1_000)
+      acknowledged += found.acknowledged
+      torn += found.torn
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  }
+  console.log(`SEED=${seed}: ${ledgers * roundsEach} kills, ${acknowledged} acknowledged entries, all there; ${torn} torn ends`)
+}, 600_000)

@@ -1,12 +1,15 @@
 // The bridge from a legacy client to a modern server: the session lives here, every request gets its envelope, and `input_required` becomes requests to the client.
 import { randomId } from '../../kernel/random.ts'
-import { type Frame, idKey, splice, stringAt, valueAt } from '../wire/frame.ts'
+import { type Frame, type Span, idKey, stringAt, token, valueAt } from '../wire/frame.ts'
+import { locate, members } from '../wire/locate.ts'
 import { scan } from '../wire/scan.ts'
 import type { Sink } from '../wire/wire.ts'
 import { UpstreamRefusal, askFor, ownClientInfo } from './ask.ts'
-import { type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled } from './exchange.ts'
-import { errorFrame, idToken, paramsOf, resultFrame, resultOf } from './message.ts'
+import { membersText, withEnvelope } from './envelope.ts'
+import { type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled, through } from './exchange.ts'
+import { errorFrame, errorOf, idToken, paramsOf, resultFrame } from './message.ts'
 import { code, encodeHeader, legacyVersions, meta, modernVersion, namedBy } from './protocol.ts'
+import { idInUse } from './wire-leg.ts'
 
 const maxRounds = 10
 const maxListPages = 50
@@ -139,10 +142,12 @@ export class LegacyOverModern implements Leg {
 
   async #call(frame: Frame, out: Sink, outerAbort: AbortSignal): Promise<Outcome> {
     const key = idKey(frame, frame.at.id!)
+    if (this.#aborts.has(key)) return idInUse(key)
     const abort = new AbortController()
     const onAbort = (): void => abort.abort()
     outerAbort.addEventListener('abort', onAbort, { once: true })
     this.#aborts.set(key, abort)
+    if (!this.#listening) this.#relisten()
     try {
       return await this.#rounds(frame, out, abort.signal)
     } finally {
@@ -154,84 +159,65 @@ export class LegacyOverModern implements Leg {
   async #rounds(frame: Frame, out: Out, abort: AbortSignal): Promise<Outcome> {
     const place = namedBy[frame.method!]
     const headers = this.#headers(frame.method!, place && stringAt(frame, frame.at[place]), await this.#paramHeaders(frame))
-    let request = this.#enveloped(frame, {})
+    let request = withEnvelope(frame, this.#envelope())
     for (let round = 0; ; round++) {
       let asked: Frame | undefined
-      const outcome = await this.#leg.request(
-        request,
-        headers,
-        {
-          write(incoming) {
-            const isQuestion = incoming.at.resultType && valueAt(incoming, incoming.at.resultType) === 'input_required'
-            if (!isQuestion) return out.write(incoming)
-            asked = incoming
-            return true
-          },
-          room: () => out.room(),
-        },
-        abort,
-      )
+      const taking = through(out, (incoming) => {
+        if (incoming.kind === 'error' && errorOf(incoming).code === code.headerMismatch) this.#headerRules = undefined // its schemas changed
+        const isQuestion = stringAt(incoming, incoming.at.resultType) === 'input_required'
+        if (!isQuestion) return out.write(incoming)
+        asked = incoming
+        return true
+      })
+      const outcome = await this.#leg.request(request, headers, taking, abort)
       if (!asked) return outcome
-      if (round === maxRounds) {
-        out.write(errorFrame(idToken(frame), code.internalError, `the server asked for input more than ${maxRounds} times`))
-        return answered
-      }
-      const { inputRequests, requestState } = resultOf(asked) as {
-        inputRequests?: Record<string, { method: string; params?: Record<string, unknown> }>
-        requestState?: string
-      }
-      const inputResponses = await this.#ask(inputRequests ?? {}, out, abort)
+      const inputResponses =
+        round < maxRounds ? await this.#ask(asked, out, abort) : new Error(`the server asked for input more than ${maxRounds} times`)
       if (abort.aborted) return cancelled
-      if (typeof inputResponses === 'string') {
-        out.write(errorFrame(idToken(frame), code.internalError, inputResponses))
+      if (inputResponses instanceof Error) {
+        out.write(failed(frame, inputResponses.message))
         return answered
       }
-      request = this.#enveloped(frame, { inputResponses, ...(requestState === undefined ? {} : { requestState }) })
+      const state = locate(asked.bytes, asked.at.result, 'requestState')
+      request = withEnvelope(frame, this.#envelope(), { inputResponses, ...(state ? { requestState: token(asked, state) } : {}) })
     }
   }
 
-  /** The client's request as the modern era has it. The envelope goes in front of what `_meta` held; arguments stay byte for byte. */
-  #enveloped(frame: Frame, more: Record<string, unknown>): Frame {
-    const old = frame.at.meta ? (valueAt(frame, frame.at.meta) as Record<string, unknown>) : {}
-    const _meta = JSON.stringify({ ...old, ...this.#envelope() })
-    const added = Object.entries(more)
-      .map(([name, value]) => `"${name}":${JSON.stringify(value)},`)
-      .join('')
-    if (frame.at.meta) {
-      const inserted = { span: [frame.at.params![0] + 1, frame.at.params![0] + 1] as const, with: Buffer.from(added) }
-      return scan(splice(frame, [{ span: frame.at.meta, with: Buffer.from(_meta) }, ...(added ? [inserted] : [])]).bytes)
-    }
-    if (!frame.at.params) return scan(splice(frame, [{ span: [1, 1], with: Buffer.from(`"params":{${added}"_meta":${_meta}},`) }]).bytes)
-    const isEmpty = Object.keys(paramsOf(frame)).length === 0
-    const text = `${added}"_meta":${_meta}${isEmpty ? '' : ','}`
-    return scan(splice(frame, [{ span: [frame.at.params[0] + 1, frame.at.params[0] + 1], with: Buffer.from(text) }]).bytes)
-  }
-
-  /** Puts the server's questions to the client, all at once; the answers by key, or in words why there are none. */
-  async #ask(
-    questions: Record<string, { method: string; params?: Record<string, unknown> }>,
-    out: Out,
-    abort: AbortSignal,
-  ): Promise<Record<string, unknown> | string> {
+  /** Puts the server's questions to the client, all at once; the answers as JSON text by key, or why there are none. */
+  async #ask(asked: Frame, out: Out, abort: AbortSignal): Promise<string | Error> {
+    const span = locate(asked.bytes, asked.at.result, 'inputRequests')
+    if (!span || asked.bytes[span[0]] !== 0x7b) return '{}'
     const answers = await Promise.all(
-      Object.entries(questions).map(async ([key, { method, params }]) => {
-        const id = `fairlead-${randomId(9)}`
-        const full = method === 'elicitation/create' && params?.['mode'] === 'url' ? { ...params, elicitationId: randomId() } : params
-        const answer = new Promise<Frame | undefined>((resolve) => {
-          const settle = (frame: Frame | undefined): void => {
-            this.#questions.delete(JSON.stringify(id))
-            resolve(frame)
-          }
-          this.#questions.set(JSON.stringify(id), { settle })
-          abort.addEventListener('abort', () => settle(undefined), { once: true })
-        })
-        out.write(scan(Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, method, ...(full ? { params: full } : {}) }))))
-        const frame = await answer
-        return [key, frame && resultOf(frame)] as const
+      [...members(asked.bytes, span)].map(async ({ name, value }) => {
+        const answer = await this.#question(asked, value, out, abort)
+        return answer?.at.result ? `${JSON.stringify(name)}:${token(answer, answer.at.result)}` : new Error(unanswered(name, answer))
       }),
     )
-    const unanswered = answers.find(([, result]) => result === undefined)
-    return unanswered ? `the client did not answer what the server asked (${unanswered[0]})` : Object.fromEntries(answers)
+    return answers.find((answer) => answer instanceof Error) ?? `{${answers.join(',')}}`
+  }
+
+  /** One question as a request to the client, and its answer; undefined when the call was cancelled meanwhile. */
+  #question(asked: Frame, span: Span, out: Out, abort: AbortSignal): Promise<Frame | undefined> {
+    const id = JSON.stringify(`fairlead-${randomId(9)}`)
+    const params = locate(asked.bytes, span, 'params')
+    const mode = locate(asked.bytes, params, 'mode')
+    const isUrl = mode !== undefined && valueAt(asked, mode) === 'url'
+    const head = isUrl ? [`"elicitationId":"${randomId()}"`] : []
+    const full = params ? `,"params":{${[...head, ...membersText(asked, params, () => true)].join(',')}}` : ''
+    const method = locate(asked.bytes, span, 'method')
+    const request = scan(Buffer.from(`{"jsonrpc":"2.0","id":${id},"method":${method ? token(asked, method) : '""'}${full}}`))
+    return new Promise((resolve) => {
+      const settle = (frame: Frame | undefined): void => {
+        this.#questions.delete(id)
+        abort.removeEventListener('abort', onAbort)
+        resolve(frame)
+      }
+      const onAbort = (): void => settle(undefined)
+      this.#questions.set(id, { settle })
+      abort.addEventListener('abort', onAbort, { once: true })
+      if (abort.aborted) return onAbort()
+      out.write(request)
+    })
   }
 
   /** `Mcp-Param-*` of a call: the server's schemas say which arguments are mirrored in headers (`x-mcp-header`). */
@@ -270,6 +256,7 @@ export class LegacyOverModern implements Leg {
   /** One listen stream for all that this client watches, opened anew when that changes. */
   #relisten(): void {
     this.#listening?.abort()
+    this.#listening = undefined
     const capabilities = (this.#server['capabilities'] ?? {}) as Record<string, Record<string, unknown>>
     const notifications: Record<string, unknown> = {}
     if (this.#isListening) {
@@ -290,12 +277,30 @@ export class LegacyOverModern implements Leg {
       ),
     )
     const out: Sink = {
-      write: (frame) =>
-        frame.kind !== 'notification' || frame.method === 'notifications/subscriptions/acknowledged' || this.#side.write(frame),
+      write: (frame) => {
+        if (frame.kind !== 'notification' || frame.method === 'notifications/subscriptions/acknowledged') return true
+        if (frame.method === 'notifications/tools/list_changed') this.#headerRules = undefined
+        return this.#side.write(frame)
+      },
       room: () => this.#side.room(),
     }
-    void this.#leg.request(request, this.#headers('subscriptions/listen'), out, stop.signal)
+    // A stream that the server ended is opened again with the client's next request: it may have been restarted.
+    const over = (): void => {
+      if (this.#listening === stop) this.#listening = undefined
+    }
+    this.#leg.request(request, this.#headers('subscriptions/listen'), out, stop.signal).then(over, over)
   }
+}
+
+/** How a call fails whose questions were not answered: a tool says so in its result, so that a model can read it. */
+function failed(frame: Frame, reason: string): Frame {
+  if (frame.method !== 'tools/call') return errorFrame(idToken(frame), code.internalError, reason)
+  return resultFrame(idToken(frame), { content: [{ type: 'text', text: reason }], isError: true })
+}
+
+function unanswered(key: string, answer: Frame | undefined): string {
+  const why = answer ? `: ${errorOf(answer).message}` : ''
+  return `the client did not answer what the server asked (${key})${why}`
 }
 
 type Schema = { readonly properties?: Record<string, Schema & { readonly 'x-mcp-header'?: unknown }> }

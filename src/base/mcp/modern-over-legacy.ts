@@ -3,39 +3,56 @@
 import { hash } from 'node:crypto'
 import type { Clock } from '../../kernel/clock.ts'
 import { randomId } from '../../kernel/random.ts'
-import { type Edit, type Frame, splice, stringAt, token, valueAt } from '../wire/frame.ts'
+import { type Frame, idKey, splice, stringAt, token } from '../wire/frame.ts'
 import { locate } from '../wire/locate.ts'
 import { scan } from '../wire/scan.ts'
 import type { Sink } from '../wire/wire.ts'
-import { ask, askFor } from './ask.ts'
+import { UpstreamRefusal, askFor } from './ask.ts'
+import { readdressed, withMeta, withoutEnvelope } from './envelope.ts'
 import { type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled, noHeaders } from './exchange.ts'
-import { errorFrame, errorOf, idToken, paramsOf, resultFrame } from './message.ts'
-import { code, meta, modernVersions } from './protocol.ts'
+import { errorFrame, idToken, paramsOf, resultFrame } from './message.ts'
+import {
+  type Capabilities,
+  type Server,
+  type Wanted,
+  capabilitiesIn,
+  completed,
+  discovered,
+  honoured,
+  inputRequest,
+  isWanted,
+  mayBeAsked,
+  modernError,
+  sameness,
+  serverMeta,
+} from './modern-shapes.ts'
+import { capabilitiesOf } from './modern.ts'
+import { code, meta, severityOf } from './protocol.ts'
+import type { MemberSide } from './shared-leg.ts'
 
 /** Methods that 2026-07-28 took away, and that a modern client therefore gets no answer to. */
 const removed = new Set(['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe'])
-const cacheable = new Set(['tools/list', 'prompts/list', 'resources/list', 'resources/templates/list', 'resources/read'])
-/** What a server may ask of its client, that `input_required` can carry. */
-const askable = new Set(['elicitation/create', 'sampling/createMessage', 'roots/list'])
-const levels = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency']
-const envelopeKeys = [meta.protocolVersion, meta.clientCapabilities, meta.clientInfo, meta.logLevel]
 const maxParked = 256
 const parkedMs = 5 * 60_000
+/** How long to wait for a second question after the first: a server that asks several things asks them at once. */
+const gatherMs = 10
 
-/** A request whose server waits for answers from its client: the upstream request stays open, the client comes back with `requestState`. */
-type Parked = {
+/** One request at the server. When the server asks its client something, it stays open, and the client comes back to it with `requestState`. */
+type Call = {
   readonly digest: string
-  readonly questions: Map<string, Frame>
   readonly stop: AbortController
-  readonly held: Frame[]
-  out: Sink | undefined
-  asked: () => void
-  readonly outcome: Promise<Outcome>
+  readonly questions: Map<string, Frame>
+  /** Resolves when there is a question; begun anew when all are answered. */
+  asked: PromiseWithResolvers<void>
+  /** The client that waits now, if one does. */
+  waiting: { readonly out: Out; readonly id: string; readonly progressToken: string | undefined } | undefined
+  answer: Frame | undefined
+  outcome: Promise<Outcome>
   state: string | undefined
+  forget: () => void
 }
 
-type Listener = { readonly out: Sink; readonly id: string; readonly wanted: Wanted }
-type Wanted = { toolsListChanged?: true; promptsListChanged?: true; resourcesListChanged?: true; resourceSubscriptions?: string[] }
+type Listener = { readonly out: Sink; readonly id: string; readonly wanted: Wanted; readonly end: () => void }
 
 export class ModernOverLegacy implements Leg {
   readonly era = 'modern' as const
@@ -43,15 +60,19 @@ export class ModernOverLegacy implements Leg {
   readonly ended: Promise<string>
   readonly #leg: Leg
   readonly #clock: Clock
-  readonly #parked = new Map<string, Parked>()
+  readonly #parked = new Map<string, Call>()
   readonly #listeners = new Set<Listener>()
-  #openCalls = 0
-  #level: string | undefined
+  #nextId = 1
+  #severity = -1
 
-  /** `join` gives a legacy leg that answers `initialize` (a member of a shared leg), whose unclaimed frames go to the sink it is handed. */
-  constructor(join: (side: Sink) => Leg, clock: Clock) {
+  /** `join` gives a legacy leg that answers `initialize` (a member of a shared leg), whose unclaimed frames go to the side it is handed. */
+  constructor(join: (side: MemberSide) => Leg, clock: Clock) {
     this.#clock = clock
-    this.#leg = join({ write: (frame) => this.#publish(frame), room: () => Promise.resolve() })
+    this.#leg = join({
+      write: (frame) => this.#publish(frame),
+      room: () => Promise.resolve(),
+      lost: () => this.#endListeners(),
+    })
     this.ended = this.#leg.ended
   }
 
@@ -61,15 +82,17 @@ export class ModernOverLegacy implements Leg {
       out.write(errorFrame(idToken(frame), code.methodNotFound, 'Method not found'))
       return { is: 'answered', status: 404 }
     }
-    const server = await askFor(this.#leg, 'initialize', {}, 'fairlead-initialize')
+    const server = await this.#server(frame, out)
+    if (!server) return answered
     if (method === 'server/discover') {
       out.write(resultFrame(idToken(frame), discovered(server)))
       return answered
     }
     if (method === 'subscriptions/listen') return this.#listen(frame, out, abort, server)
-    const requestState = frame.at.params && paramsOf(frame)['requestState']
-    if (typeof requestState === 'string') return this.#resume(frame, requestState, out, abort, server)
-    return this.#call(frame, out, abort, server)
+    const state = frame.at.params && stringAt(frame, locate(frame.bytes, frame.at.params, 'requestState'))
+    if (state !== undefined) return this.#resume(frame, state, out, abort, server)
+    await this.#followLogLevel(frame, server)
+    return this.#attend(this.#begin(frame, server), frame, out, abort, server)
   }
 
   async send(): Promise<Outcome> {
@@ -81,152 +104,163 @@ export class ModernOverLegacy implements Leg {
   }
 
   close(): Promise<void> {
-    for (const parked of this.#parked.values()) parked.stop.abort()
+    for (const call of this.#parked.values()) call.stop.abort()
+    this.#endListeners()
     return this.#leg.close()
   }
 
-  async #call(frame: Frame, out: Out, abort: AbortSignal, server: Record<string, unknown>): Promise<Outcome> {
-    await this.#followLogLevel(frame, server)
-    const stop = new AbortController()
-    let asked!: () => void
-    const isAsked = new Promise<void>((resolve) => (asked = resolve))
-    const parked: Parked = {
-      digest: digestOf(frame),
-      questions: new Map(),
-      stop,
-      held: [],
-      out,
-      asked,
-      state: undefined,
-      outcome: undefined as never,
+  /** What the server said to `initialize`; undefined when it refused, and the client was told so. */
+  async #server(frame: Frame, out: Out): Promise<Server | undefined> {
+    try {
+      return await askFor(this.#leg, 'initialize', {}, 'fairlead-initialize')
+    } catch (error) {
+      if (!(error instanceof UpstreamRefusal)) throw error
+      out.write(errorFrame(idToken(frame), error.error.code, error.error.message, error.error.data))
+      return undefined
     }
-    this.#openCalls++
-    const running = this.#leg.request(bare(frame), noHeaders, this.#during(frame, parked, server), stop.signal).finally(() => {
-      this.#openCalls--
-      if (parked.state !== undefined) this.#parked.delete(parked.state)
-    })
-    ;(parked as { outcome: Promise<Outcome> }).outcome = running
-    return this.#untilAnsweredOrAsked(frame, parked, isAsked, abort, server)
   }
 
-  /** The client sees either the answer, or what the server asks it; in the second case the upstream request stays open. */
-  async #untilAnsweredOrAsked(
-    frame: Frame,
-    parked: Parked,
-    isAsked: Promise<void>,
-    abort: AbortSignal,
-    server: Record<string, unknown>,
-  ): Promise<Outcome> {
-    const onAbort = (): void => parked.stop.abort()
-    abort.addEventListener('abort', onAbort, { once: true })
-    const first = await Promise.race([parked.outcome, isAsked.then(() => undefined)])
-    abort.removeEventListener('abort', onAbort)
-    if (first) return first
-    const { out } = parked
-    parked.out = undefined
-    if (abort.aborted || !out) return cancelled
-    out.write(resultFrame(idToken(frame), this.#questionsOf(parked, server)))
-    return answered
+  #begin(frame: Frame, server: Server): Call {
+    const call: Call = {
+      digest: hash('sha256', sameness(frame), 'base64url'),
+      stop: new AbortController(),
+      questions: new Map(),
+      asked: Promise.withResolvers(),
+      waiting: undefined,
+      answer: undefined,
+      outcome: Promise.resolve(cancelled),
+      state: undefined,
+      forget: () => {},
+    }
+    const id = Buffer.from(`${this.#nextId++}`) // two clients may have the same
+    const bare = withoutEnvelope(frame)
+    const request = splice(bare, [{ span: bare.at.id!, with: id }])
+    call.outcome = this.#leg.request(request, noHeaders, this.#during(call, frame, server), call.stop.signal)
+    call.outcome.catch(() => {}) // whoever attends hears of it
+    return call
   }
 
-  /** Takes what comes while the call runs: answers and notifications go to the client that waits, questions of the server are parked. */
-  #during(frame: Frame, parked: Parked, server: Record<string, unknown>): Sink {
-    const method = frame.method!
-    const level = stringAt(frame, frame.at.inMeta?.[meta.logLevel])
+  /** Takes what comes while the call runs: notifications go to the client that waits, questions and the answer are kept for it. */
+  #during(call: Call, frame: Frame, server: Server): Sink {
+    const level = severityOf(stringAt(frame, frame.at.inMeta?.[meta.logLevel]))
+    const capabilities = capabilitiesOf(frame) as Capabilities
     return {
       write: (incoming) => {
-        if (incoming.kind === 'request') {
-          this.#question(incoming, parked)
-          return true
-        }
-        let frameOut = incoming
-        if (incoming.kind === 'result') frameOut = completed(incoming, method, server)
-        else if (incoming.kind === 'error') frameOut = modernError(incoming, frame)
-        else if (incoming.method === 'notifications/message' && !isLoudEnough(incoming, level)) return true
-        if (parked.out) return parked.out.write(frameOut)
-        if (parked.held.length < maxParked) parked.held.push(frameOut)
+        if (incoming.kind === 'result') call.answer = completed(incoming, frame.method!, server)
+        else if (incoming.kind === 'error') call.answer = modernError(incoming, frame)
+        else if (incoming.kind === 'request') this.#question(incoming, call, capabilities)
+        else if (incoming.method === 'notifications/cancelled') withdraw(incoming, call)
+        else if (incoming.method !== 'notifications/message' || isLoudEnough(incoming, level)) return tell(incoming, call)
         return true
       },
-      room: () => parked.out?.room() ?? Promise.resolve(),
+      room: () => call.waiting?.out.room() ?? Promise.resolve(),
     }
   }
 
-  #question(question: Frame, parked: Parked): void {
-    const isAmbiguous = this.#openCalls > 1 && !this.#leg.tellsApart
-    const refuse = !askable.has(question.method!)
-      ? 'this client cannot be asked that'
-      : isAmbiguous
-        ? 'several calls are open, and nothing says which of them asks'
-        : undefined
-    if (question.method === 'ping') return void this.#leg.send(resultFrame(idToken(question), {}), noHeaders)
-    if (refuse !== undefined || this.#parked.size >= maxParked)
-      return void this.#leg.send(
-        errorFrame(idToken(question), code.methodNotFound, refuse ?? 'too many calls wait for their clients'),
-        noHeaders,
-      )
-    parked.questions.set(randomId(9), question)
-    parked.asked()
+  #question(question: Frame, call: Call, capabilities: Capabilities): void {
+    const id = idToken(question)
+    const refusal =
+      this.#parked.size >= maxParked
+        ? 'too many calls wait for their clients'
+        : mayBeAsked(question, capabilities)
+          ? undefined
+          : 'this client cannot be asked that'
+    if (question.method === 'ping') void this.#leg.send(resultFrame(id, {}), noHeaders)
+    else if (refusal !== undefined) void this.#leg.send(errorFrame(id, code.methodNotFound, refusal), noHeaders)
+    else {
+      call.questions.set(randomId(9), question)
+      call.asked.resolve()
+    }
   }
 
-  #questionsOf(parked: Parked, server: Record<string, unknown>): Record<string, unknown> {
-    if (parked.state !== undefined) this.#parked.delete(parked.state)
+  /** The client sees either the answer, or what the server asks it; in the second case the call waits for its return. */
+  async #attend(call: Call, frame: Frame, out: Out, abort: AbortSignal, server: Server): Promise<Outcome> {
+    const { progressToken } = frame.at
+    call.waiting = { out, id: idToken(frame), progressToken: progressToken && token(frame, progressToken) }
+    const onAbort = (): void => call.stop.abort()
+    abort.addEventListener('abort', onAbort, { once: true })
+    if (abort.aborted) onAbort()
+    try {
+      const gathered = call.asked.promise.then(() => this.#clock.wait(gatherMs))
+      const outcome = await Promise.race([call.outcome, gathered.then(() => undefined)])
+      if (outcome || abort.aborted) {
+        this.#forget(call)
+        if (call.answer && !abort.aborted) out.write(readdressed(call.answer, idToken(frame), undefined)!)
+        return outcome ?? cancelled
+      }
+      out.write(this.#park(call, idToken(frame), server))
+      return answered
+    } catch (error) {
+      this.#forget(call)
+      throw error
+    } finally {
+      abort.removeEventListener('abort', onAbort)
+      call.waiting = undefined
+    }
+  }
+
+  #park(call: Call, id: string, server: Server): Frame {
+    this.#forget(call)
     const state = randomId(24)
-    parked.state = state
-    this.#parked.set(state, parked)
-    this.#clock.after(parkedMs, () => {
-      if (this.#parked.get(state) === parked) parked.stop.abort()
+    call.state = state
+    this.#parked.set(state, call)
+    call.forget = this.#clock.after(parkedMs, () => {
+      this.#forget(call)
+      call.stop.abort()
     })
-    const inputRequests = Object.fromEntries(
-      [...parked.questions].map(([key, question]) => {
-        const { elicitationId: _, ...params } = paramsOf(question)
-        return [key, { method: question.method, ...(question.at.params ? { params } : {}) }]
-      }),
+    const inputRequests = [...call.questions].map(([key, question]) => `"${key}":${inputRequest(question)}`).join(',')
+    const result = {
+      resultType: 'input_required',
+      requestState: state,
+      ...serverMeta(server),
+    }
+    return scan(
+      Buffer.from(`{"jsonrpc":"2.0","id":${id},"result":${JSON.stringify(result).slice(0, -1)},"inputRequests":{${inputRequests}}}}`),
     )
-    return { resultType: 'input_required', inputRequests, requestState: state, _meta: { [meta.serverInfo]: server['serverInfo'] } }
   }
 
-  async #resume(frame: Frame, state: string, out: Out, abort: AbortSignal, server: Record<string, unknown>): Promise<Outcome> {
-    const parked = this.#parked.get(state)
-    if (!parked || parked.out || parked.digest !== digestOf(frame)) {
+  #forget(call: Call): void {
+    if (call.state !== undefined) this.#parked.delete(call.state)
+    call.forget()
+  }
+
+  async #resume(frame: Frame, state: string, out: Out, abort: AbortSignal, server: Server): Promise<Outcome> {
+    const call = this.#parked.get(state)
+    if (!call || call.waiting || call.digest !== hash('sha256', sameness(frame), 'base64url')) {
       out.write(errorFrame(idToken(frame), code.invalidParams, 'Invalid or expired requestState', { reason: 'invalid_request_state' }))
       return answered
     }
-    const responses = paramsOf(frame)['inputResponses']
-    const given = typeof responses === 'object' && responses !== null ? (responses as Record<string, unknown>) : {}
-    let asked!: () => void
-    const isAsked = new Promise<void>((resolve) => (asked = resolve))
-    parked.asked = asked
-    const id = Buffer.from(idToken(frame))
-    parked.out = {
-      write: (incoming) => out.write(incoming.at.id ? splice(incoming, [{ span: incoming.at.id, with: id }]) : incoming),
-      room: () => out.room(),
+    const responses = locate(frame.bytes, frame.at.params, 'inputResponses')
+    for (const [key, question] of call.questions) {
+      const given = locate(frame.bytes, responses, key)
+      if (!given) continue
+      call.questions.delete(key)
+      const answer = `{"jsonrpc":"2.0","id":${idToken(question)},"result":${token(frame, given)}}`
+      void this.#leg.send(scan(Buffer.from(answer)), noHeaders)
     }
-    for (const held of parked.held.splice(0)) parked.out.write(held)
-    for (const [key, question] of parked.questions) {
-      if (!Object.hasOwn(given, key)) continue
-      parked.questions.delete(key)
-      await this.#leg.send(resultFrame(idToken(question), given[key]), noHeaders)
-    }
-    if (parked.questions.size > 0) asked()
-    return this.#untilAnsweredOrAsked(frame, parked, isAsked, abort, server)
+    if (call.questions.size === 0) call.asked = Promise.withResolvers()
+    return this.#attend(call, frame, out, abort, server)
   }
 
-  /** A legacy server has one log level for its connection: the lowest that any request asked for; each request still gets only what it asked. */
-  async #followLogLevel(frame: Frame, server: Record<string, unknown>): Promise<void> {
+  /** A legacy server has one log level for its connection: the least severe that any request asked for; each request still gets only what it asked. */
+  async #followLogLevel(frame: Frame, server: Server): Promise<void> {
     const level = stringAt(frame, frame.at.inMeta?.[meta.logLevel])
-    const canLog = (server['capabilities'] as Record<string, unknown> | undefined)?.['logging'] !== undefined
-    if (level === undefined || !canLog || (this.#level !== undefined && levels.indexOf(level) >= levels.indexOf(this.#level))) return
-    this.#level = level
-    await ask(this.#leg, 'logging/setLevel', { level }, `fairlead-${randomId(6)}`)
+    const severity = severityOf(level)
+    if (severity < 0 || !capabilitiesIn(server)['logging'] || (this.#severity >= 0 && severity >= this.#severity)) return
+    this.#severity = severity
+    await askFor(this.#leg, 'logging/setLevel', { level }, `fairlead-${randomId(6)}`).catch(() => {})
   }
 
-  async #listen(frame: Frame, out: Out, abort: AbortSignal, server: Record<string, unknown>): Promise<Outcome> {
+  async #listen(frame: Frame, out: Out, abort: AbortSignal, server: Server): Promise<Outcome> {
     const asked = paramsOf(frame)['notifications']
     if (typeof asked !== 'object' || asked === null) {
       out.write(errorFrame(idToken(frame), code.invalidParams, 'Invalid params: notifications must be an object'))
       return answered
     }
-    const wanted = honoured(asked as Record<string, unknown>, (server['capabilities'] ?? {}) as Record<string, Record<string, unknown>>)
+    const wanted = honoured(asked as Record<string, unknown>, capabilitiesIn(server))
+    const uris = await this.#watch(wanted.resourceSubscriptions ?? [])
+    if (uris.length > 0) wanted.resourceSubscriptions = uris
+    else delete wanted.resourceSubscriptions
     const id = idToken(frame)
     const idMeta = `"_meta":{"${meta.subscriptionId}":${id}}`
     out.write(
@@ -237,129 +271,67 @@ export class ModernOverLegacy implements Leg {
       ),
     )
     if (Object.keys(wanted).length > 0 && !abort.aborted) {
-      const listener: Listener = { out, id, wanted }
+      const end = Promise.withResolvers<void>()
+      const listener: Listener = { out, id, wanted, end: () => end.resolve() }
       this.#listeners.add(listener)
-      for (const uri of wanted.resourceSubscriptions ?? []) await ask(this.#leg, 'resources/subscribe', { uri }, `fairlead-${randomId(6)}`)
-      await new Promise<void>((resolve) => {
-        abort.addEventListener('abort', () => resolve(), { once: true })
-        void this.#leg.ended.then(() => resolve())
-      })
+      abort.addEventListener('abort', listener.end, { once: true })
+      await end.promise
       this.#listeners.delete(listener)
-      await this.#unwatch(wanted.resourceSubscriptions ?? [])
-      if (abort.aborted) return cancelled
+      await this.#unwatch(uris)
     }
+    if (abort.aborted) return cancelled
     out.write(scan(Buffer.from(`{"jsonrpc":"2.0","id":${id},"result":{"resultType":"complete",${idMeta}}}`)))
     return answered
+  }
+
+  /** Subscribes, and says to which the server agreed. */
+  async #watch(uris: readonly string[]): Promise<string[]> {
+    const agreed: string[] = []
+    for (const uri of uris) {
+      const subscribed = askFor(this.#leg, 'resources/subscribe', { uri }, `fairlead-${randomId(6)}`)
+      if (
+        await subscribed.then(
+          () => true,
+          () => false,
+        )
+      )
+        agreed.push(uri)
+    }
+    return agreed
   }
 
   async #unwatch(uris: readonly string[]): Promise<void> {
     for (const uri of uris) {
       if ([...this.#listeners].some(({ wanted }) => wanted.resourceSubscriptions?.includes(uri))) continue
-      await ask(this.#leg, 'resources/unsubscribe', { uri }, `fairlead-${randomId(6)}`).catch(() => {})
+      await askFor(this.#leg, 'resources/unsubscribe', { uri }, `fairlead-${randomId(6)}`).catch(() => {})
     }
   }
 
   #publish(frame: Frame): boolean {
-    for (const { out, id, wanted } of this.#listeners) {
-      if (isWanted(frame, wanted)) out.write(withMeta(frame, meta.subscriptionId, id))
-    }
+    for (const { out, id, wanted } of this.#listeners) if (isWanted(frame, wanted)) out.write(withMeta(frame, meta.subscriptionId, id))
     return true
   }
-}
 
-function isWanted(frame: Frame, wanted: Wanted): boolean {
-  switch (frame.method) {
-    case 'notifications/tools/list_changed':
-      return wanted.toolsListChanged === true
-    case 'notifications/prompts/list_changed':
-      return wanted.promptsListChanged === true
-    case 'notifications/resources/list_changed':
-      return wanted.resourcesListChanged === true
-    case 'notifications/resources/updated':
-      return wanted.resourceSubscriptions?.includes(stringAt(frame, frame.at.uri) ?? '') ?? false
-    default:
-      return false
+  /** The server is gone and its subscriptions with it: whoever listens is told, and may listen anew. */
+  #endListeners(): void {
+    for (const { end } of this.#listeners) end()
   }
 }
 
-function honoured(asked: Record<string, unknown>, capabilities: Record<string, Record<string, unknown>>): Wanted {
-  const wanted: Wanted = {}
-  for (const kind of ['tools', 'prompts', 'resources'] as const) {
-    if (asked[`${kind}ListChanged`] === true && capabilities[kind]?.['listChanged'] === true) wanted[`${kind}ListChanged`] = true
-  }
-  const uris = asked['resourceSubscriptions']
-  if (Array.isArray(uris) && uris.length > 0 && capabilities['resources']?.['subscribe'] === true)
-    wanted.resourceSubscriptions = uris.filter((uri) => typeof uri === 'string')
-  return wanted
+function tell(frame: Frame, { waiting }: Call): boolean {
+  const forClient = waiting && readdressed(frame, waiting.id, waiting.progressToken)
+  return !forClient || waiting.out.write(forClient)
 }
 
-function discovered(server: Record<string, unknown>): Record<string, unknown> {
-  const { tasks: _, ...capabilities } = (server['capabilities'] ?? {}) as Record<string, unknown>
-  return {
-    resultType: 'complete',
-    supportedVersions: [...modernVersions],
-    capabilities,
-    ...(typeof server['instructions'] === 'string' ? { instructions: server['instructions'] } : {}),
-    ttlMs: 0,
-    cacheScope: 'private',
-    _meta: { [meta.serverInfo]: server['serverInfo'] },
-  }
+/** The server takes a question back. */
+function withdraw(frame: Frame, call: Call): void {
+  const { requestId } = frame.at
+  if (!requestId) return
+  for (const [key, question] of call.questions)
+    if (idKey(question, question.at.id!) === idKey(frame, requestId)) call.questions.delete(key)
+  if (call.questions.size === 0) call.asked = Promise.withResolvers()
 }
 
-/** The request as a legacy server knows it: without the envelope, and without the members that only answer `input_required`. */
-function bare(frame: Frame): Frame {
-  if (!frame.at.meta) return frame
-  const rest = valueAt(frame, frame.at.meta) as Record<string, unknown>
-  for (const key of envelopeKeys) delete rest[key]
-  // The shared leg renames the progress token, so its place must stay known: scan what was written.
-  return scan(splice(frame, [{ span: frame.at.meta, with: Buffer.from(JSON.stringify(rest)) }]).bytes)
-}
-
-/** What makes a retry the same request: its method, what it names, and its arguments to the byte. */
-function digestOf(frame: Frame): string {
-  const named = frame.at.name ?? frame.at.uri
-  return hash(
-    'sha256',
-    `${frame.method}\n${named ? token(frame, named) : ''}\n${frame.at.arguments ? token(frame, frame.at.arguments) : ''}`,
-    'base64url',
-  )
-}
-
-function completed(frame: Frame, method: string, server: Record<string, unknown>): Frame {
-  if (!frame.at.result || frame.bytes[frame.at.result[0]] !== 0x7b) return frame
-  const added: Record<string, unknown> = {}
-  if (!frame.at.resultType) added['resultType'] = 'complete'
-  if (cacheable.has(method) && !locate(frame.bytes, frame.at.result, 'ttlMs')) Object.assign(added, { ttlMs: 0, cacheScope: 'private' })
-  if (!frame.at.resultMeta) added['_meta'] = { [meta.serverInfo]: server['serverInfo'] }
-  const edits: Edit[] = [insertInto(frame.bytes, frame.at.result[0], JSON.stringify(added).slice(1, -1))]
-  if (frame.at.resultMeta)
-    edits.push(insertInto(frame.bytes, frame.at.resultMeta[0], `"${meta.serverInfo}":${JSON.stringify(server['serverInfo'])}`))
-  return splice(frame, edits)
-}
-
-/** An edit that puts members at the start of the object that begins at `at`. */
-function insertInto(bytes: Uint8Array, at: number, text: string): Edit {
-  let next = at + 1
-  while (bytes[next] === 0x20 || bytes[next] === 0x09) next++
-  const isEmpty = bytes[next] === 0x7d
-  return { span: [at + 1, at + 1], with: Buffer.from(text === '' || isEmpty ? text : `${text},`) }
-}
-
-/** A notification with one more member in `params._meta`. */
-function withMeta(frame: Frame, name: string, value: string): Frame {
-  if (frame.at.meta) return splice(frame, [insertInto(frame.bytes, frame.at.meta[0], `"${name}":${value}`)])
-  const whole = `"_meta":{"${name}":${value}}`
-  if (frame.at.params) return splice(frame, [insertInto(frame.bytes, frame.at.params[0], whole)])
-  return splice(frame, [insertInto(frame.bytes, 0, `"params":{${whole}}`)])
-}
-
-function modernError(answer: Frame, request: Frame): Frame {
-  const error = errorOf(answer)
-  if (error.code !== code.resourceNotFoundLegacy) return answer
-  return errorFrame(idToken(answer), code.invalidParams, error.message, { uri: stringAt(request, request.at.uri) })
-}
-
-function isLoudEnough(frame: Frame, level: string | undefined): boolean {
-  if (level === undefined) return false
-  return levels.indexOf(String(paramsOf(frame)['level'])) >= levels.indexOf(level)
+function isLoudEnough(frame: Frame, severity: number): boolean {
+  return severity >= 0 && severityOf(paramsOf(frame)['level']) >= severity
 }

@@ -281,7 +281,7 @@ class Member implements Leg {
 function restoredParts(frame: Frame, id: Buffer, progressToken: Buffer | undefined): { span: readonly [number, number]; with: Buffer }[] {
   const edits = []
   if (frame.kind === 'result' || frame.kind === 'error') {
-    edits.push({ span: frame.at.id!, with: id })
+    if (frame.at.id) edits.push({ span: frame.at.id, with: id })
     const inResult = frame.at.resultMeta && locate(frame.bytes, frame.at.resultMeta, meta.subscriptionId)
     if (inResult) edits.push({ span: inResult, with: id })
   } else if (frame.kind === 'notification') {

@@ -15,6 +15,8 @@ export class Inbox {
   seen = 0
   /** The last frame that our reader took. */
   consumed = 0
+  /** The last frame that the other side was told is taken. */
+  acked = 0
   /** Bytes that wait for our reader. */
   sizeBytes = 0
   readonly #onConsumed: (isMuch: boolean) => void
@@ -22,7 +24,6 @@ export class Inbox {
   #waiting: Waiting[] = []
   #into: Sink | undefined
   #isBlocked = false
-  #acked = 0
   #unackedBytes = 0
 
   /** `onConsumed` is told after each frame that was taken, and whether it is time to acknowledge; `onEmpty` whenever nothing waits any more. */
@@ -56,7 +57,7 @@ export class Inbox {
 
   /** What was consumed so far is acknowledged with what leaves now. */
   acknowledge(): number {
-    this.#acked = this.consumed
+    this.acked = this.consumed
     this.#unackedBytes = 0
     return this.consumed
   }
@@ -88,6 +89,6 @@ export class Inbox {
     this.consumed++
     this.sizeBytes -= sizeBytes
     this.#unackedBytes += sizeBytes
-    this.#onConsumed(this.consumed - this.#acked >= ackFrames || this.#unackedBytes >= ackBytes)
+    this.#onConsumed(this.consumed - this.acked >= ackFrames || this.#unackedBytes >= ackBytes)
   }
 }

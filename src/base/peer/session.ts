@@ -219,8 +219,6 @@ export class Session implements Wire {
 
   #ackNow(): number {
     this.#owes.ack = false
-    this.#cancelAck?.()
-    this.#cancelAck = undefined
     return this.#in.acknowledge()
   }
 
@@ -263,12 +261,19 @@ export class Session implements Wire {
     if (isMuch) {
       this.#owes.ack = true
       this.#pump()
-    } else {
-      this.#cancelAck ??= this.#clock.after(ackMs, () => {
+    } else this.#cancelAck ??= this.#ackSoon()
+  }
+
+  /** One timer for many frames: when it fires, frames that carried their acknowledgement along need nothing more. */
+  #ackSoon(): () => void {
+    const { consumed } = this.#in
+    return this.#clock.after(ackMs, () => {
+      this.#cancelAck = undefined
+      if (this.#in.acked < consumed) {
         this.#owes.ack = true
         this.#pump()
-      })
-    }
+      } else if (this.#in.acked < this.#in.consumed) this.#cancelAck = this.#ackSoon()
+    })
   }
 
   #closed(seq: number): void {

@@ -4,6 +4,7 @@ import { Duplex } from 'node:stream'
 import type { Connection, Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
 import type { Clock } from '../../kernel/clock.ts'
 import type { PeerStream } from './host.ts'
+import { updateWindowAtHalf } from './savings.ts'
 
 const bufferBytes = 64 << 10
 /** What we hand to libp2p at once: it copies nothing, but holds it all until the other end takes it. */
@@ -21,6 +22,7 @@ class StreamDuplex extends Duplex {
   constructor(stream: Stream) {
     super({ allowHalfOpen: true, readableHighWaterMark: bufferBytes, writableHighWaterMark: bufferBytes })
     this.#stream = stream
+    updateWindowAtHalf(stream)
     stream.addEventListener('message', this.#onMessage) // 4: events, for `for await` knows no back-pressure; at once, for without a listener 4 MiB reset the stream
     stream.addEventListener('drain', this.#onDrain)
     stream.addEventListener('end', this.#onEnd)

@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { makeFolder, statOf } from '../../kernel/file.ts'
 import { fault, storeFault } from './faults.ts'
 
+/** Being the writer of a folder, until `release()`; releasing twice does nothing. */
 export interface FolderLock extends Disposable {
   release(): void
 }

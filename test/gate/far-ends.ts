@@ -1,0 +1,65 @@
+// Servers over HTTP that tests end, and begin again on the same port.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { type Server, createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { later } from './bed.ts'
+
+const program = fileURLToPath(new URL('../kit/fixture-server.ts', import.meta.url))
+
+export type HttpFarEnd = { readonly url: string; readonly port: number; readonly stderr: readonly string[]; said(wanted: RegExp): Promise<void>; kill(): Promise<void> }
+
+/** The fixture server on this port (0: any), to be killed without warning. */
+export async function fixtureOn(port = 0): Promise<HttpFarEnd> {
+  const child = spawn(process.execPath, [program, 'http', '--until-eof', '--port', String(port)], { stdio: ['pipe', 'pipe', 'pipe'] })
+  const ended = once(child, 'exit')
+  later(() => child.kill('SIGKILL'))
+  const stderr: string[] = []
+  const lines = createInterface({ input: child.stderr }).on('line', (line) => stderr.push(line))
+  const [first] = (await Promise.race([once(createInterface({ input: child.stdout }), 'line'), ended])) as [unknown]
+  const url = /^listening (http:.*)$/.exec(String(first))?.[1]
+  if (url === undefined) throw new Error(`the fixture did not start: ${stderr.join('\n')}`)
+  return {
+    url,
+    port: Number(new URL(url).port),
+    stderr,
+    async said(wanted) {
+      while (!stderr.some((line) => wanted.test(line))) await once(lines, 'line', { signal: AbortSignal.timeout(10_000) })
+    },
+    async kill() {
+      child.kill('SIGKILL')
+      await ended
+    },
+  }
+}
+
+/** A server of 2025-11-25 that answers every call with the number of sessions it has opened; it can forget them all. */
+export async function legacyOnly(): Promise<{ readonly url: string; forgetSessions(): void }> {
+  let sessions = new Set<string>()
+  let opened = 0
+  const server: Server = createServer(async (request, response) => {
+    const text = Buffer.concat(await request.toArray()).toString('utf8')
+    const { id, method } = (text === '' ? {} : JSON.parse(text)) as { id?: unknown; method?: string }
+    const session = request.headers['mcp-session-id']
+    const say = (status: number, body: object, headers: Record<string, string> = {}): void =>
+      void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify({ jsonrpc: '2.0', id, ...body }))
+    if (method === 'initialize') {
+      sessions.add(`s${++opened}`)
+      return say(200, { result: { protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: { name: 'old', version: '1' } } }, { 'mcp-session-id': `s${opened}` })
+    }
+    if (request.method !== 'POST') return void response.writeHead(405).end()
+    if (session === undefined) return void response.writeHead(400, { 'content-type': 'text/plain' }).end('a session is needed')
+    if (!sessions.has(String(session))) return say(404, { error: { code: -32001, message: 'Session not found' } })
+    if (id === undefined) return void response.writeHead(202).end()
+    say(200, { result: { content: [{ type: 'text', text: String(opened) }] } })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  later(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`, forgetSessions: () => (sessions = new Set()) }
+}
