@@ -177,6 +177,7 @@ async function openHttp(
   }
   const door = createHttpDoor({ endpoint, authenticate, refused, limits: settings.limits })
   return openListener({
+    clock,
     name: 'the gate',
     host: settings.host,
     port: settings.port,

@@ -109,7 +109,7 @@ export async function startMachineServer(needs: MachineServerNeeds, settings: Ma
       },
     )
   }
-  const listener = await openListener({ name: 'the machine tools', host, port, handle })
+  const listener = await openListener({ clock: needs.clock, name: 'the machine tools', host, port, handle })
   log.info('machine.listening', { url: `${listener.url}/mcp`, role, sandbox: settings.config.testing.sandbox_mode })
   return {
     url: `${listener.url}/mcp`,

@@ -299,7 +299,7 @@ describe.each(adapters)('kv: $name', (adapter) => {
   })
 
   test('state that outlives its process keeps entries, and never uses a revision twice', async (context) => {
-    if (!opened.reopen) return context.skip(`${adapter.name} does not outlive its process`)
+    if (!opened.reopen) return context.skip(`not applicable: ${adapter.name} does not outlive its process`)
     const kept = (await bucket.create('kept', bytes('x'), { ttlMs: 1_000 }))!
     const gone = (await bucket.create('gone', bytes('x')))!
     await bucket.delete('gone', gone)

@@ -130,10 +130,12 @@ export type Send = {
   readonly headers?: Readonly<Record<string, string | undefined>>
   /** Leaves the response unread until `drain`: a slow reader. */
   readonly isPaused?: boolean
+  /** Cuts the connection, even before there is an answer. */
+  readonly signal?: AbortSignal
 }
 
 /** One HTTP request, exactly as told; a header that is undefined is left out. */
-export function send(url: string, { method = 'POST', body, headers = {}, isPaused = false }: Send): Promise<Reply> {
+export function send(url: string, { method = 'POST', body, headers = {}, isPaused = false, signal }: Send): Promise<Reply> {
   const all: Record<string, string> = { accept: 'application/json, text/event-stream' }
   if (method === 'POST') all['content-type'] = 'application/json'
   for (const [name, value] of Object.entries(headers)) {
@@ -141,7 +143,7 @@ export function send(url: string, { method = 'POST', body, headers = {}, isPause
     else all[name] = value
   }
   const replied = new Promise<Reply>((resolve, reject) => {
-    const sending = request(url, { method, headers: all, agent })
+    const sending = request(url, { method, headers: all, agent, ...(signal ? { signal } : {}) })
     sending.on('response', (response) => resolve(new Reply(response, isPaused)))
     sending.on('error', reject)
     sending.end(body)
@@ -200,6 +202,7 @@ export type ModernOptions = {
   /** Changes to the headers that belong to the message; undefined leaves one out. */
   readonly headers?: Readonly<Record<string, string | undefined>>
   readonly isPaused?: boolean
+  readonly signal?: AbortSignal
 }
 
 /** One message of 2026-07-28 with its envelope. */
@@ -227,6 +230,7 @@ export function modern(url: string, id: string | number, method: string, params:
       ...options.headers,
     },
     isPaused: options.isPaused ?? false,
+    ...(options.signal ? { signal: options.signal } : {}),
   })
 }
 

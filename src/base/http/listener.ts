@@ -1,6 +1,7 @@
 // Opens a loopback or public HTTP door: one place that checks Host and Origin, bounds slow clients and says which port is busy.
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Clock } from '../../kernel/clock.ts'
 import { faults } from '../../kernel/fault.ts'
 
 const fault = faults('http', {
@@ -26,6 +27,7 @@ export interface Listener {
 }
 
 export type ListenerOptions = {
+  readonly clock: Clock
   /** Who listens, for faults: `gate`, `machine tools`. */
   readonly name: string
   readonly host: string
@@ -94,15 +96,15 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     host,
     port: bound,
     url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
-    close: (graceMs = 2_000) => shut(server, graceMs),
+    close: (graceMs = 2_000) => shut(server, options.clock, graceMs),
   }
 }
 
-function shut(server: Server, graceMs: number): Promise<void> {
+function shut(server: Server, clock: Clock, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => server.closeAllConnections(), graceMs)
+    const cancel = clock.after(graceMs, () => server.closeAllConnections())
     server.close(() => {
-      clearTimeout(timer)
+      cancel()
       resolve()
     })
     server.closeIdleConnections()

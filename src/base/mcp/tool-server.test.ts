@@ -59,6 +59,7 @@ function serverOf(limits?: HttpLimits, token?: Secret): ToolServer {
 async function listen(limits?: HttpLimits, token?: Secret): Promise<{ url: URL; server: ToolServer }> {
   const server = serverOf(limits, token)
   const listener = await openListener({
+    clock: systemClock,
     name: 'test',
     host: '127.0.0.1',
     port: 0,
@@ -269,6 +270,7 @@ describe('sessions of earlier eras', () => {
       admit: (request): Principal => ({ name: String(request.headers['x-who']), via: 'token' }),
     })
     const listener = await openListener({
+    clock: systemClock,
       name: 'test',
       host: '127.0.0.1',
       port: 0,

@@ -61,7 +61,7 @@ describe('starting', () => {
   test('the environment is exactly what was named', async () => {
     for (const env of [
       {},
-      { ONLY: 'a b\n"c"=$d' },
+      { ONLY: 'a b\n"c"=$d', go: '1', fairlead_gate: '2' },
       { PATH: path, PWD: '/nowhere', SHLVL: '7', IFS: 'x', OPTIND: 'z', UID: '5', PPID: '1', _: '_', OLDPWD: '', BASH_ENV: '/x' },
     ]) {
       const child = await start(['/usr/bin/env', '-0'], { env })

@@ -26,8 +26,8 @@ export type Command = {
  * itself, which only `env` can undo. No descriptor but the first three is for the command.
  */
 export const gateScript = `
-read -r go <&3 || exit 0
-unset go PWD OLDPWD SHLVL $1
+read -r fairlead_gate <&3 || exit 0
+unset fairlead_gate PWD OLDPWD SHLVL $1
 shift
 [ -z "$BASH_VERSION" ] || set -- /usr/bin/env -u SHLVL "$@"
 exec "$@" 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-
@@ -35,7 +35,7 @@ exec "$@" 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-
 
 /** Variables in which a shell keeps its own affairs: their values would not come through one, so `env` sets them behind it. None holds a secret. */
 const shellOwned =
-  /^(?:_|PWD|OLDPWD|SHLVL|IFS|OPT(?:ARG|ERR|IND)|E?UID|PPID|GROUPS|LINENO|S?RANDOM|SECONDS|EPOCH\w+|ENV|BASH\w*|SHELLOPTS|POSIXLY_CORRECT|DIRSTACK|FUNCNAME|HISTCMD|HOSTNAME|COMP_\w+|PS[0-4])$/
+  /^(?:_|PWD|OLDPWD|SHLVL|IFS|OPT(?:ARG|ERR|IND)|E?UID|PPID|GROUPS|LINENO|S?RANDOM|SECONDS|EPOCH\w+|ENV|BASH\w*|SHELLOPTS|POSIXLY_CORRECT|DIRSTACK|FUNCNAME|HISTCMD|HOSTNAME|COMP_\w+|PS[0-4]|fairlead_gate)$/
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/
 
 /** What is handed to `sh -c gateScript`, and in which environment, so that `file` runs in exactly `env`. */

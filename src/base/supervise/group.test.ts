@@ -1,12 +1,14 @@
 // The three states of a process group.
 import { spawn } from 'node:child_process'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { hasLiving, signalGroup } from './group.ts'
 import { isRunning, look, until } from './processes.fixture.ts'
 
 test('a group lives, is dead but not taken note of, and is gone', async () => {
-  // the middle one leads a group of its own, and its parent becomes a program that never asks for its end
-  const parent = spawn('/bin/sh', ['-c', `setsid sh -c 'echo $$; read line' <&0 & exec sleep 600`], { stdio: ['pipe', 'pipe', 'inherit'] })
+  // the inner one leads a group of its own, and its parent becomes a program that never asks for its end
+  const script = `exec 3<&0; setsid sh -c 'echo $$; read line' <&3 & exec 3<&-; exec sleep 600`
+  const parent = spawn('/bin/sh', ['-c', script], { stdio: ['pipe', 'pipe', 'inherit'] })
+  onTestFinished(() => void parent.kill('SIGKILL'))
   let said = ''
   parent.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
   await until('its number', () => said.endsWith('\n'))

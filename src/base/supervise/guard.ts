@@ -9,6 +9,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import { failed, healthy, rested } from './backoff.ts'
 import { fault } from './faults.ts'
+import { signalGroup } from './group.ts'
 
 /**
  * `+N` takes a group and answers `N`, `-N` lets it go; a line cut short by the owner's death does not count. Signals meant for the owner are ignored, and so
@@ -82,9 +83,11 @@ class ShellGuard implements Guard {
     const waiting = this.#held.get(pgid) ?? new Set()
     this.#held.set(pgid, waiting)
     return new Promise((resolve, reject) => {
+      const asked = this.#process
       const cancelDeaf = this.#clock.after(deafMs, () => {
-        this.#log.warn('supervise.guard.deaf', { pid: this.pid })
-        this.#process?.kill('SIGKILL')
+        if (!asked || asked !== this.#process || asked.killed) return
+        this.#log.warn('supervise.guard.deaf', { pid: asked.pid })
+        asked.kill('SIGKILL')
       })
       const cancelTimeout = this.#clock.after(registerTimeoutMs, () => {
         waiting.delete(done)
@@ -111,13 +114,15 @@ class ShellGuard implements Guard {
   async close(): Promise<void> {
     this.#isClosing = true
     const guard = this.#process
-    if (!guard) return
-    guard.ref()
-    const gone = new Promise((resolve) => guard.once('exit', resolve))
-    guard.stdin?.end()
-    const cancel = this.#clock.after(deafMs, () => guard.kill('SIGKILL'))
-    await gone
-    cancel()
+    if (guard) {
+      guard.ref()
+      const gone = new Promise((resolve) => guard.once('exit', resolve))
+      guard.stdin?.end()
+      const cancel = this.#clock.after(deafMs, () => guard.kill('SIGKILL'))
+      await gone
+      cancel()
+    }
+    for (const pgid of this.#held.keys()) signalGroup(pgid, 'SIGKILL') // what a guard that was lost just now did not come to
   }
 
   #say(line: string): void {

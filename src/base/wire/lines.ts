@@ -18,6 +18,7 @@ export type LinesOptions = {
   readonly onClose?: () => Promise<void> | void
 }
 
+/** A writer that does not wait for `room()` is waited for no longer than for two of the largest messages: then the wire is cut. */
 class LinesWire implements Wire {
   readonly ended: Promise<WireEnd>
   readonly #from: Readable
@@ -52,6 +53,10 @@ class LinesWire implements Wire {
     this.#to.write(frame.bytes)
     const hasRoom = this.#to.write(lineFeed)
     process.nextTick(() => this.#to.uncork())
+    if (this.#to.writableLength > 2 * this.#limits.maxFrameBytes) {
+      this.#finish({ why: 'cut', problem: 'the other side reads too slowly' })
+      this.#to.destroy()
+    }
     return hasRoom
   }
 

@@ -344,7 +344,7 @@ function shown(name: string): string {
   return JSON.stringify(name.length > 40 ? `${name.slice(0, 40)}…` : name)
 }
 
-const integer = /^-?(?:0|[1-9][0-9]{0,19})$/
+const integer = /^(?:0|-?[1-9][0-9]{0,19})$/ // −0 comes back as 0, which no map finds
 const maxIdBytes = 512
 
 /** Scans one message. The frame keeps `bytes` (line breaks outside strings are turned into spaces in place). Faults: `wire.not_json`, `wire.not_a_message`, `wire.too_large`. */

@@ -1,0 +1,122 @@
+// A server that hangs harms nobody but its own callers, and even they get an answer in time.
+import { writeFileSync, rmSync } from 'node:fs'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, test } from 'vitest'
+import { type RunningGate, answeredWithin, call, eras, gateFor, initializeParams, isRunning, later, modern, openSession, post, rawServerFor, servers, textOf, until } from './bed.ts'
+
+const timeoutMs = 700
+const more = `request_timeout = "${timeoutMs}ms"`
+
+async function medianMs(gate: RunningGate, session: string): Promise<number> {
+  const times: number[] = []
+  for (let i = 0; i < 40; i++) {
+    const from = performance.now()
+    await call(gate.url('well'), 'echo', { text: 'x' }, { session })
+    times.push(performance.now() - from)
+  }
+  return times.sort((a, b) => a - b)[20]!
+}
+
+/** A TCP port that takes connections and never says anything. */
+async function mute(): Promise<string> {
+  const sockets = new Set<{ destroy(): void }>()
+  const server = createServer((socket) => void sockets.add(socket.on('error', () => {}))).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  later(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`
+}
+
+test('the answers of a well server come as fast beside servers that hang in every way', async () => {
+  const stopped = rawServerFor('hang-calls')
+  const gate = await gateFor({
+    upstreams: {
+      well: { command: rawServerFor().command },
+      silent: { command: rawServerFor('hang-initialize').command },
+      deaf: { command: rawServerFor('stops-reading').command },
+      stopped: { command: stopped.command },
+      mute: { url: await mute() },
+    },
+  })
+  const session = await openSession(gate.url('well'))
+  await medianMs(gate, session)
+  const before = await medianMs(gate, session)
+  const hanging = new AbortController()
+  const ignore = (): void => {}
+  for (const name of ['silent', 'deaf', 'mute'])
+    for (let i = 0; i < 8; i++) {
+      post(gate.url(name), 'initialize', initializeParams, { signal: hanging.signal }).catch(ignore)
+      modern(gate.url(name), 'tools/call', { name: 'echo', arguments: { text: 'y'.repeat(100_000) } }, { signal: hanging.signal }).catch(ignore)
+    }
+  const stuck = await openSession(gate.url('stopped'))
+  process.kill(stopped.pids()[0]!, 'SIGSTOP')
+  for (let i = 0; i < 20; i++) call(gate.url('stopped'), 'echo', { text: 'z'.repeat(100_000) }, { session: stuck, signal: hanging.signal }).catch(ignore)
+  const after = await medianMs(gate, session)
+  hanging.abort()
+  expect(after).toBeLessThan(before * 4 + 20)
+})
+
+describe.each(eras)('%s', (era) => {
+  const ask = (gate: RunningGate, name: string) =>
+    era === 'legacy' ? post(gate.url(name), 'initialize', initializeParams) : modern(gate.url(name), 'tools/call', { name: 'echo', arguments: { text: 'x' } })
+
+  test.each(['hang-initialize', 'stops-reading'])('a child that %s: an answer at the time-out, and the child is stopped', async (word) => {
+    const far = rawServerFor(word)
+    const gate = await gateFor({ upstreams: { up: { command: far.command, more } } })
+    const from = performance.now()
+    const { body } = await ask(gate, 'up')
+    expect(['gate.timed_out', 'gate.silent']).toContain(body.error!.data!['code'])
+    expect(performance.now() - from).toBeLessThan(timeoutMs + 1_500)
+    await until('the child is stopped', () => far.starts() > 0 && !far.pids().some(isRunning))
+    expect(servers(gate)).toEqual([])
+  })
+
+  test('a port that takes connections and says nothing: an answer at the time-out', async () => {
+    const gate = await gateFor({ upstreams: { up: { url: await mute(), more } } })
+    const { body } = await ask(gate, 'up')
+    expect(['gate.timed_out', 'gate.silent']).toContain(body.error!.data!['code'])
+  })
+})
+
+test('a call that hangs is given up and cancelled at the server; its session goes on, and a late answer is for nobody', async () => {
+  const far = rawServerFor('late=1200')
+  const gate = await gateFor({ upstreams: { up: { command: far.command, more } } })
+  const session = await openSession(gate.url('up'))
+  const body = (text: string) => JSON.stringify({ jsonrpc: '2.0', id: 'same', method: 'tools/call', params: { name: 'echo', arguments: { text } } })
+  const { send } = await import('./bed.ts')
+  const first = await send(gate.url('up'), body('first'), { session })
+  expect(first.body.error).toMatchObject({ data: { code: 'gate.timed_out', sent: true } })
+  expect(far.notes().map(({ method }) => method)).toContain('notifications/cancelled')
+  // the same id again: the answer to the first, which comes meanwhile, must not be taken for the answer to the second
+  const second = await send(gate.url('up'), body('second'), { session })
+  expect(textOf(second)).not.toBe('first')
+})
+
+test('a child whose next life hangs while it is told what the client had said does not hold the session for ever', async () => {
+  const far = rawServerFor()
+  const gate = await gateFor({ upstreams: { up: { command: far.command, more } } })
+  const session = await openSession(gate.url('up'))
+  await post(gate.url('up'), 'resources/subscribe', { uri: 'test://a' }, { session })
+  writeFileSync(`${far.log}.words`, 'hang-initialize')
+  process.kill(far.pids()[0]!, 'SIGKILL')
+  await until('the gate has noticed', () => gate.stderr.some((line) => line.includes('supervise.child.ended')))
+  expect((await call(gate.url('up'), 'echo', { text: 'x' }, { session })).body.error).toBeDefined()
+  rmSync(`${far.log}.words`)
+  await answeredWithin(5_000, async () => expect(textOf(await call(gate.url('up'), 'echo', { text: 'back' }, { session }))).toBe('back'))
+})
+
+test('a gate with a hung server ends when it is told to', async () => {
+  const far = rawServerFor('hang-initialize')
+  const gate = await gateFor({ upstreams: { up: { command: far.command } }, settings: 'drain = "200ms"\n' })
+  const asked = [post(gate.url('up'), 'initialize', initializeParams), modern(gate.url('up'), 'tools/list', {})].map((answer) => answer.catch(() => {}))
+  await until('the servers were asked', () => far.notes().filter(({ method }) => method !== undefined).length >= 2)
+  const ended = once(gate.process, 'exit')
+  gate.process.kill('SIGTERM')
+  expect(await ended).toEqual([0, null])
+  await Promise.all(asked)
+  expect(far.pids().filter(isRunning)).toEqual([])
+})
