@@ -5,7 +5,7 @@ import type { Log } from '../kernel/log.ts'
 import { resolveCredential } from '../base/config/credential.ts'
 import { createHttpClient } from '../base/http/client.ts'
 import { startGuard } from '../base/supervise/guard.ts'
-import { defaultLimits } from '../base/wire/scan.ts'
+import { defaultLimits } from '../base/wire/walk.ts'
 import { type Gate, type GateSettings, startGate } from './gate.ts'
 import type { GateConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
 

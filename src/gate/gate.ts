@@ -13,14 +13,12 @@ import { openSqliteKv } from '../base/kv/sqlite.ts'
 import { type Ledger, openLedger } from '../base/ledger/ledger.ts'
 import { createHttpDoor } from '../base/mcp/http-door.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
-import { serveWire } from '../base/mcp/wire-door.ts'
-import type { ScanLimits } from '../base/wire/scan.ts'
-import { listenUnix, preambleServer } from '../base/wire/unix.ts'
-import type { Wire } from '../base/wire/wire.ts'
+import type { ScanLimits } from '../base/wire/walk.ts'
 import { Drain } from './drain.ts'
 import { createEndpoint } from './endpoint.ts'
 import { fault } from './faults.ts'
 import { type HealthNeeds, answer, answerHealth, healthPath, watchedLedger } from './health.ts'
+import { openPeerDoor } from './peer-door.ts'
 import { permitLayer } from './permit.ts'
 import { type RecordNeeds, recordLayer, recordRefusal } from './record.ts'
 import { Sessions } from './sessions.ts'
@@ -92,7 +90,7 @@ export async function startGate(needs: { clock: Clock; log: Log }, settings: Gat
     }),
   )
   const directory = createDirectory(settings.credentials)
-  if (settings.peers) stack.use(await peerDoor(settings.peers, settings.limits, directory, endpoints, ledger, log))
+  if (settings.peers) stack.use(await openPeerDoor({ clock, log, ledger, directory, endpoints }, settings.peers, settings.limits))
   const health: HealthNeeds = { ledger, bucket, upstreams, drain }
   const listener = await openHttp(settings, directory, endpoints, ledger, health, needs)
   stack.defer(() => listener.close(flushMs))
@@ -146,7 +144,13 @@ function endpointOf(upstream: Upstream, sessions: Sessions, policy: Policy, drai
 function sweeping(clock: Clock, everyMs: number, sweep: () => Promise<void>): () => void {
   let cancel = (): void => {}
   const again = (): void => {
-    cancel = clock.after(everyMs, () => void sweep().catch(() => {}).finally(again))
+    cancel = clock.after(
+      everyMs,
+      () =>
+        void sweep()
+          .catch(() => {})
+          .finally(again),
+    )
   }
   again()
   return () => cancel()
@@ -222,53 +226,5 @@ function boundedRefusals(ledger: Ledger, clock: Clock): (reason: string, request
     }
     unwritten = 0
     ledger.append(entry).catch(() => {})
-  }
-}
-
-type Handed = { readonly fairlead?: unknown; readonly peer?: unknown }
-
-/** The door for proved streams: the peer host says in one line whose stream it is. The socket's folder lets nobody else in. */
-async function peerDoor(
-  { socket, upstream }: { readonly socket: string; readonly upstream: string },
-  limits: ScanLimits,
-  directory: Directory,
-  endpoints: ReadonlyMap<string, Endpoint>,
-  ledger: Ledger,
-  log: Log,
-): Promise<AsyncDisposable> {
-  const wires = new Set<Wire>()
-  const server = preambleServer(
-    (wire, preamble) => {
-      const peer = peerOf(preamble)
-      const principal = peer === undefined ? undefined : directory.byPeer(peer)
-      const endpoint = endpoints.get(upstream)
-      if (!principal || !endpoint) {
-        void ledger
-          .append({ event: 'refused', door: 'peers', peer: peer?.slice(0, 100), reason: 'this peer is no principal' })
-          .catch(() => {})
-        log.warn('gate.peer.refused', { peer })
-        return void wire.close()
-      }
-      wires.add(wire)
-      void wire.ended.then(() => wires.delete(wire))
-      serveWire(wire, endpoint, principal)
-    },
-    { limits },
-  )
-  await listenUnix(server, socket)
-  return {
-    async [Symbol.asyncDispose]() {
-      server.close()
-      await Promise.all([...wires].map((wire) => wire.close()))
-    },
-  }
-}
-
-function peerOf(preamble: string): string | undefined {
-  try {
-    const { fairlead, peer } = JSON.parse(preamble) as Handed
-    return fairlead === 1 && typeof peer === 'string' ? peer : undefined
-  } catch {
-    return undefined
   }
 }

@@ -6,7 +6,7 @@ import type { Secret } from '../kernel/secret.ts'
 import type { Credential } from '../base/config/credential.ts'
 import type { HttpClient } from '../base/http/client.ts'
 import type { Guard } from '../base/supervise/guard.ts'
-import type { ScanLimits } from '../base/wire/scan.ts'
+import type { ScanLimits } from '../base/wire/walk.ts'
 import type config from './config.ts'
 import type { Transport } from './upstream.ts'
 

@@ -37,7 +37,9 @@ export type UpstreamSettings = {
 }
 
 /** What is known of a server from the last attempt to start it. */
-export type UpstreamState = { readonly is: 'unused' | 'ready' } | { readonly is: 'failing'; readonly reason: string; readonly retryInMs: number }
+export type UpstreamState =
+  | { readonly is: 'unused' | 'ready' }
+  | { readonly is: 'failing'; readonly reason: string; readonly retryInMs: number }
 
 /** A verdict on what a server speaks is kept for so long: servers are updated. */
 const verdictMs = 10 * 60_000
@@ -223,7 +225,12 @@ export class Upstream {
   async #statelessFor(principal: Principal, frame: Frame): Promise<Stateless> {
     const isModern = this.#speaks('modern') ?? (await (this.#probing ??= this.#probe(principal).finally(() => (this.#probing = undefined))))
     const ready = async (stateless: Stateless): Promise<Stateless> => {
-      if (!stateless.pooled.isReady) await this.#start(async () => stateless.leg, () => stateless.pooled.ready(), stateless.pooled)
+      if (!stateless.pooled.isReady)
+        await this.#start(
+          async () => stateless.leg,
+          () => stateless.pooled.ready(),
+          stateless.pooled,
+        )
       return stateless
     }
     if (isModern) return ready(this.#modern(principal))
@@ -247,7 +254,7 @@ export class Upstream {
     const stop = new AbortController()
     const answer = await Promise.race([
       ask(leg, 'server/discover', params, 'fairlead-probe', headers).catch((error: unknown) => error),
-      this.#clock.wait(probeMs, stop.signal).catch(() => {}),
+      this.#clock.wait(Math.min(probeMs, this.settings.requestTimeoutMs / 2), stop.signal).catch(() => {}),
     ])
     stop.abort()
     const versions = isFrame(answer) ? resultOf(answer)?.['supportedVersions'] : undefined

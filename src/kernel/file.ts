@@ -1,5 +1,17 @@
 // Reads and writes of whole files, safe against a stop at any moment: a reader sees the old file or the new one, never a part.
-import { type Stats, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import {
+  type Stats,
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { faults } from './fault.ts'
 import { randomId } from './random.ts'
@@ -25,7 +37,11 @@ export function readText(path: string): string | undefined {
 
 /** What is known of a path, or undefined when nothing is there. */
 export function statOf(path: string): Stats | undefined {
-  return statSync(path, { throwIfNoEntry: false })
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    throw fault.unreadable({ path, reason: reasonOf(error) }, error)
+  }
 }
 
 /** Makes the folder and its parents; folders that this call makes get `mode`. */
@@ -70,4 +86,13 @@ export function syncFolder(path: string): void {
 /** Removes a file if it is there. */
 export function removeFile(path: string): void {
   rmSync(path, { force: true })
+}
+
+/** Sets who may use what is at `path`. */
+export function setMode(path: string, mode: number): void {
+  try {
+    chmodSync(path, mode)
+  } catch (error) {
+    throw fault.unwritable({ path, reason: reasonOf(error) }, error)
+  }
 }

@@ -43,8 +43,22 @@ export function temporaryFolder(): string {
   return folder
 }
 
-export type Note = { readonly pid: number; readonly started?: true; readonly method?: string; readonly name?: string; readonly uri?: string; readonly params?: Record<string, unknown> }
-export type RawServer = { readonly log: string; readonly command: readonly string[]; notes(): Note[]; callsOf(tool: string): number; starts(): number; pids(): number[] }
+export type Note = {
+  readonly pid: number
+  readonly started?: true
+  readonly method?: string
+  readonly name?: string
+  readonly uri?: string
+  readonly params?: Record<string, unknown>
+}
+export type RawServer = {
+  readonly log: string
+  readonly command: readonly string[]
+  notes(): Note[]
+  callsOf(tool: string): number
+  starts(): number
+  pids(): number[]
+}
 
 /** The command of a raw server, and what has reached it in all its lives. */
 export function rawServerFor(...words: string[]): RawServer {
@@ -84,10 +98,19 @@ export type RawAnswer = {
   readonly status: number
   readonly headers: Headers
   readonly text: string
-  readonly body: { readonly result?: Record<string, unknown>; readonly error?: { readonly code: number; readonly message: string; readonly data?: Record<string, unknown> } }
+  readonly body: {
+    readonly result?: Record<string, unknown>
+    readonly error?: { readonly code: number; readonly message: string; readonly data?: Record<string, unknown> }
+  }
 }
 
-export type RawOptions = { readonly session?: string; readonly token?: string; readonly headers?: Record<string, string>; readonly httpMethod?: string; readonly signal?: AbortSignal }
+export type RawOptions = {
+  readonly session?: string
+  readonly token?: string
+  readonly headers?: Record<string, string>
+  readonly httpMethod?: string
+  readonly signal?: AbortSignal
+}
 
 let lastId = 0
 
@@ -97,7 +120,11 @@ export async function post(url: string, method: string, params: unknown, options
   return send(url, JSON.stringify({ jsonrpc: '2.0', ...(isNotification ? {} : { id: ++lastId }), method, params }), options)
 }
 
-export async function send(url: string, body: string | undefined, { session, token, headers, httpMethod = 'POST', signal }: RawOptions = {}): Promise<RawAnswer> {
+export async function send(
+  url: string,
+  body: string | undefined,
+  { session, token, headers, httpMethod = 'POST', signal }: RawOptions = {},
+): Promise<RawAnswer> {
   const response = await fetch(url, {
     method: httpMethod,
     headers: {
@@ -112,10 +139,19 @@ export async function send(url: string, body: string | undefined, { session, tok
   })
   const text = await response.text()
   const data = /^data: (\{.*)$/m.exec(text)?.[1]
-  return { status: response.status, headers: response.headers, text, body: JSON.parse(data ?? (text.startsWith('{') ? text : '{}')) as RawAnswer['body'] }
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    body: JSON.parse(data ?? (text.startsWith('{') ? text : '{}')) as RawAnswer['body'],
+  }
 }
 
-export const initializeParams = { protocolVersion: '2025-11-25', capabilities: { roots: { listChanged: true } }, clientInfo: { name: 'raw-client', version: '7' } }
+export const initializeParams = {
+  protocolVersion: '2025-11-25',
+  capabilities: { roots: { listChanged: true } },
+  clientInfo: { name: 'raw-client', version: '7' },
+}
 
 /** Opens a legacy session and returns its id. */
 export async function openSession(url: string, options: RawOptions = {}): Promise<string> {
@@ -137,7 +173,12 @@ export function modern(url: string, method: string, params: Record<string, unkno
   const named = params['name'] ?? params['uri']
   return send(url, JSON.stringify({ jsonrpc: '2.0', id: ++lastId, method, params: { ...params, _meta: modernMeta } }), {
     ...options,
-    headers: { 'mcp-protocol-version': '2026-07-28', 'mcp-method': method, ...(typeof named === 'string' ? { 'mcp-name': named } : {}), ...options.headers },
+    headers: {
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': method,
+      ...(typeof named === 'string' ? { 'mcp-name': named } : {}),
+      ...options.headers,
+    },
   })
 }
 
@@ -147,7 +188,10 @@ export function textOf({ body }: RawAnswer): string | undefined {
 
 /** An official client, closed with the test. */
 export async function sdkClient(url: string, era: Era): Promise<Client> {
-  const client = new Client({ name: 'kit', version: '1' }, { versionNegotiation: { mode: era === 'modern' ? { pin: '2026-07-28' } : 'legacy' } })
+  const client = new Client(
+    { name: 'kit', version: '1' },
+    { versionNegotiation: { mode: era === 'modern' ? { pin: '2026-07-28' } : 'legacy' } },
+  )
   await client.connect(new StreamableHTTPClientTransport(new URL(url)))
   later(() => client.close().catch(() => {}))
   return client
@@ -186,7 +230,9 @@ export function residentBytes(pid: number): number {
   return Number(/VmRSS:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))![1]) * 1024
 }
 
-export type Line = { readonly seq: number; readonly prev: string; readonly hash: string; readonly event?: string } & Readonly<Record<string, unknown>>
+export type Line = { readonly seq: number; readonly prev: string; readonly hash: string; readonly event?: string } & Readonly<
+  Record<string, unknown>
+>
 
 /** The ledger as its specification says, read by other means than our own: each line's hash and link are checked on the way. */
 export function ledgerLines(gate: Pick<RunningGate, 'folder'>): Line[] {

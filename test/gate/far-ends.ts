@@ -9,7 +9,13 @@ import { later } from './bed.ts'
 
 const program = fileURLToPath(new URL('../kit/fixture-server.ts', import.meta.url))
 
-export type HttpFarEnd = { readonly url: string; readonly port: number; readonly stderr: readonly string[]; said(wanted: RegExp): Promise<void>; kill(): Promise<void> }
+export type HttpFarEnd = {
+  readonly url: string
+  readonly port: number
+  readonly stderr: readonly string[]
+  said(wanted: RegExp): Promise<void>
+  kill(): Promise<void>
+}
 
 /** The fixture server on this port (0: any), to be killed without warning. */
 export async function fixtureOn(port = 0): Promise<HttpFarEnd> {
@@ -44,10 +50,16 @@ export async function legacyOnly(): Promise<{ readonly url: string; forgetSessio
     const { id, method } = (text === '' ? {} : JSON.parse(text)) as { id?: unknown; method?: string }
     const session = request.headers['mcp-session-id']
     const say = (status: number, body: object, headers: Record<string, string> = {}): void =>
-      void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify({ jsonrpc: '2.0', id, ...body }))
+      void response
+        .writeHead(status, { 'content-type': 'application/json', ...headers })
+        .end(JSON.stringify({ jsonrpc: '2.0', id, ...body }))
     if (method === 'initialize') {
       sessions.add(`s${++opened}`)
-      return say(200, { result: { protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: { name: 'old', version: '1' } } }, { 'mcp-session-id': `s${opened}` })
+      return say(
+        200,
+        { result: { protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: { name: 'old', version: '1' } } },
+        { 'mcp-session-id': `s${opened}` },
+      )
     }
     if (request.method !== 'POST') return void response.writeHead(405).end()
     if (session === undefined) return void response.writeHead(400, { 'content-type': 'text/plain' }).end('a session is needed')

@@ -3,7 +3,11 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 
-type Message = { id?: string | number; method?: string; params?: { name?: string; uri?: string; protocolVersion?: string; arguments?: Record<string, unknown> } }
+type Message = {
+  id?: string | number
+  method?: string
+  params?: { name?: string; uri?: string; protocolVersion?: string; arguments?: Record<string, unknown> }
+}
 
 const [log = '', ...given] = process.argv.slice(2)
 /** Words may also come from a file beside the log, so that a server can be other after a restart. */
@@ -32,7 +36,10 @@ function call(id: string | number, name: string, args: Record<string, unknown>):
 note({ started: true })
 if (words.has('ignores-term')) process.on('SIGTERM', () => {}) && setInterval(() => {}, 60_000)
 if (words.has('dies')) process.exit(3)
-if (words.has('garbage')) for (let i = 0; ; i++) if (!process.stdout.write(`this is line ${i} of no protocol at all\n`)) await new Promise((resolve) => process.stdout.once('drain', resolve))
+if (words.has('garbage'))
+  for (let i = 0; ; i++)
+    if (!process.stdout.write(`this is line ${i} of no protocol at all\n`))
+      await new Promise((resolve) => process.stdout.once('drain', resolve))
 if (words.has('long-line')) {
   const piece = Buffer.alloc(1 << 20, 0x78)
   for (let i = 0; i < 100; i++) if (!process.stdout.write(piece)) await new Promise((resolve) => process.stdout.once('drain', resolve))
@@ -43,10 +50,17 @@ if (words.has('stops-reading')) setInterval(() => {}, 60_000)
 else
   for await (const line of createInterface({ input: process.stdin })) {
     const { id, method, params } = JSON.parse(line) as Message
-    note({ method, ...(params?.name ? { name: params.name } : {}), ...(params?.uri ? { uri: params.uri } : {}), ...(method === 'initialize' ? { params } : {}), ...(method === 'logging/setLevel' ? { params } : {}) })
+    note({
+      method,
+      ...(params?.name ? { name: params.name } : {}),
+      ...(params?.uri ? { uri: params.uri } : {}),
+      ...(method === 'initialize' ? { params } : {}),
+      ...(method === 'logging/setLevel' ? { params } : {}),
+    })
     if (id === undefined) continue
     if (method === 'initialize' && words.has('hang-initialize')) continue
-    if (method === 'initialize') say({ id, result: { protocolVersion: params?.protocolVersion, capabilities, serverInfo: { name: 'raw', version: '1' } } })
+    if (method === 'initialize')
+      say({ id, result: { protocolVersion: params?.protocolVersion, capabilities, serverInfo: { name: 'raw', version: '1' } } })
     else if (method === 'tools/list') say({ id, result: { tools } })
     else if (method === 'tools/call') call(id, String(params?.name), params?.arguments ?? {})
     else if (method === 'ping' || method === 'logging/setLevel' || method?.startsWith('resources/')) say({ id, result: {} })

@@ -2,7 +2,25 @@
 import { writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { fixtureCommand } from '../kit/fixture/process.ts'
-import { type Era, type RunningGate, answeredWithin, call, eras, gateFor, initializeParams, isRunning, modern, openSession, post, rawServerFor, sdkClient, sdkText, servers, textOf, until } from './bed.ts'
+import {
+  type Era,
+  type RunningGate,
+  answeredWithin,
+  call,
+  eras,
+  gateFor,
+  initializeParams,
+  isRunning,
+  modern,
+  openSession,
+  post,
+  rawServerFor,
+  sdkClient,
+  sdkText,
+  servers,
+  textOf,
+  until,
+} from './bed.ts'
 import { fixtureOn, legacyOnly } from './far-ends.ts'
 
 const recoveryMs = 2_000
@@ -15,7 +33,8 @@ async function oneServer(gate: RunningGate): Promise<number> {
 }
 
 describe.each(isolations)('a killed child, isolation %s', (isolation) => {
-  const start = (command: readonly string[]): Promise<RunningGate> => gateFor({ upstreams: { up: { command, more: `isolation = "${isolation}"` } } })
+  const start = (command: readonly string[]): Promise<RunningGate> =>
+    gateFor({ upstreams: { up: { command, more: `isolation = "${isolation}"` } } })
 
   test.each(eras)('the same %s SDK client is answered within 2 s, whether the child or its group was killed', async (era: Era) => {
     const gate = await start(fixtureCommand)
@@ -24,7 +43,9 @@ describe.each(isolations)('a killed child, isolation %s', (isolation) => {
     for (const wholeGroup of [false, true]) {
       const pid = await oneServer(gate)
       process.kill(wholeGroup ? -pid : pid, 'SIGKILL')
-      const { tookMs } = await answeredWithin(recoveryMs, async () => expect(await sdkText(client, 'echo', { text: 'after' })).toBe('after'))
+      const { tookMs } = await answeredWithin(recoveryMs, async () =>
+        expect(await sdkText(client, 'echo', { text: 'after' })).toBe('after'),
+      )
       expect(tookMs).toBeLessThan(recoveryMs)
       await until('the killed one is gone', () => !isRunning(pid))
       expect(await oneServer(gate)).not.toBe(pid)
@@ -62,7 +83,14 @@ describe.each(isolations)('a killed child, isolation %s', (isolation) => {
     await answeredWithin(recoveryMs, async () => expect(textOf(await call(gate.url('up'), 'echo', { text: 'x' }, { session }))).toBe('x'))
     const second = far.notes().filter(({ pid, method }) => pid !== first && method !== undefined)
     const told = second.map(({ method, uri }) => (uri ? `${method} ${uri}` : method))
-    expect(told).toEqual(['initialize', 'notifications/initialized', 'logging/setLevel', 'resources/subscribe test://a', 'resources/subscribe test://c', 'tools/call'])
+    expect(told).toEqual([
+      'initialize',
+      'notifications/initialized',
+      'logging/setLevel',
+      'resources/subscribe test://a',
+      'resources/subscribe test://c',
+      'tools/call',
+    ])
     expect(second[2]!.params).toEqual({ level: 'warning' })
     if (isolation === 'session') expect(second[0]!.params).toEqual(initializeParams)
   })

@@ -6,7 +6,24 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { fixtureCommand } from '../kit/fixture/process.ts'
-import { type RunningGate, call, descendants, eras, gateFor, isRunning, ledgerLines, modern, openSession, post, rawServerFor, sdkClient, sdkText, servers, textOf, until } from './bed.ts'
+import {
+  type RunningGate,
+  call,
+  descendants,
+  eras,
+  gateFor,
+  isRunning,
+  ledgerLines,
+  modern,
+  openSession,
+  post,
+  rawServerFor,
+  sdkClient,
+  sdkText,
+  servers,
+  textOf,
+  until,
+} from './bed.ts'
 import { fixtureOn } from './far-ends.ts'
 
 /** Kills the gate with all that it could do about it, and starts it again on the same port and folder. */
@@ -36,7 +53,10 @@ test('a session of the same id goes on: its child is opened as the client had it
   const session = await openSession(gate.url('child'))
   await post(gate.url('child'), 'resources/subscribe', { uri: 'test://a' }, { session })
   const remote = await openSession(gate.url('remote'))
-  const sessionSeen = async (): Promise<unknown> => (JSON.parse(textOf(await call(gate.url('remote'), 'seen', {}, { session: remote }))!) as { headers: Record<string, string> }).headers['mcp-session-id']
+  const sessionSeen = async (): Promise<unknown> =>
+    (JSON.parse(textOf(await call(gate.url('remote'), 'seen', {}, { session: remote }))!) as { headers: Record<string, string> }).headers[
+      'mcp-session-id'
+    ]
   const before = await sessionSeen()
   await killedAndStarted(gate, upstreams)
   expect(textOf(await call(gate.url('child'), 'echo', { text: 'on' }, { session }))).toBe('on')
@@ -59,7 +79,10 @@ test('the record of a killed gate is whole, and shows the call that never ended'
   const lines = ledgerLines(gate)
   const begun = lines.filter(({ event }) => event === 'call.begin')
   const ended = new Set(lines.filter(({ event }) => event === 'call.end').map(({ begin }) => begin))
-  expect(begun.map(({ seq, name }) => [name, ended.has(seq)])).toEqual([['echo', true], ['hang', false]])
+  expect(begun.map(({ seq, name }) => [name, ended.has(seq)])).toEqual([
+    ['echo', true],
+    ['hang', false],
+  ])
   expect(far.callsOf('hang')).toBe(1)
 })
 
@@ -67,18 +90,27 @@ test('SIGTERM: what runs is answered first, what is new is refused, and nothing 
   const far = rawServerFor('late=700')
   const gate = await gateFor({ upstreams: { up: { command: far.command } } })
   const session = await openSession(gate.url('up'))
-  const running = [call(gate.url('up'), 'echo', { text: 'legacy' }, { session }), modern(gate.url('up'), 'tools/call', { name: 'echo', arguments: { text: 'modern' } })]
+  const running = [
+    call(gate.url('up'), 'echo', { text: 'legacy' }, { session }),
+    modern(gate.url('up'), 'tools/call', { name: 'echo', arguments: { text: 'modern' } }),
+  ]
   await until('both calls are there', () => far.callsOf('echo') === 2)
   const below = descendants(gate.process.pid!)
   const ended = once(gate.process, 'exit')
   gate.process.kill('SIGTERM')
   await until('it drains', async () => (await ready(gate)) === 503)
-  expect((await call(gate.url('up'), 'echo', { text: 'new' }, { session })).body.error).toMatchObject({ data: { code: 'gate.stopping', sent: false } })
+  expect((await call(gate.url('up'), 'echo', { text: 'new' }, { session })).body.error).toMatchObject({
+    data: { code: 'gate.stopping', sent: false },
+  })
   expect((await Promise.all(running)).map(textOf)).toEqual(['legacy', 'modern'])
   expect(await ended).toEqual([0, null])
   expect(below.filter(isRunning)).toEqual([])
   expect(far.callsOf('echo')).toBe(2)
-  expect(ledgerLines(gate).filter(({ event }) => event === 'call.end').map(({ outcome }) => outcome)).toEqual(['ok', 'ok'])
+  expect(
+    ledgerLines(gate)
+      .filter(({ event }) => event === 'call.end')
+      .map(({ outcome }) => outcome),
+  ).toEqual(['ok', 'ok'])
 })
 
 test('SIGTERM with a call that never ends waits no longer than it may', async () => {

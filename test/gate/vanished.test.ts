@@ -1,26 +1,43 @@
 // Clients that go away without a word: their servers are stopped, memory stays bounded, and who comes back goes on.
 import { get } from 'node:http'
 import { expect, test } from 'vitest'
-import { type RunningGate, call, descendants, gateFor, guardOf, openSession, post, rawServerFor, residentBytes, send, servers, smallServer, textOf, until } from './bed.ts'
-import { initializeParams } from './bed.ts'
+import {
+  type RunningGate,
+  call,
+  descendants,
+  gateFor,
+  guardOf,
+  initializeParams,
+  modern,
+  openSession,
+  post,
+  rawServerFor,
+  residentBytes,
+  send,
+  servers,
+  smallServer,
+  textOf,
+  until,
+} from './bed.ts'
 
 const many = process.env['FAIRLEAD_LONG'] ? 1_000 : 100
 const atOnce = 10
 
 async function openMany(gate: RunningGate, count: number): Promise<string[]> {
   const sessions: string[] = []
+  let begun = 0
   const opener = async (): Promise<void> => {
-    while (sessions.length < count) {
-      sessions.push('')
-      sessions[sessions.indexOf('')] = await openSession(gate.url('up'))
-    }
+    while (begun++ < count) sessions.push(await openSession(gate.url('up')))
   }
   await Promise.all(Array.from({ length: atOnce }, opener))
   return sessions
 }
 
 test(`${many} vanished clients leave no process and little memory; one that comes back goes on`, { timeout: 300_000 }, async () => {
-  const gate = await gateFor({ upstreams: { up: { command: smallServer, more: 'idle = "1s"' } } })
+  const gate = await gateFor({
+    upstreams: { up: { command: smallServer, more: 'idle = "1s"' } },
+    settings: 'max_sessions_per_principal = 2000\n',
+  })
   await openMany(gate, 5)
   const beforeBytes = residentBytes(gate.process.pid!)
   const sessions = await openMany(gate, many)
@@ -37,7 +54,6 @@ test('servers that several sessions share, and those of stateless clients, are s
   const more = 'idle = "1s"\nisolation = "principal"'
   const gate = await gateFor({ upstreams: { up: { command: far.command, more } } })
   await Promise.all([openSession(gate.url('up')), openSession(gate.url('up'))])
-  const { modern } = await import('./bed.ts')
   expect(textOf(await modern(gate.url('up'), 'tools/call', { name: 'echo', arguments: { text: 'x' } }))).toBe('x')
   expect(servers(gate)).toHaveLength(2)
   await until('both are stopped', () => servers(gate).length === 0)
@@ -45,7 +61,12 @@ test('servers that several sessions share, and those of stateless clients, are s
 })
 
 test('a client that listens, or waits for an answer, is not idle', async () => {
-  const gate = await gateFor({ upstreams: { up: { command: smallServer, more: 'idle = "1s"' }, slow: { command: rawServerFor('late=2500').command, more: 'idle = "1s"' } } })
+  const gate = await gateFor({
+    upstreams: {
+      up: { command: smallServer, more: 'idle = "1s"' },
+      slow: { command: rawServerFor('late=2500').command, more: 'idle = "1s"' },
+    },
+  })
   const session = await openSession(gate.url('up'))
   const stream = get(gate.url('up'), { headers: { accept: 'text/event-stream', 'mcp-session-id': session } })
   stream.on('error', () => {})
@@ -68,7 +89,10 @@ test('DELETE ends the session and its server at once', async () => {
 
 test('sessions are bounded for all and for each principal, also when many open at once; what sleeps makes room', async () => {
   const settings = 'max_sessions = 6\nmax_sessions_per_principal = 4\n'
-  const gate = await gateFor({ upstreams: { up: { command: smallServer } , napping: { command: smallServer, more: 'idle = "1s"' } }, settings })
+  const gate = await gateFor({
+    upstreams: { up: { command: smallServer }, napping: { command: smallServer, more: 'idle = "1s"' } },
+    settings,
+  })
   const open = (name: string, token?: string) => post(gate.url(name), 'initialize', initializeParams, token === undefined ? {} : { token })
   const mine = await Promise.all(Array.from({ length: 10 }, () => open('up')))
   const refused = mine.filter(({ headers }) => headers.get('mcp-session-id') === null)
@@ -81,7 +105,9 @@ test('sessions are bounded for all and for each principal, also when many open a
   const late = await open('napping', gate.token)
   expect(late.headers.get('mcp-session-id')).not.toBeNull()
   const alive = await Promise.all(
-    others.flatMap(({ headers }) => headers.get('mcp-session-id') ?? []).map((session) => call(gate.url('napping'), 'pid', {}, { session, token: gate.token })),
+    others
+      .flatMap(({ headers }) => headers.get('mcp-session-id') ?? [])
+      .map((session) => call(gate.url('napping'), 'pid', {}, { session, token: gate.token })),
   )
   expect(alive.map(({ status }) => status).sort()).toEqual([200, 404])
 })

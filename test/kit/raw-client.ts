@@ -234,8 +234,13 @@ export function modern(url: string, id: string | number, method: string, params:
   })
 }
 
-export const modernCall = (url: string, id: string | number, name: string, given: Params = {}, options: ModernOptions = {}): Promise<Reply> =>
-  modern(url, id, 'tools/call', { name, arguments: given }, options)
+export const modernCall = (
+  url: string,
+  id: string | number,
+  name: string,
+  given: Params = {},
+  options: ModernOptions = {},
+): Promise<Reply> => modern(url, id, 'tools/call', { name, arguments: given }, options)
 
 /** The text of a tool's first content. */
 export function textOf(message: Message | undefined): string {

@@ -32,8 +32,7 @@ type Call = (id: string | number, name: string, given: Record<string, unknown>, 
 const tokenOf = (client: number): { token?: string } => (client % 2 === 0 ? { token: gate.token } : {})
 
 async function callerOf(upstream: string, era: string, client: number): Promise<Call> {
-  if (era === 'modern')
-    return (id, name, given, meta) => modernCall(gate.url(upstream), id, name, given, { ...tokenOf(client), meta })
+  if (era === 'modern') return (id, name, given, meta) => modernCall(gate.url(upstream), id, name, given, { ...tokenOf(client), meta })
   return (await openSession(gate.url(upstream), tokenOf(client))).call
 }
 

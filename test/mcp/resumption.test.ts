@@ -45,7 +45,9 @@ describe.each(['http', 'stdio'])('legacy over %s', (kind) => {
     const { seen, lastId } = await readSome(first, 5)
     first.cut()
     const rest = (await (await resume(session, lastId)).rest()).map((message) => (message as { raw?: string }).raw!)
-    const all = [...seen, ...rest].map((raw) => JSON.parse(raw) as { method?: string; params: { progress: number; data: string }; id?: number })
+    const all = [...seen, ...rest].map(
+      (raw) => JSON.parse(raw) as { method?: string; params: { progress: number; data: string }; id?: number },
+    )
     expect(all.filter(({ method }) => method === 'notifications/progress').map(({ params }) => params.progress)).toEqual(
       Array.from({ length: 60 }, (_, at) => at + 1),
     )

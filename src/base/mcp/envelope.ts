@@ -31,7 +31,11 @@ export function withoutEnvelope(frame: Frame): Frame {
 }
 
 /** The request with an envelope, and with further members of `params` given as JSON text by name. */
-export function withEnvelope(frame: Frame, envelope: Readonly<Record<string, unknown>>, more: Readonly<Record<string, string>> = {}): Frame {
+export function withEnvelope(
+  frame: Frame,
+  envelope: Readonly<Record<string, unknown>>,
+  more: Readonly<Record<string, string>> = {},
+): Frame {
   const { meta: metaSpan, params } = frame.at
   const inside = Object.entries(envelope).map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`)
   if (metaSpan) inside.push(...membersText(frame, metaSpan, (name) => !envelopeKeys.has(name)))

@@ -4,9 +4,11 @@ import type { Clock } from '../../kernel/clock.ts'
 import { Fault } from '../../kernel/fault.ts'
 import { type HttpClient, HttpSendError } from '../http/client.ts'
 import { type Frame, idKey } from '../wire/frame.ts'
-import { type ScanLimits, defaultLimits, scan } from '../wire/scan.ts'
+import { scan } from '../wire/scan.ts'
+import { type ScanLimits, defaultLimits } from '../wire/walk.ts'
 import type { Sink } from '../wire/wire.ts'
 import { type Era, type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled } from './exchange.ts'
+import { cancelFrame, idToken } from './message.ts'
 import { type SseEvent, SseReader } from './sse.ts'
 import { fault, idInUse } from './wire-leg.ts'
 
@@ -56,7 +58,10 @@ export class HttpLeg implements Leg {
     const key = idKey(frame, frame.at.id!)
     if (this.#open.has(key)) return idInUse(key)
     const give = new AbortController()
-    const onAbort = (): void => give.abort()
+    const onAbort = (): void => {
+      if (this.era === 'legacy') void this.send(cancelFrame(idToken(frame)), headers)
+      give.abort()
+    }
     this.#open.set(key, { give, isInitialize: frame.method === 'initialize' })
     abort.addEventListener('abort', onAbort, { once: true })
     if (abort.aborted) give.abort()

@@ -32,6 +32,14 @@ function build(kind: 'result' | 'error', head: string, member: 'result' | 'error
   return { bytes, kind, method: undefined, at }
 }
 
+/** Tells a server that nobody waits for the request with this id token any more. */
+export function cancelFrame(id: string): Frame {
+  const head = '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":'
+  const requestId = [head.length, head.length + Buffer.byteLength(id)] as const
+  const at: Places = { params: [head.length - 13, requestId[1] + 1], requestId }
+  return { bytes: encoder(`${head}${id}}}`), kind: 'notification', method: 'notifications/cancelled', at }
+}
+
 /** The parsed result of a result frame, or undefined. */
 export function resultOf(frame: Frame): Record<string, unknown> | undefined {
   if (!frame.at.result) return undefined

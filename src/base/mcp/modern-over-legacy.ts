@@ -327,8 +327,7 @@ function tell(frame: Frame, { waiting }: Call): boolean {
 function withdraw(frame: Frame, call: Call): void {
   const { requestId } = frame.at
   if (!requestId) return
-  for (const [key, question] of call.questions)
-    if (idKey(question, question.at.id!) === idKey(frame, requestId)) call.questions.delete(key)
+  for (const [key, question] of call.questions) if (idKey(question, question.at.id!) === idKey(frame, requestId)) call.questions.delete(key)
   if (call.questions.size === 0) call.asked = Promise.withResolvers()
 }
 

@@ -1,12 +1,14 @@
-// A real MCP round trip, made with the official SDK's client as users have it: over stdio or HTTP, in whichever era the server speaks.
+// A real MCP client, the official SDK's, as users have it: over stdio or HTTP, in whichever era the server speaks. For proving that a server answers.
+import type { Readable } from 'node:stream'
 import type { Clock } from '../../kernel/clock.ts'
 import { faults } from '../../kernel/fault.ts'
+import { LastWords } from '../supervise/last-words.ts'
 
 const fault = faults('probe', {
-  failed: (d: { target: string; reason: string }) => ({
+  failed: (d: { target: string; reason: string; hint: string | undefined }) => ({
     kind: 'unavailable',
     message: `the call through ${d.target} failed: ${d.reason}`,
-    hint: 'what the parts logged stands above; more with FAIRLEAD_LOG=debug',
+    hint: d.hint ?? 'what the parts logged stands above; more with FAIRLEAD_LOG=debug',
   }),
 })
 
@@ -15,54 +17,69 @@ export type ProbeTarget =
   | { readonly name: string; readonly command: readonly [string, ...string[]]; readonly env: Readonly<Record<string, string>> }
   | { readonly name: string; readonly url: string; readonly token?: string | undefined }
 
-export type ProbeResult = {
+/** A client that is connected, until it is disposed of. */
+export interface Probe extends AsyncDisposable {
   /** From starting to connect until the tool list was there, in milliseconds. */
   readonly firstAnswerMs: number
   readonly tools: readonly string[]
-  /** The structured content of each call, by tool name. */
-  readonly results: Readonly<Record<string, unknown>>
-  /** The median time of a call of the first tool, in milliseconds. */
-  readonly callMs: number
+  /** Calls a tool without arguments: its structured content, and how long the answer took. Fault `probe.failed`. */
+  call(name: string): Promise<{ readonly result: unknown; readonly tookMs: number }>
 }
 
-const repeats = 5
 const timeoutMs = 20_000
 
-/** Connects, lists, calls each tool once and the first one some times more. Fault `probe.failed`. */
-export async function probe(clock: Clock, target: ProbeTarget, tools: readonly [string, ...string[]]): Promise<ProbeResult> {
+/** Connects and lists the tools. Fault `probe.failed`, with what a command that was started said last; throws the signal's reason when that stops it. */
+export async function openProbe(clock: Clock, target: ProbeTarget, signal: AbortSignal): Promise<Probe> {
+  signal.throwIfAborted()
   const { Client } = await import('@modelcontextprotocol/client')
   const started = clock.mono()
   const client = new Client({ name: 'fairlead', version: '1' })
+  const words = new LastWords(() => {})
+  const options = { timeout: timeoutMs, signal }
+  const failed = (error: unknown): unknown => (signal.aborted ? signal.reason : failure(target.name, error, words.text()))
   try {
-    await client.connect(await transportTo(target), { timeout: timeoutMs })
-    const listed = await client.listTools(undefined, { timeout: timeoutMs })
+    await client.connect(await transportTo(target, words), options)
+    const listed = await client.listTools(undefined, options)
     const firstAnswerMs = clock.mono() - started
-    const call = async (name: string): Promise<unknown> => {
-      const result = await client.callTool({ name, arguments: {} }, { timeout: timeoutMs })
-      if (result.isError) throw new Error(`${name} answered an error: ${JSON.stringify(result.content).slice(0, 500)}`)
-      return result.structuredContent
+    return {
+      firstAnswerMs,
+      tools: listed.tools.map(({ name }) => name),
+      async call(name) {
+        const from = clock.mono()
+        const { isError, content, structuredContent } = await client.callTool({ name, arguments: {} }, options).catch((error: unknown) => {
+          throw failed(error)
+        })
+        if (isError) throw failed(new Error(`${name} answered an error: ${JSON.stringify(content).slice(0, 500)}`))
+        return { result: structuredContent, tookMs: clock.mono() - from }
+      },
+      [Symbol.asyncDispose]: () => client.close().catch(() => {}),
     }
-    const results: Record<string, unknown> = {}
-    for (const name of tools) results[name] = await call(name)
-    const times: number[] = []
-    for (let i = 0; i < repeats; i++) {
-      const from = clock.mono()
-      await call(tools[0])
-      times.push(clock.mono() - from)
-    }
-    return { firstAnswerMs, tools: listed.tools.map(({ name }) => name), results, callMs: times.sort((a, b) => a - b)[repeats >> 1]! }
   } catch (error) {
-    throw fault.failed({ target: target.name, reason: error instanceof Error ? error.message : String(error) }, error)
-  } finally {
     await client.close().catch(() => {})
+    throw failed(error)
   }
 }
 
-async function transportTo(target: ProbeTarget) {
+/** What the server's answer says; or, when its process ended without one, the fault that it printed. */
+function failure(target: string, error: unknown, words: string): unknown {
+  const said = (what: string): string | undefined =>
+    words
+      .split('\n')
+      .findLast((line) => line.startsWith(`fairlead: ${what}: `))
+      ?.slice(`fairlead: ${what}: `.length)
+  const { hint } = ((error as { data?: unknown }).data ?? {}) as { hint?: unknown }
+  const reason = said('error') ?? (error instanceof Error ? error.message : String(error))
+  return fault.failed({ target, reason, hint: said('hint') ?? (typeof hint === 'string' ? hint : undefined) }, error)
+}
+
+async function transportTo(target: ProbeTarget, words: LastWords) {
   if ('command' in target) {
     const { StdioClientTransport } = await import('@modelcontextprotocol/client/stdio')
     const [command, ...args] = target.command
-    return new StdioClientTransport({ command, args, env: { ...target.env }, stderr: 'inherit' })
+    const transport = new StdioClientTransport({ command, args, env: { ...target.env }, stderr: 'pipe' })
+    const stderr = transport.stderr as Readable | null
+    stderr?.on('data', (chunk: Buffer) => words.take(chunk)).on('end', () => words.end())
+    return transport
   }
   const { StreamableHTTPClientTransport } = await import('@modelcontextprotocol/client')
   const headers: Record<string, string> = target.token === undefined ? {} : { authorization: `Bearer ${target.token}` }

@@ -1,11 +1,10 @@
 // One leg used by several clients: ids and progress tokens get names of our own on the way in and their old ones on the way back, so that two clients never mix.
 import { type Frame, idKey, splice, stringAt, token, valueAt } from '../wire/frame.ts'
 import { locate } from '../wire/locate.ts'
-import { scan } from '../wire/scan.ts'
 import type { Sink } from '../wire/wire.ts'
 import { type InitializeParams, ask, initialize } from './ask.ts'
 import { type Era, type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, noHeaders } from './exchange.ts'
-import { errorFrame, idToken, resultFrame } from './message.ts'
+import { cancelFrame, errorFrame, idToken, resultFrame } from './message.ts'
 import { code, logLevels, meta, severityOf } from './protocol.ts'
 import { idInUse } from './wire-leg.ts'
 
@@ -251,7 +250,13 @@ class Member implements Leg {
   async #watch(frame: Frame, out: Out, abort: AbortSignal): Promise<Outcome> {
     const uri = stringAt(frame, frame.at.uri)
     if (uri === undefined) return this.#forward(frame, noHeaders, out, abort)
-    if (frame.method === 'resources/subscribe') return this.#forward(frame, noHeaders, onResult(out, () => this.uris.add(uri)), abort)
+    if (frame.method === 'resources/subscribe')
+      return this.#forward(
+        frame,
+        noHeaders,
+        onResult(out, () => this.uris.add(uri)),
+        abort,
+      )
     this.uris.delete(uri)
     if (!this.#shared.isWatched(uri)) return this.#forward(frame, noHeaders, out, abort)
     out.write(resultFrame(idToken(frame), {}))
@@ -305,8 +310,4 @@ function onResult(out: Out, act: () => void): Out {
 function severityIn(frame: Frame): number {
   const span = locate(frame.bytes, frame.at.params, 'level')
   return span ? severityOf(valueAt(frame, span)) : -1
-}
-
-function cancelFrame(requestId: string): Frame {
-  return scan(Buffer.from(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${requestId}}}`))
 }

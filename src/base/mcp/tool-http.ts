@@ -10,7 +10,8 @@ import { randomId } from '../../kernel/random.ts'
 import type { Secret } from '../../kernel/secret.ts'
 import { type Principal, bearerToken, tokenHash } from '../access/principal.ts'
 import { isLoopback } from '../http/listener.ts'
-import { defaultLimits, fault as wireFault, scan } from '../wire/scan.ts'
+import { scan } from '../wire/scan.ts'
+import { defaultLimits, fault as wireFault } from '../wire/walk.ts'
 
 export type Sdk = typeof import('@modelcontextprotocol/server')
 

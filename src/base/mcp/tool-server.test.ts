@@ -270,7 +270,7 @@ describe('sessions of earlier eras', () => {
       admit: (request): Principal => ({ name: String(request.headers['x-who']), via: 'token' }),
     })
     const listener = await openListener({
-    clock: systemClock,
+      clock: systemClock,
       name: 'test',
       host: '127.0.0.1',
       port: 0,

@@ -1,9 +1,9 @@
 // A leg over a wire (stdio child, UNIX socket): exchanges share one pipe and are told apart by id.
 import { faults } from '../../kernel/fault.ts'
 import { type Frame, idKey, token } from '../wire/frame.ts'
-import { scan } from '../wire/scan.ts'
 import type { Sink, Wire } from '../wire/wire.ts'
 import { type Era, type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled } from './exchange.ts'
+import { cancelFrame, idToken } from './message.ts'
 import { code, meta } from './protocol.ts'
 
 export const fault = faults('upstream', {
@@ -87,9 +87,7 @@ class WireLeg implements Leg {
     return new Promise((resolve) => {
       const progressToken = frame.at.progressToken && token(frame, frame.at.progressToken)
       const onAbort = (): void => {
-        this.#wire.write(
-          scan(Buffer.from(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${token(frame, frame.at.id!)}}}`)),
-        )
+        this.#wire.write(cancelFrame(idToken(frame)))
         settle(cancelled)
       }
       const settle = (outcome: Outcome): void => {

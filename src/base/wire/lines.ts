@@ -2,7 +2,8 @@
 import type { Readable, Writable } from 'node:stream'
 import { Fault } from '../../kernel/fault.ts'
 import { type Frame, asBuffer } from './frame.ts'
-import { type ScanLimits, defaultLimits, fault, scan } from './scan.ts'
+import { scan } from './scan.ts'
+import { type ScanLimits, defaultLimits, fault } from './walk.ts'
 import type { Sink, Wire, WireEnd } from './wire.ts'
 
 const lineFeed = Buffer.from('\n')

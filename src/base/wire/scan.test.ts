@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Fault } from '../../kernel/fault.ts'
 import { type Frame, asBuffer, idKey, splice, stringAt, token, valueAt } from './frame.ts'
-import { defaultLimits, scan } from './scan.ts'
+import { scan } from './scan.ts'
+import { defaultLimits } from './walk.ts'
 
 const strict = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
 const from = (text: string): Frame => scan(Buffer.from(text))

@@ -1,8 +1,8 @@
 // Wires over UNIX stream sockets: one frame a line, both ways.
-import { chmodSync } from 'node:fs'
 import { type Server, type Socket, createServer, connect } from 'node:net'
+import type { Clock } from '../../kernel/clock.ts'
 import { faults } from '../../kernel/fault.ts'
-import { removeFile, statOf } from '../../kernel/file.ts'
+import { removeFile, setMode, statOf } from '../../kernel/file.ts'
 import { type LinesOptions, linesWire } from './lines.ts'
 import type { Wire } from './wire.ts'
 
@@ -55,15 +55,15 @@ const maxPreambleBytes = 4_096
 const preambleMs = 5_000
 
 /** As `unixServer`, for connections that say in one line who they are before the frames begin. A connection without such a line is dropped. */
-export function preambleServer(accept: (wire: Wire, preamble: string) => void, options: LinesOptions = {}): Server {
+export function preambleServer(clock: Clock, accept: (wire: Wire, preamble: string) => void, options: LinesOptions = {}): Server {
   return createServer((socket) => {
     let head: Buffer = Buffer.alloc(0)
-    const timer = setTimeout(() => socket.destroy(), preambleMs)
+    const cancel = clock.after(preambleMs, () => socket.destroy())
     const onData = (chunk: Buffer): void => {
       head = Buffer.concat([head, chunk])
       const end = head.indexOf(0x0a)
       if (end < 0 && head.length <= maxPreambleBytes) return
-      clearTimeout(timer)
+      cancel()
       socket.off('data', onData)
       if (end < 0 || end > maxPreambleBytes) return void socket.destroy()
       socket.pause()
@@ -72,7 +72,7 @@ export function preambleServer(accept: (wire: Wire, preamble: string) => void, o
     }
     socket.on('data', onData)
     socket.on('error', () => socket.destroy())
-    socket.on('close', () => clearTimeout(timer))
+    socket.on('close', cancel)
   })
 }
 
@@ -92,5 +92,5 @@ export async function listenUnix(server: Server, path: string): Promise<void> {
     )
     server.listen(path, resolve)
   })
-  chmodSync(path, 0o600)
+  setMode(path, 0o600)
 }

@@ -1,0 +1,65 @@
+// The member names of a JSON-RPC message that a relay or its rules read, by level: they may stand there once, and spelt exactly so.
+
+const known = {
+  root: ['jsonrpc', 'id', 'method', 'params', 'result', 'error'],
+  params: [
+    'name',
+    'arguments',
+    '_meta',
+    'uri',
+    'taskId',
+    'requestId',
+    'progressToken',
+    'cursor',
+    'protocolVersion',
+    'capabilities',
+    'clientInfo',
+    'level',
+    'ref',
+    'argument',
+    'task',
+    'inputResponses',
+    'requestState',
+    'notifications',
+  ],
+  meta: [
+    'progressToken',
+    'traceparent',
+    'tracestate',
+    'baggage',
+    'io.modelcontextprotocol/protocolVersion',
+    'io.modelcontextprotocol/clientCapabilities',
+    'io.modelcontextprotocol/clientInfo',
+    'io.modelcontextprotocol/logLevel',
+    'io.modelcontextprotocol/subscriptionId',
+    'io.modelcontextprotocol/related-task',
+  ],
+} as const
+/** `result` is looked at, but it is the server's own: its names are not compared with ours. */
+export type Level = 'root' | 'params' | 'meta' | 'arguments' | 'result'
+
+/** The names that matter at each level. */
+export const exact: Record<Level, ReadonlySet<string>> = {
+  root: new Set(known.root),
+  params: new Set(known.params),
+  meta: new Set(known.meta),
+  arguments: new Set(),
+  result: new Set(['isError', 'resultType', '_meta']),
+}
+/** The same in lower case: a name that is equal to one of these, but not to a known one, is a trap for a less strict reader. */
+export const lowered: Record<Level, ReadonlySet<string>> = {
+  root: new Set(known.root), // all lower case already
+  params: new Set(known.params.map((key) => key.toLowerCase())),
+  meta: new Set(known.meta.map((key) => key.toLowerCase())),
+  arguments: new Set(),
+  result: new Set(),
+}
+
+/** Which members are watched objects themselves. */
+export const watchedInside: Record<Level, Readonly<Record<string, Level>>> = {
+  root: { params: 'params', result: 'result' },
+  params: { _meta: 'meta', arguments: 'arguments' },
+  meta: {},
+  arguments: {},
+  result: {},
+}

@@ -1,0 +1,59 @@
+// The door for proved streams: the peer host says in one line whose stream it is. The socket's folder lets nobody else in.
+import type { Clock } from '../kernel/clock.ts'
+import type { Log } from '../kernel/log.ts'
+import type { Directory } from '../base/access/principal.ts'
+import type { Ledger } from '../base/ledger/ledger.ts'
+import type { Endpoint } from '../base/mcp/scopes.ts'
+import { serveWire } from '../base/mcp/wire-door.ts'
+import { listenUnix, preambleServer } from '../base/wire/unix.ts'
+import type { ScanLimits } from '../base/wire/walk.ts'
+import type { Wire } from '../base/wire/wire.ts'
+
+export type PeerDoorNeeds = {
+  readonly clock: Clock
+  readonly log: Log
+  readonly ledger: Ledger
+  readonly directory: Directory
+  readonly endpoints: ReadonlyMap<string, Endpoint>
+}
+
+/** Listens at `socket`; peers that are principals reach the upstream. Faults: `socket.busy`, `socket.cannot_listen`. */
+export async function openPeerDoor(
+  { clock, log, ledger, directory, endpoints }: PeerDoorNeeds,
+  { socket, upstream }: { readonly socket: string; readonly upstream: string },
+  limits: ScanLimits,
+): Promise<AsyncDisposable> {
+  const wires = new Set<Wire>()
+  const accept = (wire: Wire, preamble: string): void => {
+    const peer = peerOf(preamble)
+    const principal = peer === undefined ? undefined : directory.byPeer(peer)
+    const endpoint = endpoints.get(upstream)
+    if (!principal || !endpoint) {
+      const entry = { event: 'refused', door: 'peers', peer: peer?.slice(0, 100), reason: 'this peer is no principal' }
+      void ledger.append(entry).catch(() => {})
+      log.warn('gate.peer.refused', { peer })
+      return void wire.close()
+    }
+    wires.add(wire)
+    void wire.ended.then(() => wires.delete(wire))
+    serveWire(wire, endpoint, principal)
+  }
+  const server = preambleServer(clock, accept, { limits })
+  await listenUnix(server, socket)
+  return {
+    async [Symbol.asyncDispose]() {
+      server.close()
+      await Promise.all([...wires].map((wire) => wire.close()))
+    },
+  }
+}
+
+/** The peer id of `{"fairlead":1,"peer":"12D3…",…}`, or undefined for any other line. */
+function peerOf(preamble: string): string | undefined {
+  try {
+    const { fairlead, peer } = JSON.parse(preamble) as { readonly fairlead?: unknown; readonly peer?: unknown }
+    return fairlead === 1 && typeof peer === 'string' ? peer : undefined
+  } catch {
+    return undefined
+  }
+}
