@@ -12,7 +12,7 @@ const raspi: OwnFolders = { config: '/etc/mcp-raspi', state: '/var/lib/mcp-raspi
 
 export const aliases: readonly Alias[] = [
   { name: 'bmp', path: ['reach'], folders: { home: '~/.bmp' } },
-  { name: 'bmp-server', path: ['reach', 'registry'], folders: { home: '~/.bmp/registry' } },
+  { name: 'bmp-server', path: ['reach', 'registry'], folders: { home: '~/.bmp' } }, // its own files: ~/.bmp/registry/
   { name: 'mcp', path: ['run'], folders: { config: '~/.config/mcp' } },
   { name: 'mcp-agent', path: ['run', 'agent'], folders: { home: '/srv/mcp' } },
   { name: 'mcp-raspi-server', path: ['operate', 'server'], folders: raspi },

@@ -28,9 +28,14 @@ const fault = faults('fairlead', {
 })
 
 const leastNode = 24
-/** What FAIRLEAD_LOG may say; anything else means `info`. */
+/** What FAIRLEAD_LOG may say; anything else means what `usualLevel` does. */
 const levels: readonly Level[] = ['debug', 'info', 'warn', 'error']
 const env: Context['env'] = { ...process.env }
+
+/** A person at a terminal is told what needs attention; a file or a service manager keeps what happened as well. */
+function usualLevel(): Level {
+  return process.stderr.isTTY ? 'warn' : 'info'
+}
 
 /** Flags that stand before the command: `--as NAME` comes from the launchers that `fairlead aliases --link` writes. */
 type Start = { readonly program: Program; readonly alias: (typeof aliases)[number] | undefined; readonly words: readonly string[] }
@@ -96,15 +101,11 @@ function listenForSignals(stop: AbortController): void {
 
 function contextOf({ alias }: Start, terminal: Terminal, signal: AbortSignal): Context {
   const main = fileURLToPath(import.meta.url)
-  const level = levels.find((name) => name === env['FAIRLEAD_LOG']) ?? 'info'
+  const level = levels.find((name) => name === env['FAIRLEAD_LOG']) ?? usualLevel()
   return {
     env,
     terminal,
-    log: createLog(
-      (line) => process.stderr.write(`${line}\n`),
-      () => systemClock.now(),
-      level,
-    ),
+    log: createLog(terminal.log, () => systemClock.now(), level),
     clock: systemClock,
     folders: foldersOf(env, homeFolder(env, homedir), process.getuid?.() === 0, alias?.folders),
     version: manifest.version,
@@ -183,6 +184,7 @@ async function main(): Promise<never> {
     const wasStopped = reason instanceof Stopped && (reason.exitCode === 0 || (error as Error | undefined)?.name === 'AbortError')
     exitCode = wasStopped ? reason.exitCode : report(terminal, asFault(error))
   }
+  terminal.done()
   await Promise.all([flushed(process.stdout), flushed(process.stderr)])
   process.exit(exitCode)
 }

@@ -17,6 +17,26 @@ export const fault = faults('gate', {
     message: `${d.place} names the principal ${d.name}, which is not declared`,
     hint: `add [gate.principals.${d.name}]`,
   }),
+  unknown_upstream: (d: { name: string; place: string }) => ({
+    kind: 'config',
+    message: `${d.place} names the upstream ${d.name}, which is not declared`,
+    hint: `add [gate.upstreams.${d.name}], or correct the name`,
+  }),
+  same_credential: (d: { first: string; second: string }) => ({
+    kind: 'config',
+    message: `the principals ${d.first} and ${d.second} have the same credential: who proves it could be either`,
+    hint: 'give each a token or peer id of its own',
+  }),
+  no_ledger: (d: { folder: string }) => ({
+    kind: 'missing',
+    message: `there is no ledger in ${d.folder}`,
+    hint: 'name the folder ledger/ in the state folder of the gate (gate.state in its configuration)',
+  }),
+  unknown_action: (d: { action: string }) => ({
+    kind: 'usage',
+    message: `the ledger cannot be told to ${JSON.stringify(d.action)}`,
+    hint: 'use: fairlead gate ledger verify',
+  }),
   upstream_refused: (d: { upstream: string; reason: string }) => ({
     kind: 'unavailable',
     message: `the server ${d.upstream} cannot be used: ${d.reason}`,

@@ -111,17 +111,26 @@ function sweepEveryMs({ upstreams }: GateSettings): number {
 }
 
 /** Refuses to start where everyone on the network would be somebody. */
-function check({ host, port, door, credentials, rules, peers }: GateSettings): void {
+function check({ host, port, door, credentials, rules, upstreams }: GateSettings): void {
   const listen = `${host}:${port}`
   const names = new Set(credentials.map(({ name }) => name))
   if (!isLoopback(host) && door !== undefined) throw fault.open_door({ listen })
   if (!isLoopback(host) && !credentials.some((one) => one.tokenHashes.length + one.peers.length > 0)) throw fault.no_way_in({ listen })
   if (door !== undefined && !names.has(door)) throw fault.unknown_principal({ name: door, place: 'gate.door' })
+  const known = new Set(upstreams.map(({ name }) => name))
   for (const [index, rule] of rules.entries()) {
-    for (const name of rule.principals)
-      if (!name.includes('*') && !names.has(name)) throw fault.unknown_principal({ name, place: `gate.rules[${index}]` })
+    const place = `gate.rules[${index}]`
+    for (const name of rule.principals) if (!name.includes('*') && !names.has(name)) throw fault.unknown_principal({ name, place })
+    for (const name of rule.upstreams) if (!name.includes('*') && !known.has(name)) throw fault.unknown_upstream({ name, place })
   }
-  void peers
+  const holders = new Map<string, string>()
+  for (const { name, tokenHashes, peers } of credentials) {
+    for (const credential of new Set([...tokenHashes, ...peers])) {
+      const other = holders.get(credential)
+      if (other !== undefined) throw fault.same_credential({ first: other, second: name })
+      holders.set(credential, name)
+    }
+  }
 }
 
 function ledgerSecret(path: string): Secret {
@@ -204,27 +213,16 @@ async function openHttp(
   })
 }
 
-/** A line per refusal at the door, but never so many that a stranger could fill the disk with them: the rest is counted. */
+/** A line per refusal at the door, but never so many that a stranger could fill the disk with them: the rest of a second is one line with their number. */
 function boundedRefusals(ledger: Ledger, clock: Clock): (reason: string, request: IncomingMessage) => void {
-  let windowMs = 0
-  let inWindow = 0
-  let unwritten = 0
-  return (reason, request) => {
-    const now = clock.mono()
-    if (now - windowMs >= 1_000) {
-      windowMs = now
-      inWindow = 0
-    }
-    if (++inWindow > maxDoorRefusalsPerSecond) return void unwritten++
-    const entry = {
-      event: 'refused',
-      door: 'http',
-      method: request.method,
-      path: request.url?.slice(0, 200),
-      reason: reason.slice(0, 300),
-      ...(unwritten > 0 ? { unwritten } : {}),
-    }
-    unwritten = 0
-    ledger.append(entry).catch(() => {})
+  let inSecond = 0
+  const record = (entry: Record<string, unknown>): void => void ledger.append({ event: 'refused', door: 'http', ...entry }).catch(() => {})
+  const endSecond = (): void => {
+    if (inSecond > maxDoorRefusalsPerSecond) record({ further: inSecond - maxDoorRefusalsPerSecond })
+    inSecond = 0
+  }
+  return (reason, { method, url }) => {
+    if (inSecond++ === 0) clock.after(1_000, endSecond)
+    if (inSecond <= maxDoorRefusalsPerSecond) record({ method, path: url?.slice(0, 200), reason: reason.slice(0, 300) })
   }
 }

@@ -22,14 +22,6 @@ export type WatchedLedger = Ledger & { readonly problem: Fault | undefined }
 
 export function watchedLedger(ledger: Ledger): WatchedLedger {
   let problem: Fault | undefined
-  const watched: Ledger['append'] = (entry, durability) => watch(ledger.append(entry, durability))
-  const watch: <T>(writing: Promise<T>) => Promise<T> = (writing) => {
-    writing.then(
-      () => (problem = undefined),
-      (error: unknown) => (problem = asFault(error)),
-    )
-    return writing
-  }
   return {
     get next() {
       return ledger.next
@@ -40,7 +32,14 @@ export function watchedLedger(ledger: Ledger): WatchedLedger {
     get problem() {
       return problem
     },
-    append: watched,
+    append(entry, durability) {
+      const writing = ledger.append(entry, durability)
+      writing.then(
+        () => (problem = undefined),
+        (error: unknown) => (problem = asFault(error)),
+      )
+      return writing
+    },
     conclude: (entry, durability) => ledger.conclude(entry, durability),
     sync: () => ledger.sync(),
     close: () => ledger.close(),

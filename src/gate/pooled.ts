@@ -54,7 +54,9 @@ export class Pooled {
     else resolve(this.#end)
     return {
       era: member.era,
-      tellsApart: member.tellsApart,
+      get tellsApart() {
+        return member.tellsApart
+      },
       request: (frame, headers, out, abort) => this.#gone() ?? member.request(frame, headers, out, abort),
       send: (frame, headers) => this.#gone() ?? member.send(frame, headers),
       listen: () => member.listen(),

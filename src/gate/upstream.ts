@@ -60,6 +60,8 @@ export class Upstream {
   readonly #pool = new Map<string, Pooled>()
   readonly #stateless = new Map<Pooled, Stateless>()
   readonly #verdicts: Partial<Record<Era, { readonly speaks: boolean; readonly atMs: number }>> = {}
+  /** Ends what has been started and has not answered yet. */
+  readonly #starting = new Set<() => Promise<void>>()
   #probing: Promise<boolean | undefined> | undefined
   #backoff: Backoff = rested
   #restUntilMs = 0
@@ -130,8 +132,9 @@ export class Upstream {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#stateless.values()].map(({ leg }) => leg.close()))
-    await Promise.all([...this.#pool.values()].map((pooled) => pooled.close()))
+    const legs = [...this.#stateless.values()].map(({ leg }) => leg)
+    await Promise.all([...this.#starting].map((stop) => stop()))
+    await Promise.all([...this.#pool.values(), ...legs].map((one) => one.close()))
   }
 
   async #using({ pooled, leg }: Stateless, use: (leg: Leg) => Promise<Outcome>): Promise<Outcome> {
@@ -286,9 +289,10 @@ export class Upstream {
     let leg: L | undefined
     let isLate = false
     const stop = async (): Promise<void> => {
-      await leg?.close()
       await pooled?.close()
+      await leg?.close()
     }
+    this.#starting.add(stop)
     const cancel = this.#clock.after(timeoutMs, () => {
       isLate = true
       void stop()
@@ -307,6 +311,7 @@ export class Upstream {
       throw failure
     } finally {
       cancel()
+      this.#starting.delete(stop)
     }
   }
 

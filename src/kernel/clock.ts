@@ -11,6 +11,17 @@ export interface Clock {
   wait(delayMs: number, signal?: AbortSignal): Promise<void>
 }
 
+/**
+ * A signal that aborts after `delayMs`, with a `TimeoutError`, or when `also` does, whichever comes first. Its timer does not keep the process
+ * alive; it runs out even when nobody looks at the signal any more, so it is not for long times.
+ */
+export function deadline(clock: Pick<Clock, 'after'>, delayMs: number, also?: AbortSignal): AbortSignal {
+  const late = new AbortController()
+  clock.after(delayMs, () => late.abort(new DOMException(`not within ${delayMs} ms`, 'TimeoutError')))
+  return also ? AbortSignal.any([also, late.signal]) : late.signal
+}
+
+/** The time of this machine. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   mono: () => performance.now(),

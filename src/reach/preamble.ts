@@ -2,7 +2,7 @@
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Frame } from '../base/wire/frame.ts'
-import type { ScanLimits } from '../base/wire/scan.ts'
+import type { ScanLimits } from '../base/wire/walk.ts'
 import { connectUnix } from '../base/wire/unix.ts'
 import type { Wire } from '../base/wire/wire.ts'
 import { fault } from './faults.ts'

@@ -1,6 +1,6 @@
 // Keeps a peer's card at its registry true: published at once, renewed long before it ends or when an address changes, withdrawn at the end.
 import { Fault, asFault } from '../kernel/fault.ts'
-import type { Clock } from '../kernel/clock.ts'
+import { type Clock, deadline } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import { randomFraction } from '../kernel/random.ts'
 import type { Identity } from '../base/identity/identity.ts'
@@ -118,7 +118,7 @@ export function keepRegistered(needs: RegistrationNeeds, settings: RegistrationS
       await running
       if (!isPublished) return
       isPublished = false
-      await publish([], bareCardTtlMs, AbortSignal.timeout(farewellMs)).catch(() => {}) // the card ends by itself
+      await publish([], bareCardTtlMs, deadline(clock, farewellMs)).catch(() => {}) // the card ends by itself
     },
   }
 }

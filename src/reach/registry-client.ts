@@ -1,6 +1,6 @@
 // A peer's side of the registry: its key is pinned when it is first met, and every card it hands on is judged by its owner's signature alone.
 import { Fault, asFault } from '../kernel/fault.ts'
-import type { Clock } from '../kernel/clock.ts'
+import { type Clock, deadline } from '../kernel/clock.ts'
 import type { PeerHost, PeerStream } from '../base/peer/host.ts'
 import { fault } from './faults.ts'
 import { jsonFrame, readJson } from './json-frames.ts'
@@ -46,8 +46,7 @@ export async function connectRegistry(
   const name = serverText(server)
   let stream: PeerStream
   try {
-    const late = AbortSignal.timeout(answerTimeoutMs)
-    stream = await host.dial(undefined, [serverAddress(server)], registryProtocol, signal ? AbortSignal.any([signal, late]) : late)
+    stream = await host.dial(undefined, [serverAddress(server)], registryProtocol, deadline(clock, answerTimeoutMs, signal))
   } catch (error) {
     throw fault.registry_unreachable({ server: name, problem: problemOf(error) }, error)
   }

@@ -1,7 +1,7 @@
 // The client's end of `mcp-connect`: its stdin and stdout as a wire, where a line that is no message is answered and the session lives on.
 import type { Readable, Writable } from 'node:stream'
 import { linesWire } from '../base/wire/lines.ts'
-import type { ScanLimits } from '../base/wire/scan.ts'
+import type { ScanLimits } from '../base/wire/walk.ts'
 import type { Wire } from '../base/wire/wire.ts'
 import { badLineAnswer } from './answer.ts'
 

@@ -32,7 +32,7 @@ export async function gateFor(options: GateOptions): Promise<RunningGate> {
   const gate = await startGate(options)
   later(async () => {
     if (gate.process.exitCode === null && gate.process.signalCode === null) await gate.stop('SIGKILL')
-    rmSync(gate.folder, { recursive: true, force: true })
+    if (options.folder === undefined) rmSync(gate.folder, { recursive: true, force: true })
   })
   return gate
 }

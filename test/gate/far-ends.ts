@@ -1,7 +1,7 @@
 // Servers over HTTP that tests end, and begin again on the same port.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type Server, createServer } from 'node:http'
+import { type Server, type ServerResponse, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -74,4 +74,30 @@ export async function legacyOnly(): Promise<{ readonly url: string; forgetSessio
     server.close()
   })
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`, forgetSessions: () => (sessions = new Set()) }
+}
+
+/** A server of 2025-11-25 that answers each method with exactly these bytes as its result. */
+export async function exactly(results: Readonly<Record<string, string>>): Promise<string> {
+  const initialized = '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"exact","version":"1"}}'
+  return serve((text, response) => {
+    const id = /"id":("(?:[^"\\]|\\.)*"|\d+)/.exec(text)?.[1]
+    const method = /"method":"([^"]*)"/.exec(text)?.[1] ?? ''
+    if (id === undefined) return void response.writeHead(202).end()
+    response.writeHead(200, { 'content-type': 'application/json' })
+    response.end(`{"jsonrpc":"2.0","id":${id},"result":${method === 'initialize' ? initialized : (results[method] ?? '{}')}}`)
+  })
+}
+
+async function serve(answer: (text: string, response: ServerResponse) => void): Promise<string> {
+  const server = createServer((request, response) => {
+    if (request.method !== 'POST') return void response.writeHead(405).end()
+    void request.toArray().then((chunks) => answer(Buffer.concat(chunks as Buffer[]).toString('utf8'), response))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  later(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`
 }

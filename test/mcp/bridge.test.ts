@@ -363,6 +363,7 @@ describe.each(['young-http', 'young-stdio'])('legacy client, modern server (%s)'
     expect(stream.status).toBe(200)
     expect(await (await session.request(1, 'resources/subscribe', { uri: watched })).answer()).toMatchObject({ result: {} })
     // The subscription is made at the server by a stream of its own: touch until it is there.
+    let isThere = false
     const touching = (async () => {
       for (let id = 10; id < 200; id++) {
         await (await session.call(id, 'touch', { uri: 'test://static-text' })).answer()
@@ -370,7 +371,6 @@ describe.each(['young-http', 'young-stdio'])('legacy client, modern server (%s)'
         if (isThere) return
       }
     })()
-    let isThere = false
     const first = await stream.next()
     isThere = true
     await touching

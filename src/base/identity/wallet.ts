@@ -16,7 +16,7 @@ export const fault = faults('wallet', {
   exists: (d: { path: string; peerId: string | undefined }) => ({
     kind: 'conflict',
     message: `there is already a wallet at ${d.path}${d.peerId ? `, of ${d.peerId}` : ''}`,
-    hint: 'keep it, or replace it with --force: its identity is then kept beside it, as .old',
+    hint: 'keep it, or replace it with --force: its identity is then kept beside it, with the time in its name',
   }),
   bad_name: (d: { name: string }) => ({
     kind: 'usage',
@@ -69,25 +69,37 @@ export type CreateWalletSettings = {
   readonly name: string
   /** Seals the key; without it the file's mode alone protects it. */
   readonly passphrase?: Secret
-  /** Replaces a wallet that is there; the old one is kept as `<path>.old`. */
-  readonly force?: boolean
+  /** Replaces a wallet that is there. The time, in milliseconds since the Unix epoch: the old one is kept as `<path>.<UTC time>`, which no later one replaces. */
+  readonly replaceAt?: number
   /** The identity to keep; a new one by default. */
   readonly identity?: Identity
 }
 
-/** Writes a wallet at `path` and returns it. Faults: `wallet.exists`, `wallet.bad_name`, `wallet.loose_mode` (the folder). */
-export async function createWallet(path: string, settings: CreateWalletSettings): Promise<Wallet> {
-  const { name, passphrase, identity = createIdentity() } = settings
+/** Writes a wallet at `path` and returns it, with the place of the one it replaced. Faults: `wallet.exists`, `wallet.bad_name`, `wallet.loose_mode` (the folder). */
+export async function createWallet(path: string, settings: CreateWalletSettings): Promise<Wallet & { readonly keptAside?: string }> {
+  const { name, passphrase, replaceAt, identity = createIdentity() } = settings
   if (!/^[^\p{C}]{1,64}$/u.test(name) || name.trim() !== name) throw fault.bad_name({ name })
   makeFolder(dirname(path))
   checkFolder(path)
   const old = readText(path)
-  if (old !== undefined && !settings.force) throw fault.exists({ path, peerId: peerIdIn(path, old) })
+  if (old !== undefined && replaceAt === undefined) throw fault.exists({ path, peerId: peerIdIn(path, old) })
   const key = passphrase ? await seal(identity, name, passphrase) : ({ seal: 'none', seed: encoded(identity.privateKeyRaw) } as const)
   const file: WalletFile = { wallet: 1, name, peerId: identity.peerId, key }
-  if (old !== undefined) writeWhole(`${path}.old`, old, 0o600)
-  writeWhole(path, `${JSON.stringify(file, undefined, 2)}\n`, 0o600)
-  return { name, identity }
+  const write = (): void => writeWhole(path, `${JSON.stringify(file, undefined, 2)}\n`, 0o600)
+  if (old === undefined || replaceAt === undefined) {
+    write()
+    return { name, identity }
+  }
+  const keptAside = freeName(path, replaceAt)
+  writeWhole(keptAside, old, 0o600)
+  write()
+  return { name, identity, keptAside }
+}
+
+/** `<path>.<UTC time>`, a little later when that is taken. */
+function freeName(path: string, nowMs: number): string {
+  const name = `${path}.${new Date(nowMs).toISOString().replaceAll(/[-:]/g, '')}`
+  return statOf(name) ? freeName(path, nowMs + 1) : name
 }
 
 /** Reads the wallet. Faults: `wallet.missing`, `wallet.loose_mode`, `wallet.damaged`, `wallet.locked`, `wallet.wrong_passphrase`. */

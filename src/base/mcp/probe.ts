@@ -14,7 +14,13 @@ const fault = faults('probe', {
 
 /** Where the server is: a command to start, or a URL with our token. */
 export type ProbeTarget =
-  | { readonly name: string; readonly command: readonly [string, ...string[]]; readonly env: Readonly<Record<string, string>> }
+  | {
+      readonly name: string
+      readonly command: readonly [string, ...string[]]
+      readonly env: Readonly<Record<string, string>>
+      /** Gets each line that it prints on stderr. */
+      readonly said: (line: string) => void
+    }
   | { readonly name: string; readonly url: string; readonly token?: string | undefined }
 
 /** A client that is connected, until it is disposed of. */
@@ -34,7 +40,7 @@ export async function openProbe(clock: Clock, target: ProbeTarget, signal: Abort
   const { Client } = await import('@modelcontextprotocol/client')
   const started = clock.mono()
   const client = new Client({ name: 'fairlead', version: '1' })
-  const words = new LastWords(() => {})
+  const words = new LastWords('said' in target ? target.said : () => {})
   const options = { timeout: timeoutMs, signal }
   const failed = (error: unknown): unknown => (signal.aborted ? signal.reason : failure(target.name, error, words.text()))
   try {

@@ -57,6 +57,8 @@ class WireLeg implements Leg {
   readonly #side: Sink
   readonly #open = new Map<string, Open>()
   readonly #byProgress = new Map<string, Open>()
+  /** Questions of the server that wait for an answer, and who was asked; the newest last. */
+  readonly #askers = new Map<string, Open>()
   #blocked: Sink | undefined
   #full: Promise<void> | undefined
   #isOver: string | undefined
@@ -93,6 +95,7 @@ class WireLeg implements Leg {
       const settle = (outcome: Outcome): void => {
         this.#open.delete(key)
         if (progressToken !== undefined) this.#byProgress.delete(progressToken)
+        if (this.#askers.size > 0) this.#forgetQuestions(open)
         abort.removeEventListener('abort', onAbort)
         resolve(outcome)
       }
@@ -115,6 +118,7 @@ class WireLeg implements Leg {
     if (this.#isOver !== undefined) return { is: 'notSent', fault: fault.gone({ upstream: this.#name, reason: this.#isOver }) }
     if (this.#full) await this.#full
     if (!this.#wire.write(frame)) this.#waitForRoom()
+    if (frame.kind !== 'notification' && frame.at.id) this.#askers.delete(idKey(frame, frame.at.id))
     if (frame.method === 'notifications/cancelled' && frame.at.requestId) {
       const open = this.#open.get(idKey(frame, frame.at.requestId))
       if (open && open.frame.method !== 'initialize') open.settle(cancelled)
@@ -145,10 +149,6 @@ class WireLeg implements Leg {
     return false
   }
 
-  /**
-   * A wire does not say which request a server's message goes with, except by progress token and subscription id. With one request open it is that one's;
-   * with several it goes to the side stream when somebody listens there, else to the newest.
-   */
   #belongsTo(frame: Frame): Sink | undefined {
     if (frame.at.progressToken && frame.method === 'notifications/progress')
       return this.#byProgress.get(token(frame, frame.at.progressToken))?.out
@@ -159,8 +159,27 @@ class WireLeg implements Leg {
       return asked.length === 1 ? asked[0]!.out : undefined
     }
     if (this.#isListening && unrelated.has(frame.method!)) return this.#side
-    if (this.#open.size === 1 || (this.#open.size > 0 && !this.#isListening)) return [...this.#open.values()].at(-1)!.out
-    return this.#side
+    const open = this.#likely()
+    if (!open) return this.#side
+    if (frame.kind === 'request') this.#askers.set(idKey(frame, frame.at.id!), open)
+    return open.out
+  }
+
+  /**
+   * A wire does not say which request a server's message goes with, except by progress token and subscription id. With one request open it is that one's; one
+   * that waits for its client's answer is not busy, so it is not taken for the speaker while another is. With several busy it goes to the side stream when
+   * somebody listens there, else to the newest.
+   */
+  #likely(): Open | undefined {
+    if (this.#open.size <= 1) return this.#open.values().next().value
+    const askers = new Set(this.#askers.values())
+    const busy = [...this.#open.values()].filter((open) => !askers.has(open))
+    if (busy.length > 1) return this.#isListening ? undefined : busy.at(-1)
+    return busy[0] ?? [...askers].at(-1)
+  }
+
+  #forgetQuestions(open: Open): void {
+    for (const [question, asker] of this.#askers) if (asker === open) this.#askers.delete(question)
   }
 
   #finish(reason: string): string {

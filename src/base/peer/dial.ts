@@ -1,7 +1,7 @@
 // Opens streams to a peer: over a connection that is there, or over the first of its addresses that proves to be it.
 import type { Connection, Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import type { Clock } from '../../kernel/clock.ts'
+import { type Clock, deadline } from '../../kernel/clock.ts'
 import { publicKeyOf } from '../identity/identity.ts'
 import { fault } from './fault.ts'
 import type { Network } from './libp2p.ts'
@@ -20,6 +20,10 @@ export type Dialer = {
   open(peerId: string | undefined, addresses: readonly string[], protocol: string, signal: AbortSignal | undefined): Promise<Opened>
 }
 
+/**
+ * Dials for `own`, over `network`. Faults: `peer.unreachable`, `peer.wrong_identity` when another key is proved than the one asked for, `peer.refused` when the
+ * protocol is not offered.
+ */
 export function createDialer(
   network: Network,
   own: string,
@@ -130,14 +134,14 @@ export function createDialer(
     async open(peerId, addresses, protocol, given) {
       if (peerId !== undefined) publicKeyOf(peerId)
       if (peerId === own) throw fault.unreachable({ peerId: own, addresses, problem: 'this is our own identity' })
-      const signal = given ?? AbortSignal.timeout(dialMs)
+      const signal = given ?? deadline(clock, dialMs)
       const open =
         peerId === undefined
           ? undefined
           : network.node.getConnections(network.peerId(peerId)).find((connection) => connection.status === 'open')
       if (open) {
         try {
-          return await stream(open, protocol, AbortSignal.any([signal, AbortSignal.timeout(reuseMs)]))
+          return await stream(open, protocol, deadline(clock, reuseMs, signal))
         } catch (error) {
           if (isUnsupported(error)) throw fault.refused({ peerId: named(peerId), reason: `it does not offer ${protocol}` }, error)
           // what was open a moment ago may just have ended: the addresses decide

@@ -1,11 +1,13 @@
 // The frames of the other side that our reader has not taken: handed over in order, held while it is full, counted until they are acknowledged.
+import type { Clock } from '../../kernel/clock.ts'
 import type { Frame } from '../wire/frame.ts'
 import type { Sink } from '../wire/wire.ts'
 import { windowBytes, windowFrames } from './message.ts'
 
-/** Acknowledge at once after this much, and else after a moment. */
-const ackFrames = 32
-const ackBytes = 256 << 10
+/** Acknowledge at once after this much, and else after a moment: by then a frame of ours has most often carried it along. */
+const ackFrames = windowFrames / 4
+const ackBytes = windowBytes / 4
+const ackMs = 20
 
 /** `isOurs`: made on this side for our own reader (an error for what could not be sent); it has no number. */
 type Waiting = { readonly frame: Frame; readonly isOurs: boolean }
@@ -15,20 +17,23 @@ export class Inbox {
   seen = 0
   /** The last frame that our reader took. */
   consumed = 0
-  /** The last frame that the other side was told is taken. */
-  acked = 0
   /** Bytes that wait for our reader. */
   sizeBytes = 0
-  readonly #onConsumed: (isMuch: boolean) => void
+  readonly #clock: Clock
+  readonly #onAckDue: () => void
   readonly #onEmpty: () => void
   #waiting: Waiting[] = []
   #into: Sink | undefined
   #isBlocked = false
+  /** The last frame that the other side was told is taken. */
+  #acked = 0
   #unackedBytes = 0
+  #isAckSoon = false
 
-  /** `onConsumed` is told after each frame that was taken, and whether it is time to acknowledge; `onEmpty` whenever nothing waits any more. */
-  constructor(onConsumed: (isMuch: boolean) => void, onEmpty: () => void) {
-    this.#onConsumed = onConsumed
+  /** `onAckDue`: an acknowledgement has waited long enough for something that carries it along; `onEmpty`: nothing waits for our reader any more. */
+  constructor(clock: Clock, onAckDue: () => void, onEmpty: () => void) {
+    this.#clock = clock
+    this.#onAckDue = onAckDue
     this.#onEmpty = onEmpty
   }
 
@@ -57,7 +62,7 @@ export class Inbox {
 
   /** What was consumed so far is acknowledged with what leaves now. */
   acknowledge(): number {
-    this.acked = this.consumed
+    this.#acked = this.consumed
     this.#unackedBytes = 0
     return this.consumed
   }
@@ -89,6 +94,18 @@ export class Inbox {
     this.consumed++
     this.sizeBytes -= sizeBytes
     this.#unackedBytes += sizeBytes
-    this.#onConsumed(this.consumed - this.acked >= ackFrames || this.#unackedBytes >= ackBytes)
+    if (this.consumed - this.#acked >= ackFrames || this.#unackedBytes >= ackBytes) this.#onAckDue()
+    else if (!this.#isAckSoon) this.#ackSoon()
+  }
+
+  /** One timer for many frames: those whose acknowledgement was carried along when it fires need nothing more. */
+  #ackSoon(): void {
+    const { consumed } = this
+    this.#isAckSoon = true
+    this.#clock.after(ackMs, () => {
+      this.#isAckSoon = false
+      if (this.#acked < consumed) this.#onAckDue()
+      else if (this.#acked < this.consumed) this.#ackSoon()
+    })
   }
 }

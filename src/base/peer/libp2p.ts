@@ -8,13 +8,16 @@ import { yamux } from '@libp2p/yamux'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Identity } from '../identity/identity.ts'
-import { lookBeforeReading, writeOnceATick } from './savings.ts'
+import { readPlainly, writeOnceATick } from './savings.ts'
 
 /** The error message by which a failed dial is known to have met somebody else. */
 export const wrongIdentity = 'fairlead: another key was proved than the one asked for'
 
 /** Streams of one protocol on one connection; libp2p's own 32 in and 64 out are too few for a cache or a busy gate. */
 export const maxStreams = 1_024
+
+/** A socket holds as much as a stream hands over at once, where 64 KiB would stop and wake all of libp2p four times. */
+const socketOptions = { noDelay: true, highWaterMark: 256 << 10 }
 
 export type Network = {
   readonly node: Libp2p
@@ -35,12 +38,13 @@ export type NetworkSettings = {
 
 type TransportManager = { dial(address: Multiaddr, options: { signal: AbortSignal }): Promise<Connection>; getAddrs(): Multiaddr[] }
 
+/** Starts libp2p and listens. Throws what libp2p throws. */
 export async function createNetwork({ identity, listen, announce, gater }: NetworkSettings): Promise<Network> {
   let transports: TransportManager | undefined
   const node = await createLibp2p({
     privateKey: privateKeyFromRaw(Buffer.concat([identity.privateKeyRaw, identity.publicKey])),
     addresses: { listen: [...listen], appendAnnounce: [...announce] }, // pitfall 5: public addresses are not announced by themselves
-    transports: [tcp()],
+    transports: [tcp({ dialOpts: socketOptions, listenOpts: socketOptions })],
     connectionEncrypters: [checkedNoise],
     // pitfall 2: a window that may not grow past what the read buffer (4 MiB) can hold
     // early streams come before our side has finished the handshake: past 10, by default, the whole connection is reset
@@ -100,7 +104,7 @@ const checkedNoise: ReturnType<typeof noise> = (components) => {
     writeOnceATick(connection)
     try {
       const secured = await secureOutbound(connection, options)
-      lookBeforeReading(secured.connection)
+      readPlainly(secured.connection)
       return secured
     } catch (error) {
       throw (error as Error).name === 'UnexpectedPeerError' ? new Error(wrongIdentity, { cause: error }) : error
@@ -109,7 +113,7 @@ const checkedNoise: ReturnType<typeof noise> = (components) => {
   encrypter.secureInbound = async (connection, options) => {
     writeOnceATick(connection)
     const secured = await secureInbound(connection, options)
-    lookBeforeReading(secured.connection)
+    readPlainly(secured.connection)
     return secured
   }
   return encrypter

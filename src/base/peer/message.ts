@@ -89,6 +89,7 @@ export class MessageReader {
   }
 }
 
+/** One message, its body copied. */
 export function messageBytes(type: number, seq: number, ack: number, body: Uint8Array = new Uint8Array(0)): Buffer {
   const bytes = Buffer.allocUnsafe(headerBytes + body.length)
   writeHeader(bytes, type, seq, ack, body.length)
@@ -101,6 +102,11 @@ function writeHeader(into: Buffer, type: number, seq: number, ack: number, lengt
   into.writeUIntBE(seq, 1, 6)
   into.writeUIntBE(ack, 7, 6)
   into.writeUInt32BE(length, 13)
+}
+
+/** The body of a control message. */
+export function jsonBytes(value: Hello | Welcome | Refusal): Buffer {
+  return Buffer.from(JSON.stringify(value))
 }
 
 /** Reads the JSON body of a control message, whose members the caller checks; fault `tunnel.garbage`. */
@@ -149,6 +155,7 @@ export class Channel {
   readonly #reader = new MessageReader()
   #listener: Listener | undefined
   #isLost = false
+  readonly #uncork = (): void => this.stream.duplex.uncork()
 
   constructor(stream: PeerStream, greeter: Listener) {
     this.stream = stream
@@ -183,16 +190,19 @@ export class Channel {
     return this.stream.duplex.writableNeedDrain
   }
 
+  /** What is sent in one tick leaves together. */
   send(type: number, seq: number, ack: number, body?: Uint8Array): void {
     const { duplex } = this.stream
     if (this.#isLost || duplex.destroyed || duplex.writableEnded) return
+    if (duplex.writableCorked === 0) {
+      duplex.cork()
+      process.nextTick(this.#uncork)
+    }
     if (!body || body.length <= copyBytes) return void duplex.write(messageBytes(type, seq, ack, body))
     const header = Buffer.allocUnsafe(headerBytes)
     writeHeader(header, type, seq, ack, body.length)
-    duplex.cork()
     duplex.write(header)
     duplex.write(body)
-    duplex.uncork()
   }
 
   /** Lets what was sent leave, then ends the stream. Nothing is heard of it any more. */

@@ -6,6 +6,7 @@ export class Outbox {
   #frames: Uint8Array[] = []
   #first = 1
   #flightBytes = 0
+  #waiters: (() => void)[] = []
   /** Bytes of all frames here, sent or not. */
   sizeBytes = 0
   sent = 0
@@ -25,9 +26,14 @@ export class Outbox {
     return this.sizeBytes >= windowBytes || this.#frames.length >= windowFrames
   }
 
-  /** Writers need not wait any more: at half, so that they do not wake for every frame. */
-  get hasRoom(): boolean {
-    return this.sizeBytes <= windowBytes / 2 && this.#frames.length <= windowFrames / 2
+  /** Resolves when writers need not wait any more: at half, so that they do not wake for every frame. */
+  room(): Promise<void> {
+    return new Promise((resolve) => this.#waiters.push(resolve))
+  }
+
+  /** Lets every writer go on. */
+  wake(): void {
+    for (const waiter of this.#waiters.splice(0)) waiter()
   }
 
   push(bytes: Uint8Array): void {
@@ -44,7 +50,7 @@ export class Outbox {
     return bytes
   }
 
-  /** Forgets every frame up to `ack`. */
+  /** Forgets every frame up to `ack`, and wakes the writers when there is room. */
   release(ack: number): void {
     const count = Math.min(ack - this.#first + 1, this.#frames.length)
     if (count <= 0) return
@@ -53,6 +59,7 @@ export class Outbox {
     this.#first += count
     this.sizeBytes -= sizeBytes
     this.#flightBytes -= sizeBytes
+    if (this.sizeBytes <= windowBytes / 2 && this.#frames.length <= windowFrames / 2) this.wake()
   }
 
   /** On a new channel: what the other side has `seen` is not sent again, the rest is; false when that cannot be. */
@@ -67,5 +74,6 @@ export class Outbox {
 
   clear(): void {
     this.#frames = []
+    this.wake()
   }
 }

@@ -1,17 +1,18 @@
-// Takes out of libp2p 3.3 what every message would pay for: of its parts as they are at run time, one by one, so that each can be dropped when libp2p has learned it.
+// Takes out of libp2p 3.3 what every message would pay for: each a change to a part of it as it is at run time, to be dropped when libp2p has learned it.
 import type { Socket } from 'node:net'
 import type { MessageStream, Stream } from '@libp2p/interface'
 
-type Bytes = { readonly byteLength: number }
+/** Bytes in one piece or several. */
+type Bytes = Parameters<MessageStream['send']>[0]
 
 /** libp2p writes each length, header and tag by itself, one system call each: what is written in one tick leaves in one. */
 export function writeOnceATick(connection: MessageStream): void {
   const { socket } = connection as { socket?: Socket } // a relayed connection has none
-  const parts = connection as unknown as { sendData(data: Bytes): unknown }
   if (!socket) return
-  const sendData = parts.sendData.bind(connection)
+  const sender = connection as unknown as { sendData(data: Bytes): unknown }
+  const sendData = sender.sendData.bind(connection)
   const uncork = (): void => socket.uncork()
-  parts.sendData = (data) => {
+  sender.sendData = (data) => {
     if (socket.writableCorked === 0) {
       socket.cork()
       process.nextTick(uncork)
@@ -20,13 +21,22 @@ export function writeOnceATick(connection: MessageStream): void {
   }
 }
 
-const longerThanAny = 1 << 20
+type Received = {
+  readonly decoder: { lengthDecoder(data: Bytes): number }
+  readonly handshake: { decrypt(chunk: Bytes): Bytes }
+  decrypt(chunk: Bytes): Bytes
+}
 
-/** After all that has arrived is read, libp2p looks for the next length and learns by an exception that it is not there: 10 µs a message. */
-export function lookBeforeReading(encrypted: MessageStream): void {
-  const { decoder } = encrypted as unknown as { decoder: { lengthDecoder(data: Bytes): number } }
+/** The length of a Noise message has two bytes: none is longer than this. */
+const longerThanAny = 1 << 16
+
+/** libp2p learns by an exception that no further length has arrived (10 µs a message), and copies each message before it decrypts it elsewhere. */
+export function readPlainly(encrypted: MessageStream): void {
+  const received = encrypted as unknown as Received
+  const { decoder, handshake } = received
   const { lengthDecoder } = decoder
-  decoder.lengthDecoder = (data) => (data.byteLength < 2 ? longerThanAny : lengthDecoder(data)) // of that length nothing is there yet
+  decoder.lengthDecoder = (data) => (data.byteLength < 2 ? longerThanAny : lengthDecoder(data))
+  received.decrypt = (chunk) => handshake.decrypt(chunk)
 }
 
 type Windowed = Stream & {
@@ -37,10 +47,10 @@ type Windowed = Stream & {
   sendWindowUpdate(): void
 }
 
-/** Yamux's `StreamState.Established`: later than any that still owes the other side a SYN or an ACK. */
+/** Yamux's `StreamState.Established`: no SYN or ACK is owed to the other side any more, and the reader has not paused. */
 const established = 3
 
-/** Yamux tells the writer of new room after every message, which is a packet of its own: told at half, and twice as much each time, the writer never waits. */
+/** Yamux tells the writer of new room after every message, in a packet of its own: told at half, and of twice as much each time, the writer need not wait. */
 export function updateWindowAtHalf(stream: Stream): void {
   const windowed = stream as Windowed
   const update = windowed.sendWindowUpdate.bind(stream)

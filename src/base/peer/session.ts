@@ -3,9 +3,11 @@ import { type Fault, outside } from '../../kernel/fault.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import { type Frame, token } from '../wire/frame.ts'
-import { type ScanLimits, fault as wireFault, scan } from '../wire/scan.ts'
+import { scan } from '../wire/scan.ts'
+import { type ScanLimits, fault as wireFault } from '../wire/walk.ts'
 import type { Sink, Wire, WireEnd } from '../wire/wire.ts'
 import { type Channel, type Message, type Refusal, refusalOf, types } from './message.ts'
+import { heartbeat } from './heartbeat.ts'
 import { Inbox } from './inbox.ts'
 import { Outbox } from './outbox.ts'
 
@@ -32,8 +34,6 @@ export type TunnelStats = {
 
 /** Writers that go on after `false` are taken to this point; past it the session ends, for it would otherwise eat the machine. */
 const maxUnackedBytes = 128 << 20
-/** An acknowledgement that nothing carries along leaves after this time. */
-const ackMs = 20
 
 export class Session implements Wire {
   readonly remotePeer: string
@@ -52,11 +52,7 @@ export class Session implements Wire {
   #isGone = false
   #channel: Channel | undefined
   readonly #out = new Outbox()
-  #waiters: (() => void)[] = []
-  readonly #in = new Inbox(
-    (isMuch) => this.#consumed(isMuch),
-    () => this.#remoteClosed && this.end({ why: 'eof' }),
-  )
+  readonly #in: Inbox
   #duplicates = 0
   #cuts = 0
   // what is due on the channel beside frames
@@ -64,7 +60,6 @@ export class Session implements Wire {
   #isConfirmed = false
   #isClosing = false
   #remoteClosed = false
-  #cancelAck: (() => void) | undefined
   #cancelPing: (() => void) | undefined
   #cancelClose: (() => void) | undefined
 
@@ -74,6 +69,14 @@ export class Session implements Wire {
     this.#log = needs.log
     this.#settings = settings
     this.maxRemoteFrameBytes = settings.limits.maxFrameBytes
+    this.#in = new Inbox(
+      needs.clock,
+      () => {
+        this.#owes.ack = true
+        this.#pump()
+      },
+      () => this.#remoteClosed && this.end({ why: 'eof' }),
+    )
     this.ended = new Promise((resolve) => {
       this.#resolveEnd = resolve
     })
@@ -112,7 +115,8 @@ export class Session implements Wire {
 
   write(frame: Frame): boolean {
     if (this.#isDone()) return true
-    if (frame.bytes.length > Math.min(this.maxRemoteFrameBytes, this.#settings.limits.maxFrameBytes)) return this.#answerTooLarge(frame)
+    const maxFrameBytes = Math.min(this.maxRemoteFrameBytes, this.#settings.limits.maxFrameBytes)
+    if (frame.bytes.length > maxFrameBytes) return this.#answerTooLarge(frame, maxFrameBytes)
     this.#out.push(frame.bytes)
     if (this.#out.sizeBytes > maxUnackedBytes)
       this.end({ why: 'cut', problem: `more than ${maxUnackedBytes} bytes wait for the other end` })
@@ -122,7 +126,7 @@ export class Session implements Wire {
 
   room(): Promise<void> {
     if (this.#isDone() || !this.#out.isFull) return Promise.resolve()
-    return new Promise((resolve) => this.#waiters.push(resolve))
+    return this.#out.room()
   }
 
   read(into: Sink): void {
@@ -134,7 +138,7 @@ export class Session implements Wire {
     this.#isClosing = true
     this.#over ??= { why: 'closed' }
     this.#resolveEnd(this.#over)
-    this.#wake()
+    this.#out.wake()
     this.#in.discard()
     this.#owes.close = true
     await new Promise<void>((resolve) => {
@@ -170,23 +174,18 @@ export class Session implements Wire {
       drained: () => this.#pump(),
     }
     channel.listen(listener, this.#settings.limits.maxFrameBytes)
-    this.#watch(channel, channel.bytesIn, 0)
+    this.#cancelPing = heartbeat(channel, this.#clock, this.#settings.pingMs, {
+      due: () => {
+        this.#owes.ping = true
+        this.#pump()
+      },
+      missed: () => {
+        channel.drop('connection')
+        this.#lost('two pings went unanswered')
+      },
+    })
     this.#pump()
     return true
-  }
-
-  /** Both sides send PINGs, so that a healthy path is never silent for long, however slowly a large frame moves over it. */
-  #watch(channel: Channel, heardBytes: number, missed: number): void {
-    this.#cancelPing = this.#clock.after(this.#settings.pingMs, () => {
-      const misses = channel.bytesIn > heardBytes ? 0 : missed + 1
-      if (misses >= 2) {
-        channel.drop('connection')
-        return this.#lost('two pings went unanswered')
-      }
-      this.#owes.ping = true
-      this.#pump()
-      if (this.#channel === channel) this.#watch(channel, channel.bytesIn, misses)
-    })
   }
 
   #isDone(): boolean {
@@ -227,15 +226,10 @@ export class Session implements Wire {
     if (ack > this.#out.top) return this.#garbage('an acknowledgement of what was never sent')
     if (type === types.refused) return this.#refused({ type, seq, ack, body })
     this.#out.release(ack)
-    if (this.#out.hasRoom) this.#wake()
     if (type === types.frame) this.#frame(seq, body)
     else if (type === types.close) this.#closed(seq)
     else if (type !== types.ack && type !== types.ping) this.#garbage(`a message of type ${type} in mid-session`)
     this.#pump()
-  }
-
-  #wake(): void {
-    for (const waiter of this.#waiters.splice(0)) waiter()
   }
 
   #frame(seq: number, body: Buffer): void {
@@ -256,26 +250,6 @@ export class Session implements Wire {
     this.#in.push(frame)
   }
 
-  #consumed(isMuch: boolean): void {
-    if (!this.#channel) return // the next greeting says it
-    if (isMuch) {
-      this.#owes.ack = true
-      this.#pump()
-    } else this.#cancelAck ??= this.#ackSoon()
-  }
-
-  /** One timer for many frames: when it fires, frames that carried their acknowledgement along need nothing more. */
-  #ackSoon(): () => void {
-    const { consumed } = this.#in
-    return this.#clock.after(ackMs, () => {
-      this.#cancelAck = undefined
-      if (this.#in.acked < consumed) {
-        this.#owes.ack = true
-        this.#pump()
-      } else if (this.#in.acked < this.#in.consumed) this.#cancelAck = this.#ackSoon()
-    })
-  }
-
   #closed(seq: number): void {
     const reply = (): void => this.#channel?.send(types.close, this.#out.sent, this.#ackNow())
     if (this.#isClosing) {
@@ -286,7 +260,7 @@ export class Session implements Wire {
     this.#remoteClosed = true
     reply()
     this.#detach()?.end()
-    this.#wake()
+    this.#out.wake()
     if (this.#in.isEmpty) this.end({ why: 'eof' })
   }
 
@@ -313,8 +287,6 @@ export class Session implements Wire {
     const channel = this.#channel
     this.#channel = undefined
     this.#cancelPing?.()
-    this.#cancelAck?.()
-    this.#cancelAck = undefined
     return channel
   }
 
@@ -326,22 +298,23 @@ export class Session implements Wire {
     this.#detach()?.end()
     this.#out.clear()
     this.#in.discard()
-    this.#wake()
     this.onGone()
   }
 
   /** A frame that the other end would refuse never leaves: the request it is, or answers, gets an error, and the session lives on. */
-  #answerTooLarge(frame: Frame): boolean {
-    const { message, kind } = wireFault.too_large({
-      maxFrameBytes: Math.min(this.maxRemoteFrameBytes, this.#settings.limits.maxFrameBytes),
-    })
+  #answerTooLarge(frame: Frame, maxFrameBytes: number): boolean {
     this.#log.warn('tunnel.too_large', { peer: this.remotePeer, sizeBytes: frame.bytes.length, method: frame.method })
-    const id = frame.at.id && token(frame, frame.at.id)
-    if (id === undefined) return true
-    const error = JSON.stringify({ code: outside[kind].rpcCode, message })
-    const answer = scan(Buffer.from(`{"jsonrpc":"2.0","id":${id},"error":${error}}`), this.#settings.limits)
+    const answer = tooLargeAnswer(frame, maxFrameBytes)
+    if (!answer) return true
     if (frame.kind !== 'request') return this.write(answer)
     this.#in.push(answer, true)
     return true
   }
+}
+
+function tooLargeAnswer(frame: Frame, maxFrameBytes: number): Frame | undefined {
+  if (!frame.at.id) return undefined
+  const { message, kind } = wireFault.too_large({ maxFrameBytes })
+  const error = JSON.stringify({ code: outside[kind].rpcCode, message })
+  return scan(Buffer.from(`{"jsonrpc":"2.0","id":${token(frame, frame.at.id)},"error":${error}}`))
 }

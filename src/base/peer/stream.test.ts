@@ -1,6 +1,7 @@
 // Regression tests of the back-pressure and half-close of peer streams, over real libp2p on loopback: each names the pitfall of libp2p that it guards.
 import { once } from 'node:events'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Socket } from 'node:net'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { systemClock } from '../../kernel/clock.ts'
 import { silentLog } from '../../kernel/log.ts'
 import { createIdentity } from '../identity/identity.ts'
@@ -167,4 +168,22 @@ test('a write that waits for room fails when the connection goes', async () => {
     .poll(() => ours.duplex.destroyed || ours.duplex.readableEnded || ours.duplex.errored !== null, { timeout: 10_000 })
     .toBe(true)
   await expect(written.done).rejects.toBeInstanceOf(Error)
+})
+
+test('a message leaves in one system call, and its arrival costs none: 200 round trips are 400 writes', async () => {
+  const [ours, theirs] = await pair()
+  const trip = async (): Promise<void> => {
+    const back = once(ours.duplex, 'data')
+    const there = once(theirs.duplex, 'data')
+    ours.duplex.write(Buffer.alloc(1_000, 1))
+    await there
+    theirs.duplex.write(Buffer.alloc(1_000, 2))
+    await back
+  }
+  await trip() // the stream's own greeting is behind us then
+  const sockets = Socket.prototype as unknown as { _write(): void; _writev(): void }
+  const writes = [vi.spyOn(sockets, '_write'), vi.spyOn(sockets, '_writev')]
+  onTestFinished(() => writes.forEach((spy) => spy.mockRestore()))
+  for (let trips = 0; trips < 200; trips++) await trip()
+  expect(writes.reduce((sum, { mock }) => sum + mock.calls.length, 0)).toBeLessThan(420) // a few are libp2p's own pings and room for more
 })

@@ -72,18 +72,15 @@ class StreamDuplex extends Duplex {
   }
 
   override _writev(chunks: { chunk: Buffer; encoding: BufferEncoding }[], done: (error?: Error | null) => void): void {
-    const [first, ...more] = chunks
-    if (more.length === 0) return this.#send(first!.chunk, done)
-    const sizeBytes = chunks.reduce((sum, { chunk }) => sum + chunk.length, 0)
-    if (sizeBytes <= sliceBytes)
-      return this.#send(
-        Buffer.concat(
-          chunks.map(({ chunk }) => chunk),
-          sizeBytes,
-        ),
-        done,
-      )
-    this.#send(first!.chunk, (error) => (error ? done(error) : this._writev(more, done)))
+    let sizeBytes = 0
+    let count = 0
+    while (count < chunks.length && sizeBytes + chunks[count]!.chunk.length <= sliceBytes) sizeBytes += chunks[count++]!.chunk.length
+    const pieces = chunks.slice(0, Math.max(count, 1)).map(({ chunk }) => chunk)
+    const rest = chunks.slice(pieces.length)
+    this.#send(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, sizeBytes), (error) => {
+      if (error || rest.length === 0) done(error)
+      else this._writev(rest, done)
+    })
   }
 
   #send(bytes: Buffer, done: (error?: Error | null) => void): void {

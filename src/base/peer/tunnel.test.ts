@@ -11,15 +11,9 @@ import { scan } from '../wire/scan.ts'
 import type { Sink } from '../wire/wire.ts'
 import { type PeerHost, type PeerStream, createPeerHost } from './host.ts'
 import { type Message, MessageReader, messageBytes, types, windowBytes, windowFrames } from './message.ts'
-import {
-  type AcceptTunnelsSettings,
-  type Tunnel,
-  type TunnelSettings,
-  acceptTunnels,
-  backoffMs,
-  connectTunnel,
-  tunnelProtocol,
-} from './tunnel.ts'
+import { backoffMs, connectTunnel } from './tunnel-client.ts'
+import { type AcceptTunnelsSettings, acceptTunnels } from './tunnel-server.ts'
+import { type Tunnel, type TunnelSettings, tunnelProtocol } from './tunnel.ts'
 
 /** One end of a link in memory, with the back-pressure of a socket. */
 class End extends Duplex {

@@ -1,7 +1,7 @@
 // A child process as a wire: MCP's stdio transport, one line a frame, with a bound on how much of its stdout may be something else.
 import type { Log } from '../../kernel/log.ts'
 import { linesWire } from '../wire/lines.ts'
-import type { ScanLimits } from '../wire/scan.ts'
+import type { ScanLimits } from '../wire/walk.ts'
 import type { Sink, Wire } from '../wire/wire.ts'
 import type { Child } from './child.ts'
 

@@ -10,6 +10,10 @@ export interface Terminal {
   note(text: string): void
   /** A step of long work: shown on a terminal only, each one replacing the last. */
   progress(text: string): void
+  /** No more steps are to come: the last one is cleared away. */
+  done(): void
+  /** A line for the operator (stderr), with --json too; it does not run into a step that is shown. */
+  log(line: string): void
   /** `fairlead: error: …` and `fairlead: hint: …`, or the fault as JSON. */
   fault(fault: Fault): void
   /** Emphasis where stdout is a terminal, plain text elsewhere. */
@@ -48,6 +52,8 @@ export function createTerminal({ stdout, stderr, isTerminal, json, colour }: Ter
       stderr.write(text)
       hasProgress = true
     },
+    done: clear,
+    log: (line) => say(stderr, line),
     fault(fault) {
       if (json) return say(stderr, JSON.stringify({ error: fault }))
       say(stderr, `fairlead: error: ${fault.message}`)

@@ -1,7 +1,6 @@
 // Makes the identity of this person or machine: one key, one peer id, one wallet file.
 import { command } from '../../base/terminal/command.ts'
 import { readWalletCard, createWallet } from '../../base/identity/wallet.ts'
-import { readText, removeFile, writeWhole } from '../../kernel/file.ts'
 import { homeFlags, homeOf, passphraseOf } from '../home.ts'
 
 export default command({
@@ -19,23 +18,14 @@ export default command({
   async run({ terminal, folders, clock }, { flags }) {
     const { wallet: path } = homeOf({ folders }, flags)
     const passphrase = passphraseOf(flags)
-    const aside = flags.force ? keepAside(path, clock.now()) : undefined
-    const { name, identity } = await createWallet(path, { name: flags.name, force: flags.force, ...(passphrase ? { passphrase } : {}) })
-    if (aside !== undefined) {
-      removeFile(`${path}.old`) // the same wallet; under a name with a time no later one replaces it
-      terminal.note(`the old wallet is kept as ${aside}`)
-    }
+    const { name, identity, keptAside } = await createWallet(path, {
+      name: flags.name,
+      ...(flags.force ? { replaceAt: clock.now() } : {}),
+      ...(passphrase ? { passphrase } : {}),
+    })
+    if (keptAside !== undefined) terminal.note(`the old wallet is kept as ${keptAside}`)
     if (!readWalletCard(path)?.isSealed) terminal.note(`keep ${path} secret and keep a copy: whoever holds it is ${name}`)
-    const result = { name, peerId: identity.peerId, wallet: path, ...(aside === undefined ? {} : { keptAside: aside }) }
+    const result = { name, peerId: identity.peerId, wallet: path, ...(keptAside === undefined ? {} : { keptAside }) }
     terminal.result(result, () => [`name     ${name}`, `peer id  ${terminal.style.bold(identity.peerId)}`, `wallet   ${path}`].join('\n'))
   },
 })
-
-/** Copies the wallet beside itself, under the UTC time; undefined when there is none. */
-function keepAside(path: string, now: number): string | undefined {
-  const wallet = readText(path)
-  if (wallet === undefined) return undefined
-  const aside = `${path}.${new Date(now).toISOString().replaceAll(/[-:]/g, '')}`
-  writeWhole(aside, wallet, 0o600)
-  return aside
-}

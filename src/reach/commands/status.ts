@@ -1,4 +1,5 @@
 // Says who we are: name, whole peer id, folders, and what the registry knows of us.
+import { deadline } from '../../kernel/clock.ts'
 import { asFault } from '../../kernel/fault.ts'
 import { command } from '../../base/terminal/command.ts'
 import { readWalletCard, fault as walletFault } from '../../base/identity/wallet.ts'
@@ -22,7 +23,7 @@ export default command({
     const known = knownRegistries(home.registries)
     const server = known.last()
     let problem: string | undefined
-    const inTime = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)])
+    const inTime = deadline(clock, patienceMs, signal)
     const ours = server
       ? await askRegistry({ clock, log, known }, server, async (registry) => (await registry.lookup(card.peerId))[0], inTime).catch(
           (error: unknown) => {

@@ -1,0 +1,239 @@
+// A whole node in one process: registry, machine tools, gate and peer host, put together so that one line leads through all of them.
+import { hostname } from 'node:os'
+import { dirname, join } from 'node:path'
+import { tokenHash } from '../../base/access/principal.ts'
+import { loadMachineConfig } from '../../base/config/machine.ts'
+import { createWallet, readWalletCard } from '../../base/identity/wallet.ts'
+import { lockFolder } from '../../base/store/lock.ts'
+import type { Context } from '../../base/terminal/command.ts'
+import type { GateConfig } from '../../gate/upstream-kind.ts'
+import { asFault, faults } from '../../kernel/fault.ts'
+import { makeFolder, readText, writeWhole } from '../../kernel/file.ts'
+import { randomId } from '../../kernel/random.ts'
+import { Secret } from '../../kernel/secret.ts'
+import type { OperateConfig } from '../../operate/config.ts'
+import type { ReachConfig } from '../../reach/config.ts'
+
+const fault = faults('up', {
+  already_up: (d: { state: string }) => ({
+    kind: 'conflict',
+    message: `a node is up already with the files in ${d.state}`,
+    hint: 'stop it first; or bring up another one with files and ports of its own: FAIRLEAD_HOME=DIR fairlead up --registry-port 0 --peer-port 0 --machine-port 0 --gate-port 0',
+  }),
+  port_busy: (d: { part: string; host: string; port: number; flag: string }) => ({
+    kind: 'unavailable',
+    message: `${d.part} cannot listen on ${d.host}:${d.port}: the port is busy`,
+    hint: `stop the program that holds it (find it with: ss -ltnp 'sport = :${d.port}'), or choose another port: fairlead up --${d.flag} PORT`,
+  }),
+  no_port: (d: { flag: string; port: number }) => ({
+    kind: 'usage',
+    message: `--${d.flag} ${d.port}: there is no such port`,
+    hint: 'a port is a number up to 65535; 0 takes any free one',
+  }),
+  name_taken: (d: { path: string; place: string; name: string; what: string }) => ({
+    kind: 'config',
+    message: `${d.path}: [${d.place}.${d.name}] has a name that fairlead up itself gives to ${d.what}`,
+    hint: 'choose another name',
+  }),
+})
+
+const loopback = '127.0.0.1'
+/** The upstream that this machine's own tools are, and the principal that its owner is. */
+const machine = 'machine'
+const owner = 'owner'
+
+/** Where each part listens when the configuration shall not decide: the values of the flags that are so named. */
+export type Ports = { readonly [Flag in 'registry-port' | 'peer-port' | 'machine-port' | 'gate-port']: number | undefined }
+
+/** Two wallets, the node's and the one of clients on this machine, and two tokens; made once and kept. */
+type Identities = {
+  readonly node: string
+  readonly nodeFolder: string
+  readonly client: string
+  readonly clientFolder: string
+  readonly tokens: Record<'owner' | 'machine', { readonly path: string; readonly value: string }>
+}
+
+export type Node = AsyncDisposable & {
+  readonly identities: Identities
+  readonly addresses: {
+    readonly registry: string
+    readonly peer: string
+    readonly machine: string
+    readonly gate: string
+    readonly health: string
+  }
+  /** Where clients on this machine reach the peer host. */
+  readonly localPeer: string
+}
+
+async function identitiesOf(state: string): Promise<Identities> {
+  const nodeFolder = join(state, 'reach')
+  const clientFolder = join(state, 'local-client')
+  const peerIdIn = async (folder: string, name: string): Promise<string> => {
+    const path = join(folder, 'wallet.json')
+    return readWalletCard(path)?.peerId ?? (await createWallet(path, { name })).identity.peerId
+  }
+  const tokenIn = (name: string): { path: string; value: string } => {
+    const path = join(state, `${name}.token`)
+    let value = readText(path)?.trim()
+    if (!value) writeWhole(path, `${(value = randomId(32))}\n`)
+    return { path, value }
+  }
+  return {
+    node: await peerIdIn(nodeFolder, hostname()),
+    nodeFolder,
+    client: await peerIdIn(clientFolder, `${hostname()}-client`),
+    clientFolder,
+    tokens: { owner: tokenIn('owner'), machine: tokenIn('machine') },
+  }
+}
+
+/** Being the only node with these files. */
+function onlyNode(state: string): Disposable {
+  makeFolder(state)
+  try {
+    return lockFolder(state, 'up')
+  } catch (error) {
+    throw asFault(error).code === 'store.locked' ? fault.already_up({ state }, error) : error
+  }
+}
+
+/** Starts one part; a busy port is told with the part's name and its flag. */
+async function listening<T>(where: { part: string; host: string; port: number; flag: keyof Ports }, start: () => Promise<T>): Promise<T> {
+  try {
+    return await start()
+  } catch (error) {
+    const { code, details } = asFault(error)
+    const isBusy = code === 'http.port_busy' || (code === 'peer.cannot_listen' && String(details['problem']).includes('EADDRINUSE'))
+    throw isBusy ? fault.port_busy(where, error) : error
+  }
+}
+
+/** The gate's configuration with this machine's tools behind it, and its owner in front. */
+async function withMachine(
+  path: string,
+  config: GateConfig,
+  port: number | undefined,
+  url: string,
+  { client, tokens }: Identities,
+): Promise<GateConfig> {
+  if (config.upstreams[machine]) throw fault.name_taken({ path, place: 'gate.upstreams', name: machine, what: "this machine's tools" })
+  if (config.principals[owner]) throw fault.name_taken({ path, place: 'gate.principals', name: owner, what: 'you' })
+  const { default: gateSchema } = await import('../../gate/config.ts')
+  const own = gateSchema.parse({
+    upstreams: { [machine]: { url, token: { file: tokens.machine.path } } },
+    principals: { [owner]: { token_sha256: tokenHash(tokens.owner.value), peers: [client] } },
+    rules: [{ principals: [owner], upstreams: ['*'], tools: ['*'], resources: ['*'], prompts: ['*'] }],
+  })
+  return {
+    ...config,
+    ...(port === undefined ? {} : { listen: `${loopback}:${port}` }),
+    upstreams: { ...config.upstreams, ...own.upstreams },
+    principals: { ...config.principals, ...own.principals },
+    rules: [...config.rules, ...own.rules],
+  }
+}
+
+/** `multiaddr` as HOST:PORT, for those who ask the registry there. */
+function serverOf(multiaddr: string): string {
+  const [, kind, host, , port] = multiaddr.split('/')
+  return `${kind === 'ip6' ? `[${host}]` : host}:${port}`
+}
+
+/** All that the parts are started with. */
+type Plan = {
+  readonly context: Context
+  readonly identities: Identities
+  readonly ports: Ports
+  readonly path: string
+  readonly reach: ReachConfig
+  readonly operate: OperateConfig
+  readonly gate: GateConfig
+}
+
+async function startRegistry({ context: { clock, log }, identities, ports, reach: { registry: config } }: Plan) {
+  const { startRegistry: start } = await import('../../daemons/registry.ts')
+  const { host, announce, max_records: maxRecords } = config
+  const port = ports['registry-port'] ?? config.port
+  const settings = { folder: join(identities.nodeFolder, 'registry'), host, port, announce, maxRecords }
+  return listening({ part: 'the registry', host, port, flag: 'registry-port' }, () => start({ clock, log }, settings))
+}
+
+async function startTools({ context: { clock, log, version }, identities, ports, operate }: Plan) {
+  const [{ startMachine }, { tools }] = await Promise.all([import('../../daemons/machine.ts'), import('../../extensions.ts')])
+  const server = { ...operate.server, port: ports['machine-port'] ?? operate.server.port }
+  const settings = { config: { ...operate, server }, token: new Secret(identities.tokens.machine.value) }
+  return listening({ part: 'the machine tools', host: server.host, port: server.port, flag: 'machine-port' }, () =>
+    startMachine({ clock, log, version, tools }, settings),
+  )
+}
+
+async function startGate({ context: { clock, log, env, folders }, ports, path, gate, identities }: Plan, toolsUrl: string) {
+  const [{ startGate: start }, { upstreams }] = await Promise.all([import('../../daemons/gate.ts'), import('../../extensions.ts')])
+  const config = await withMachine(path, gate, ports['gate-port'], toolsUrl, identities)
+  const [, host, port] = /^(.*):(\d+)$/.exec(config.listen)!
+  const needs = { clock, log, env, folder: dirname(path), state: folders.state, kinds: upstreams }
+  return listening({ part: 'the gate', host: host!, port: Number(port), flag: 'gate-port' }, () =>
+    start(needs, config, { runtime: folders.runtime, peersReach: machine }),
+  )
+}
+
+async function startPeer(
+  { context: { clock, log }, identities, ports, reach: { peer: config } }: Plan,
+  gateSocket: string,
+  registry: string,
+) {
+  const { startPeer: start } = await import('../../daemons/peer.ts')
+  const { host, announce, authorized, authorized_file: authorizedFile, server = serverOf(registry), keep: keepMs } = config
+  const port = ports['peer-port'] ?? config.port
+  const who = { authorized: [identities.client, ...authorized], ...(authorizedFile === undefined ? {} : { authorizedFile }) }
+  const settings = { walletFolder: identities.nodeFolder, host, port, ...who, gateSocket, server, announce, keepMs }
+  return listening({ part: 'the peer host', host, port, flag: 'peer-port' }, () => start({ clock, log }, settings))
+}
+
+/** Brings it up, or leaves nothing behind. Faults `up.*`, those of the configuration and of each part; the signal's reason when that stops it. */
+export async function bringUp(context: Context, ports: Ports): Promise<Node> {
+  const { folders, terminal, signal } = context
+  for (const [flag, port] of Object.entries(ports))
+    if (port !== undefined && (port < 0 || port > 65_535)) throw fault.no_port({ flag, port })
+  const { configs } = await import('../../extensions.ts')
+  const { tables, path } = await loadMachineConfig(configs, folders.config)
+  await using stack = new AsyncDisposableStack()
+  stack.use(onlyNode(folders.state))
+  const identities = await identitiesOf(folders.state)
+  const plan: Plan = {
+    context,
+    identities,
+    ports,
+    path,
+    reach: tables['reach'] as ReachConfig,
+    operate: tables['operate'] as OperateConfig,
+    gate: tables['gate'] as GateConfig,
+  }
+  const start = async <T extends { close(): Promise<void> }>(what: string, starting: () => Promise<T>): Promise<T> => {
+    signal.throwIfAborted()
+    terminal.progress(`starting ${what}`)
+    return stack.adopt(await starting(), (part) => part.close())
+  }
+  const registry = await start('the registry', () => startRegistry(plan))
+  const tools = await start('the machine tools', () => startTools(plan))
+  const gate = await start('the gate', () => startGate(plan, tools.url))
+  const peer = await start('the peer host', () => startPeer(plan, gate.peerSocket, registry.addresses().at(-1)!))
+  const rest = stack.move()
+  return {
+    identities,
+    addresses: {
+      registry: registry.addresses()[0]!,
+      peer: peer.addresses()[0]!,
+      machine: tools.url,
+      gate: `${gate.url}/mcp/${machine}`,
+      health: `${gate.url}/health`,
+    },
+    localPeer: peer
+      .addresses()
+      .at(-1)!
+      .replace(/\/p2p\/.*$/, ''), // loopback comes last
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  }
+}
