@@ -1,7 +1,8 @@
 // Strict configuration: a file is either wholly understood or refused, with every problem named by file, line and key.
 import { z } from 'zod'
 import { readText, statOf } from '../../kernel/file.ts'
-import { type Document, type Path, fault, formatOf, readDocument } from './document.ts'
+import { type Document, type Path, fault } from './document.ts'
+import { formatOf, readDocument } from './format.ts'
 import { pathText, problemsOf } from './problem.ts'
 
 const maxBytes = 1 << 20

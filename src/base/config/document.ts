@@ -1,4 +1,4 @@
-// Reads TOML or YAML text into plain values, and tells on which line each of them stands.
+// What a configuration file is once it is read: plain values, the line that each stands on, and the faults of a file that cannot be read.
 import { faults } from '../../kernel/fault.ts'
 
 /** Keys and list positions from the root to a value. */
@@ -9,8 +9,6 @@ export interface Document {
   /** The line (from 1) of the key at `path`, or of its nearest parent that is there. Loads what it needs: for messages, not for reading values. */
   lineOf(path: Path): Promise<number | undefined>
 }
-
-export type Format = 'toml' | 'yaml'
 
 /** One thing that is wrong with a file. */
 export type Problem = { readonly line: number | undefined; readonly path: string; readonly problem: string }
@@ -47,22 +45,6 @@ export const fault = faults('config', {
     hint: 'is it the right file?',
   }),
 })
-
-/** The format that a file's name says; fault: `config.unknown_format`. */
-export function formatOf(file: string): Format {
-  if (/\.toml$/i.test(file)) return 'toml'
-  if (/\.ya?ml$/i.test(file)) return 'yaml'
-  throw fault.unknown_format({ file })
-}
-
-/** Reads `text`, which `file` names in faults. Every syntax error that the parser can tell is in the one fault, `config.invalid`. */
-export async function readDocument(file: string, format: Format, text: string): Promise<Document> {
-  const plain = text.replace(/^\uFEFF/, '')
-  const { read } = format === 'toml' ? await import('./toml.ts') : await import('./yaml.ts')
-  const result = read(plain)
-  if ('problems' in result) throw fault.invalid({ file, problems: result.problems })
-  return result
-}
 
 /** What both readers answer: the document, or what is wrong with the text. */
 export type Read = Document | { readonly problems: readonly Problem[] }
