@@ -1,4 +1,6 @@
 // Brings up a whole node in one process on loopback, then proves it: a real MCP call through the whole line, with the time of each hop.
+import { resolve } from 'node:path'
+import { resolveCredential } from '../base/config/credential.ts'
 import { type Probe, openProbe } from '../base/mcp/probe.ts'
 import { childEnvironment } from '../base/supervise/environment.ts'
 import { type Context, command } from '../base/terminal/command.ts'
@@ -10,9 +12,9 @@ const healthTool = 'system_get_health_snapshot'
 /** Calls from each place; their median is shown. */
 const rounds = 9
 
-const portFlag = <const Key extends string>(part: string, key: Key, standard: number) =>
+const portFlag = (part: string, key: string, standard: number) =>
   ({
-    summary: `the port of ${part}; by default that of ${key} in fairlead.toml, or ${standard}; 0 takes any free one`,
+    summary: `the port of ${part} (by default ${key} of fairlead.toml, or ${standard}); 0: any free one`,
     value: 'PORT',
     type: 'integer',
   }) as const
@@ -28,14 +30,17 @@ export default command({
     'peer-port': portFlag('the peer host', 'reach.peer.port', 8766),
     'machine-port': portFlag('the machine tools', 'operate.server.port', 8000),
     'gate-port': portFlag('the gate', 'gate.listen', 8001),
+    'passphrase-file': { summary: "a file with the passphrase that seals the node's wallet", value: 'FILE' },
   },
   examples: [
     ['fairlead up', 'bring it up, show the call and stay until Ctrl-C'],
     ['fairlead up --once', 'the same, and stop: exit code 0 when the call worked'],
   ],
   async run(context, { flags }) {
-    const { terminal, signal } = context
-    await using node = await bringUp(context, flags)
+    const { terminal, signal, env } = context
+    const file = flags['passphrase-file']
+    const passphrase = file === undefined ? undefined : await resolveCredential({ file: resolve(file) }, { env, folder: '' })
+    await using node = await bringUp(context, flags, passphrase)
     const shown = await proveLine(context, node)
     const [facts, health] = [shown.results[factsTool] as Facts, shown.results[healthTool] as Health]
     terminal.result(shown, () => screen(shown, facts, health, terminal.style, !flags.once))

@@ -61,6 +61,15 @@ export class McpSession implements Session {
     return this.#open > 0
   }
 
+  get isAsleep(): boolean {
+    return this.#leg === undefined
+  }
+
+  /** Opens the server again for a client that only listens, and so would never ask for it. */
+  async wake(): Promise<void> {
+    await this.#live()
+  }
+
   async listen(): Promise<boolean> {
     this.#isListening = true
     this.usedAtMs = this.#needs.clock.mono()

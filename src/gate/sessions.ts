@@ -28,8 +28,8 @@ const sleepAtOnce = 32
 
 type Kept = { readonly session: McpSession; revision: number; savedAtMs: number }
 
-/** A sink that knows whether anybody reads it now (a GET stream, a wire): a watched session does not sleep. */
-export type WatchedSink = Sink & { readonly isAttached?: boolean }
+/** A sink that knows whether anybody reads it now (a GET stream): a watched session does not sleep. It ends with its session. */
+export type WatchedSink = Sink & { readonly isAttached?: boolean; readonly end?: () => void }
 
 export class Sessions {
   readonly #bucket: Bucket
@@ -109,6 +109,7 @@ export class Sessions {
       const { session, side } = kept
       if (session.isBusy || side.isAttached) {
         if (now - kept.savedAtMs > this.#settings.ttlMs / 3) await this.#save(session)
+        if (side.isAttached && session.isAsleep) session.wake().catch(() => {}) // its server ended; a later sweep tries again
       } else if (now - session.usedAtMs >= session.idleMs) {
         this.#awake.delete(id)
         const tally = tallyOf(this.#tallies, session.principal.name)
@@ -118,8 +119,16 @@ export class Sessions {
       }
     }
     for (let from = 0; from < idle.length; from += sleepAtOnce)
-      await Promise.all(idle.slice(from, from + sleepAtOnce).map((session) => this.#write(session).finally(() => session.sleep())))
+      await Promise.all(idle.slice(from, from + sleepAtOnce).map((session) => this.#putToSleep(session)))
     if (now - this.#countedAtMs >= countEveryMs) await this.count()
+  }
+
+  async #putToSleep(session: McpSession): Promise<void> {
+    try {
+      await this.#write(session)
+    } finally {
+      await session.sleep()
+    }
   }
 
   /** Stops every server's process; the sessions themselves stay. */
@@ -226,6 +235,7 @@ export class Sessions {
 
   async #forget(session: McpSession, reason: string): Promise<void> {
     const tally = tallyOf(this.#tallies, session.principal.name)
+    this.#awake.get(session.id)?.side.end?.()
     if (this.#awake.delete(session.id)) tally.awake--
     else tally.asleep.delete(session.id)
     const entry = await this.#bucket.get(session.id)

@@ -46,9 +46,7 @@ test('what a program printed to stderr is in the log', async () => {
   const gate = await gateFor({ upstreams: { bad: { command: ['/bin/sh', '-c', 'echo an-unknown-option >&2; exit 2'] } } })
   await post(gate.url('bad'), 'initialize', initializeParams)
   await until('the log has it', () =>
-    gate.stderr.some(
-      (line) => line.includes('gate.upstream.ended') && line.includes('an-unknown-option') && line.includes('"exitCode":2'),
-    ),
+    gate.stderr.some((line) => line.includes('gate.upstream.ended') && line.includes('an-unknown-option') && line.includes('"exitCode":2')),
   )
 })
 

@@ -182,6 +182,20 @@ export function modern(url: string, method: string, params: Record<string, unkno
   })
 }
 
+/** Opens the GET stream of a session, for as long as the test runs or the gate lets it. */
+export async function listen(url: string, headers: Record<string, string>): Promise<{ isEnded(): boolean }> {
+  const stop = new AbortController()
+  later(() => stop.abort())
+  const response = await fetch(url, { headers: { accept: 'text/event-stream', ...headers }, signal: stop.signal })
+  if (response.status !== 200) throw new Error(`no stream: ${response.status} ${await response.text()}`)
+  let isEnded = false
+  void response.text().then(
+    () => (isEnded = true),
+    () => (isEnded = true),
+  )
+  return { isEnded: () => isEnded }
+}
+
 export function textOf({ body }: RawAnswer): string | undefined {
   return (body.result?.['content'] as { text: string }[] | undefined)?.[0]?.text
 }

@@ -12,7 +12,10 @@ const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const hash = '0'.repeat(64)
 
 /** Runs `gate serve` on this configuration, which must end by itself. */
-async function serve(toml: string, argv: readonly string[] = [process.execPath, main]): Promise<{ exitCode: number; stderr: string; file: string }> {
+async function serve(
+  toml: string,
+  argv: readonly string[] = [process.execPath, main],
+): Promise<{ exitCode: number; stderr: string; file: string }> {
   const folder = temporaryFolder()
   const file = join(folder, 'fairlead.toml')
   writeFileSync(file, toml.replaceAll('STATE', JSON.stringify(folder)))
@@ -26,13 +29,37 @@ async function serve(toml: string, argv: readonly string[] = [process.execPath, 
 describe('line and key', () => {
   test.each([
     ['an unknown key', '[gate]\nlisten = "127.0.0.1:0"\nlisen = "x"\n', 3, 'lisen', /listen/],
-    ['an unknown key of an upstream', '[gate]\nstate = STATE\n[gate.upstreams.up]\ncommand = ["x"]\nisolaton = "shared"\n', 5, 'gate.upstreams.up.isolaton', /isolation/],
+    [
+      'an unknown key of an upstream',
+      '[gate]\nstate = STATE\n[gate.upstreams.up]\ncommand = ["x"]\nisolaton = "shared"\n',
+      5,
+      'gate.upstreams.up.isolaton',
+      /isolation/,
+    ],
     ['a wrong kind of value', '[gate]\nmax_sessions = "many"\n', 2, 'gate.max_sessions', /number/],
     ['a value of no known name', '[gate.upstreams.up]\ncommand = ["x"]\nisolation = "mine"\n', 3, 'gate.upstreams.up.isolation', /session/],
     ['a duration that is none', '[gate.upstreams.up]\ncommand = ["x"]\nidle = "soon"\n', 3, 'gate.upstreams.up.idle', /duration/],
-    ['two ways to one server', '[gate.upstreams.up]\ncommand = ["x"]\nurl = "http://127.0.0.1:1/mcp"\n', 1, 'gate.upstreams.up', /exactly one of/],
-    ['a token where its hash belongs', '[gate.principals.me]\ntoken_sha256 = "my-very-own-token"\n', 2, 'gate.principals.me.token_sha256', /sha256sum/],
-    ['a credential in the file', '[gate.upstreams.up]\nurl = "http://127.0.0.1:1/mcp"\ntoken = "in-the-open"\n', 3, 'gate.upstreams.up.token', /may not stand in this file/],
+    [
+      'two ways to one server',
+      '[gate.upstreams.up]\ncommand = ["x"]\nurl = "http://127.0.0.1:1/mcp"\n',
+      1,
+      'gate.upstreams.up',
+      /exactly one of/,
+    ],
+    [
+      'a token where its hash belongs',
+      '[gate.principals.me]\ntoken_sha256 = "my-very-own-token"\n',
+      2,
+      'gate.principals.me.token_sha256',
+      /sha256sum/,
+    ],
+    [
+      'a credential in the file',
+      '[gate.upstreams.up]\nurl = "http://127.0.0.1:1/mcp"\ntoken = "in-the-open"\n',
+      3,
+      'gate.upstreams.up.token',
+      /may not stand in this file/,
+    ],
     ['a line that is no TOML', '[gate]\nlisten = \n', 2, '', /./],
   ])('%s', async (_what, toml, line, key, words) => {
     const { exitCode, stderr, file } = await serve(toml)
@@ -50,12 +77,32 @@ describe('what would let strangers in', () => {
   test.each([
     ['a door that others can reach', `[gate]\nstate = STATE\nlisten = "0.0.0.0:0"\ndoor = "ann"\n${ann}`, /gate\.door lets everyone in/],
     ['a door on every IPv6 address', `[gate]\nstate = STATE\nlisten = "[::]:0"\ndoor = "ann"\n${ann}`, /gate\.door lets everyone in/],
-    ['no credential at all on an open address', `[gate]\nstate = STATE\nlisten = "0.0.0.0:0"\n[gate.principals.ann]\n`, /no principal has a credential/],
+    [
+      'no credential at all on an open address',
+      `[gate]\nstate = STATE\nlisten = "0.0.0.0:0"\n[gate.principals.ann]\n`,
+      /no principal has a credential/,
+    ],
     ['a door to nobody', '[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\ndoor = "bob"\n', /gate\.door names the principal bob/],
-    ['a rule for nobody', `[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\n${ann}[[gate.rules]]\nprincipals = ["anne"]\nupstreams = ["*"]\n`, /gate\.rules\[0\] names the principal anne/],
-    ['a rule for a server that is not there', `[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\n${ann}[[gate.rules]]\nprincipals = ["ann"]\nupstreams = ["fils"]\n`, /gate\.rules\[0\] names the upstream fils/],
-    ['one token for two people', `[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\n${ann}[gate.principals.bob]\ntoken_sha256 = "${hash}"\n`, /ann and bob/],
-    ['a credential that is not there', `[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\n[gate.upstreams.up]\nurl = "http://127.0.0.1:1/mcp"\ntoken = { env = "NOT_SET_ANYWHERE" }\n`, /NOT_SET_ANYWHERE/],
+    [
+      'a rule for nobody',
+      `[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\n${ann}[[gate.rules]]\nprincipals = ["anne"]\nupstreams = ["*"]\n`,
+      /gate\.rules\[0\] names the principal anne/,
+    ],
+    [
+      'a rule for a server that is not there',
+      `[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\n${ann}[[gate.rules]]\nprincipals = ["ann"]\nupstreams = ["fils"]\n`,
+      /gate\.rules\[0\] names the upstream fils/,
+    ],
+    [
+      'one token for two people',
+      `[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\n${ann}[gate.principals.bob]\ntoken_sha256 = "${hash}"\n`,
+      /ann and bob/,
+    ],
+    [
+      'a credential that is not there',
+      `[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\n[gate.upstreams.up]\nurl = "http://127.0.0.1:1/mcp"\ntoken = { env = "NOT_SET_ANYWHERE" }\n`,
+      /NOT_SET_ANYWHERE/,
+    ],
   ])('%s', async (_what, toml, words) => {
     const { exitCode, stderr } = await serve(toml)
     expect(exitCode).toBe(2)

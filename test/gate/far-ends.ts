@@ -1,7 +1,7 @@
 // Servers over HTTP that tests end, and begin again on the same port.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type Server, type ServerResponse, createServer } from 'node:http'
+import { type ServerResponse, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -45,35 +45,22 @@ export async function fixtureOn(port = 0): Promise<HttpFarEnd> {
 export async function legacyOnly(): Promise<{ readonly url: string; forgetSessions(): void }> {
   let sessions = new Set<string>()
   let opened = 0
-  const server: Server = createServer(async (request, response) => {
-    const text = Buffer.concat(await request.toArray()).toString('utf8')
-    const { id, method } = (text === '' ? {} : JSON.parse(text)) as { id?: unknown; method?: string }
-    const session = request.headers['mcp-session-id']
-    const say = (status: number, body: object, headers: Record<string, string> = {}): void =>
-      void response
-        .writeHead(status, { 'content-type': 'application/json', ...headers })
-        .end(JSON.stringify({ jsonrpc: '2.0', id, ...body }))
+  const url = await serve((text, response, session) => {
+    const { id, method } = JSON.parse(text) as { id?: unknown; method?: string }
+    const say = (status: number, body: object, headers: Record<string, string> = {}): void => {
+      response.writeHead(status, { 'content-type': 'application/json', ...headers })
+      response.end(JSON.stringify({ jsonrpc: '2.0', id, ...body }))
+    }
     if (method === 'initialize') {
       sessions.add(`s${++opened}`)
-      return say(
-        200,
-        { result: { protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: { name: 'old', version: '1' } } },
-        { 'mcp-session-id': `s${opened}` },
-      )
-    }
-    if (request.method !== 'POST') return void response.writeHead(405).end()
-    if (session === undefined) return void response.writeHead(400, { 'content-type': 'text/plain' }).end('a session is needed')
-    if (!sessions.has(String(session))) return say(404, { error: { code: -32001, message: 'Session not found' } })
-    if (id === undefined) return void response.writeHead(202).end()
-    say(200, { result: { content: [{ type: 'text', text: String(opened) }] } })
+      const result = { protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: { name: 'old', version: '1' } }
+      say(200, { result }, { 'mcp-session-id': `s${opened}` })
+    } else if (session === undefined) response.writeHead(400, { 'content-type': 'text/plain' }).end('a session is needed')
+    else if (!sessions.has(session)) say(404, { error: { code: -32001, message: 'Session not found' } })
+    else if (id === undefined) response.writeHead(202).end()
+    else say(200, { result: { content: [{ type: 'text', text: String(opened) }] } })
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  later(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`, forgetSessions: () => (sessions = new Set()) }
+  return { url, forgetSessions: () => (sessions = new Set()) }
 }
 
 /** A server of 2025-11-25 that answers each method with exactly these bytes as its result. */
@@ -88,10 +75,14 @@ export async function exactly(results: Readonly<Record<string, string>>): Promis
   })
 }
 
-async function serve(answer: (text: string, response: ServerResponse) => void): Promise<string> {
+async function serve(answer: (text: string, response: ServerResponse, session: string | undefined) => void): Promise<string> {
   const server = createServer((request, response) => {
     if (request.method !== 'POST') return void response.writeHead(405).end()
-    void request.toArray().then((chunks) => answer(Buffer.concat(chunks as Buffer[]).toString('utf8'), response))
+    void request
+      .toArray()
+      .then((chunks) =>
+        answer(Buffer.concat(chunks as Buffer[]).toString('utf8'), response, request.headers['mcp-session-id'] as string | undefined),
+      )
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

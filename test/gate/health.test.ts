@@ -8,13 +8,21 @@ type Health = { readonly status: string; readonly checks: Readonly<Record<string
 const token = 'a-token'
 const access = `[gate.principals.ann]\ntoken_sha256 = "${tokenHash(token)}"\n[[gate.rules]]\nprincipals = ["ann"]\nupstreams = ["*"]\ntools = ["*"]\n`
 
-async function ask(gate: RunningGate, path: string, options: Parameters<typeof send>[2] = {}): Promise<{ status: number; health: Health; text: string }> {
+async function ask(
+  gate: RunningGate,
+  path: string,
+  options: Parameters<typeof send>[2] = {},
+): Promise<{ status: number; health: Health; text: string }> {
   const { status, text } = await send(`http://127.0.0.1:${gate.port}${path}`, undefined, { httpMethod: 'GET', ...options })
   return { status, text, health: (text.startsWith('{') ? JSON.parse(text) : {}) as Health }
 }
 
 test('a server that fails is named with its reason to who may know, and counted for strangers; the gate is ready all the same', async () => {
-  const upstreams = { well: { command: rawServerFor().command }, 'secret-name': { command: ['no-such-program'] }, unused: { command: ['true'] } }
+  const upstreams = {
+    well: { command: rawServerFor().command },
+    'secret-name': { command: ['no-such-program'] },
+    unused: { command: ['true'] },
+  }
   const gate = await gateFor({ upstreams, access })
   expect((await ask(gate, '/health')).health).toEqual({
     status: 'ok',

@@ -134,16 +134,27 @@ test('a child whose next life hangs while it is told what the client had said do
   await answeredWithin(5_000, async () => expect(textOf(await call(gate.url('up'), 'echo', { text: 'back' }, { session }))).toBe('back'))
 })
 
-test('a gate with a hung server ends when it is told to', async () => {
+test('a gate with hung servers ends when it is told to', async () => {
   const far = rawServerFor('hang-initialize')
-  const gate = await gateFor({ upstreams: { up: { command: far.command } }, settings: 'drain = "200ms"\n' })
-  const asked = [post(gate.url('up'), 'initialize', initializeParams), modern(gate.url('up'), 'tools/list', {})].map((answer) =>
-    answer.catch(() => {}),
-  )
-  await until('the servers were asked', () => far.notes().filter(({ method }) => method !== undefined).length >= 2)
+  const relapsing = rawServerFor()
+  const upstreams = { up: { command: far.command }, relapsing: { command: relapsing.command } }
+  const gate = await gateFor({ upstreams, settings: 'drain = "200ms"\n' })
+  const session = await openSession(gate.url('relapsing'))
+  writeFileSync(`${relapsing.log}.words`, 'hang-initialize')
+  process.kill(relapsing.pids()[0]!, 'SIGKILL')
+  await until('the gate has noticed', () => gate.stderr.some((line) => line.includes('supervise.child.ended')))
+  const asked = [
+    post(gate.url('up'), 'initialize', initializeParams),
+    modern(gate.url('up'), 'tools/list', {}),
+    call(gate.url('relapsing'), 'echo', { text: 'x' }, { session }),
+  ].map((answer) => answer.catch(() => {}))
+  const asksOf = (server: typeof far): number => server.notes().filter(({ method }) => method !== undefined).length
+  await until('the servers were asked', () => asksOf(far) >= 2 && relapsing.starts() === 2)
+  const from = performance.now()
   const ended = once(gate.process, 'exit')
   gate.process.kill('SIGTERM')
   expect(await ended).toEqual([0, null])
+  expect(performance.now() - from).toBeLessThan(10_000)
   await Promise.all(asked)
-  expect(far.pids().filter(isRunning)).toEqual([])
+  expect([...far.pids(), ...relapsing.pids()].filter(isRunning)).toEqual([])
 })

@@ -7,7 +7,23 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { fixtureCommand } from '../kit/fixture/process.ts'
-import { type Line, type RunningGate, answeredWithin, call, gateFor, later, ledgerLines, modern, openSession, post, rawServerFor, send, temporaryFolder, textOf, until } from './bed.ts'
+import {
+  type Line,
+  type RunningGate,
+  answeredWithin,
+  call,
+  gateFor,
+  later,
+  ledgerLines,
+  modern,
+  openSession,
+  post,
+  rawServerFor,
+  send,
+  temporaryFolder,
+  textOf,
+  until,
+} from './bed.ts'
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
@@ -25,7 +41,11 @@ test('each call leaves its begin and its end: who, what, how it came out, and a 
   const session = await openSession(gate.url('up'))
   const args = '{ "text" : "grüße", "n":1.0e2}'
   const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
-  await send(gate.url('up'), `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":${args},"_meta":{"traceparent":"${trace}"}}}`, { session })
+  await send(
+    gate.url('up'),
+    `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":${args},"_meta":{"traceparent":"${trace}"}}}`,
+    { session },
+  )
   await call(gate.url('up'), 'no such tool', {}, { session })
   await modern(gate.url('up'), 'tools/call', { name: 'echo', arguments: { text: 'b' } }, { token: gate.token })
   await post(gate.url('up'), 'resources/read', { uri: 'test://static-text' }, { session })
@@ -72,9 +92,9 @@ test('killed at any moment, the record has every call that any server got and ev
     const gate = await gateFor({ upstreams: { up: { command: far.command } } })
     const session = await openSession(gate.url('up'))
     let answered = 0
-    let isDown = false
+    const down = new AbortController()
     const client = async (): Promise<void> => {
-      while (!isDown)
+      while (!down.signal.aborted)
         await call(gate.url('up'), 'echo', { text: 'x' }, { session }).then(
           (answer) => (answered += textOf(answer) === 'x' ? 1 : 0),
           () => {},
@@ -83,7 +103,7 @@ test('killed at any moment, the record has every call that any server got and ev
     const clients = [client(), client(), client(), client()]
     await until('calls are made', () => answered > 20 + round * 7)
     await gate.stop('SIGKILL')
-    isDown = true
+    down.abort()
     await Promise.all(clients)
     const lines = ledgerLines(gate)
     expect(events(lines, 'call.begin').length).toBeGreaterThanOrEqual(far.callsOf('echo'))
@@ -93,7 +113,9 @@ test('killed at any moment, the record has every call that any server got and ev
 
 describe('fairlead gate ledger verify', () => {
   function verify(folder: string, ...more: string[]): { exitCode: number | null; stdout: string; stderr: string } {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'gate', 'ledger', 'verify', folder, ...more], { encoding: 'utf8' })
+    const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'gate', 'ledger', 'verify', folder, ...more], {
+      encoding: 'utf8',
+    })
     return { exitCode: status, stdout, stderr }
   }
 
@@ -104,7 +126,10 @@ describe('fairlead gate ledger verify', () => {
     await gate.stop('SIGKILL')
     const folder = join(gate.folder, 'state', 'ledger')
     const count = ledgerLines(gate).length
-    expect(verify(folder)).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(new RegExp(`^intact: ${count} entries, last ${count} `)) as string })
+    expect(verify(folder)).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(new RegExp(`^intact: ${count} entries, last ${count} `)) as string,
+    })
     expect(JSON.parse(verify(folder, '--json').stdout)).toMatchObject({ intact: true, entries: count })
     const path = join(folder, 'ledger.jsonl')
     const bytes = readFileSync(path)
@@ -114,7 +139,10 @@ describe('fairlead gate ledger verify', () => {
     expect(altered.exitCode).toBe(3)
     expect(altered.stdout).toMatch(/^not intact: ledger\.jsonl line 1, entry 1: altered/)
     expect(JSON.parse(verify(folder, '--json').stdout)).toMatchObject({ intact: false, firstBad: { line: 1, seq: 1 } })
-    expect(verify(join(folder, 'nowhere'))).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(`there is no ledger in ${folder}/nowhere`) as string })
+    expect(verify(join(folder, 'nowhere'))).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining(`there is no ledger in ${folder}/nowhere`) as string,
+    })
     expect(() => ledgerLines(gate)).toThrow('another hash')
   })
 })

@@ -34,7 +34,10 @@ function call(id: string | number, name: string, args: Record<string, unknown>):
 }
 
 note({ started: true })
-if (words.has('ignores-term')) process.on('SIGTERM', () => {}) && setInterval(() => {}, 60_000)
+if (words.has('ignores-term')) {
+  process.on('SIGTERM', () => {})
+  setInterval(() => {}, 60_000)
+}
 if (words.has('dies')) process.exit(3)
 if (words.has('garbage'))
   for (let i = 0; ; i++)

@@ -11,6 +11,7 @@ import {
   gateFor,
   initializeParams,
   isRunning,
+  listen,
   modern,
   openSession,
   post,
@@ -108,6 +109,47 @@ describe.each(isolations)('a killed child, isolation %s', (isolation) => {
     expect((await call(gate.url('up'), 'echo', { text: 'x' }, { session })).status).toBe(404)
     expect(far.callsOf('echo')).toBe(0)
     expect(textOf(await call(gate.url('up'), 'echo', { text: 'new' }, { session: await openSession(gate.url('up')) }))).toBe('new')
+  })
+})
+
+describe('a client that only listens', () => {
+  const more = 'idle = "1s"'
+
+  test.each(isolations)(
+    'has its server opened again with its subscriptions, though it asks for nothing: isolation %s',
+    async (isolation) => {
+      const far = rawServerFor()
+      const gate = await gateFor({ upstreams: { up: { command: far.command, more: `${more}\nisolation = "${isolation}"` } } })
+      const session = await openSession(gate.url('up'))
+      await post(gate.url('up'), 'resources/subscribe', { uri: 'test://a' }, { session })
+      const stream = await listen(gate.url('up'), { 'mcp-session-id': session })
+      process.kill(far.pids()[0]!, 'SIGKILL')
+      await until('the next life has the subscription', () => far.notes().filter(({ uri }) => uri === 'test://a').length === 2)
+      expect(stream.isEnded()).toBe(false)
+    },
+  )
+
+  test('has its stream ended when the server comes back with less, so that it finds out', async () => {
+    const far = rawServerFor()
+    const gate = await gateFor({ upstreams: { up: { command: far.command, more } } })
+    const session = await openSession(gate.url('up'))
+    const stream = await listen(gate.url('up'), { 'mcp-session-id': session })
+    writeFileSync(`${far.log}.words`, 'no-logging')
+    process.kill(far.pids()[0]!, 'SIGKILL')
+    await until('its stream has ended', () => stream.isEnded())
+    expect((await call(gate.url('up'), 'echo', {}, { session })).status).toBe(404)
+  })
+
+  test('of the modern era has its stream ended in good order, and listens anew', async () => {
+    const far = rawServerFor()
+    const gate = await gateFor({ upstreams: { up: { command: far.command } } })
+    const ask = () => modern(gate.url('up'), 'subscriptions/listen', { notifications: { resourceSubscriptions: ['test://a'] } })
+    const listening = ask()
+    await until('the server has the subscription', () => far.notes().some(({ uri }) => uri === 'test://a'))
+    process.kill(servers(gate)[0]!, 'SIGKILL')
+    expect((await listening).text).toContain('"result"')
+    void ask().catch(() => {})
+    await until('the next life has it too', () => far.notes().filter(({ uri }) => uri === 'test://a').length === 2)
   })
 })
 

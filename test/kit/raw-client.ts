@@ -31,6 +31,7 @@ export class Reply {
   readonly #response: IncomingMessage
   readonly #events: RawEvent[] = []
   #text = ''
+  #cutAt = 0
   #isOver = false
   #wake: () => void = () => {}
 
@@ -67,7 +68,7 @@ export class Reply {
     return sizeBytes
   }
 
-  /** The whole body. */
+  /** The whole body, of a stream too. */
   async text(): Promise<string> {
     while (!this.#isOver) await this.#more('the end of the body')
     return this.#text
@@ -112,9 +113,9 @@ export class Reply {
   }
 
   #cutEvents(): void {
-    for (let end = this.#text.indexOf('\n\n'); end >= 0; end = this.#text.indexOf('\n\n')) {
-      const lines = this.#text.slice(0, end).split('\n')
-      this.#text = this.#text.slice(end + 2)
+    for (let end = this.#text.indexOf('\n\n', this.#cutAt); end >= 0; end = this.#text.indexOf('\n\n', this.#cutAt)) {
+      const lines = this.#text.slice(this.#cutAt, end).split('\n')
+      this.#cutAt = end + 2
       const field = (name: string): string | undefined => lines.find((line) => line.startsWith(`${name}:`))?.slice(name.length + 2)
       const data = lines.filter((line) => line.startsWith('data:')).map((line) => line.slice(6))
       const retry = field('retry')

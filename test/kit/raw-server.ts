@@ -2,7 +2,7 @@
 //   raw-server.ts stdio|http --log FILE [--era legacy|modern]
 // Tools: say {result} answers with that JSON text; shout {frames} sends JSON texts in which $ID and $TOKEN stand for the request's own; flood {count, kilobytes}.
 import { appendFileSync } from 'node:fs'
-import { type ServerResponse, createServer } from 'node:http'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
@@ -10,7 +10,10 @@ import { parseArgs } from 'node:util'
 type Request = {
   readonly method?: string
   readonly id?: unknown
-  readonly params?: { readonly name?: string; readonly arguments?: { result?: string; frames?: string[]; count?: number; kilobytes?: number } }
+  readonly params?: {
+    readonly name?: string
+    readonly arguments?: { result?: string; frames?: string[]; count?: number; kilobytes?: number }
+  }
 }
 
 const { values, positionals } = parseArgs({
@@ -45,10 +48,11 @@ function* answersTo(text: string): Generator<string> {
       yield `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":${progressToken},"progress":${at},"message":"${data}"}}`
     yield `{"jsonrpc":"2.0","id":${idToken},"result":{"resultType":"complete","content":[{"type":"text","text":"flooded"}]}}`
   } else if (result !== undefined) yield `{"jsonrpc":"2.0","id":${idToken},"result":${result}}`
-  else yield `{"jsonrpc":"2.0","id":${idToken},"error":{"code":-32601,"message":"Method not found","data":{"method":${JSON.stringify(method)},"n":1.0}}}`
+  else
+    yield `{"jsonrpc":"2.0","id":${idToken},"error":{"code":-32601,"message":"Method not found","data":{"method":${JSON.stringify(method)},"n":1.0}}}`
 }
 
-function drained(stream: NodeJS.WritableStream | ServerResponse): Promise<void> {
+function drained(stream: { once(event: 'drain' | 'close', act: () => void): unknown }): Promise<void> {
   return new Promise((resolve) => {
     stream.once('drain', resolve)
     stream.once('close', resolve)

@@ -42,7 +42,8 @@ const odd = [
   '"just a text"',
 ]
 
-const oddArguments = '{"z":1.0,"result":"1","a":[1E2,12345678901234567890,-0],"\\u0062":"\\u00e9\\/","nested":{"dup":1,"dup":2},"x":{"Name":1}}'
+const oddArguments =
+  '{"z":1.0,"result":"1","a":[1E2,12345678901234567890,-0],"\\u0062":"\\u00e9\\/","nested":{"dup":1,"dup":2},"x":{"Name":1}}'
 
 describe.each(['old-http', 'old-stdio', 'old-shared'])('legacy through %s', (upstream) => {
   let session: RawSession
@@ -52,7 +53,8 @@ describe.each(['old-http', 'old-stdio', 'old-shared'])('legacy through %s', (ups
   const post = (body: string): Promise<string> => send(gate.url(upstream), { body, headers: session.headers }).then((reply) => reply.text())
 
   test('what initialize says passes unchanged', async () => {
-    const body = '{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{"x":{"y":1.0}},"clientInfo":{"name":"raw","version":"1"}}}'
+    const body =
+      '{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{"x":{"y":1.0}},"clientInfo":{"name":"raw","version":"1"}}}'
     const text = await (await send(gate.url(upstream), { body })).text()
     const expected =
       '{"x-first":1.0,"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true,"x-more":1.0},"logging":{},"experimental":{"x":{"y":[1e2]}}},"serverInfo":{"name":"raw","version":"1","x-unknown":{"z":1.10}}}'
@@ -63,7 +65,9 @@ describe.each(['old-http', 'old-stdio', 'old-shared'])('legacy through %s', (ups
 
   test.each(odd)('a result as odd as %s', async (result) => {
     const id = `"r\\u0031"`
-    const text = await post(`{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"say","arguments":{"result":${JSON.stringify(result)}}}}`)
+    const text = await post(
+      `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"say","arguments":{"result":${JSON.stringify(result)}}}}`,
+    )
     expect(text).toBe(`{"jsonrpc":"2.0","id":${id},"result":${result}}`)
   })
 
@@ -81,7 +85,9 @@ describe.each(['old-http', 'old-stdio', 'old-shared'])('legacy through %s', (ups
 
   test('unknown methods and notifications, and errors with what they carry', async () => {
     const answer = await post('{"jsonrpc":"2.0","id":1,"method":"x/unknown","params":{"n":1.0}}')
-    expect(answer).toBe('{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found","data":{"method":"x/unknown","n":1.0}}}')
+    expect(answer).toBe(
+      '{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found","data":{"method":"x/unknown","n":1.0}}}',
+    )
     const notification = '{"jsonrpc":"2.0","method":"notifications/x-unknown","params":{"n":1.0,"requestId":9}}'
     const reply = await send(gate.url(upstream), { body: notification, headers: session.headers })
     expect([reply.status, await reply.text()]).toEqual([202, ''])
@@ -131,7 +137,10 @@ test('a bridge adds and takes away only its own: modern client, legacy server', 
   const text = await (await send(gate.url('old-stdio'), { body, headers })).text()
   expect(text).toContain('"content":[{"type":"x-unknown","n":1.0}],"big":12345678901234567890,"_meta":{')
   expect(text).toContain('"x":1.0')
-  expect(JSON.parse(text)).toMatchObject({ id: 4, result: { resultType: 'complete', _meta: { 'io.modelcontextprotocol/serverInfo': { name: 'raw' } } } })
+  expect(JSON.parse(text)).toMatchObject({
+    id: 4,
+    result: { resultType: 'complete', _meta: { 'io.modelcontextprotocol/serverInfo': { name: 'raw' } } },
+  })
   expect(received('old-stdio').at(-1)).toMatch(/"arguments":\{"result":".*","n":1\.0\},"_meta":\{"a":1\.0,"b":1e2\}\}\}$/)
 })
 
@@ -139,7 +148,9 @@ test('a bridge adds and takes away only its own: legacy client, modern server', 
   const session = await openSession(gate.url('young-stdio'))
   const result = '{"resultType":"complete","content":[{"type":"x-unknown","n":1.0}],"big":12345678901234567890}'
   const body = `{"jsonrpc":"2.0","id":4,"method":"tools/call","params":{"name":"say","arguments":{"result":${JSON.stringify(result)},"n":1.0},"_meta":{"a":1.0}}}`
-  expect(await (await send(gate.url('young-stdio'), { body, headers: session.headers })).text()).toBe(`{"jsonrpc":"2.0","id":4,"result":${result}}`)
+  expect(await (await send(gate.url('young-stdio'), { body, headers: session.headers })).text()).toBe(
+    `{"jsonrpc":"2.0","id":4,"result":${result}}`,
+  )
   const last = received('young-stdio').at(-1)!
   expect(last).toMatch(/"n":1\.0\},"_meta":\{.*"a":1\.0\}\}\}$/)
   expect(last).toContain('"io.modelcontextprotocol/clientInfo":{"name":"raw","version":"1"}')

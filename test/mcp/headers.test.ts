@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tokenHash } from '../../src/base/access/principal.ts'
 import { meta } from '../../src/base/mcp/protocol.ts'
-import { type Fixture, fixtureCommand, startFixture } from '../kit/fixture/process.ts'
+import { type Fixture, fixtureCommand, fixtureOf, startFixture } from '../kit/fixture/process.ts'
 import { type RunningGate, startGate } from '../kit/gate.ts'
 import { enveloped, modern, modernCall, openSession, send, textOf } from '../kit/raw-client.ts'
 
@@ -14,7 +14,7 @@ beforeAll(async () => {
   const rule = (principal: string, tools: string): string =>
     `[[gate.rules]]\nprincipals = ["${principal}"]\nupstreams = ["*"]\ntools = ${tools}\nresources = ["*"]\nprompts = ["*"]\n`
   gate = await startGate({
-    upstreams: { http: { url: fixture.url }, stdio: { command: fixtureCommand } },
+    upstreams: { http: { url: fixture.url }, stdio: { command: fixtureCommand }, old: { command: fixtureOf('legacy') } },
     settings: 'door = "everyone"\n',
     access: `[gate.principals.everyone]\n[gate.principals.narrow]\ntoken_sha256 = "${tokenHash(token)}"\n${rule('everyone', '["*"]')}${rule('narrow', '["echo", "grüße"]')}`,
   })
@@ -48,12 +48,17 @@ describe.each(['http', 'stdio'])('over %s', (upstream) => {
   ])('%s: 400, −32020, and the id', async (_what, headers) => {
     const reply = await modernCall(gate.url(upstream), 'id', 'echo', { text: 't' }, { headers })
     expect(reply.status).toBe(400)
-    expect(await reply.json()).toMatchObject({ id: 'id', error: { code: -32_020, data: { mismatch: { header: expect.any(String) as string } } } })
+    expect(await reply.json()).toMatchObject({
+      id: 'id',
+      error: { code: -32_020, data: { mismatch: { header: expect.any(String) as string } } },
+    })
   })
 
   test('the same name, however it is written, passes', async () => {
     for (const name of ['echo', ' echo\t', base64('echo')])
-      expect(textOf(await (await modernCall(gate.url(upstream), 1, 'echo', { text: 't' }, { headers: { 'mcp-name': name } })).answer())).toBe('t')
+      expect(
+        textOf(await (await modernCall(gate.url(upstream), 1, 'echo', { text: 't' }, { headers: { 'mcp-name': name } })).answer()),
+      ).toBe('t')
     // The fixture has no such tool, but it is asked: the headers agree.
     for (const name of ['grüße', ' blank ', 'a\r\nx-injected: 1', '=?base64?eA==?=', '🎈']) {
       const reply = await modernCall(gate.url(upstream), 2, name, {}, { headers: { 'mcp-name': base64(name) } })
@@ -63,11 +68,23 @@ describe.each(['http', 'stdio'])('over %s', (upstream) => {
 
   test('versions in the body', async () => {
     const claim = (version: unknown, header: string): ReturnType<typeof modern> =>
-      modern(gate.url(upstream), 7, 'tools/list', {}, { meta: { [meta.protocolVersion]: version }, headers: { 'mcp-protocol-version': header } })
+      modern(
+        gate.url(upstream),
+        7,
+        'tools/list',
+        {},
+        { meta: { [meta.protocolVersion]: version }, headers: { 'mcp-protocol-version': header } },
+      )
     for (const version of ['2099-01-01', '2026-07-29'])
-      expect(await (await claim(version, version)).json()).toMatchObject({ id: 7, error: { code: -32_022, data: { supported: ['2026-07-28'], requested: version } } })
+      expect(await (await claim(version, version)).json()).toMatchObject({
+        id: 7,
+        error: { code: -32_022, data: { supported: ['2026-07-28'], requested: version } },
+      })
     expect((await (await claim('2025-11-25', '2025-11-25')).json()).error?.code).toBe(-32_022)
-    expect((await (await claim(20_260_728, '2026-07-28')).json()).error).toMatchObject({ code: -32_602, data: { envelope: { key: meta.protocolVersion } } })
+    expect((await (await claim(20_260_728, '2026-07-28')).json()).error).toMatchObject({
+      code: -32_602,
+      data: { envelope: { key: meta.protocolVersion } },
+    })
     const bare = await send(gate.url(upstream), {
       body: '{"jsonrpc":"2.0","id":1,"method":"tools/list"}',
       headers: { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/list' },
@@ -86,7 +103,9 @@ describe.each(['http', 'stdio'])('over %s', (upstream) => {
       expect((await reply.json()).id).toBe(1)
     }
     for (const version of [undefined, '2024-11-05', '2025-03-26', '2025-06-18'])
-      expect((await send(gate.url(upstream), { body: ping, headers: { ...session.headers, 'mcp-protocol-version': version } })).status).toBe(200)
+      expect(
+        (await send(gate.url(upstream), { body: ping, headers: { ...session.headers, 'mcp-protocol-version': version } })).status,
+      ).toBe(200)
     const opening = await send(gate.url(upstream), {
       body: '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}',
       headers: { 'mcp-protocol-version': '2026-07-28' },
@@ -137,10 +156,55 @@ describe.each(['http', 'stdio'])('over %s', (upstream) => {
 })
 
 test('what a client must not send on stays here; what the server needs passes', async () => {
-  const reply = await modernCall(gate.url('http'), 1, 'seen', {}, {
-    headers: { authorization: undefined, cookie: 'a=b', 'x-forwarded-for': '1.2.3.4', 'mcp-param-x': 'kept', 'mcp-session-id': 'mine' },
-  })
+  const reply = await modernCall(
+    gate.url('http'),
+    1,
+    'seen',
+    {},
+    {
+      headers: { authorization: undefined, cookie: 'a=b', 'x-forwarded-for': '1.2.3.4', 'mcp-param-x': 'kept', 'mcp-session-id': 'mine' },
+    },
+  )
   const { headers } = JSON.parse(textOf(await reply.answer())) as { headers: Record<string, string> }
-  expect(headers).toMatchObject({ 'mcp-method': 'tools/call', 'mcp-name': 'seen', 'mcp-param-x': 'kept', 'mcp-protocol-version': '2026-07-28' })
+  expect(headers).toMatchObject({
+    'mcp-method': 'tools/call',
+    'mcp-name': 'seen',
+    'mcp-param-x': 'kept',
+    'mcp-protocol-version': '2026-07-28',
+  })
   for (const name of ['authorization', 'cookie', 'x-forwarded-for', 'mcp-session-id', 'origin']) expect(headers[name]).toBeUndefined()
+})
+
+describe.each(['http', 'stdio', 'old'])('Mcp-Param-* over %s', (upstream) => {
+  const call = (region: string | undefined, priority: string | undefined, given: object): ReturnType<typeof send> =>
+    modernCall(
+      gate.url(upstream),
+      'p',
+      'test_custom_headers',
+      { ...given },
+      { headers: { 'mcp-param-region': region, 'mcp-param-priority': priority } },
+    )
+
+  test('arguments that a schema wants mirrored are held against their headers', async () => {
+    for (const [region, priority, given] of [
+      ['eu', undefined, { region: 'eu' }],
+      ['=?base64?ZXU=?=', '7', { region: 'eu', priority: 7 }],
+      ['=?base64?w7w=?=', '7.0', { region: 'ü', priority: 7 }],
+      ['eu', 'ignored', { region: 'eu' }],
+    ] as const) {
+      const reply = await call(region, priority, given)
+      expect([given, (await reply.answer()).error?.code, reply.status]).not.toEqual([given, -32_020, 400])
+    }
+    for (const [region, priority, given] of [
+      [undefined, undefined, { region: 'eu' }],
+      ['us', undefined, { region: 'eu' }],
+      ['EU', undefined, { region: 'eu' }],
+      ['=?base64?ZXU?=', undefined, { region: 'eu' }],
+      ['eu', undefined, { region: 'eu', priority: 7 }],
+      ['eu', '8', { region: 'eu', priority: 7 }],
+    ] as const) {
+      const reply = await call(region, priority, given)
+      expect([given, reply.status, await reply.json()]).toMatchObject([given, 400, { id: 'p', error: { code: -32_020 } }])
+    }
+  })
 })

@@ -36,8 +36,16 @@ const bodies: readonly [what: string, body: string | Buffer, expected: readonly 
   ['half a message', '{"jsonrpc":"2.0","id":1,"method":"ping"', parseError],
   ['two messages', '{"jsonrpc":"2.0","id":1,"method":"ping"}{"jsonrpc":"2.0","id":2,"method":"ping"}', parseError],
   ['a byte order mark', '\ufeff{"jsonrpc":"2.0","id":1,"method":"ping"}', parseError],
-  ['bytes that are not UTF-8', Buffer.from([...Buffer.from('{"jsonrpc":"2.0","id":"'), 0xc3, 0x28, ...Buffer.from('","method":"ping"}')]), parseError],
-  ['a surrogate in UTF-8', Buffer.from([...Buffer.from('{"jsonrpc":"2.0","id":"'), 0xed, 0xa0, 0x80, ...Buffer.from('","method":"ping"}')]), parseError],
+  [
+    'bytes that are not UTF-8',
+    Buffer.from([...Buffer.from('{"jsonrpc":"2.0","id":"'), 0xc3, 0x28, ...Buffer.from('","method":"ping"}')]),
+    parseError,
+  ],
+  [
+    'a surrogate in UTF-8',
+    Buffer.from([...Buffer.from('{"jsonrpc":"2.0","id":"'), 0xed, 0xa0, 0x80, ...Buffer.from('","method":"ping"}')]),
+    parseError,
+  ],
   ['a control character in a string', '{"jsonrpc":"2.0","id":"\u0001","method":"ping"}', parseError],
   ['a trailing comma', '{"jsonrpc":"2.0","id":1,"method":"ping",}', parseError],
   ['single quotes', "{'jsonrpc':'2.0','id':1,'method':'ping'}", parseError],
@@ -72,14 +80,20 @@ describe('nonsense', () => {
   })
 
   test('an error names the id when there was one to read', async () => {
-    const reply = await send(gate.url('fixture'), { body: '{"jsonrpc":"2.0","id":"mine","method":"ping","method":"x"}', headers: session.headers })
+    const reply = await send(gate.url('fixture'), {
+      body: '{"jsonrpc":"2.0","id":"mine","method":"ping","method":"x"}',
+      headers: session.headers,
+    })
     expect(await reply.json()).toMatchObject({ id: 'mine', error: { code: -32_600 } })
   })
 
-  test.each([undefined, 'text/plain', 'application/jsonx', 'multipart/form-data', 'application/x-www-form-urlencoded'])('content type %s', async (type) => {
-    const reply = await send(gate.url('fixture'), { body: '{}', headers: { ...session.headers, 'content-type': type } })
-    expect(reply.status).toBe(415)
-  })
+  test.each([undefined, 'text/plain', 'application/jsonx', 'multipart/form-data', 'application/x-www-form-urlencoded'])(
+    'content type %s',
+    async (type) => {
+      const reply = await send(gate.url('fixture'), { body: '{}', headers: { ...session.headers, 'content-type': type } })
+      expect(reply.status).toBe(415)
+    },
+  )
 
   test.each(['PUT', 'PATCH', 'OPTIONS', 'HEAD'])('%s is no way to speak', async (method) => {
     const reply = await send(gate.url('fixture'), { method, headers: session.headers })
@@ -90,10 +104,14 @@ describe('nonsense', () => {
 describe('too much', () => {
   test('a body over the limit is refused, announced or not', async () => {
     const body = call(`{"name":"echo","arguments":{"text":"${'x'.repeat(maxFrameBytes)}"}}`)
-    const announced = await send(gate.url('fixture'), { body, headers: session.headers }).catch((error: NodeJS.ErrnoException) => error.code)
+    const announced = await send(gate.url('fixture'), { body, headers: session.headers }).catch(
+      (error: NodeJS.ErrnoException) => error.code,
+    )
     if (typeof announced === 'object') expect([announced.status, (await announced.json()).error?.code]).toEqual([413, -32_000])
     else expect(announced).toMatch(/EPIPE|ECONNRESET/) // cut while we were still sending
-    expect(await rawPost({ 'transfer-encoding': 'chunked' }, `${maxFrameBytes.toString(16)}\r\n${'x'.repeat(maxFrameBytes)}\r\n5\r\nxxxxx\r\n`)).toMatch(/^HTTP\/1\.1 413 /)
+    expect(
+      await rawPost({ 'transfer-encoding': 'chunked' }, `${maxFrameBytes.toString(16)}\r\n${'x'.repeat(maxFrameBytes)}\r\n5\r\nxxxxx\r\n`),
+    ).toMatch(/^HTTP\/1\.1 413 /)
     expect(await rawPost({ 'content-length': '99999999999' }, '')).toMatch(/^HTTP\/1\.1 413 /)
     await echo()
   })
@@ -104,18 +122,23 @@ describe('too much', () => {
 
   test('a chunked body without a length is as good as any', async () => {
     const body = '{"jsonrpc":"2.0","id":1,"method":"ping"}'
-    const answer = await rawPost({ ...session.headers, 'transfer-encoding': 'chunked' }, `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`)
+    const answer = await rawPost(
+      { ...session.headers, 'transfer-encoding': 'chunked' },
+      `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
+    )
     expect(answer).toMatch(/^HTTP\/1\.1 200 /)
     expect(answer).toContain('"result":{}')
   })
 
-  test.each(['content-length: 5\r\ncontent-length: 6', 'content-length: 5\r\ntransfer-encoding: chunked', 'content-length: -1', 'transfer-encoding: chunked, gzip'])(
-    'two ways to read the length: %s',
-    async (headers) => {
-      expect(await rawPost({}, 'xxxxx', `${headers}\r\n`)).toMatch(/^HTTP\/1\.1 400 /)
-      await echo()
-    },
-  )
+  test.each([
+    'content-length: 5\r\ncontent-length: 6',
+    'content-length: 5\r\ntransfer-encoding: chunked',
+    'content-length: -1',
+    'transfer-encoding: chunked, gzip',
+  ])('two ways to read the length: %s', async (headers) => {
+    expect(await rawPost({}, 'xxxxx', `${headers}\r\n`)).toMatch(/^HTTP\/1\.1 400 /)
+    await echo()
+  })
 })
 
 /** Sends a request as bytes and resolves with what came back once the answer's head and body are there. */
@@ -161,7 +184,10 @@ describe('too slow', () => {
       }
       const { post } = await openSession(gate.url(upstream))
       return (id, name, given) =>
-        post({ jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: given, _meta: { progressToken: id } } }, { isPaused: name === 'flood' })
+        post(
+          { jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: given, _meta: { progressToken: id } } },
+          { isPaused: name === 'flood' },
+        )
     }
     const slow = await open()
     const other = await open()
@@ -182,7 +208,12 @@ describe('too slow', () => {
 
   test('a reader that is only slow gets all of it', async () => {
     const own = await openSession(gate.url('raw'))
-    const body = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'flood', arguments: { count: 60, kilobytes: 256 }, _meta: { progressToken: 1 } } }
+    const body = {
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'tools/call',
+      params: { name: 'flood', arguments: { count: 60, kilobytes: 256 }, _meta: { progressToken: 1 } },
+    }
     const reply = await own.post(body, { isPaused: true })
     await echo() // the flood runs into the closed door meanwhile
     expect(await reply.drain()).toBeGreaterThan(60 * 256 * 1_024)

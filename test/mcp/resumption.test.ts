@@ -98,7 +98,7 @@ describe.each(['http', 'stdio'])('legacy over %s', (kind) => {
     cut.abort()
     await hanging
     const name = `after-${kind}`
-    await textOf(await (await session.call(2, 'count', { name })).answer())
+    textOf(await (await session.call(2, 'count', { name })).answer())
     expect(textOf(await (await session.call(3, 'count', { name })).answer())).toBe('2')
     // A full wait of the same length later it would have been cancelled, had anybody said so.
     expect(textOf(await (await session.call(4, 'slow', { ms: 350 })).answer())).toBe('waited 350')

@@ -61,34 +61,44 @@ describe.each(['http', 'session', 'principal'])('over %s', (upstream) => {
     expect(await third.next()).toMatchObject({ method: 'notifications/tools/list_changed' })
     third.cut()
     // Nobody listens for a moment: what is said meanwhile is there for the next, once.
-    await expect.poll(async () => {
-      const reply = await session.get()
-      reply.cut()
-      return reply.status
-    }, soon).toBe(200)
+    await expect
+      .poll(async () => {
+        const reply = await session.get()
+        reply.cut()
+        return reply.status
+      }, soon)
+      .toBe(200)
     await session.end()
   })
 
   test('DELETE ends the session at both ends', async () => {
     const session = await openSession(gate.url(upstream))
     const stream = await session.get()
-    const { pid, headers } = JSON.parse(textOf(await (await session.call(1, 'seen')).answer())) as { pid: number; headers: Record<string, string> }
+    const { pid, headers } = JSON.parse(textOf(await (await session.call(1, 'seen')).answer())) as {
+      pid: number
+      headers: Record<string, string>
+    }
     expect((await session.end()).status).toBe(200)
     expect(await stream.rest()).toEqual([])
-    for (const again of [await session.call(2, 'echo', { text: 'x' }), await session.get(), await session.end()]) expect(again.status).toBe(404)
+    for (const again of [await session.call(2, 'echo', { text: 'x' }), await session.get(), await session.end()])
+      expect(again.status).toBe(404)
     if (upstream === 'session') await expect.poll(() => isAlive(pid), soon).toBe(false)
     else expect(isAlive(pid)).toBe(true)
     if (upstream === 'http') {
       const there = await fetch(fixture.url, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', 'mcp-session-id': headers['mcp-session-id']! },
+        headers: {
+          'content-type': 'application/json',
+          accept: 'application/json, text/event-stream',
+          'mcp-session-id': headers['mcp-session-id']!,
+        },
         body: '{"jsonrpc":"2.0","id":1,"method":"ping"}',
       })
       expect(there.status).toBe(404)
     }
   })
 
-  test('what is not this principal\'s session is no session', async () => {
+  test("what is not this principal's session is no session", async () => {
     const session = await openSession(gate.url(upstream))
     for (const reply of [
       await session.post({ jsonrpc: '2.0', id: 1, method: 'ping' }, { headers: { authorization: `Bearer ${gate.token}` } }),
@@ -106,8 +116,7 @@ describe.each(['http', 'session', 'principal'])('over %s', (upstream) => {
 test('what a server says while nobody listens waits for the next listener, and is told once', async () => {
   const session = await openSession(gate.url('raw'))
   const changed = '{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}'
-  const say = (id: number, frames: string[]): Promise<unknown> =>
-    session.call(id, 'shout', { frames }).then((reply) => reply.answer())
+  const say = (id: number, frames: string[]): Promise<unknown> => session.call(id, 'shout', { frames }).then((reply) => reply.answer())
   // After the answer there is no request that it could go with.
   await say(1, ['{"jsonrpc":"2.0","id":$ID,"result":{}}', changed])
   const stream = await session.get()

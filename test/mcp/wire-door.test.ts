@@ -37,7 +37,10 @@ const undo: (() => Promise<void> | void)[] = []
 const said: string[] = []
 
 /** What each upstream's child prints on stderr comes here. */
-const listening = { ...log, debug: (event: string, fields?: Readonly<Record<string, unknown>>) => void said.push(`${event} ${String(fields?.['line'])}`) }
+const listening = {
+  ...log,
+  debug: (event: string, fields?: Readonly<Record<string, unknown>>) => void said.push(`${event} ${String(fields?.['line'])}`),
+}
 
 let memory: () => Wire
 beforeAll(async () => {
@@ -59,16 +62,27 @@ beforeAll(async () => {
   const transport = {
     isCostly: true,
     open: async (era: 'legacy' | 'modern', side: Parameters<typeof wireLeg>[3]) => {
-      const child = await startChild({ guard, clock, log: listening }, { name: 'memory', argv: [program, ...args], cwd: folder, env: { PATH: process.env['PATH']! } })
+      const child = await startChild(
+        { guard, clock, log: listening },
+        { name: 'memory', argv: [program, ...args], cwd: folder, env: { PATH: process.env['PATH']! } },
+      )
       return wireLeg(childWire(child, { log, name: 'memory' }), era, 'memory', side)
     },
   }
-  const upstream = new Upstream({ clock, log }, transport, { name: 'memory', isolation: 'session', idleMs: 60_000, requestTimeoutMs: 60_000 })
-  const sessions = new Sessions({ bucket: kv.bucket('sessions'), clock, log }, { maxSessions: 10, ttlMs: 60_000 })
+  const upstream = new Upstream({ clock, log }, transport, {
+    name: 'memory',
+    isolation: 'session',
+    idleMs: 60_000,
+    requestTimeoutMs: 60_000,
+  })
+  const sessions = new Sessions(
+    { bucket: kv.bucket('sessions'), clock, log },
+    { maxSessions: 10, maxSessionsPerPrincipal: 10, ttlMs: 60_000 },
+  )
   const endpoint = createEndpoint({ upstream, sessions, clock, layers: [] })
   undo.push(async () => {
     await Promise.all([sessions.close(), upstream.close()])
-    kv.close()
+    await kv.close()
     await guard.close()
   })
   memory = () => {
@@ -153,7 +167,10 @@ const count = (wanted: RegExp): number => said.filter((line) => wanted.test(line
 
 describe.each(['memory', 'both', 'old', 'young'])('%s', (where) => {
   test.each(['legacy', 'auto'] as const)('the official client, %s: calls, questions, progress, changes', async (mode) => {
-    const client = new Client({ name: 'kit', version: '1' }, { capabilities: { elicitation: {}, sampling: {}, roots: {} }, versionNegotiation: { mode } })
+    const client = new Client(
+      { name: 'kit', version: '1' },
+      { capabilities: { elicitation: {}, sampling: {}, roots: {} }, versionNegotiation: { mode } },
+    )
     client.setRequestHandler('elicitation/create', () => ({ action: 'accept' as const, content: { answer: 'blue' } }))
     client.setRequestHandler('roots/list', () => ({ roots: [{ uri: 'file:///somewhere' }] }))
     const events: string[] = []
@@ -184,8 +201,16 @@ describe.each(['memory', 'both', 'old', 'young'])('%s', (where) => {
     await legacy.initialize()
     const young = new Line(wireTo(where))
     for (const [line, hang, cancel] of [
-      [legacy, { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'hang', arguments: {} } }, { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 1 } }],
-      [young, enveloped(1, 'tools/call', { name: 'hang', arguments: {} }), enveloped(undefined, 'notifications/cancelled', { requestId: 1 })],
+      [
+        legacy,
+        { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'hang', arguments: {} } },
+        { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 1 } },
+      ],
+      [
+        young,
+        enveloped(1, 'tools/call', { name: 'hang', arguments: {} }),
+        enveloped(undefined, 'notifications/cancelled', { requestId: 1 }),
+      ],
     ] as const) {
       const [started, cancelled] = [count(/started /), count(/cancelled /)]
       line.say(hang)
@@ -194,7 +219,11 @@ describe.each(['memory', 'both', 'old', 'young'])('%s', (where) => {
       expect((await line.answer(1)).error?.code).toBe(-32_600) // the id is in use
       line.say(cancel)
       await expect.poll(() => count(/cancelled /), soon).toBe(cancelled + 1)
-      line.say(line === young ? enveloped(1, 'tools/call', { name: 'echo', arguments: { text: 'again' } }) : { ...hang, params: { name: 'echo', arguments: { text: 'again' } } })
+      line.say(
+        line === young
+          ? enveloped(1, 'tools/call', { name: 'echo', arguments: { text: 'again' } })
+          : { ...hang, params: { name: 'echo', arguments: { text: 'again' } } },
+      )
       expect(textOf(await line.answer(1))).toBe('again')
     }
   })
@@ -228,7 +257,12 @@ describe('on one wire', () => {
 
   test('what is wrong is answered with its id', async () => {
     const line = new Line(wireTo('both'))
-    line.say({ jsonrpc: '2.0', id: 'a', method: 'tools/list', params: { _meta: { [meta.protocolVersion]: '2099-01-01', [meta.clientCapabilities]: {} } } })
+    line.say({
+      jsonrpc: '2.0',
+      id: 'a',
+      method: 'tools/list',
+      params: { _meta: { [meta.protocolVersion]: '2099-01-01', [meta.clientCapabilities]: {} } },
+    })
     expect((await line.answer('a')).error).toMatchObject({ code: -32_022, data: { supported: ['2026-07-28'] } })
     line.say({ jsonrpc: '2.0', id: 'b', method: 'tools/list', params: { _meta: { [meta.protocolVersion]: '2026-07-28' } } })
     expect((await line.answer('b')).error).toMatchObject({ code: -32_602 })
@@ -241,7 +275,8 @@ describe('on one wire', () => {
       ['listen:2', { promptsListChanged: true }],
     ] as const)
       line.say(enveloped(id, 'subscriptions/listen', { notifications }))
-    const of = (id: string) => (message: Message) => (message.params?.['_meta'] as Record<string, unknown> | undefined)?.[meta.subscriptionId] === id
+    const of = (id: string) => (message: Message) =>
+      (message.params?.['_meta'] as Record<string, unknown> | undefined)?.[meta.subscriptionId] === id
     for (const id of ['listen:1', 'listen:2']) expect((await line.take(of(id))).method).toBe('notifications/subscriptions/acknowledged')
     line.say(enveloped(1, 'tools/call', { name: 'test_trigger_tool_change', arguments: {} }))
     line.say(enveloped(2, 'tools/call', { name: 'test_trigger_prompt_change', arguments: {} }))
@@ -250,7 +285,9 @@ describe('on one wire', () => {
     line.say(enveloped(undefined, 'notifications/cancelled', { requestId: 'listen:1' }))
     line.say(enveloped(3, 'tools/call', { name: 'test_trigger_tool_change', arguments: {} }))
     line.say(enveloped(4, 'tools/call', { name: 'test_trigger_prompt_change', arguments: {} }))
-    expect((await line.take((message) => message.method?.endsWith('list_changed') ?? false)).method).toBe('notifications/prompts/list_changed')
+    expect((await line.take((message) => message.method?.endsWith('list_changed') ?? false)).method).toBe(
+      'notifications/prompts/list_changed',
+    )
   })
 })
 

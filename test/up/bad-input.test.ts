@@ -1,13 +1,27 @@
 // Proves what a person meets who asks `fairlead up`, or the line to it, for what cannot be: a clear fault, an exit code, nothing left running, nothing that hangs.
 import { spawn } from 'node:child_process'
-import { mkdirSync, statSync } from 'node:fs'
+import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { until } from '../../src/base/supervise/processes.fixture.ts'
 import { createIdentity } from '../../src/base/identity/identity.ts'
 import { createWallet } from '../../src/base/identity/wallet.ts'
 import { freePort } from '../kit/reach-bench.ts'
-import { type Ports, bed, descendants, finished, hold, isListening, orphans, ownedClient, portFlags, program, run, up, within } from './bed.ts'
+import {
+  type Ports,
+  bed,
+  descendants,
+  finished,
+  hold,
+  isListening,
+  orphans,
+  ownedClient,
+  portFlags,
+  program,
+  run,
+  up,
+  within,
+} from './bed.ts'
 
 const limitMs = 15_000
 const parts: readonly (readonly [part: keyof Ports, name: string])[] = [
@@ -70,10 +84,28 @@ describe('what was typed or written', () => {
     await until('nothing is left', () => orphans().length === 0)
   })
 
+  test('a sealed wallet needs its passphrase: without it exit code 4, with it all works', async () => {
+    const place = bed()
+    const file = join(place.home, 'passphrase')
+    writeFileSync(file, 'a long one\n', { mode: 0o600 })
+    expect(await run(place, ['reach', 'init', '--name', 'Sealed', '--passphrase-file', file])).toMatchObject({ exitCode: 0 })
+    const without = await run(place, ['up', '--once', ...portFlags()])
+    expect(without).toMatchObject({ exitCode: 4, stdout: '' })
+    expect(without.stderr).toMatch(
+      /^fairlead: error: the wallet .*wallet\.json is sealed.*\nfairlead: hint: fairlead up --passphrase-file FILE/m,
+    )
+    expect(await run(place, ['up', '--once', '--passphrase-file', file, ...portFlags()])).toMatchObject({ exitCode: 0 })
+  })
+
   test('where fairlead.toml says to listen, it listens, unless a flag says otherwise', async () => {
     const [listed, flagged] = await Promise.all([freePort(), freePort()])
-    const place = bed(`[gate]\nlisten = "127.0.0.1:${listed}"\n[reach.registry]\nport = ${flagged}\n[reach.peer]\nport = 0\n[operate.server]\nport = 0\n`)
-    const child = spawn(program[0], [program[1], 'up', '--once', '--json', '--registry-port', '0'], { env: { ...place.env }, stdio: ['ignore', 'pipe', 'ignore'] })
+    const place = bed(
+      `[gate]\nlisten = "127.0.0.1:${listed}"\n[reach.registry]\nport = ${flagged}\n[reach.peer]\nport = 0\n[operate.server]\nport = 0\n`,
+    )
+    const child = spawn(program[0], [program[1], 'up', '--once', '--json', '--registry-port', '0'], {
+      env: { ...place.env },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
     const { exitCode, stdout } = await finished(child)
     expect(exitCode).toBe(0)
     const { addresses } = JSON.parse(stdout) as { addresses: { gate: string; registry: string } }
@@ -115,7 +147,11 @@ describe('who is not let in', () => {
   test('over HTTP: no token, a wrong one, a path that is not there', async () => {
     const { url, token } = await up(bed())
     const post = (at: string, headers: Record<string, string>) =>
-      fetch(at, { method: 'POST', headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...headers }, body: '{"jsonrpc":"2.0","id":1,"method":"tools/list"}' })
+      fetch(at, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...headers },
+        body: '{"jsonrpc":"2.0","id":1,"method":"tools/list"}',
+      })
     expect((await post(url('machine'), {})).status).toBe(401)
     expect((await post(url('machine'), { authorization: 'Bearer wrong' })).status).toBe(401)
     expect((await post(url('nothing'), { authorization: `Bearer ${token}` })).status).toBe(404)

@@ -54,7 +54,13 @@ export function portFlags(ports: Partial<Ports> = {}): string[] {
   return Object.entries({ ...anyPorts, ...ports }).flatMap(([part, port]) => [`--${part}-port`, String(port)])
 }
 
-export type Ran = { readonly exitCode: number | null; readonly signal: string | null; readonly stdout: string; readonly stderr: string; readonly tookMs: number }
+export type Ran = {
+  readonly exitCode: number | null
+  readonly signal: string | null
+  readonly stdout: string
+  readonly stderr: string
+  readonly tookMs: number
+}
 
 /** Runs the program to its end, which must come within 30 s; its input is empty. */
 export async function run({ env }: Bed, words: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<Ran> {
@@ -154,11 +160,21 @@ export function guardsOf(pid: number): number[] {
   return descendants(pid).filter((each) => commandOf(each).includes('fairlead-guard'))
 }
 
-/** Guards and programs of ours that nobody's child are any more, though they run. */
+/** When the process began, in clock ticks since boot (proc_pid_stat(5)); 0 when there is none. */
+function begun(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19])
+  } catch {
+    return 0
+  }
+}
+
+/** Guards and clients of ours, younger than this test's process, that nobody's child are any more, though they run. */
 export function orphans(): number[] {
   const isOurs = (pid: number): boolean => commandOf(pid).includes('fairlead-guard') || commandOf(pid).includes('reach mcp-connect')
   return everyProcess()
-    .filter(({ pid, ppid }) => isOurs(pid) && isRunning(pid) && !commandOf(ppid).includes('node'))
+    .filter(({ pid, ppid }) => isOurs(pid) && isRunning(pid) && !commandOf(ppid).includes('node') && begun(pid) > begun(process.pid))
     .map(({ pid }) => pid)
 }
 

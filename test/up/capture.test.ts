@@ -31,7 +31,11 @@ type Capture = { stop(): Promise<Buffer> }
 async function capture({ home }: Bed, name: string, ports: readonly number[]): Promise<Capture> {
   const file = join(home, `${name}.pcap`)
   const filter = ports.map((port) => `tcp port ${port}`).join(' or ')
-  const child: ChildProcess = spawn('tcpdump', ['-i', 'lo', '-s', '0', '-B', '16384', '-U', '--immediate-mode', '-Z', 'root', '-w', file, filter], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child: ChildProcess = spawn(
+    'tcpdump',
+    ['-i', 'lo', '-s', '0', '-B', '16384', '-U', '--immediate-mode', '-Z', 'root', '-w', file, filter],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  )
   later(() => child.kill('SIGKILL'))
   const ended = once(child, 'close')
   let said = ''
@@ -47,7 +51,9 @@ async function capture({ home }: Bed, name: string, ports: readonly number[]): P
   }
 }
 
-test('of a call, its argument and its result nothing can be read at the peer port or the registry; at the gate, over plain HTTP, it can', async ({ skip }) => {
+test('of a call, its argument and its result nothing can be read at the peer port or the registry; at the gate, over plain HTTP, it can', async ({
+  skip,
+}) => {
   if (missing !== undefined) skip(missing) // refused in CI, as every skip is
   const place = bed()
   const [registry, peer, gate] = await Promise.all([freePort(), freePort(), freePort()])
@@ -73,7 +79,15 @@ test('of a call, its argument and its result nothing can be read at the peer por
   await node.stop('SIGTERM')
 
   const [secret, open] = [await encrypted.stop(), await plain.stop()]
-  for (const word of [marker, 'process_list', 'tools/call', 'structuredContent', 'jsonrpc', 'initialize', hostname().length > 5 ? hostname() : marker])
+  for (const word of [
+    marker,
+    'process_list',
+    'tools/call',
+    'structuredContent',
+    'jsonrpc',
+    'initialize',
+    hostname().length > 5 ? hostname() : marker,
+  ])
     expect({ word, isSeen: secret.includes(word) }).toEqual({ word, isSeen: false })
   expect(secret.includes('/noise')).toBe(true) // the negotiation before the handshake: the capture is of the right connections
   expect(secret.length).toBeGreaterThan(10_000)

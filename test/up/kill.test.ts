@@ -4,7 +4,25 @@ import { describe, expect, test } from 'vitest'
 import { isRunning, until } from '../../src/base/supervise/processes.fixture.ts'
 import { freePort } from '../kit/reach-bench.ts'
 import { type RawSession, openSession, textOf } from '../kit/raw-client.ts'
-import { type Ports, type Up, bed, commandOf, descendants, echoServer, finished, guardsOf, isListening, later, lineClient, orphans, portFlags, program, run, up, within } from './bed.ts'
+import {
+  type Ports,
+  type Up,
+  bed,
+  commandOf,
+  descendants,
+  echoServer,
+  finished,
+  guardsOf,
+  isListening,
+  later,
+  lineClient,
+  orphans,
+  portFlags,
+  program,
+  run,
+  up,
+  within,
+} from './bed.ts'
 
 const limitMs = 15_000
 /** A snapshot of health takes so long here: time enough to kill something meanwhile. */
@@ -75,13 +93,20 @@ describe('SIGKILL', () => {
     const open = client.request(...slow)
     await within(limitMs, 'another call', client.request(...quick))
     const all = descendants(first.pid)
-    expect(all.map((pid) => /fairlead-guard|sleep 3600|echo-server/.exec(commandOf(pid))?.[0]).sort()).toEqual(['echo-server', 'fairlead-guard', 'sleep 3600'])
+    expect(all.map((pid) => /fairlead-guard|sleep 3600|echo-server/.exec(commandOf(pid))?.[0]).sort()).toEqual([
+      'echo-server',
+      'fairlead-guard',
+      'sleep 3600',
+    ])
     await first.stop('SIGKILL')
     await until('nothing of it is left', () => !all.some(isRunning), 3_000)
     const from = performance.now()
     const second = await up(place, ports)
     expect(second.shown.peerId).toBe(first.shown.peerId)
-    expect((await within(limitMs, 'the answer to the open request', open)).error).toMatchObject({ code: -32000, message: expect.stringMatching(/\S/) as string })
+    expect((await within(limitMs, 'the answer to the open request', open)).error).toMatchObject({
+      code: -32000,
+      message: expect.stringMatching(/\S/) as string,
+    })
     expect(client.process.exitCode).toBeNull()
     expect((await within(limitMs, 'the same client', client.request(...quick))).result).toHaveProperty('structuredContent.total')
     expect(performance.now() - from).toBeLessThan(limitMs)

@@ -60,7 +60,10 @@ describe('frames from a raw client, through mcp-connect, tunnel and gate', () =>
     const { result } = await within(limitMs, 'a call', client.request('tools/call', { name: 'process_list', arguments: { limit: 1 } }))
     expect(result).toHaveProperty('structuredContent.total')
     await expect.poll(() => client.others, { timeout: limitMs }).toHaveLength(1)
-    expect(client.others[0]).toMatchObject({ id: null, error: { code: -32000, message: expect.stringContaining(String(maxFrameBytes)) as string } })
+    expect(client.others[0]).toMatchObject({
+      id: null,
+      error: { code: -32000, message: expect.stringContaining(String(maxFrameBytes)) as string },
+    })
   })
 
   test('the longest frame that may pass comes to the machine tools; that they take no such arguments is told under its id', async () => {

@@ -14,7 +14,13 @@ import { type Bed, bed, finished, later, orphans, portFlags, program, run, up } 
 const once = ['up', '--once', ...portFlags()]
 const memTotalBytes = Number(/MemTotal:\s*(\d+) kB/.exec(readFileSync('/proc/meminfo', 'utf8'))![1]) * 1024
 
-type Entry = { readonly event: string; readonly method?: string; readonly tool?: string; readonly principal?: string; readonly via?: string }
+type Entry = {
+  readonly event: string
+  readonly method?: string
+  readonly tool?: string
+  readonly principal?: string
+  readonly via?: string
+}
 
 /** What the gate has recorded, read without our own code. */
 function recorded({ home }: Bed): Entry[] {
@@ -45,7 +51,8 @@ describe('--once', () => {
     expect(stdout).not.toContain('Ctrl-C')
     const lines = stdout.trimEnd().split('\n')
     expect(lines.length).toBeLessThanOrEqual(40)
-    for (const line of lines.filter((each) => !each.includes(place.home) && !each.includes(program[1]))) expect(line.length).toBeLessThanOrEqual(100)
+    for (const line of lines.filter((each) => !each.includes(place.home) && !each.includes(program[1])))
+      expect(line.length).toBeLessThanOrEqual(100)
     const first = secrets(place)
     await run(place, once)
     expect(secrets(place)).toEqual(first)
@@ -58,7 +65,11 @@ describe('--once', () => {
     expect(exitCode).toBe(0)
     const shown = JSON.parse(stdout) as Shown
     expect(shown).toMatchObject({ ok: true, peerId: expect.stringMatching(/^12D3KooW/) as string })
-    expect(shown.results['system_get_basic_info']).toMatchObject({ hostname: hostname(), kernel: release(), memoryTotalBytes: memTotalBytes })
+    expect(shown.results['system_get_basic_info']).toMatchObject({
+      hostname: hostname(),
+      kernel: release(),
+      memoryTotalBytes: memTotalBytes,
+    })
     expect(shown.results['system_get_health_snapshot']).toMatchObject({ memory: { totalBytes: memTotalBytes } })
     const { time } = shown.results['system_get_health_snapshot'] as { time: string }
     expect(Math.abs(Date.parse(time) - Date.now())).toBeLessThan(60_000)
@@ -82,7 +93,9 @@ describe('--once', () => {
   test('on a terminal: each step is shown and cleared away, and of the log only what needs attention', async () => {
     const { env } = bed()
     const line = [...program, ...once].map((word) => `'${word}'`).join(' ')
-    const shown = await finished(spawn('script', ['-qfec', line, '/dev/null'], { env: { ...env, TERM: 'xterm' }, stdio: ['ignore', 'pipe', 'pipe'] }))
+    const shown = await finished(
+      spawn('script', ['-qfec', line, '/dev/null'], { env: { ...env, TERM: 'xterm' }, stdio: ['ignore', 'pipe', 'pipe'] }),
+    )
     expect(shown.exitCode).toBe(0)
     for (const step of ['starting the registry', 'starting the peer host', 'calling through the whole line', 'calling at each hop'])
       expect(shown.stdout).toContain(`${step}\r\u001B[K`)
@@ -100,7 +113,12 @@ test('what it prints to paste into a client works with the official one, over st
   child.stderr.resume()
   await until('it is ready', () => screen.includes('ready: Ctrl-C stops it'), 20_000)
   const { mcpServers } = JSON.parse(/\{ "mcpServers"[\s\S]*?\n {4}\} \} \}/.exec(screen)![0]) as Shown['client']
-  const overStdio = new StdioClientTransport({ ...mcpServers['this-machine']!, args: [...mcpServers['this-machine']!.args], env: { PATH: '/usr/bin:/bin' }, stderr: 'ignore' })
+  const overStdio = new StdioClientTransport({
+    ...mcpServers['this-machine']!,
+    args: [...mcpServers['this-machine']!.args],
+    env: { PATH: '/usr/bin:/bin' },
+    stderr: 'ignore',
+  })
   const [, url, tokenFile] = /or over HTTP: (\S+)\n.*token in (\S+)/.exec(screen)!
   const headers = { authorization: `Bearer ${readFileSync(tokenFile!, 'utf8').trim()}` }
   for (const transport of [overStdio, new StreamableHTTPClientTransport(new URL(url!), { requestInit: { headers } })]) {

@@ -1,5 +1,6 @@
 // One resumable event stream of a legacy session: what was written is kept, within bounds, until the client has surely seen it or comes back for it.
 import type { ServerResponse } from 'node:http'
+import type { Clock } from '../../kernel/clock.ts'
 import { randomId } from '../../kernel/random.ts'
 import type { Frame } from '../wire/frame.ts'
 import type { Sink } from '../wire/wire.ts'
@@ -10,6 +11,7 @@ const maxKeptBytes = 1 << 20
 const maxStreams = 32
 /** How long a slow reader may hold up the writer before its connection is cut; the kept events stay fetchable. */
 const patienceMs = 30_000
+const awakeMs = 15_000
 /** How far one reader may fall behind a writer that does not wait for it: two of the largest messages. */
 const maxBehindBytes = 16 << 20
 /** The same for all readers of a door together, and for what it keeps of streams that have ended. */
@@ -22,28 +24,44 @@ export const streamHeaders = {
   'x-accel-buffering': 'no',
 } as const
 
-/** Resolves when the response can take more, is gone, or has been cut for being slower than `patienceMs`. */
-export function roomIn(response: ServerResponse): Promise<void> {
-  if (!response.writableNeedDrain || response.destroyed) return Promise.resolve()
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => response.destroy(), patienceMs)
-    const done = (): void => {
-      clearTimeout(timer)
-      response.off('drain', done)
-      response.off('close', done)
-      resolve()
-    }
-    response.on('drain', done)
-    response.on('close', done)
-  })
-}
-
 /** What all streams of one door hold together, within bounds: bytes that readers are behind, and events of streams that have ended. */
 export class StreamBudget {
   readonly #behind = new Map<ServerResponse, number>()
   #behindBytes = 0
   readonly #shelf = new Set<EventStream>()
   #shelvedBytes = 0
+  readonly clock: Clock
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
+
+  /** Resolves when the response can take more, is gone, or has been cut for being slower than `patienceMs`. */
+  room(response: ServerResponse): Promise<void> {
+    if (!response.writableNeedDrain || response.destroyed) return Promise.resolve()
+    return new Promise((resolve) => {
+      const calm = this.clock.after(patienceMs, () => response.destroy())
+      const done = (): void => {
+        calm()
+        response.off('drain', done)
+        response.off('close', done)
+        resolve()
+      }
+      response.on('drain', done)
+      response.on('close', done)
+    })
+  }
+
+  /** Writes a comment now and then for as long as the response is open, so that nothing on the way takes it for dead. */
+  keepAwake(response: ServerResponse): void {
+    if (response.destroyed || response.writableEnded) return
+    const calm = this.clock.after(awakeMs, () => {
+      response.off('close', calm)
+      response.write(keepAliveComment)
+      this.keepAwake(response)
+    })
+    response.once('close', calm)
+  }
 
   /** Writes, and cuts whoever reads too slowly: this one, or the furthest behind when all together are too far. */
   write(response: ServerResponse, bytes: Uint8Array): boolean {
@@ -122,7 +140,7 @@ export class EventStream implements Sink {
   }
 
   room(): Promise<void> {
-    return this.#response ? roomIn(this.#response) : Promise.resolve()
+    return this.#response ? this.#budget.room(this.#response) : Promise.resolve()
   }
 
   /**
@@ -139,9 +157,8 @@ export class EventStream implements Sink {
     this.sentSeq = this.#lastSeq
     if (this.isEnded) return void response.end()
     this.#response = response
-    const keepAlive = setInterval(() => response.write(keepAliveComment), 15_000).unref()
+    this.#budget.keepAwake(response)
     response.on('close', () => {
-      clearInterval(keepAlive)
       if (this.#response === response) this.#response = undefined
     })
   }

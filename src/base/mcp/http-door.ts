@@ -1,5 +1,6 @@
 // The HTTP door: Streamable HTTP as clients speak it, both eras, turned into exchanges. `../http/listener.ts` has checked Host and Origin before.
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type Clock, systemClock } from '../../kernel/clock.ts'
 import { Fault, asFault } from '../../kernel/fault.ts'
 import type { Principal } from '../access/principal.ts'
 import type { Frame } from '../wire/frame.ts'
@@ -7,7 +8,7 @@ import { scan } from '../wire/scan.ts'
 import { type ScanLimits, defaultLimits } from '../wire/walk.ts'
 import { isInitialize, versionProblem } from './legacy.ts'
 import { classify, headerProblem } from './modern.ts'
-import { type EventStream, SessionStreams, StreamBudget, roomIn, streamHeaders } from './event-stream.ts'
+import { type EventStream, SessionStreams, StreamBudget, streamHeaders } from './event-stream.ts'
 import { type Exchange, type McpHeaders, type Out, type Outcome, neverAborted } from './exchange.ts'
 import { errorFrame, errorOf, idToken, problemFrame } from './message.ts'
 import { assumedVersion, code, legacyVersions, modernVersions, statusOf } from './protocol.ts'
@@ -20,19 +21,23 @@ export type HttpDoorNeeds = {
   /** Told of every refusal that never became an exchange. */
   refused(reason: string, request: IncomingMessage): void
   readonly limits?: ScanLimits
+  /** The system's by default. */
+  readonly clock?: Clock
 }
 
 /** After this long without a frame the client gets response headers and a comment, so that nothing on the way gives up on it. */
 const quietMs = 15_000
 
+/** Streamable HTTP for the MCP paths of a listener. */
 export interface HttpDoor {
   handle(request: IncomingMessage, response: ServerResponse): void
 }
 
+/** A door; it keeps the event streams of its sessions, within the bounds of `./event-stream.ts`. */
 export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
   const limits = needs.limits ?? defaultLimits
   const streamsOf = new WeakMap<Session, SessionStreams>()
-  const budget = new StreamBudget()
+  const budget = new StreamBudget(needs.clock ?? systemClock)
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const endpoint = needs.endpoint(request.url!)
@@ -158,7 +163,7 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
   }
 
   async function get(request: IncomingMessage, response: ServerResponse, session: Session): Promise<void> {
-    if (!String(request.headers.accept ?? '').includes('text/event-stream'))
+    if (!(request.headers.accept ?? '').includes('text/event-stream'))
       return refuse(request, response, 406, code.serverError, 'Not Acceptable: accept text/event-stream')
     const streams = streamsFor(session)
     const lastEventId = request.headers['last-event-id']
@@ -193,7 +198,7 @@ class Reply implements Out {
   readonly #budget: StreamBudget
   readonly #streams: SessionStreams | undefined
   readonly #primes: boolean
-  #quiet: NodeJS.Timeout | undefined
+  #stayQuiet: (() => void) | undefined
   headers: Record<string, string> = {}
   readonly streaming = { begin: (): void => this.#start(), hangUp: (retryMs: number): void => this.#stream?.hangUp(retryMs) }
   #answer: Frame | undefined
@@ -209,8 +214,7 @@ class Reply implements Out {
 
   /** Begins a stream when there is nothing to say for too long. */
   keepAwake(): void {
-    this.#quiet = setTimeout(() => this.#keepAlive(), quietMs)
-    this.#quiet.unref()
+    this.#stayQuiet = this.#budget.clock.after(quietMs, () => this.#keepAlive())
   }
 
   write(frame: Frame): boolean {
@@ -225,12 +229,12 @@ class Reply implements Out {
   }
 
   room(): Promise<void> {
-    return this.#stream ? this.#stream.room() : roomIn(this.#response)
+    return this.#stream ? this.#stream.room() : this.#budget.room(this.#response)
   }
 
   /** Says how it ended: the answer that was kept back, or an error in its place. */
   finish(request: Frame, outcome: Outcome): void {
-    clearTimeout(this.#quiet)
+    this.#stayQuiet?.()
     const problem = problemFrame(request, outcome)
     if (this.#isStreaming) {
       if (problem) this.write(problem)
@@ -258,9 +262,9 @@ class Reply implements Out {
   #keepAlive(): void {
     if (this.#response.destroyed) return
     this.#start()
-    if (this.#stream) return // it keeps itself awake
+    if (this.#stream) return
     this.#response.write(keepAliveComment)
-    this.#quiet?.refresh()
+    this.#budget.keepAwake(this.#response)
   }
 }
 

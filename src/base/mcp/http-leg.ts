@@ -8,7 +8,7 @@ import { scan } from '../wire/scan.ts'
 import { type ScanLimits, defaultLimits } from '../wire/walk.ts'
 import type { Sink } from '../wire/wire.ts'
 import { type Era, type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled } from './exchange.ts'
-import { cancelFrame, idToken } from './message.ts'
+import { cancelFrame, errorFrame, errorOf, idToken } from './message.ts'
 import { type SseEvent, SseReader } from './sse.ts'
 import { fault, idInUse } from './wire-leg.ts'
 
@@ -26,10 +26,19 @@ export type HttpLegOptions = {
   readonly limits?: ScanLimits
 }
 
+/** A server that refuses a body before it has read it cannot know the id, and says null; over HTTP there is no doubt which request is meant. */
+function underIdOf(request: Frame, answer: Frame): Frame {
+  if (answer.kind !== 'error' || (answer.at.id && idToken(answer) !== 'null')) return answer
+  const { code, message, data } = errorOf(answer)
+  return errorFrame(idToken(request), code, message, data)
+}
+
 const maxResumes = 20
 const defaultRetryMs = 1_000
 /** How long a stream may stay open after its answer before it is cut. */
 const lingerMs = 1_000
+/** How long a server may take to be told that its session is over. */
+const farewellMs = 2_000
 
 export class HttpLeg implements Leg {
   readonly era: Era
@@ -102,16 +111,16 @@ export class HttpLeg implements Leg {
     for (const { give } of this.#open.values()) give.abort()
     this.#end('closed')
     if (keepsSession || this.era === 'modern' || this.sessionId === undefined) return
+    const late = new AbortController()
+    const inTime = this.#options.clock.after(farewellMs, () => late.abort())
+    const { client, url } = this.#options
     try {
-      const response = await this.#options.client.send({
-        method: 'DELETE',
-        url: this.#options.url,
-        headers: this.#headers({}),
-        signal: AbortSignal.timeout(2_000),
-      })
+      const response = await client.send({ method: 'DELETE', url, headers: this.#headers({}), signal: late.signal })
       response.resume()
     } catch {
       // the server forgets an unused session by itself
+    } finally {
+      inTime()
     }
   }
 
@@ -121,8 +130,8 @@ export class HttpLeg implements Leg {
     const { response } = sent
     const session = response.headers['mcp-session-id']
     if (typeof session === 'string' && frame.method === 'initialize') this.sessionId = session
-    if (contentType(response) === 'text/event-stream') return this.#stream(response, headers, out, abort)
-    return this.#single(response, out)
+    if (contentType(response) === 'text/event-stream') return this.#stream(frame, response, headers, out, abort)
+    return this.#single(frame, response, out)
   }
 
   #headers(mcp: McpHeaders): Record<string, string> {
@@ -152,7 +161,7 @@ export class HttpLeg implements Leg {
     return { is: 'unknown', fault: fault.lost({ upstream: this.#options.name, reason }, error) }
   }
 
-  async #single(response: IncomingMessage, out: Sink): Promise<Outcome> {
+  async #single(request: Frame, response: IncomingMessage, out: Sink): Promise<Outcome> {
     const status = response.statusCode ?? 0
     const body = await collect(response, this.#limits.maxFrameBytes)
     let frame: Frame | undefined
@@ -164,7 +173,7 @@ export class HttpLeg implements Leg {
     const isSessionLost = status === 404 && this.era === 'legacy' && this.sessionId !== undefined
     if (isSessionLost) return { is: 'notSent', fault: fault.gone({ upstream: this.#options.name, reason: 'session lost' }) }
     if (frame && (frame.kind === 'result' || frame.kind === 'error') && status !== 401 && status !== 403) {
-      out.write(frame)
+      out.write(underIdOf(request, frame))
       return status === 200 ? answered : { is: 'answered', status }
     }
     return {
@@ -174,7 +183,7 @@ export class HttpLeg implements Leg {
   }
 
   /** Reads an event stream to its answer; a legacy stream that ends early is fetched on from its last event id (SEP-1699). */
-  async #stream(first: IncomingMessage, mcp: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome> {
+  async #stream(request: Frame, first: IncomingMessage, mcp: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome> {
     out.streaming?.begin()
     let response = first
     let lastEventId: string | undefined
@@ -185,7 +194,7 @@ export class HttpLeg implements Leg {
         if (event.id !== undefined) lastEventId = event.id
         if (event.retryMs !== undefined) retryMs = event.retryMs
         if (!frame) return true
-        const hasRoom = out.write(frame)
+        const hasRoom = out.write(underIdOf(request, frame))
         if (frame.kind !== 'result' && frame.kind !== 'error') return hasRoom || out
         isAnswered = true
         return 'enough'

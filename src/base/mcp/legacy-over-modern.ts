@@ -6,15 +6,14 @@ import { scan } from '../wire/scan.ts'
 import type { Sink } from '../wire/wire.ts'
 import { UpstreamRefusal, askFor, ownClientInfo } from './ask.ts'
 import { membersText, withEnvelope } from './envelope.ts'
-import { type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled, through } from './exchange.ts'
+import { type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled, noHeaders, through } from './exchange.ts'
 import { errorFrame, errorOf, idToken, paramsOf, resultFrame } from './message.ts'
+import { ParamHeaders } from './param-headers.ts'
 import { code, encodeHeader, legacyVersions, meta, modernVersion, namedBy } from './protocol.ts'
 import { idInUse } from './wire-leg.ts'
 
 const maxRounds = 10
-const maxListPages = 50
 
-type HeaderRule = { readonly header: string; readonly path: readonly string[] }
 type Question = { readonly settle: (answer: Frame | undefined) => void }
 
 export class LegacyOverModern implements Leg {
@@ -29,7 +28,7 @@ export class LegacyOverModern implements Leg {
   #client: { capabilities: unknown; clientInfo: unknown } = { capabilities: {}, clientInfo: ownClientInfo }
   #server: Record<string, unknown> = {}
   #level: string | undefined
-  #headerRules: Promise<Map<string, readonly HeaderRule[]>> | undefined
+  readonly #paramHeaders: ParamHeaders
   #listening: AbortController | undefined
   #isListening = false
 
@@ -37,6 +36,10 @@ export class LegacyOverModern implements Leg {
     this.#leg = leg
     this.#side = side
     this.ended = leg.ended
+    this.#paramHeaders = new ParamHeaders((cursor) => {
+      const params = { _meta: this.#envelope(), ...(cursor === undefined ? {} : { cursor }) }
+      return askFor(leg, 'tools/list', params, `fairlead-${randomId(6)}`, this.#headers('tools/list'))
+    })
   }
 
   async request(frame: Frame, _headers: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome> {
@@ -132,6 +135,7 @@ export class LegacyOverModern implements Leg {
   }
 
   #headers(method: string, named?: string, params: Record<string, string> = {}): McpHeaders {
+    if (!this.#leg.tellsApart) return noHeaders // a pipe carries none
     return {
       'mcp-protocol-version': modernVersion,
       'mcp-method': method,
@@ -158,12 +162,16 @@ export class LegacyOverModern implements Leg {
 
   async #rounds(frame: Frame, out: Out, abort: AbortSignal): Promise<Outcome> {
     const place = namedBy[frame.method!]
-    const headers = this.#headers(frame.method!, place && stringAt(frame, frame.at[place]), await this.#paramHeaders(frame))
+    const headers = this.#headers(
+      frame.method!,
+      place && stringAt(frame, frame.at[place]),
+      this.#leg.tellsApart ? await this.#paramHeaders.of(frame) : {},
+    )
     let request = withEnvelope(frame, this.#envelope())
     for (let round = 0; ; round++) {
       let asked: Frame | undefined
       const taking = through(out, (incoming) => {
-        if (incoming.kind === 'error' && errorOf(incoming).code === code.headerMismatch) this.#headerRules = undefined // its schemas changed
+        if (incoming.kind === 'error' && errorOf(incoming).code === code.headerMismatch) this.#paramHeaders.forget() // its schemas changed
         const isQuestion = stringAt(incoming, incoming.at.resultType) === 'input_required'
         if (!isQuestion) return out.write(incoming)
         asked = incoming
@@ -220,39 +228,6 @@ export class LegacyOverModern implements Leg {
     })
   }
 
-  /** `Mcp-Param-*` of a call: the server's schemas say which arguments are mirrored in headers (`x-mcp-header`). */
-  async #paramHeaders(frame: Frame): Promise<Record<string, string>> {
-    if (frame.method !== 'tools/call' || !frame.at.arguments || !this.#leg.tellsApart) return {}
-    const rules = (await (this.#headerRules ??= this.#readHeaderRules())).get(stringAt(frame, frame.at.name) ?? '') ?? []
-    const headers: Record<string, string> = {}
-    const args = rules.length > 0 ? valueAt(frame, frame.at.arguments) : undefined
-    for (const { header, path } of rules) {
-      const value = path.reduce<unknown>(
-        (inner, name) => (typeof inner === 'object' && inner !== null ? (inner as Record<string, unknown>)[name] : undefined),
-        args,
-      )
-      if (value !== undefined && value !== null)
-        headers[`mcp-param-${header.toLowerCase()}`] = encodeHeader(typeof value === 'string' ? value : JSON.stringify(value))
-    }
-    return headers
-  }
-
-  async #readHeaderRules(): Promise<Map<string, readonly HeaderRule[]>> {
-    const found = new Map<string, readonly HeaderRule[]>()
-    let cursor: unknown
-    for (let page = 0; page < maxListPages; page++) {
-      const params = { _meta: this.#envelope(), ...(cursor === undefined ? {} : { cursor }) }
-      const result = await askFor(this.#leg, 'tools/list', params, `fairlead-${randomId(6)}`, this.#headers('tools/list')).catch(
-        () => undefined,
-      )
-      for (const tool of (result?.['tools'] ?? []) as { name: string; inputSchema?: Schema }[])
-        found.set(tool.name, headerRules(tool.inputSchema, []))
-      cursor = result?.['nextCursor']
-      if (typeof cursor !== 'string') break
-    }
-    return found
-  }
-
   /** One listen stream for all that this client watches, opened anew when that changes. */
   #relisten(): void {
     this.#listening?.abort()
@@ -279,7 +254,7 @@ export class LegacyOverModern implements Leg {
     const out: Sink = {
       write: (frame) => {
         if (frame.kind !== 'notification' || frame.method === 'notifications/subscriptions/acknowledged') return true
-        if (frame.method === 'notifications/tools/list_changed') this.#headerRules = undefined
+        if (frame.method === 'notifications/tools/list_changed') this.#paramHeaders.forget()
         return this.#side.write(frame)
       },
       room: () => this.#side.room(),
@@ -301,13 +276,4 @@ function failed(frame: Frame, reason: string): Frame {
 function unanswered(key: string, answer: Frame | undefined): string {
   const why = answer ? `: ${errorOf(answer).message}` : ''
   return `the client did not answer what the server asked (${key})${why}`
-}
-
-type Schema = { readonly properties?: Record<string, Schema & { readonly 'x-mcp-header'?: unknown }> }
-
-function headerRules(schema: Schema | undefined, path: readonly string[]): HeaderRule[] {
-  return Object.entries(schema?.properties ?? {}).flatMap(([name, inner]) => {
-    const header = inner['x-mcp-header']
-    return [...(typeof header === 'string' ? [{ header, path: [...path, name] }] : []), ...headerRules(inner, [...path, name])]
-  })
 }

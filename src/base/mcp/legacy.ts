@@ -10,6 +10,7 @@ export function versionProblem(headers: McpHeaders): string | undefined {
   return `Bad Request: Unsupported protocol version: ${version} (supported versions: ${legacyVersions.join(', ')})`
 }
 
+/** True for the request that opens a legacy session. */
 export function isInitialize(frame: Frame): boolean {
   return frame.kind === 'request' && frame.method === 'initialize'
 }

@@ -27,6 +27,7 @@ import {
   serverMeta,
 } from './modern-shapes.ts'
 import { capabilitiesOf } from './modern.ts'
+import { ParamHeaders, refused } from './param-headers.ts'
 import { code, meta, severityOf } from './protocol.ts'
 import type { MemberSide } from './shared-leg.ts'
 
@@ -62,6 +63,7 @@ export class ModernOverLegacy implements Leg {
   readonly #clock: Clock
   readonly #parked = new Map<string, Call>()
   readonly #listeners = new Set<Listener>()
+  readonly #paramHeaders: ParamHeaders
   #nextId = 1
   #severity = -1
 
@@ -74,9 +76,12 @@ export class ModernOverLegacy implements Leg {
       lost: () => this.#endListeners(),
     })
     this.ended = this.#leg.ended
+    this.#paramHeaders = new ParamHeaders((cursor) =>
+      askFor(this.#leg, 'tools/list', cursor === undefined ? {} : { cursor }, `fairlead-${randomId(6)}`),
+    )
   }
 
-  async request(frame: Frame, _headers: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome> {
+  async request(frame: Frame, headers: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome> {
     const method = frame.method!
     if (removed.has(method)) {
       out.write(errorFrame(idToken(frame), code.methodNotFound, 'Method not found'))
@@ -89,6 +94,9 @@ export class ModernOverLegacy implements Leg {
       return answered
     }
     if (method === 'subscriptions/listen') return this.#listen(frame, out, abort, server)
+    const problem = Object.hasOwn(headers, 'mcp-method') ? await this.#paramHeaders.problem(frame, headers) : undefined
+    if (problem) return refused(frame, problem, out)
+    if (method === 'tools/list') this.#paramHeaders.forget()
     const state = frame.at.params && stringAt(frame, locate(frame.bytes, frame.at.params, 'requestState'))
     if (state !== undefined) return this.#resume(frame, state, out, abort, server)
     await this.#followLogLevel(frame, server)

@@ -11,6 +11,7 @@ const cacheable = new Set(['tools/list', 'prompts/list', 'resources/list', 'reso
 export type Server = Readonly<Record<string, unknown>>
 export type Capabilities = Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>
 
+/** What a server said that it can do. */
 export function capabilitiesIn(server: Server): Capabilities {
   return (server['capabilities'] ?? {}) as Capabilities
 }
@@ -20,6 +21,7 @@ export function serverMeta(server: Server): { readonly _meta?: Readonly<Record<s
   return server['serverInfo'] === undefined ? {} : { _meta: { [meta.serverInfo]: server['serverInfo'] } }
 }
 
+/** The result of `server/discover`, made of the server's answer to `initialize`. */
 export function discovered(server: Server): Record<string, unknown> {
   const { tasks: _, ...capabilities } = capabilitiesIn(server)
   return {
@@ -72,6 +74,7 @@ export function honoured(asked: Readonly<Record<string, unknown>>, capabilities:
   return wanted
 }
 
+/** True when a listener asked for this notification. */
 export function isWanted(frame: Frame, wanted: Wanted): boolean {
   switch (frame.method) {
     case 'notifications/tools/list_changed':

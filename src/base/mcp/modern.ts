@@ -79,7 +79,8 @@ function mismatch(name: string, header: string | undefined, body: string): Class
   return refusedBy(mismatchOf(name, header, body))
 }
 
-function mismatchOf(name: string, header: string | undefined, body: string): Refusal {
+/** The refusal of a request one of whose headers is missing or says something else than its body. */
+export function mismatchOf(name: string, header: string | undefined, body: string): Refusal {
   return {
     code: code.headerMismatch,
     message: `Bad Request: the request headers and body disagree: ${name}`,

@@ -2,10 +2,11 @@
 import { type Frame, idKey, splice, stringAt, token, valueAt } from '../wire/frame.ts'
 import { locate } from '../wire/locate.ts'
 import type { Sink } from '../wire/wire.ts'
-import { type InitializeParams, ask, initialize } from './ask.ts'
+import { type InitializeParams, ask, askFor, initialize, ownClientInfo } from './ask.ts'
 import { type Era, type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, noHeaders } from './exchange.ts'
 import { cancelFrame, errorFrame, idToken, resultFrame } from './message.ts'
-import { code, logLevels, meta, severityOf } from './protocol.ts'
+import { ParamHeaders, refused } from './param-headers.ts'
+import { code, logLevels, meta, modernVersion, severityOf } from './protocol.ts'
 import { idInUse } from './wire-leg.ts'
 
 /** Opens the leg that is to be shared; what belongs to no request goes to `side`. */
@@ -27,6 +28,10 @@ export class SharedLeg {
   tellsApart = false
   /** What the server was told last; −1 before. */
   severity = -1
+  readonly paramHeaders = new ParamHeaders(async (cursor) => {
+    const _meta = { [meta.protocolVersion]: modernVersion, [meta.clientCapabilities]: {}, [meta.clientInfo]: ownClientInfo }
+    return askFor((await this.ready()).leg, 'tools/list', { _meta, ...(cursor === undefined ? {} : { cursor }) }, this.newId())
+  })
 
   /** `params` for a legacy server, which is initialized once for all; undefined for a modern one. */
   constructor(openLeg: OpenLeg, params: InitializeParams | undefined) {
@@ -177,6 +182,12 @@ class Member implements Leg {
       }
       if (frame.method === 'logging/setLevel') return this.#setLevel(frame, out, abort)
       if (frame.method === 'resources/subscribe' || frame.method === 'resources/unsubscribe') return this.#watch(frame, out, abort)
+    }
+    // A pipe carries no headers, so that the server behind it cannot compare them with its schemas.
+    if (this.era === 'modern' && !this.tellsApart && Object.hasOwn(headers, 'mcp-method')) {
+      const problem = await this.#shared.paramHeaders.problem(frame, headers)
+      if (problem) return refused(frame, problem, out)
+      if (frame.method === 'tools/list') this.#shared.paramHeaders.forget()
     }
     return this.#forward(frame, headers, out, abort)
   }

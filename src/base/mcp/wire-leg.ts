@@ -184,7 +184,7 @@ class WireLeg implements Leg {
 
   #finish(reason: string): string {
     this.#isOver = reason
-    for (const open of [...this.#open.values()]) open.settle({ is: 'unknown', fault: fault.lost({ upstream: this.#name, reason }) })
+    for (const open of this.#open.values()) open.settle({ is: 'unknown', fault: fault.lost({ upstream: this.#name, reason }) })
     return reason
   }
 }

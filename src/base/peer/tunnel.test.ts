@@ -235,6 +235,26 @@ test('a stream that ends cleanly is a cut, not an end', async () => {
   await client.close()
 })
 
+test('an acknowledgement rides on the next frame', async () => {
+  const { connect, accepted, links } = world()
+  const client = await connect()
+  const server = accepted[0]!
+  let writes = 0
+  for (const end of links[0]!.ends) {
+    const write = end._write.bind(end)
+    end._write = (...args) => (writes++, write(...args))
+  }
+  server.read({ write: (got) => server.write(got), room: () => server.room() })
+  let back = (): void => {}
+  client.read({ write: () => (back(), true), room: () => Promise.resolve() })
+  for (let n = 0; n < 300; n++) {
+    const answered = new Promise<void>((resolve) => (back = resolve))
+    client.write(frame(n))
+    await answered
+  }
+  expect(writes).toBeLessThan(900) // 600 frames, and an acknowledgement alone once in a while
+})
+
 describe('the window', () => {
   test('with a stalled reader: write says false, memory on both sides stays under the window, and the path is not held dead', async () => {
     const clock = createTestClock()

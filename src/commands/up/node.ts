@@ -25,6 +25,11 @@ const fault = faults('up', {
     message: `${d.part} cannot listen on ${d.host}:${d.port}: the port is busy`,
     hint: `stop the program that holds it (find it with: ss -ltnp 'sport = :${d.port}'), or choose another port: fairlead up --${d.flag} PORT`,
   }),
+  sealed: (d: { path: string }) => ({
+    kind: 'unauthenticated',
+    message: `the wallet ${d.path} is sealed with a passphrase`,
+    hint: 'fairlead up --passphrase-file FILE, with the passphrase in a file that only you can read (mode 0600)',
+  }),
   no_port: (d: { flag: string; port: number }) => ({
     kind: 'usage',
     message: `--${d.flag} ${d.port}: there is no such port`,
@@ -42,8 +47,10 @@ const loopback = '127.0.0.1'
 const machine = 'machine'
 const owner = 'owner'
 
+const portFlags = ['registry-port', 'peer-port', 'machine-port', 'gate-port'] as const
+
 /** Where each part listens when the configuration shall not decide: the values of the flags that are so named. */
-export type Ports = { readonly [Flag in 'registry-port' | 'peer-port' | 'machine-port' | 'gate-port']: number | undefined }
+export type Ports = { readonly [Flag in (typeof portFlags)[number]]: number | undefined }
 
 /** Two wallets, the node's and the one of clients on this machine, and two tokens; made once and kept. */
 type Identities = {
@@ -99,13 +106,14 @@ function onlyNode(state: string): Disposable {
   }
 }
 
-/** Starts one part; a busy port is told with the part's name and its flag. */
+/** Starts one part; a busy port is told with the part's name and its flag, and a sealed wallet with the flag that opens it. */
 async function listening<T>(where: { part: string; host: string; port: number; flag: keyof Ports }, start: () => Promise<T>): Promise<T> {
   try {
     return await start()
   } catch (error) {
     const { code, details } = asFault(error)
     const isBusy = code === 'http.port_busy' || (code === 'peer.cannot_listen' && String(details['problem']).includes('EADDRINUSE'))
+    if (code === 'wallet.locked') throw fault.sealed({ path: String(details['path']) }, error)
     throw isBusy ? fault.port_busy(where, error) : error
   }
 }
@@ -146,6 +154,7 @@ type Plan = {
   readonly context: Context
   readonly identities: Identities
   readonly ports: Ports
+  readonly passphrase: Secret | undefined
   readonly path: string
   readonly reach: ReachConfig
   readonly operate: OperateConfig
@@ -180,23 +189,26 @@ async function startGate({ context: { clock, log, env, folders }, ports, path, g
 }
 
 async function startPeer(
-  { context: { clock, log }, identities, ports, reach: { peer: config } }: Plan,
+  { context: { clock, log }, identities, ports, passphrase, reach: { peer: config } }: Plan,
   gateSocket: string,
   registry: string,
 ) {
   const { startPeer: start } = await import('../../daemons/peer.ts')
   const { host, announce, authorized, authorized_file: authorizedFile, server = serverOf(registry), keep: keepMs } = config
   const port = ports['peer-port'] ?? config.port
+  const wallet = { walletFolder: identities.nodeFolder, ...(passphrase ? { passphrase } : {}) }
   const who = { authorized: [identities.client, ...authorized], ...(authorizedFile === undefined ? {} : { authorizedFile }) }
-  const settings = { walletFolder: identities.nodeFolder, host, port, ...who, gateSocket, server, announce, keepMs }
+  const settings = { ...wallet, host, port, ...who, gateSocket, server, announce, keepMs }
   return listening({ part: 'the peer host', host, port, flag: 'peer-port' }, () => start({ clock, log }, settings))
 }
 
-/** Brings it up, or leaves nothing behind. Faults `up.*`, those of the configuration and of each part; the signal's reason when that stops it. */
-export async function bringUp(context: Context, ports: Ports): Promise<Node> {
+/** Brings it up, or leaves nothing behind; `passphrase` opens the node's wallet. Faults `up.*`, those of the configuration and of each part; the signal's reason when that stops it. */
+export async function bringUp(context: Context, ports: Ports, passphrase: Secret | undefined): Promise<Node> {
   const { folders, terminal, signal } = context
-  for (const [flag, port] of Object.entries(ports))
+  for (const flag of portFlags) {
+    const port = ports[flag]
     if (port !== undefined && (port < 0 || port > 65_535)) throw fault.no_port({ flag, port })
+  }
   const { configs } = await import('../../extensions.ts')
   const { tables, path } = await loadMachineConfig(configs, folders.config)
   await using stack = new AsyncDisposableStack()
@@ -206,6 +218,7 @@ export async function bringUp(context: Context, ports: Ports): Promise<Node> {
     context,
     identities,
     ports,
+    passphrase,
     path,
     reach: tables['reach'] as ReachConfig,
     operate: tables['operate'] as OperateConfig,

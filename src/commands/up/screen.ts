@@ -79,7 +79,7 @@ function isKnown<T>(value: Maybe<T>): value is T {
 }
 
 function map<T>(value: Maybe<T>, text: (known: T) => string): Maybe<string> {
-  return isKnown(value) ? text(value) : (value as Maybe<string>)
+  return isKnown(value) ? text(value) : value
 }
 
 function useText({ usedBytes, totalBytes, usedPercent }: Use): string {

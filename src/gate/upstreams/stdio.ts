@@ -19,7 +19,8 @@ const stdio: UpstreamKind = {
       async open(era, side) {
         const child = await startChild(kit, whole)
         void child.ended.then(({ exitCode, signal, lastWords }) => {
-          if (exitCode !== 0 && signal === null) kit.log.warn('gate.upstream.ended', { upstream: name, exitCode, lastWords: withoutSecrets(lastWords) })
+          if (exitCode !== 0 && signal === null)
+            kit.log.warn('gate.upstream.ended', { upstream: name, exitCode, lastWords: withoutSecrets(lastWords) })
         })
         return wireLeg(childWire(child, { limits: kit.limits, log: kit.log, name }), era, name, side)
       },
