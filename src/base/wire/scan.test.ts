@@ -88,6 +88,36 @@ describe('agrees with a strict reader', () => {
     )
   })
 
+  test('long strings with anything anywhere: refused, or read the same by both', () => {
+    const special = fc.constantFrom(0x00, 0x1f, 0x20, 0x21, 0x22, 0x23, 0x5b, 0x5c, 0x5d, 0x6e, 0x7f, 0x80, 0xbf, 0xc3, 0xe2, 0xff)
+    fc.assert(
+      fc.property(
+        fc.nat(5),
+        fc.integer({ min: 20, max: 300 }),
+        fc.array(fc.tuple(fc.nat(), special), { maxLength: 4 }),
+        (shift, length, changes) => {
+          const bytes = Buffer.from(`${' '.repeat(shift)}{"jsonrpc":"2.0","method":"m","params":{"x":"${'ab€ '.repeat(length)}"}}`)
+          for (const [at, byte] of changes) bytes[shift + 42 + (at % (length * 6))] = byte
+          const before = Buffer.from(bytes)
+          const readable = (() => {
+            try {
+              return strict(before)
+            } catch {
+              return undefined
+            }
+          })()
+          try {
+            expect(strict(scan(bytes).bytes)).toEqual(readable)
+          } catch (error) {
+            if (!(error instanceof Fault)) throw error
+            expect(readable).toBeUndefined()
+          }
+        },
+      ),
+      { numRuns: 5_000 },
+    )
+  })
+
   test('random bytes never end in anything but a frame or a fault', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
