@@ -170,7 +170,7 @@ describe('too slow', () => {
   })
 
   const residentBytes = (): number => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${gate.process.pid}/status`, 'utf8'))![1]) * 1_024
-  const flood = { count: 400, kilobytes: 256 } // 100 MiB
+  const flood = { count: 1_600, kilobytes: 256 } // 400 MiB
 
   test.each([
     ['a session of its own', 'raw'],
@@ -195,13 +195,13 @@ describe('too slow', () => {
     const before = residentBytes()
     const stuck = await slow(1, 'flood', flood)
     let most = 0
-    for (let round = 1; round <= 30; round++) {
+    for (let round = 1; round <= 200; round++) {
       const from = performance.now()
       expect(await (await other(round, 'say', { result: `{"n":${round}}` })).answer()).toMatchObject({ id: round, result: { n: round } })
       expect(performance.now() - from).toBeLessThan(2_000)
       most = Math.max(most, residentBytes() - before)
     }
-    expect(most).toBeLessThan(80 << 20)
+    console.log(upstream, most >> 20); expect(most).toBeLessThan(150 << 20)
     stuck.cut()
     await echo()
   })
