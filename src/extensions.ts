@@ -31,25 +31,8 @@ export const tools = [
   { owner: 'operate', name: 'system-get-network-info', load: () => import('./operate/tools/system-get-network-info.ts') },
 ]
 
-export const checks: readonly { owner: string; name: string; load: () => Promise<{ default: never }> }[] = []
-
-export const registries: readonly { owner: string; name: string; load: () => Promise<{ default: never }> }[] = []
-
-export const runtimes: readonly { owner: string; name: string; load: () => Promise<{ default: never }> }[] = []
-
 export const upstreams = [
   { owner: 'gate', name: 'http', load: () => import('./gate/upstreams/http.ts') },
   { owner: 'gate', name: 'socket', load: () => import('./gate/upstreams/socket.ts') },
   { owner: 'gate', name: 'stdio', load: () => import('./gate/upstreams/stdio.ts') },
-]
-
-export const eras: readonly { owner: string; name: string; load: () => Promise<{ default: never }> }[] = []
-
-export const transports: readonly { owner: string; name: string; load: () => Promise<{ default: never }> }[] = []
-
-export const daemons = [
-  { owner: '', name: 'gate', load: () => import('./daemons/gate.ts') },
-  { owner: '', name: 'machine', load: () => import('./daemons/machine.ts') },
-  { owner: '', name: 'peer', load: () => import('./daemons/peer.ts') },
-  { owner: '', name: 'registry', load: () => import('./daemons/registry.ts') },
 ]

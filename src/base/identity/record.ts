@@ -7,7 +7,7 @@ import { type Identity, peerIdOf, verify } from './identity.ts'
 export const maxRecordBytes = 64 << 10
 const maxDepth = 16
 
-export const fault = faults('record', {
+const fault = faults('record', {
   malformed: (d: { problem: string }) => ({ kind: 'usage', message: `not a signed record: ${d.problem}` }),
   bad_signature: (d: { signer: string; context: string }) => ({
     kind: 'denied',
