@@ -18,6 +18,7 @@ const points: Readonly<Record<string, readonly string[]>> = {
   registries: ['*/registries'],
   runtimes: ['*/runtimes'],
   upstreams: ['*/upstreams'],
+  clients: ['*/clients'],
   eras: ['base/mcp/eras'],
   transports: ['base/peer/transports'],
 }
