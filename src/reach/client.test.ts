@@ -256,6 +256,7 @@ test.each([
   [['add', 'cursor'], 'which peer?'],
   [['add', 'cursor', peerId, '--name', 'a b'], 'letters, digits'],
   [['add', 'cursor', peerId, '--server', 'a:b'], 'names no registry'],
+  [['add', 'cursor', peerId, '--address', '192.0.2.7:8766'], 'write it as a multiaddr'],
   [['add', 'cursor', peerId, '--project', 'nowhere'], 'there is no folder'],
   [['add', 'cursor', peerId, '--project', '.', '--file', 'x'], 'name one of them'],
 ])('%j is refused with a hint', async (words, problem) => {

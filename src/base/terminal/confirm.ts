@@ -13,7 +13,7 @@ export async function confirm(
   question: string,
 ): Promise<boolean> {
   signal.throwIfAborted()
-  terminal.note(`${question} [y/N]`)
+  terminal.log(`${question} [y/N]`) // not a note: with --json, too, somebody is asked
   const lines = createInterface({ input: stdin, terminal: false })
   try {
     return await new Promise((resolve, reject) => {

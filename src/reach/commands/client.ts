@@ -5,6 +5,7 @@ import { asFault, faults } from '../../kernel/fault.ts'
 import { statOf } from '../../kernel/file.ts'
 import { isPeerId } from '../../base/identity/identity.ts'
 import { readWalletCard } from '../../base/identity/wallet.ts'
+import { fault as peerFault } from '../../base/peer/fault.ts'
 import { type Context, type Input, command } from '../../base/terminal/command.ts'
 import { confirm, isPersonAt } from '../../base/terminal/confirm.ts'
 import { foldersOf, homeFolder } from '../../base/terminal/folders.ts'
@@ -153,7 +154,7 @@ async function add(context: Context, client: Client, text: string, { flags }: As
   const { terminal } = context
   const { kind } = client
   const path = changedFileOf(context, kind, flags)
-  if (flags.server !== undefined) parseServer(flags.server)
+  await checkPlaces(flags)
   const peer = await peerOf(context, text, flags)
   const name = flags.name ?? (peer.name === undefined ? `fairlead-${peer.id.slice(-6)}` : nameFrom(peer.name))
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) throw fault.bad_name({ name })
@@ -165,6 +166,17 @@ async function add(context: Context, client: Client, text: string, { flags }: As
   else if (card.isSealed && flags['passphrase-file'] === undefined)
     terminal.note('the wallet is sealed, and the client cannot ask for its passphrase: name --passphrase-file')
   return carryOut(context, client, { change, name, words }, flags)
+}
+
+/** What is wrong is said now, and not by a client that shows it to nobody. */
+async function checkPlaces({ server, address: addresses }: Asked['flags']): Promise<void> {
+  if (server !== undefined) parseServer(server)
+  if (addresses.length === 0) return
+  const { parseAddress } = await import('../../base/peer/libp2p.ts')
+  for (const address of addresses) {
+    const problem = parseAddress(address)
+    if (problem !== undefined) throw peerFault.bad_address({ address, problem })
+  }
 }
 
 /** A whole id is taken as it is. A name is asked about now, and its id written: whoever takes that name later gets no calls. */
