@@ -1,6 +1,6 @@
 // Proves the program from outside: exit codes, what goes to stdout and to stderr, signals, broken pipes, and an empty environment.
 import { spawn } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -54,6 +54,17 @@ describe('help', () => {
 })
 
 describe('faults', () => {
+  test('an output that cannot be written is the disk’s fault, not a defect', async () => {
+    const full = openSync('/dev/full', 'w')
+    const child = spawn(process.execPath, [main, '--help'], { env: { HOME: folder }, stdio: ['ignore', full, 'pipe'] })
+    closeSync(full)
+    let stderr = ''
+    child.stderr!.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
+    const code = await new Promise((resolve) => child.on('close', resolve))
+    expect(stderr).toMatch(/^fairlead: error: the output could not be written: ENOSPC\nfairlead: hint: /)
+    expect(code).toBe(5)
+  })
+
   test('usage: exit code 2, one error and one hint on stderr, nothing on stdout', async () => {
     const result = await run(['alaises'])
     expect(result).toMatchObject({ code: 2, stdout: '' })

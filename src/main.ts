@@ -11,7 +11,7 @@ import { foldersOf, homeFolder } from './base/terminal/folders.ts'
 import { type Terminal, createTerminal } from './base/terminal/terminal.ts'
 import { commands } from './extensions.ts'
 import { systemClock } from './kernel/clock.ts'
-import { type Fault, asFault, faults, outside } from './kernel/fault.ts'
+import { type Fault, asFault, faults, outside, reasonOf } from './kernel/fault.ts'
 import { type Level, createLog, levels } from './kernel/log.ts'
 
 const fault = faults('fairlead', {
@@ -19,6 +19,11 @@ const fault = faults('fairlead', {
     kind: 'unavailable',
     message: `Node ${d.version} is too old: Fairlead needs Node ${d.least} or later`,
     hint: 'run `npm install --include=optional`, which brings a fitting Node along, or install a newer one',
+  }),
+  output_lost: (d: { reason: string }) => ({
+    kind: 'unavailable',
+    message: `the output could not be written: ${d.reason}`,
+    hint: 'look at where it goes: is the disk full?',
   }),
   unknown_name: (d: { name: string; known: string }) => ({
     kind: 'usage',
@@ -151,6 +156,10 @@ function report(terminal: Terminal, failure: Fault): number {
   return outside[failure.kind].exitCode
 }
 
+function outputLost(terminal: Terminal, error: Error): number {
+  return report(terminal, fault.output_lost({ reason: reasonOf(error) }, error))
+}
+
 /** Waits until what was written has left: `process.exit` would cut it off where a pipe is asynchronous. */
 function flushed(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => {
@@ -165,7 +174,7 @@ async function main(): Promise<never> {
   const terminal = openTerminal(upToDashes(argv).includes('--json'))
   const stop = new AbortController()
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
+    if (error.code !== 'EPIPE') process.exit(outputLost(terminal, error))
     stop.abort(new Stopped('nobody reads our output any more', 0))
   })
   process.stderr.on('error', () => {}) // there is nobody left to tell
@@ -184,7 +193,8 @@ async function main(): Promise<never> {
   }
   terminal.done()
   await Promise.all([flushed(process.stdout), flushed(process.stderr)])
-  process.exit(exitCode)
+  const lost: NodeJS.ErrnoException | null = process.stdout.errored // its event may not have come yet
+  process.exit(lost && lost.code !== 'EPIPE' ? outputLost(terminal, lost) : exitCode)
 }
 
 await main()

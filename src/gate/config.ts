@@ -2,8 +2,16 @@
 import { z } from 'zod'
 import { credential } from '../base/config/credential.ts'
 import { duration } from '../base/config/duration.ts'
+import { defaultChildren } from './children.ts'
 
 export const isolations = ['session', 'principal', 'shared'] as const
+
+/** True for `https://name:password@host`. */
+function hasUserInfo(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { username, password } = new URL(text)
+  return username !== '' || password !== ''
+}
 
 const upstream = z
   .strictObject({
@@ -16,8 +24,12 @@ const upstream = z
     secrets: z.record(z.string(), credential).default({}).describe('Variables for the command whose values are credentials.'),
     url: z
       .url({ protocol: /^https?$/ })
+      .refine(
+        (text) => !hasUserInfo(text),
+        'may not hold a user name or password: keep the token elsewhere and write token = { file = "PATH" }',
+      )
       .optional()
-      .describe('A Streamable HTTP server.'),
+      .describe('A Streamable HTTP server. No credentials: see token.'),
     token: credential.optional().describe("Our own bearer token for the url. A client's token never travels on."),
     socket: z.string().optional().describe('A server on a UNIX socket, one frame a line.'),
     isolation: z
@@ -58,6 +70,7 @@ const rule = z
     tools: patterns('tools they may call'),
     resources: patterns('resources they may read, by URI'),
     prompts: patterns('prompts they may get'),
+    methods: patterns('other methods they may send, such as tasks/* or those of an extension'),
   })
   .describe('What some principals may do. Without a rule nothing is allowed.')
 
@@ -79,6 +92,20 @@ export default z
       .max(1_000_000)
       .default(1_000)
       .describe('Sessions of one principal kept at once; above it, the one that nobody used for longest is forgotten.'),
+    max_children: z
+      .number()
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(defaultChildren.max)
+      .describe('Servers run at once as child processes or connections, all principals together; above it, the idlest is stopped.'),
+    max_children_per_principal: z
+      .number()
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(defaultChildren.maxPerPrincipal)
+      .describe('Servers run at once for one principal; above it, its idlest is stopped; when all are busy, the call is refused.'),
     session_ttl: duration({ leastMs: 60_000 }).prefault('24h').describe('A session that nobody used for this long is forgotten.'),
     drain: duration({ leastMs: 100 }).prefault('10s').describe('How long running calls may take to end when the gate is stopped.'),
     max_frame_bytes: z

@@ -65,6 +65,7 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     limits,
     credentials: Object.entries(config.principals).map(([name, { token_sha256, peers }]) => ({ name, tokenHashes: token_sha256, peers })),
     rules: config.rules,
+    children: { max: config.max_children, maxPerPrincipal: config.max_children_per_principal },
     upstreams: await Promise.all(upstreams),
     ...(needs.peers ? { peers: needs.peers } : {}),
   })

@@ -1,7 +1,8 @@
 // One upstream as a door sees it: the layers over both eras, and its sessions.
-import { asFault } from '../kernel/fault.ts'
 import type { Clock } from '../kernel/clock.ts'
-import { type Exchange, type Handler, type Layer, type Out, type Outcome, accepted, through } from '../base/mcp/exchange.ts'
+import { asFault } from '../kernel/fault.ts'
+import { type Log, silentLog } from '../kernel/log.ts'
+import { type Exchange, type Handler, type Layer, type Out, type Outcome, accepted, answered, through } from '../base/mcp/exchange.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
 import { fault } from './faults.ts'
 import type { Sessions } from './sessions.ts'
@@ -11,18 +12,25 @@ export type EndpointNeeds = {
   readonly upstream: Upstream
   readonly sessions: Sessions
   readonly clock: Clock
+  /** Told of defects; absent: nobody is. */
+  readonly log?: Log
   /** From the outside in: whether the gate still takes calls, who may, then what is recorded. */
   readonly layers: readonly Layer[]
 }
 
-export function createEndpoint({ upstream, sessions, clock, layers }: EndpointNeeds): Endpoint {
-  const layered = (core: Handler): Handler => layers.reduceRight<Handler>((next, layer) => layer(next), timed(upstream, clock, core))
+export function createEndpoint({ upstream, sessions, clock, log = silentLog, layers }: EndpointNeeds): Endpoint {
+  const layered = (core: Handler): Handler =>
+    surviving(
+      upstream.name,
+      log,
+      layers.reduceRight<Handler>((next, layer) => layer(next), timed(upstream, clock, log, core)),
+    )
 
   const kit = { upstream, layer: layered }
   const modern = layered((exchange, out) => {
     if (exchange.frame.kind !== 'request') return Promise.resolve(accepted)
     return upstream.withModern(exchange.principal, exchange.frame, (leg) =>
-      leg.request(exchange.frame, exchange.headers, out, exchange.abort),
+      leg.request(exchange.frame, exchange.headers, out, exchange.abort, exchange.principal.name),
     )
   })
   return {
@@ -40,15 +48,39 @@ export function createEndpoint({ upstream, sessions, clock, layers }: EndpointNe
   }
 }
 
-/** Bounds how long a request may stay open, and turns what the upstream throws into an outcome. What is given up is cancelled at the server. */
-function timed(upstream: Upstream, clock: Clock, core: Handler): Handler {
+/** Outside everything: a message that makes a layer throw costs its sender an error, and nobody else anything. It may have been sent, so it is not tried again. */
+function surviving(name: string, log: Log, inner: Handler): Handler {
+  return async (exchange, out) => {
+    try {
+      return await inner(exchange, out)
+    } catch (error) {
+      log.error('gate.defect', { upstream: name, method: exchange.frame.method, error })
+      return { is: 'unknown', fault: asFault(error) }
+    }
+  }
+}
+
+/**
+ * Bounds how long a request may stay open, and turns what the upstream throws into an outcome: never into another one than the client was already told.
+ * What is given up is cancelled at the server.
+ */
+function timed(upstream: Upstream, clock: Clock, log: Log, core: Handler): Handler {
   const { requestTimeoutMs } = upstream.settings
   return async (exchange: Exchange, out: Out): Promise<Outcome> => {
     const isBounded = exchange.frame.kind === 'request' && exchange.frame.method !== 'subscriptions/listen'
+    let isAnswered = false
+    const noticing = through(out, (frame) => {
+      isAnswered ||= frame.kind === 'result' || frame.kind === 'error'
+      return out.write(frame)
+    })
     try {
-      return isBounded ? await within(requestTimeoutMs, upstream.name, clock, core, exchange, out) : await core(exchange, out)
+      return isBounded ? await within(requestTimeoutMs, upstream.name, clock, core, exchange, noticing) : await core(exchange, noticing)
     } catch (error) {
       const known = asFault(error)
+      if (isAnswered) {
+        log.warn('gate.after_answer', { upstream: upstream.name, method: exchange.frame.method, error: known })
+        return answered
+      }
       return {
         is: 'notSent',
         fault: known.kind === 'bug' ? fault.upstream_refused({ upstream: upstream.name, reason: reasonOf(error) }, error) : known,

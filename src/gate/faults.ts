@@ -62,6 +62,16 @@ export const fault = faults('gate', {
     message: `${d.whose} ${d.max} sessions already`,
     hint: `end some with DELETE, or raise gate.${d.setting}`,
   }),
+  too_many_children: (d: { max: number; whose: string; setting: string }) => ({
+    kind: 'limited',
+    message: `${d.whose} ${d.max} servers running already, and all of them are busy`,
+    hint: `try again when some calls have ended, or raise gate.${d.setting}`,
+  }),
+  too_much_kept: (d: { what: string; maxBytes: number }) => ({
+    kind: 'limited',
+    message: `${d.what} cannot be kept with the session: there is room for ${d.maxBytes} bytes`,
+    hint: 'send less of it, or spread it over several sessions',
+  }),
   stopping: () => ({
     kind: 'unavailable',
     message: 'the gate is stopping: the call was not made',

@@ -1,6 +1,7 @@
 // The gate's door for HTTP: MCP at /mcp/<upstream>, health beside it, and nothing told to whom it does not know.
 import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../kernel/clock.ts'
+import { bareUri } from '../base/access/bare-uri.ts'
 import { type Principal, bearerToken } from '../base/access/principal.ts'
 import { answerJson } from '../base/http/answer.ts'
 import { type Listener, openListener } from '../base/http/listener.ts'
@@ -55,7 +56,7 @@ export function openFrontDoor(needs: FrontDoorNeeds, settings: FrontDoorSettings
       if (endpoint(request.url!)) return door.handle(request, response)
       const principal = authenticate(request)
       const path = principal || request.headers.authorization === undefined ? healthPath(request) : undefined
-      if (path) return void answerHealth(health, path, principal !== undefined, response)
+      if (path) return void answerHealth(health, path, principal !== undefined, response).catch(() => response.destroy())
       request.resume()
       if (principal) return answerJson(response, 404, { error: 'there is no such path: MCP is served at /mcp/<upstream>' })
       // Whether a path exists is nobody's to know who has not proved who they are.
@@ -76,6 +77,7 @@ function boundedRefusals(ledger: Ledger, clock: Clock): (reason: string, request
   }
   return (reason, { method, url }) => {
     if (inSecond++ === 0) clock.after(1_000, endSecond)
-    if (inSecond <= maxRefusalsPerSecond) record({ method, path: url?.slice(0, 200), reason: reason.slice(0, 300) })
+    if (inSecond <= maxRefusalsPerSecond)
+      record({ method, path: url === undefined ? undefined : bareUri(url).slice(0, 200), reason: reason.slice(0, 300) })
   }
 }

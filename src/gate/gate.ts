@@ -12,6 +12,7 @@ import { openSqliteKv } from '../base/kv/sqlite.ts'
 import { openLedger } from '../base/ledger/ledger.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
 import { Drain } from './drain.ts'
+import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
 import { createEndpoint } from './endpoint.ts'
 import { fault } from './faults.ts'
 import { type FrontDoorSettings, openFrontDoor } from './front-door.ts'
@@ -31,6 +32,8 @@ export type GateSettings = FrontDoorSettings &
     readonly drainMs: number
     readonly credentials: readonly Credentials[]
     readonly rules: readonly Rule[]
+    /** Servers that cost a process and run at once; `defaultChildren` when absent. */
+    readonly children?: ChildrenSettings
     readonly upstreams: readonly (UpstreamSettings & { readonly transport: Transport })[]
     /** Where the peer host hands in proved streams, and the upstream that they reach. */
     readonly peers?: { readonly socket: string; readonly upstream: string }
@@ -64,20 +67,27 @@ export async function startGate(needs: { clock: Clock; log: Log }, settings: Gat
   await sessions.count()
   const policy = createPolicy(settings.rules)
   const drain = new Drain()
-  const upstreams = settings.upstreams.map((one) => new Upstream(needs, one.transport, one))
+  const children = new Children(settings.children ?? defaultChildren, () => [
+    ...sessions.idle(),
+    ...upstreams.flatMap((upstream) => upstream.idle()),
+  ])
+  const upstreams: readonly Upstream[] = settings.upstreams.map((one) => new Upstream({ clock, log, children }, one.transport, one))
   stack.defer(async () => {
     await Promise.all([sessions.close(), ...upstreams.map((upstream) => upstream.close())])
   })
   const endpoints = new Map(
     upstreams.map((upstream) => [
       upstream.name,
-      endpointOf(upstream, sessions, policy, drain, { ledger, secret, clock, upstream: upstream.name }),
+      endpointOf(log, upstream, sessions, policy, drain, { ledger, secret, clock, upstream: upstream.name }),
     ]),
   )
   stack.defer(
-    sweeping(clock, sweepEveryMs(settings), async () => {
-      await sessions.sweep()
-      for (const upstream of upstreams) upstream.sweep()
+    sweeping(needs, sweepEveryMs(settings), async () => {
+      try {
+        await sessions.sweep()
+      } finally {
+        for (const upstream of upstreams) upstream.sweep()
+      }
     }),
   )
   const directory = createDirectory(settings.credentials)
@@ -132,23 +142,23 @@ function ledgerSecret(path: string): Secret {
   return new Secret(made)
 }
 
-function endpointOf(upstream: Upstream, sessions: Sessions, policy: Policy, drain: Drain, record: RecordNeeds): Endpoint {
+function endpointOf(log: Log, upstream: Upstream, sessions: Sessions, policy: Policy, drain: Drain, record: RecordNeeds): Endpoint {
   const permit = permitLayer({
     policy,
     upstream: upstream.name,
     refused: (exchange, verdict) => recordRefusal(record, exchange, verdict.reason),
   })
-  return createEndpoint({ upstream, sessions, clock: record.clock, layers: [drain.layer, permit, recordLayer(record)] })
+  return createEndpoint({ upstream, sessions, clock: record.clock, log, layers: [drain.layer, permit, recordLayer(record)] })
 }
 
-function sweeping(clock: Clock, everyMs: number, sweep: () => Promise<void>): () => void {
+function sweeping({ clock, log }: { clock: Clock; log: Log }, everyMs: number, sweep: () => Promise<void>): () => void {
   let cancel = (): void => {}
   const again = (): void => {
     cancel = clock.after(
       everyMs,
       () =>
         void sweep()
-          .catch(() => {})
+          .catch((error: unknown) => log.warn('gate.sweep.failed', { error }))
           .finally(again),
     )
   }

@@ -1,5 +1,6 @@
 // The door for proved streams: the peer host says in one line whose stream it is. The socket's folder lets nobody else in.
 import type { Clock } from '../kernel/clock.ts'
+import { reasonOf } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Directory } from '../base/access/principal.ts'
 import type { Ledger } from '../base/ledger/ledger.ts'
@@ -32,11 +33,11 @@ export async function openPeerDoor(
       const entry = { event: 'refused', door: 'peers', peer: peer?.slice(0, 100), reason: 'this peer is no principal' }
       void ledger.append(entry).catch(() => {})
       log.warn('gate.peer.refused', { peer })
-      return void wire.close()
+      return void wire.close().catch(() => {})
     }
     wires.add(wire)
     void wire.ended.then(() => wires.delete(wire))
-    serveWire(wire, endpoint, principal)
+    serveWire(wire, endpoint, principal, (error) => log.error('gate.peer.failed', { peer, reason: reasonOf(error) }))
   }
   const server = preambleServer(clock, accept, { limits })
   await listenUnix(server, socket)

@@ -7,6 +7,8 @@ import type { Sink } from '../base/wire/wire.ts'
 
 export type PooledNeeds = {
   readonly upstream: string
+  /** Whom it is for; undefined: for everybody. */
+  readonly principal: string | undefined
   readonly open: OpenLeg
   /** For a legacy server; undefined for a modern one. */
   readonly params: InitializeParams | undefined
@@ -29,6 +31,10 @@ export class Pooled {
   constructor(needs: PooledNeeds) {
     this.#needs = needs
     this.#shared = new SharedLeg((side) => this.#open(side), needs.params)
+  }
+
+  get principal(): string | undefined {
+    return this.#needs.principal
   }
 
   get memberCount(): number {

@@ -2,22 +2,25 @@
 import type { Clock } from '../kernel/clock.ts'
 import { asFault } from '../kernel/fault.ts'
 import type { Secret } from '../kernel/secret.ts'
+import { bareUri } from '../base/access/bare-uri.ts'
 import { argumentDigest } from '../base/ledger/argument.ts'
 import type { Ledger } from '../base/ledger/ledger.ts'
 import { type Exchange, type Layer, type Outcome, through } from '../base/mcp/exchange.ts'
+import { namedBy } from '../base/mcp/protocol.ts'
 import { type Frame, stringAt, token } from '../base/wire/frame.ts'
 import { fault } from './faults.ts'
+import { isRecorded } from './targets.ts'
 
-const recorded: Readonly<Record<string, 'name' | 'uri'>> = { 'tools/call': 'name', 'prompts/get': 'name', 'resources/read': 'uri' }
 const maxNameLength = 512
 
 export type RecordNeeds = { readonly ledger: Ledger; readonly secret: Secret; readonly clock: Clock; readonly upstream: string }
 
-/** The members that say who called what. Names from outside are quoted and cut, so that a line stays one line. */
+/** The members that say who called what. Names from outside are quoted and cut, so that a line stays one line; URIs stand without what may be a credential. */
 function who(event: string, exchange: Exchange, upstream: string): string {
   const { frame, principal } = exchange
-  const place = recorded[frame.method ?? '']
-  const name = place && stringAt(frame, frame.at[place])
+  const place = frame.method !== undefined && Object.hasOwn(namedBy, frame.method) ? namedBy[frame.method] : undefined
+  const given = place && stringAt(frame, frame.at[place])
+  const name = given !== undefined && place === 'uri' ? bareUri(given) : given
   const trace = stringAt(frame, frame.at.inMeta?.['traceparent'])
   return (
     `"event":"${event}","principal":${JSON.stringify(principal.name)},"via":"${principal.via}","upstream":"${upstream}","method":${JSON.stringify(frame.method?.slice(0, maxNameLength))}` +
@@ -29,13 +32,12 @@ function who(event: string, exchange: Exchange, upstream: string): string {
 export function recordLayer({ ledger, secret, clock, upstream }: RecordNeeds): Layer {
   return (next) => async (exchange, out) => {
     const { frame } = exchange
-    if (frame.kind !== 'request' || recorded[frame.method!] === undefined) return next(exchange, out)
+    if (!isRecorded(exchange)) return next(exchange, out)
     const startedMs = clock.mono()
     let begin: number
     try {
-      const digest = frame.at.arguments
-        ? `,"arguments":"${argumentDigest(secret, ledger.next, frame.bytes.subarray(...frame.at.arguments))}"`
-        : ''
+      const [place, span] = frame.at.arguments ? ['arguments', frame.at.arguments] : ['params', frame.at.params]
+      const digest = span ? `,"${place}":"${argumentDigest(secret, ledger.next, frame.bytes.subarray(...span))}"` : ''
       begin = (await ledger.append(who('call.begin', exchange, upstream) + digest)).seq
     } catch (error) {
       return { is: 'notSent', fault: fault.unrecorded({ reason: asFault(error).message }, error) }

@@ -3,8 +3,9 @@ import type { Clock } from '../kernel/clock.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { Principal } from '../base/access/principal.ts'
 import { ask } from '../base/mcp/ask.ts'
-import { type Exchange, type Handler, type Leg, type Out, type Outcome, accepted, noHeaders } from '../base/mcp/exchange.ts'
+import { type Exchange, type Handler, type Leg, type Out, type Outcome, accepted, noHeaders, through } from '../base/mcp/exchange.ts'
 import { paramsOf, resultOf } from '../base/mcp/message.ts'
+import { severityOf } from '../base/mcp/protocol.ts'
 import type { Session } from '../base/mcp/scopes.ts'
 import { type Frame, asBuffer, splice, stringAt } from '../base/wire/frame.ts'
 import { scan } from '../base/wire/scan.ts'
@@ -26,12 +27,19 @@ export type SessionRecord = {
   readonly upstreamSession?: string
 }
 
+/** A record in bytes of JSON: what kv takes, less what comes with it. */
+export const maxRecordBytes = 60_000
+
+export function recordBytes(record: SessionRecord): number {
+  return Buffer.byteLength(JSON.stringify(record))
+}
+
 export type SessionNeeds = {
   readonly upstream: Upstream
   readonly side: Sink
   readonly layer: (core: Handler) => Handler
   readonly clock: Clock
-  /** Called when the record changed; resolves when it is kept. */
+  /** Called when the record changed; one that cannot be kept now is kept later. Neither this nor `forget` rejects. */
   readonly save: (session: McpSession) => Promise<void>
   readonly forget: (session: McpSession, reason: string) => Promise<void>
 }
@@ -43,6 +51,10 @@ export class McpSession implements Session {
   readonly #needs: SessionNeeds
   record: SessionRecord
   #leg: Promise<OpenedLeg> | undefined
+  /** The last one that has opened. */
+  #ready: Promise<OpenedLeg> | undefined
+  /** Subscribed to, and not answered yet. */
+  readonly #asked = new Set<string>()
   #isListening = false
   #open = 0
   usedAtMs: number
@@ -76,6 +88,12 @@ export class McpSession implements Session {
     return (await this.#live()).listen()
   }
 
+  /** True when a process runs for this session alone. */
+  get holdsChild(): boolean {
+    const { transport, settings } = this.#needs.upstream
+    return this.#leg !== undefined && this.#leg === this.#ready && transport.isCostly && settings.isolation === 'session'
+  }
+
   get idleMs(): number {
     return this.#needs.upstream.settings.idleMs
   }
@@ -88,8 +106,11 @@ export class McpSession implements Session {
   }
 
   async close(reason: string): Promise<void> {
-    await this.#needs.forget(this, reason)
-    await this.sleep(false)
+    try {
+      await this.#needs.forget(this, reason)
+    } finally {
+      await this.sleep(false)
+    }
   }
 
   async #forward(exchange: Exchange, out: Out): Promise<Outcome> {
@@ -115,21 +136,39 @@ export class McpSession implements Session {
   async #send(leg: Leg, exchange: Exchange, out: Out): Promise<Outcome> {
     const { frame, headers, abort } = exchange
     if (frame.kind !== 'request') return leg.send(frame, headers)
-    const outcome = await leg.request(frame, headers, out, abort)
-    if (outcome.is === 'answered') await this.#note(frame)
-    return outcome
+    const change = this.#changeOf(frame)
+    if (!change) return leg.request(frame, headers, out, abort)
+    const uri = frame.method === 'resources/subscribe' ? stringAt(frame, frame.at.uri) : undefined
+    const grown = change(this.record)
+    if (uri !== undefined && recordBytes({ ...grown, uris: [...grown.uris, ...this.#asked] }) > maxRecordBytes)
+      return { is: 'notSent', fault: fault.too_much_kept({ what: 'one more subscription', maxBytes: maxRecordBytes }) }
+    if (uri !== undefined) this.#asked.add(uri)
+    let isDone = false
+    try {
+      const noticing = through(out, (incoming) => {
+        if (incoming.kind === 'result') isDone = true
+        return out.write(incoming)
+      })
+      return await leg.request(frame, headers, noticing, abort)
+    } finally {
+      if (uri !== undefined) this.#asked.delete(uri)
+      if (isDone) {
+        this.record = change(this.record)
+        await this.#needs.save(this)
+      }
+    }
   }
 
-  /** What the server must be told again when it is opened anew. */
-  async #note(frame: Frame): Promise<void> {
-    if (frame.method === 'logging/setLevel') this.record = { ...this.record, level: String(paramsOf(frame)['level']) }
-    else if (frame.method === 'resources/subscribe' || frame.method === 'resources/unsubscribe') {
-      const uri = stringAt(frame, frame.at.uri)
-      if (uri === undefined) return
-      const others = this.record.uris.filter((other) => other !== uri)
-      this.record = { ...this.record, uris: frame.method === 'resources/subscribe' ? [...others, uri] : others }
-    } else return
-    await this.#needs.save(this)
+  /** What the server must be told again when it is opened anew: what this request changes of that, once the server has agreed. */
+  #changeOf(frame: Frame): ((record: SessionRecord) => SessionRecord) | undefined {
+    if (frame.method === 'logging/setLevel') {
+      const level = paramsOf(frame)['level']
+      return typeof level === 'string' && severityOf(level) >= 0 ? (record) => ({ ...record, level }) : undefined
+    }
+    const isMore = frame.method === 'resources/subscribe'
+    const uri = isMore || frame.method === 'resources/unsubscribe' ? stringAt(frame, frame.at.uri) : undefined
+    if (uri === undefined) return undefined
+    return (record) => ({ ...record, uris: [...record.uris.filter((other) => other !== uri), ...(isMore ? [uri] : [])] })
   }
 
   #live(): Promise<OpenedLeg> {
@@ -156,7 +195,10 @@ export class McpSession implements Session {
     const forget = (): void => {
       if (this.#leg === opening) this.#leg = undefined
     }
-    opening.then((leg) => leg.ended.then(forget), forget)
+    opening.then((leg) => {
+      this.#ready = opening
+      return leg.ended.then(forget)
+    }, forget)
     return opening
   }
 
@@ -187,7 +229,7 @@ export class McpSession implements Session {
   async #tellAgain(leg: OpenedLeg): Promise<void> {
     const { clock, upstream } = this.#needs
     const { level, uris } = this.record
-    const cancel = clock.after(upstream.settings.requestTimeoutMs, () => void leg.close())
+    const cancel = clock.after(upstream.settings.requestTimeoutMs, () => void leg.close().catch(() => {}))
     try {
       await leg.send(scan(Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}')), noHeaders)
       if (level !== undefined) await ask(leg, 'logging/setLevel', { level }, 'fairlead-level')

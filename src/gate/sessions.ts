@@ -1,15 +1,17 @@
 // The table of legacy sessions: bounded, kept in kv so that a restart of the gate is not noticed, asleep when idle, forgotten when old.
 import type { Clock } from '../kernel/clock.ts'
-import type { Fault } from '../kernel/fault.ts'
+import { type Fault, asFault } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import { randomId } from '../kernel/random.ts'
 import type { Principal } from '../base/access/principal.ts'
 import type { Bucket } from '../base/kv/kv.ts'
 import { type Exchange, type Handler, type Out, answered } from '../base/mcp/exchange.ts'
+import { textOf } from '../base/mcp/message.ts'
 import type { Opened } from '../base/mcp/scopes.ts'
 import type { Sink } from '../base/wire/wire.ts'
+import type { Idle } from './children.ts'
 import { fault } from './faults.ts'
-import { McpSession, type SessionRecord, recordOf } from './session.ts'
+import { McpSession, type SessionRecord, maxRecordBytes, recordBytes, recordOf } from './session.ts'
 import type { OpenedLeg, Upstream } from './upstream.ts'
 
 export type SessionSettings = {
@@ -27,20 +29,27 @@ export type SessionKit = { readonly upstream: Upstream; readonly layer: (core: H
 type Tally = { awake: number; readonly asleep: Set<string> }
 
 const countEveryMs = 3_600_000
+/** Of a client's `initialize` as its record holds it, quoted; the rest is for what the server offers and the client subscribes to. */
+const maxInitializeBytes = 32_768
 /** So many servers are stopped at once when their sessions fall asleep. */
 const sleepAtOnce = 32
 
-type Kept = { readonly session: McpSession; revision: number; savedAtMs: number }
+/** `isUnsaved`: its record could not be written as it is now; the next sweep tries again. */
+type Kept = { readonly session: McpSession; revision: number; savedAtMs: number; isUnsaved: boolean }
 
 /** A sink that knows whether anybody reads it now (a GET stream): a watched session does not sleep. It ends with its session. */
 export type WatchedSink = Sink & { readonly isAttached?: boolean; readonly end?: () => void }
+
+type Watched = Kept & { readonly side: WatchedSink }
 
 export class Sessions {
   readonly #bucket: Bucket
   readonly #clock: Clock
   readonly #log: Log
   readonly #settings: SessionSettings
-  readonly #awake = new Map<string, Kept & { readonly side: WatchedSink }>()
+  readonly #awake = new Map<string, Watched>()
+  /** Ended, but still in the bucket: nobody finds them, and the next sweep removes them. */
+  readonly #ended = new Set<string>()
   readonly #restoring = new Map<string, Promise<McpSession | undefined>>()
   #tallies = new Map<string, Tally>()
   #countedAtMs = 0
@@ -57,7 +66,7 @@ export class Sessions {
     const tallies = new Map<string, Tally>()
     for (const { session } of this.#awake.values()) tallyOf(tallies, session.principal.name).awake++
     for await (const { key, value } of this.#bucket.list())
-      if (!this.#awake.has(key)) tallyOf(tallies, readRecord(value).principal).asleep.add(key)
+      if (!this.#awake.has(key) && !this.#ended.has(key)) tallyOf(tallies, readRecord(value).principal).asleep.add(key)
     this.#tallies = tallies
     this.#countedAtMs = this.#clock.mono()
   }
@@ -66,6 +75,8 @@ export class Sessions {
   async open(kit: SessionKit, exchange: Exchange, out: Out, side: WatchedSink): Promise<Opened> {
     const { upstream } = kit
     const { frame, principal } = exchange
+    if (Buffer.byteLength(JSON.stringify(textOf(frame))) > maxInitializeBytes)
+      throw fault.too_much_kept({ what: 'this initialize', maxBytes: maxInitializeBytes })
     const full = await this.#makeRoom(principal.name)
     if (full) return { session: undefined, outcome: { is: 'notSent', fault: full } }
     const tally = tallyOf(this.#tallies, principal.name)
@@ -74,8 +85,10 @@ export class Sessions {
     try {
       const { leg, answer } = await upstream.openLegacy(principal, frame, side)
       if (answer.kind === 'result') {
-        session = this.#make(kit, randomId(), principal, recordOf(principal, upstream, frame, answer, leg), leg, side)
-        await this.#save(session)
+        const record = recordOf(principal, upstream, frame, answer, leg)
+        session = this.#make(kit, randomId(), principal, record, leg, side)
+        if (recordBytes(record) > maxRecordBytes) throw fault.too_much_kept({ what: 'what the server offers', maxBytes: maxRecordBytes })
+        await this.#write(session, this.#awake.get(session.id)!)
         this.#log.info('gate.session.opened', { session: session.id.slice(0, 6), principal: principal.name, upstream: upstream.name })
       } else await leg.close()
       out.write(answer)
@@ -103,31 +116,43 @@ export class Sessions {
   /** Puts idle sessions to sleep and lets go of those that sleep; their records live on until `ttlMs`. */
   async sweep(): Promise<void> {
     const now = this.#clock.mono()
-    const idle: McpSession[] = []
-    for (const [id, kept] of this.#awake) {
+    const idle: Watched[] = []
+    for (const kept of this.#awake.values()) {
       const { session, side } = kept
       if (session.isBusy || side.isAttached) {
-        if (now - kept.savedAtMs > this.#settings.ttlMs / 3) await this.#save(session)
+        if (kept.isUnsaved || now - kept.savedAtMs > this.#settings.ttlMs / 3) await this.#save(session)
         if (side.isAttached && session.isAsleep) session.wake().catch(() => {}) // its server ended; a later sweep tries again
       } else if (now - session.usedAtMs >= session.idleMs) {
-        this.#awake.delete(id)
-        const tally = tallyOf(this.#tallies, session.principal.name)
-        tally.awake--
-        tally.asleep.add(id)
-        idle.push(session)
+        idle.push(kept)
       }
     }
     for (let from = 0; from < idle.length; from += sleepAtOnce)
-      await Promise.all(idle.slice(from, from + sleepAtOnce).map((session) => this.#putToSleep(session)))
+      await Promise.all(idle.slice(from, from + sleepAtOnce).map((kept) => this.#putToSleep(kept)))
+    for (const id of this.#ended) await this.#remove(id)
     if (now - this.#countedAtMs >= countEveryMs) await this.count()
   }
 
-  async #putToSleep(session: McpSession): Promise<void> {
-    try {
-      await this.#write(session)
-    } finally {
-      await session.sleep()
+  /** Sessions that have a process to themselves and do not need it now. */
+  idle(): readonly Idle[] {
+    return [...this.#awake.values()]
+      .filter(({ session, side }) => session.holdsChild && !session.isBusy && !side.isAttached)
+      .map(({ session }) => ({ principal: session.principal.name, usedAtMs: session.usedAtMs, stop: () => session.sleep() }))
+  }
+
+  /** Stops its server; lets go of it when its record is kept as it is now. */
+  async #putToSleep(kept: Watched): Promise<void> {
+    const { session, side } = kept
+    const { id, principal } = session
+    await this.#save(session)
+    const isUsed = session.isBusy || side.isAttached || this.#clock.mono() - session.usedAtMs < session.idleMs
+    if (isUsed || this.#awake.get(id) !== kept) return
+    if (!kept.isUnsaved) {
+      this.#awake.delete(id)
+      const tally = tallyOf(this.#tallies, principal.name)
+      tally.awake--
+      tally.asleep.add(id)
     }
+    await session.sleep()
   }
 
   /** Stops every server's process; the sessions themselves stay. */
@@ -151,8 +176,7 @@ export class Sessions {
         ? fault.too_many_sessions({ max: maxSessionsPerPrincipal, whose: `${principal} has`, setting: 'max_sessions_per_principal' })
         : fault.too_many_sessions({ max: maxSessions, whose: 'there are', setting: 'max_sessions' })
     asleep.delete(oldest)
-    const entry = await this.#bucket.get(oldest)
-    if (entry) await this.#bucket.delete(oldest, entry.revision)
+    await this.#remove(oldest)
     this.#log.info('gate.session.ended', { session: oldest.slice(0, 6), principal, reason: 'it slept the longest when room was needed' })
     return undefined
   }
@@ -179,13 +203,13 @@ export class Sessions {
       record,
       leg,
     )
-    this.#awake.set(id, { session, revision: 0, savedAtMs: 0, side })
+    this.#awake.set(id, { session, revision: 0, savedAtMs: 0, isUnsaved: false, side })
     return session
   }
 
   #restore(kit: SessionKit, id: string, principal: Principal, side: () => WatchedSink): Promise<McpSession | undefined> {
     const { upstream } = kit
-    if (!/^[\x21-\x7e]{1,128}$/.test(id)) return Promise.resolve(undefined)
+    if (!/^[\x21-\x7e]{1,128}$/.test(id) || this.#ended.has(id)) return Promise.resolve(undefined)
     const key = `${principal.name} ${upstream.name} ${id}`
     const running = this.#restoring.get(key)
     if (running) return running
@@ -208,22 +232,41 @@ export class Sessions {
     return restoring
   }
 
+  /** Never rejects: the session goes on without being kept as it is now, and a sweep tries again. */
   async #save(session: McpSession): Promise<void> {
     const kept = this.#awake.get(session.id)
     if (!kept) return
-    await this.#write(session, kept)
-    kept.savedAtMs = this.#clock.mono()
+    try {
+      await this.#write(session, kept)
+    } catch (error) {
+      if (!kept.isUnsaved) this.#log.warn('gate.session.unsaved', { session: session.id.slice(0, 6), error: asFault(error) })
+      kept.isUnsaved = true
+    }
   }
 
-  async #write(session: McpSession, kept?: Kept): Promise<void> {
+  async #write(session: McpSession, kept: Kept): Promise<void> {
     const value = Buffer.from(JSON.stringify(session.record))
     const options = { ttlMs: this.#settings.ttlMs }
-    const present = kept && kept.revision > 0 ? kept.revision : (await this.#bucket.get(session.id))?.revision
+    const present = kept.revision > 0 ? kept.revision : (await this.#bucket.get(session.id))?.revision
     const written =
       present === undefined
         ? await this.#bucket.create(session.id, value, options)
         : await this.#bucket.update(session.id, value, present, options)
-    if (kept && written !== undefined) kept.revision = written
+    kept.revision = written ?? 0
+    kept.isUnsaved = written === undefined
+    kept.savedAtMs = this.#clock.mono()
+  }
+
+  /** Never rejects: what cannot be removed now is found by nobody, and a sweep tries again. */
+  async #remove(id: string): Promise<void> {
+    try {
+      const entry = await this.#bucket.get(id)
+      if (entry) await this.#bucket.delete(id, entry.revision)
+      this.#ended.delete(id)
+    } catch (error) {
+      if (!this.#ended.has(id)) this.#log.warn('gate.session.unremoved', { session: id.slice(0, 6), error: asFault(error) })
+      this.#ended.add(id)
+    }
   }
 
   async #forget(session: McpSession, reason: string): Promise<void> {
@@ -231,8 +274,7 @@ export class Sessions {
     this.#awake.get(session.id)?.side.end?.()
     if (this.#awake.delete(session.id)) tally.awake--
     else tally.asleep.delete(session.id)
-    const entry = await this.#bucket.get(session.id)
-    if (entry) await this.#bucket.delete(session.id, entry.revision)
+    await this.#remove(session.id)
     this.#log.info('gate.session.ended', {
       session: session.id.slice(0, 6),
       principal: session.principal.name,

@@ -1,5 +1,6 @@
 // How a server is started: greeted within its time, and not in a loop when it will not start.
 import type { Clock } from '../kernel/clock.ts'
+import { Fault } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import { UpstreamRefusal } from '../base/mcp/ask.ts'
 import type { Leg } from '../base/mcp/exchange.ts'
@@ -63,7 +64,7 @@ export class Starting {
     this.#underWay.add(stop)
     const cancel = this.#clock.after(timeoutMs, () => {
       isLate = true
-      void stop()
+      stop().catch(() => {}) // `start` itself tells of it
     })
     try {
       leg = await open()
@@ -74,7 +75,7 @@ export class Starting {
       return { leg, answer }
     } catch (error) {
       const failure = isLate ? fault.silent({ upstream: name, timeoutMs }) : error
-      if (!isWrongEra(error)) this.#failed(failure, startedMs)
+      if (!isWrongEra(error) && !isOurLimit(error)) this.#failed(failure, startedMs)
       await stop()
       throw failure
     } finally {
@@ -107,6 +108,11 @@ export class Starting {
     this.#restUntilMs = this.#failedAtMs + (isCostly ? delayMs : Math.min(delayMs, cheapRestMs))
     this.#log.warn('gate.upstream.failed', { upstream: name, reason, retryInMs: this.#restUntilMs - this.#failedAtMs })
   }
+}
+
+/** What was never started has not failed. */
+function isOurLimit(error: unknown): boolean {
+  return error instanceof Fault && error.kind === 'limited'
 }
 
 /** A server that speaks only the other era has not failed: it refuses what it was greeted with by one of these. */

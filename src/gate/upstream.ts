@@ -12,6 +12,7 @@ import { legacyVersions, meta, modernVersion } from '../base/mcp/protocol.ts'
 import { nowhere } from '../base/mcp/scopes.ts'
 import type { Frame } from '../base/wire/frame.ts'
 import type { Sink } from '../base/wire/wire.ts'
+import type { Children, Idle } from './children.ts'
 import { fault } from './faults.ts'
 import { Pooled } from './pooled.ts'
 import { Starting, type UpstreamState, isWrongEra } from './starting.ts'
@@ -50,15 +51,18 @@ export class Upstream {
   readonly transport: Transport
   readonly #clock: Clock
   readonly #log: Log
+  readonly #children: Children | undefined
   readonly #pool = new Map<string, Pooled>()
   readonly #stateless = new Map<Pooled, Stateless>()
   readonly #verdicts: Partial<Record<Era, { readonly speaks: boolean; readonly atMs: number }>> = {}
   readonly #starting: Starting
   #probing: Promise<boolean | undefined> | undefined
 
-  constructor(needs: { clock: Clock; log: Log }, transport: Transport, settings: UpstreamSettings) {
+  /** `children` bounds what runs at once, together with other upstreams; absent: nothing does. */
+  constructor(needs: { clock: Clock; log: Log; children?: Children }, transport: Transport, settings: UpstreamSettings) {
     this.#clock = needs.clock
     this.#log = needs.log
+    this.#children = needs.children
     this.transport = transport
     this.settings = settings
     const { name, requestTimeoutMs: timeoutMs } = settings
@@ -90,7 +94,7 @@ export class Upstream {
     }
     const pooled = this.transport.isCostly ? this.#modern(principal).pooled : undefined
     return this.#starting.start(
-      async () => new LegacyOverModern(pooled ? pooled.join(nowhere) : await this.transport.open('modern', nowhere), side),
+      async () => new LegacyOverModern(pooled ? pooled.join(nowhere) : await this.#open(principal.name, 'modern', nowhere), side),
       (leg) => askFrame(leg, initialize),
       pooled,
     )
@@ -114,16 +118,24 @@ export class Upstream {
   /** Stops servers that nobody used for `idleMs`. */
   sweep(): void {
     const now = this.#clock.mono()
-    for (const pooled of this.#pool.values()) {
-      const ownMembers = this.#stateless.has(pooled) ? 1 : 0
-      if (pooled.uses === 0 && pooled.memberCount <= ownMembers && now - pooled.usedAtMs >= this.settings.idleMs) void pooled.close()
-    }
+    for (const pooled of this.#unused()) if (now - pooled.usedAtMs >= this.settings.idleMs) pooled.close().catch(() => {}) // it is out of the pool
+  }
+
+  /** Pooled processes that nobody uses now. */
+  idle(): readonly Idle[] {
+    if (!this.transport.isCostly) return []
+    const ready = this.#unused().filter(({ isReady }) => isReady)
+    return ready.map((pooled) => ({ principal: pooled.principal, usedAtMs: pooled.usedAtMs, stop: () => pooled.close() }))
   }
 
   async close(): Promise<void> {
     const legs = [...this.#stateless.values()].map(({ leg }) => leg)
     await this.#starting.stop()
     await Promise.all([...this.#pool.values(), ...legs].map((one) => one.close()))
+  }
+
+  #unused(): readonly Pooled[] {
+    return [...this.#pool.values()].filter((pooled) => pooled.uses === 0 && pooled.memberCount <= (this.#stateless.has(pooled) ? 1 : 0))
   }
 
   async #using({ pooled, leg }: Stateless, use: (leg: Leg) => Promise<Outcome>): Promise<Outcome> {
@@ -136,15 +148,21 @@ export class Upstream {
     }
   }
 
-  #owner(principal: Principal): string {
-    return this.settings.isolation === 'shared' ? '*' : principal.name
+  /** Whom a pooled server is for; undefined: for everybody. */
+  #owner(principal: Principal): string | undefined {
+    return this.settings.isolation === 'shared' ? undefined : principal.name
+  }
+
+  #open(principal: string | undefined, era: Era, side: Sink): Promise<OpenedLeg> {
+    const open = (): Promise<OpenedLeg> => this.transport.open(era, side)
+    return this.transport.isCostly && this.#children ? this.#children.open(principal, open) : open()
   }
 
   #openLegacyLeg(principal: Principal, initialize: Frame, side: Sink): Promise<{ leg: OpenedLeg; answer: Frame }> {
     const isOwn = this.settings.isolation === 'session' || !this.transport.isCostly
     const pooled = isOwn ? undefined : this.#legacy(principal, initialize)
     return this.#starting.start(
-      async () => pooled?.join(side) ?? this.transport.open('legacy', side),
+      async () => pooled?.join(side) ?? this.#open(principal.name, 'legacy', side),
       async (leg) => {
         await pooled?.ready()
         const answer = await askFrame(leg, initialize)
@@ -157,9 +175,9 @@ export class Upstream {
   }
 
   #legacy(principal: Principal, initialize: Frame): Pooled {
-    const version = String(paramsOf(initialize)['protocolVersion'])
-    const protocolVersion = (legacyVersions as readonly string[]).includes(version) ? version : legacyVersions[0]
-    return this.#pooled(`${this.#owner(principal)} legacy ${protocolVersion}`, 'legacy', {
+    const version = paramsOf(initialize)['protocolVersion']
+    const protocolVersion = legacyVersions.find((known) => known === version) ?? legacyVersions[0]
+    return this.#pooled(principal, `legacy ${protocolVersion}`, 'legacy', {
       protocolVersion,
       capabilities: {},
       clientInfo: ownClientInfo,
@@ -167,19 +185,19 @@ export class Upstream {
   }
 
   #modern(principal: Principal): Stateless {
-    return this.#withLeg(this.#pooled(`${this.#owner(principal)} modern`, 'modern', undefined), (pooled) => pooled.join(nowhere))
+    return this.#withLeg(this.#pooled(principal, 'modern', 'modern', undefined), (pooled) => pooled.join(nowhere))
   }
 
   /** A legacy server is told once what its client can do, so clients with other capabilities get a server of their own. */
   #bridged(principal: Principal, frame: Frame): Stateless {
     const clientInfo = (paramsOf(frame)['_meta'] as Record<string, unknown> | undefined)?.[meta.clientInfo]
-    const prefix = `${this.#owner(principal)} bridged `
+    const prefix = this.#key(principal, 'bridged ')
     let capabilities = capabilitiesOf(frame)
     const isNew = !this.#pool.has(prefix + JSON.stringify(capabilities))
     if (isNew && [...this.#pool.keys()].filter((key) => key.startsWith(prefix)).length >= maxCapabilityKeys) capabilities = {}
     const params = { protocolVersion: legacyVersions[0], capabilities, clientInfo: clientInfo ?? ownClientInfo }
     return this.#withLeg(
-      this.#pooled(prefix + JSON.stringify(capabilities), 'legacy', params),
+      this.#pooled(principal, `bridged ${JSON.stringify(capabilities)}`, 'legacy', params),
       (pooled) => new ModernOverLegacy((side) => pooled.join(side), this.#clock),
     )
   }
@@ -192,7 +210,12 @@ export class Upstream {
     return stateless
   }
 
-  #pooled(key: string, era: Era, params: InitializeParams | undefined): Pooled {
+  #key(principal: Principal, kind: string): string {
+    return `${this.#owner(principal) ?? '*'} ${kind}`
+  }
+
+  #pooled(principal: Principal, kind: string, era: Era, params: InitializeParams | undefined): Pooled {
+    const key = this.#key(principal, kind)
     const present = this.#pool.get(key)
     if (present) {
       present.usedAtMs = this.#clock.mono()
@@ -201,7 +224,8 @@ export class Upstream {
     if (this.#pool.size >= maxPooled) throw fault.upstream_refused({ upstream: this.name, reason: `${maxPooled} servers are in use` })
     const pooled: Pooled = new Pooled({
       upstream: this.name,
-      open: (side) => this.transport.open(era, side),
+      principal: this.#owner(principal),
+      open: (side) => this.#open(this.#owner(principal), era, side),
       params,
       over: () => {
         if (this.#pool.get(key) === pooled) this.#pool.delete(key)

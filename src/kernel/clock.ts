@@ -21,21 +21,43 @@ export function deadline(clock: Pick<Clock, 'after'>, delayMs: number, also?: Ab
   return also ? AbortSignal.any([also, late.signal]) : late.signal
 }
 
+/** A timer of Node's takes no more (2³¹ − 1 ms, 24.8 days), and runs out at once if it is given more. */
+const maxTimerMs = 2 ** 31 - 1
+
+/** A timer for any time; the returned functions work on the part of it that runs. */
+function timer(delayMs: number, act: () => void): { readonly unref: () => void; readonly cancel: () => void } {
+  const dueMs = performance.now() + delayMs
+  let isHeld = true
+  let part: NodeJS.Timeout
+  const arm = (leftMs: number): void => {
+    part = leftMs > maxTimerMs ? setTimeout(() => arm(dueMs - performance.now()), maxTimerMs) : setTimeout(act, leftMs)
+    if (!isHeld) part.unref()
+  }
+  arm(delayMs)
+  return {
+    unref() {
+      isHeld = false
+      part.unref()
+    },
+    cancel: () => clearTimeout(part),
+  }
+}
+
 /** The time of this machine. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   mono: () => performance.now(),
   after(delayMs, act) {
-    const timer = setTimeout(act, delayMs)
-    timer.unref()
-    return () => clearTimeout(timer)
+    const { unref, cancel } = timer(delayMs, act)
+    unref()
+    return cancel
   },
   wait(delayMs, signal) {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason as Error)
-      const timer = setTimeout(done, delayMs)
+      const { cancel } = timer(delayMs, done)
       function stop(): void {
-        clearTimeout(timer)
+        cancel()
         reject(signal!.reason as Error)
       }
       function done(): void {

@@ -163,6 +163,51 @@ describe('lines', () => {
     expect(bad).toEqual(['wire.not_json', 'wire.too_large'])
   })
 
+  test('an over-long line is told apart at its ends, however it is cut, and something may be taken in its place', async () => {
+    const bad: unknown[] = []
+    const { raw, wire, got } = pair({
+      limits: { maxFrameBytes: 10_000, maxDepth: 10, maxElements: 100 },
+      onBadLine: ({ code, details: { id, answers } }) => {
+        bad.push([code, id, answers])
+        return frame('instead')
+      },
+    })
+    const long = 'y'.repeat(10_100)
+    for (const text of [
+      `{"jsonrpc":"2.0","id":7,"method":"m","params":{"a":"${long}"}}\n`,
+      `{"result":{"a":"${long}"},"jsonrpc":"2.0","id":"b"}\n${line('1')}`,
+      `{"method":"m","params":{"id":3,"a":"${long}"}}`,
+    ])
+      for (let at = 0; at < text.length; at += 777) raw.write(text.slice(at, at + 777))
+    raw.end()
+    expect(await wire.ended).toEqual({ why: 'eof' })
+    expect(got.got).toEqual(['instead', 'instead', '1', 'instead'])
+    expect(bad).toEqual([
+      ['wire.too_large', '7', undefined],
+      ['wire.too_large', undefined, '"b"'],
+      ['wire.too_large', undefined, undefined],
+    ])
+  })
+
+  test('an over-long line ends a wire that forgives none, before its end', async () => {
+    const { raw, wire } = pair({ limits: { maxFrameBytes: 1_000, maxDepth: 10, maxElements: 100 } })
+    raw.write('y'.repeat(2_000))
+    expect(await wire.ended).toMatchObject({ why: 'tooLarge' })
+  })
+
+  test('a reader that throws ends its own wire, and nothing else', async () => {
+    const raw = new PassThrough()
+    const wire = linesWire(raw, new PassThrough())
+    wire.read({
+      write() {
+        throw new Error('no')
+      },
+      room: () => Promise.resolve(),
+    })
+    raw.write(line('1'))
+    expect(await wire.ended).toMatchObject({ why: 'cut', problem: expect.stringContaining('no') as string })
+  })
+
   test('a last line without its line feed still counts', async () => {
     const { raw, wire, got } = pair()
     raw.end(line('1').trimEnd())

@@ -60,6 +60,20 @@ describe('line and key', () => {
       'gate.upstreams.up.token',
       /may not stand in this file/,
     ],
+    [
+      'a password in an address',
+      '[gate.upstreams.up]\nurl = "http://me:in-the-open@127.0.0.1:1/mcp"\n',
+      2,
+      'gate.upstreams.up.url',
+      /token = \{ file = "PATH" \}/,
+    ],
+    [
+      'a time beyond all use',
+      '[gate.upstreams.up]\ncommand = ["x"]\nrequest_timeout = "400d"\n',
+      3,
+      'request_timeout',
+      /from 100ms to 365d/,
+    ],
     ['a line that is no TOML', '[gate]\nlisten = \n', 2, '', /./],
   ])('%s', async (_what, toml, line, key, words) => {
     const { exitCode, stderr, file } = await serve(toml)

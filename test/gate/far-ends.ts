@@ -48,6 +48,28 @@ export async function exactly(results: Readonly<Record<string, string>>): Promis
   })
 }
 
+/** A server of 2026-07-28 that answers every method with an empty result, and tells which it was sent. */
+export async function modernOnly(): Promise<{ readonly url: string; readonly methods: string[] }> {
+  const methods: string[] = []
+  const url = await serve((text, response) => {
+    const { id, method } = JSON.parse(text) as { id?: unknown; method: string }
+    methods.push(method)
+    if (id === undefined) return void response.writeHead(202).end()
+    response.writeHead(200, { 'content-type': 'application/json' })
+    const about = {
+      supportedVersions: ['2026-07-28'],
+      capabilities: { tools: {}, resources: {} },
+      serverInfo: { name: 'young', version: '1' },
+    }
+    const answer =
+      method === 'initialize'
+        ? { error: { code: -32601, message: 'Method not found' } }
+        : { result: { resultType: 'complete', ...(method === 'server/discover' ? about : method === 'tools/list' ? { tools: [] } : {}) } }
+    response.end(JSON.stringify({ jsonrpc: '2.0', id, ...answer }))
+  })
+  return { url, methods }
+}
+
 async function serve(answer: (text: string, response: ServerResponse, session: string | undefined) => void): Promise<string> {
   const server = createServer((request, response) => {
     if (request.method !== 'POST') return void response.writeHead(405).end()

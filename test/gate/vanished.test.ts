@@ -36,7 +36,7 @@ async function openMany(gate: RunningGate, count: number): Promise<string[]> {
 test(`${many} vanished clients leave no process and little memory; one that comes back goes on`, { timeout: 300_000 }, async () => {
   const gate = await gateFor({
     upstreams: { up: { command: smallServer, more: 'idle = "1s"' } },
-    settings: 'max_sessions_per_principal = 2000\n',
+    settings: 'max_sessions_per_principal = 2000\nmax_children = 2000\nmax_children_per_principal = 2000\n',
   })
   await openMany(gate, 5)
   const beforeBytes = residentBytes(gate.process.pid!)

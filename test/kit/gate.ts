@@ -35,7 +35,7 @@ export type RunningGate = {
 }
 
 const token = 'a-token-for-tests'
-const everything = 'upstreams = ["*"]\ntools = ["*"]\nresources = ["*"]\nprompts = ["*"]\n'
+const everything = 'upstreams = ["*"]\ntools = ["*"]\nresources = ["*"]\nprompts = ["*"]\nmethods = ["*"]\n'
 
 /** Everyone is `conformance` who comes in over loopback without a credential; `owner` has the token; both may do everything. */
 export async function startGate(options: GateOptions): Promise<RunningGate> {

@@ -1,6 +1,7 @@
 // Deny by default, patterns without backtracking, tokens known by their hash alone.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { bareUri } from './bare-uri.ts'
 import { createPolicy } from './policy.ts'
 import { bearerToken, createDirectory, tokenHash } from './principal.ts'
 
@@ -35,6 +36,44 @@ describe('policy', () => {
         .permit('bob', 'files')
         .judge({ kind: 'tool', name: 'stat' }).allowed,
     ).toBe(false)
+  })
+
+  test('a method is allowed by a rule for methods alone, and what has no name by none', () => {
+    const all = createPolicy([rule({ tools: ['*'], resources: ['*'], prompts: ['*'] })]).permit('ann', 'files')
+    expect(all.judge({ kind: 'method', name: 'tasks/get' })).toEqual({
+      allowed: false,
+      reason: 'no rule lets ann use the method tasks/get of files',
+    })
+    const some = createPolicy([rule({ methods: ['tasks/*'] })]).permit('ann', 'files')
+    expect(['tasks/get', 'tasks/', 'tasks', 'Tasks/get'].map((name) => some.judge({ kind: 'method', name }).allowed)).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ])
+    expect(some.judge({ kind: 'tool', name: 'tasks/get' }).allowed).toBe(false)
+    for (const kind of ['tool', 'resource', 'prompt', 'method'] as const) expect(all.judge({ kind, name: undefined }).allowed).toBe(false)
+  })
+
+  test('a refusal tells a resource without what may be a credential', () => {
+    const uri = 'https://me:pw@host.example/a?key=pw#pw'
+    expect(
+      createPolicy([rule({})])
+        .permit('ann', 'files')
+        .judge({ kind: 'resource', name: uri }).reason,
+    ).toBe('no rule lets ann use the resource https://host.example/a of files')
+  })
+
+  test.each([
+    ['file:///a/b', 'file:///a/b'],
+    ['https://me@host/p@q', 'https://host/p@q'],
+    ['https://a@b@host:1/', 'https://host:1/'],
+    ['/mcp/up?access_token=x', '/mcp/up'],
+    ['//me:x@host/p', '//host/p'],
+    ['mailto:me@host', 'mailto:me@host'],
+    ['', ''],
+  ])('%j is written down as %j', (uri, bare) => {
+    expect(bareUri(uri)).toBe(bare)
   })
 
   test('patterns agree with their plain meaning', () => {

@@ -1,9 +1,13 @@
 // May they: one pure decision, deny by default, always with a reason.
+import { bareUri } from './bare-uri.ts'
 
-export type Kind = 'tool' | 'resource' | 'prompt'
+export type Kind = 'tool' | 'resource' | 'prompt' | 'method'
 
-/** What a call acts on. `list` stands for everything that names nothing: initialize, ping, lists, logging. */
-export type Target = { readonly kind: Kind; readonly name: string } | { readonly kind: 'list' }
+/**
+ * What a call acts on. `list` stands for what every known principal may send: initialize, ping, lists, logging. Without a name it is nothing that
+ * any rule can allow.
+ */
+export type Target = { readonly kind: Kind; readonly name: string | undefined } | { readonly kind: 'list' }
 
 export type Verdict = { readonly allowed: true; readonly reason: string } | { readonly allowed: false; readonly reason: string }
 
@@ -14,6 +18,8 @@ export type Rule = {
   readonly tools: readonly string[]
   readonly resources: readonly string[]
   readonly prompts: readonly string[]
+  /** Methods that name none of the above and are none that everybody may send. */
+  readonly methods?: readonly string[]
 }
 
 /** What one principal may do at one upstream. */
@@ -50,13 +56,13 @@ function fits(parts: readonly string[], text: string): boolean {
 }
 
 function listOf(rule: Rule, kind: Kind): readonly string[] {
-  return kind === 'tool' ? rule.tools : kind === 'resource' ? rule.resources : rule.prompts
+  return { tool: rule.tools, resource: rule.resources, prompt: rule.prompts, method: rule.methods ?? [] }[kind]
 }
 
 function permitOf(rules: readonly Rule[], principal: string, upstream: string): Permit {
   const relevant = rules.filter((rule) => matcher(rule.principals)(principal) && matcher(rule.upstreams)(upstream))
   const may = (kind: Kind): ((name: string) => boolean) => matcher(relevant.flatMap((rule) => listOf(rule, kind)))
-  const mays = { tool: may('tool'), resource: may('resource'), prompt: may('prompt') }
+  const mays = { tool: may('tool'), resource: may('resource'), prompt: may('prompt'), method: may('method') }
   const isKnown = relevant.length > 0
   const yes: Verdict = { allowed: true, reason: 'a rule allows it' }
   return {
@@ -64,8 +70,14 @@ function permitOf(rules: readonly Rule[], principal: string, upstream: string): 
     isOpen: (kind) => relevant.some((rule) => listOf(rule, kind).includes('*')),
     judge(target) {
       if (!isKnown) return { allowed: false, reason: `no rule lets ${principal} use ${upstream}` }
-      if (target.kind === 'list' || mays[target.kind](target.name)) return yes
-      return { allowed: false, reason: `no rule lets ${principal} use the ${target.kind} ${target.name} of ${upstream}` }
+      if (target.kind === 'list') return yes
+      const { kind, name } = target
+      if (name === undefined) return { allowed: false, reason: `no rule lets ${principal} use a ${kind} of ${upstream} without a name` }
+      if (mays[kind](name)) return yes
+      return {
+        allowed: false,
+        reason: `no rule lets ${principal} use the ${kind} ${kind === 'resource' ? bareUri(name) : name} of ${upstream}`,
+      }
     },
   }
 }

@@ -12,13 +12,21 @@ export function durationMs(text: string): number | undefined {
   return sumMs
 }
 
-/** A key that takes a duration and gives milliseconds, from `leastMs` to `mostMs`. */
+/** As a person would write it: `24h`, `250ms`. */
+function durationText(ms: number): string {
+  const [unit, unitMs] = Object.entries(unitsMs).findLast(([, size]) => ms % size === 0 && ms >= size) ?? ['ms', 1]
+  return `${ms / unitMs}${unit}`
+}
+
+/** A key that takes a duration and gives milliseconds, from `leastMs` to `mostMs` (a year: what is meant to be longer has no end). */
 export function duration({ leastMs = 0, mostMs = 365 * 86_400_000 }: { readonly leastMs?: number; readonly mostMs?: number } = {}) {
   return z.string().transform((text, context) => {
     const valueMs = durationMs(text)
     if (valueMs !== undefined && valueMs >= leastMs && valueMs <= mostMs) return valueMs
     const message =
-      valueMs === undefined ? 'must be a duration such as 250ms, 30s, 5m or 1h30m' : `must be a duration from ${leastMs} ms to ${mostMs} ms`
+      valueMs === undefined
+        ? 'must be a duration such as 250ms, 30s, 5m or 1h30m'
+        : `must be a duration from ${durationText(leastMs)} to ${durationText(mostMs)}`
     context.addIssue({ code: 'custom', message })
     return z.NEVER
   })

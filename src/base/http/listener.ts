@@ -1,6 +1,6 @@
 // Opens a loopback or public HTTP door: one place that checks Host and Origin, bounds slow clients and says which port is busy.
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, isIPv4 } from 'node:net'
 import type { Clock } from '../../kernel/clock.ts'
 import { faults, reasonOf } from '../../kernel/fault.ts'
 
@@ -38,9 +38,23 @@ export type ListenerOptions = {
   handle(request: IncomingMessage, response: ServerResponse): void
 }
 
-/** True for addresses that only this machine can reach. */
+/** True for addresses that only this machine can reach; a name that begins like one is none of them. */
 export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.')
+  return host.toLowerCase() === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
+}
+
+/** Readers differ in which of two they believe, so that one could be checked and the other acted on. */
+const onlyOnce: ReadonlySet<string> = new Set(['host', 'authorization'])
+
+function doubled({ rawHeaders }: IncomingMessage): string | undefined {
+  const seen = new Set<string>()
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!.toLowerCase()
+    if (!onlyOnce.has(name)) continue
+    if (seen.has(name)) return name
+    seen.add(name)
+  }
+  return undefined
 }
 
 function hostOf(header: string): string {
@@ -63,21 +77,37 @@ function foreignReason(request: IncomingMessage, isOwn: (host: string) => boolea
   return undefined
 }
 
+function ignore(): void {}
+
+function refuse(request: IncomingMessage, response: ServerResponse, status: number, message: string): void {
+  request.resume()
+  response.writeHead(status, { 'content-type': 'application/json' })
+  response.end(JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32000, message } }))
+}
+
 /** Listens and answers with the listener; faults `http.port_busy`, `http.cannot_listen`. */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
   const { name, host, port } = options
   const own = new Set((options.ownHosts ?? []).map((value) => value.toLowerCase()))
-  own.add(host)
+  own.add(host.toLowerCase())
   if (isLoopback(host)) for (const alias of ['localhost', '127.0.0.1', '::1']) own.add(alias)
   const isOwn = (value: string): boolean => own.has(value)
   const server = createServer(
     { keepAliveTimeout: 65_000, headersTimeout: 20_000, requestTimeout: 60_000, maxHeaderSize: 32 << 10, noDelay: true },
     (request, response) => {
+      // Who goes away in the middle harms nobody else: the close of the response tells it to whoever needs to know.
+      request.on('error', ignore)
+      response.on('error', ignore)
+      const name = doubled(request)
+      if (name !== undefined) return refuse(request, response, 400, `bad request: there are two ${name} headers`)
       const reason = foreignReason(request, isOwn)
-      if (!reason) return options.handle(request, response)
-      request.resume()
-      response.writeHead(403, { 'content-type': 'application/json' })
-      response.end(JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32000, message: `forbidden: ${reason}` } }))
+      if (reason !== undefined) return refuse(request, response, 403, `forbidden: ${reason}`)
+      try {
+        options.handle(request, response)
+      } catch {
+        if (response.headersSent) response.destroy()
+        else refuse(request, response, 500, 'internal error')
+      }
     },
   )
   server.maxConnections = 20_000
@@ -91,6 +121,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     })
     server.listen(port, host, resolve)
   })
+  server.on('error', ignore) // a connection that could not be taken: the next one can
   const bound = (server.address() as AddressInfo).port
   return {
     host,

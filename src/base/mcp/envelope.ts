@@ -1,7 +1,7 @@
 // The envelope of 2026-07-28 (`params._meta`) put on and taken off a request; whatever else stands in the message stays byte for byte.
 import { type Edit, type Frame, type Span, asBuffer, splice, token } from '../wire/frame.ts'
 import { members } from '../wire/locate.ts'
-import { scan } from '../wire/scan.ts'
+import { rescan } from '../wire/scan.ts'
 import { meta } from './protocol.ts'
 
 const envelopeKeys: ReadonlySet<string> = new Set([meta.protocolVersion, meta.clientCapabilities, meta.clientInfo, meta.logLevel])
@@ -27,7 +27,7 @@ export function withoutEnvelope(frame: Frame): Frame {
   if (!span) return frame
   const rest = membersText(frame, span, (name) => !envelopeKeys.has(name))
   // A progress token may stand there, and its place must stay known: what was written is scanned.
-  return scan(splice(frame, [{ span, with: Buffer.from(`{${rest.join(',')}}`) }]).bytes)
+  return rescan(splice(frame, [{ span, with: Buffer.from(`{${rest.join(',')}}`) }]).bytes)
 }
 
 /** The request with an envelope, and with further members of `params` given as JSON text by name. */
@@ -45,7 +45,7 @@ export function withEnvelope(
   const edits: Edit[] = metaSpan ? [{ span: metaSpan, with: Buffer.from(_meta) }] : []
   if (params) edits.push(insertInto(frame.bytes, params[0], added.join(',')))
   else edits.push(insertInto(frame.bytes, 0, `"params":{${added.join(',')}}`))
-  return scan(splice(frame, edits).bytes)
+  return rescan(splice(frame, edits).bytes)
 }
 
 /** A notification with one more member in `params._meta`, given as text. */

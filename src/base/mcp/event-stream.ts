@@ -12,6 +12,8 @@ const maxStreams = 32
 /** How long a slow reader may hold up the writer before its connection is cut; the kept events stay fetchable. */
 const patienceMs = 30_000
 const awakeMs = 15_000
+/** Beyond that patience, whoever takes less of an ended response than this is cut. */
+const minBytesPerMs = 64
 /** How far one reader may fall behind a writer that does not wait for it: two of the largest messages. */
 const maxBehindBytes = 16 << 20
 /** The same for all readers of a door together, and for what it keeps of streams that have ended. */
@@ -38,9 +40,9 @@ export class StreamBudget {
 
   /** Resolves when the response can take more, is gone, or has been cut for being slower than `patienceMs`. */
   room(response: ServerResponse): Promise<void> {
-    if (!response.writableNeedDrain || response.destroyed) return Promise.resolve()
+    if (!response.writableNeedDrain || isOver(response)) return Promise.resolve()
     return new Promise((resolve) => {
-      const calm = this.clock.after(patienceMs, () => response.destroy())
+      const calm = this.clock.after(patienceMs, () => cut(response))
       const done = (): void => {
         calm()
         response.off('drain', done)
@@ -54,18 +56,29 @@ export class StreamBudget {
 
   /** Writes a comment now and then for as long as the response is open, so that nothing on the way takes it for dead. */
   keepAwake(response: ServerResponse): void {
-    if (response.destroyed || response.writableEnded) return
+    if (isOver(response)) return
     const calm = this.clock.after(awakeMs, () => {
       response.off('close', calm)
-      response.write(keepAliveComment)
+      if (isOver(response)) return // ended meanwhile: that is long before its last byte has left
+      if (!response.writableNeedDrain) response.write(keepAliveComment)
       this.keepAwake(response)
     })
     response.once('close', calm)
   }
 
+  /** Ends the response, with these last bytes. It stays there until its reader has taken what waits for it: one who takes nothing, or too little, is cut. */
+  end(response: ServerResponse, last?: Uint8Array): void {
+    if (isOver(response)) return
+    response.end(last)
+    if (response.writableFinished) return
+    const calm = this.clock.after(patienceMs + response.writableLength / minBytesPerMs, () => cut(response))
+    response.once('finish', calm)
+    response.once('close', calm)
+  }
+
   /** Writes, and cuts whoever reads too slowly: this one, or the furthest behind when all together are too far. */
   write(response: ServerResponse, bytes: Uint8Array): boolean {
-    if (response.destroyed) return true
+    if (isOver(response)) return true
     if (response.write(bytes)) return true
     if (!this.#behind.has(response)) {
       const done = (): void => {
@@ -79,8 +92,8 @@ export class StreamBudget {
     }
     this.#behindBytes += response.writableLength - (this.#behind.get(response) ?? 0)
     this.#behind.set(response, response.writableLength)
-    if (response.writableLength > maxBehindBytes) response.destroy()
-    else if (this.#behindBytes > maxAllBehindBytes) [...this.#behind].reduce((most, one) => (one[1] > most[1] ? one : most))[0].destroy()
+    if (response.writableLength > maxBehindBytes) cut(response)
+    else if (this.#behindBytes > maxAllBehindBytes) cut([...this.#behind].reduce((most, one) => (one[1] > most[1] ? one : most))[0])
     return false
   }
 
@@ -148,14 +161,14 @@ export class EventStream implements Sink {
    * client knows events without data (2025-11-25), which give it an id to come back with before there is anything to say.
    */
   attach(response: ServerResponse, afterSeq: number, headers: Record<string, string>, primes: boolean): void {
-    this.#response?.end()
+    if (this.#response) this.#budget.end(this.#response)
     this.#response = undefined
-    if (response.destroyed) return
+    if (isOver(response)) return
     response.writeHead(200, { ...streamHeaders, ...headers })
     response.write(primes ? primingEvent(`${this.id}-${afterSeq}`, this.#retryMs) : keepAliveComment)
-    for (const { seq, event } of this.#kept) if (seq > afterSeq) response.write(event)
+    for (const { seq, event } of this.#kept) if (seq > afterSeq) this.#budget.write(response, event)
     this.sentSeq = this.#lastSeq
-    if (this.isEnded) return void response.end()
+    if (this.isEnded) return this.#budget.end(response)
     this.#response = response
     this.#budget.keepAwake(response)
     response.on('close', () => {
@@ -165,15 +178,14 @@ export class EventStream implements Sink {
 
   /** Ends the response but not the stream: the client comes back for the rest. */
   hangUp(retryMs: number): void {
-    this.#response?.write(`retry: ${retryMs}\n\n`)
-    this.#response?.end()
+    if (this.#response) this.#budget.end(this.#response, Buffer.from(`retry: ${retryMs}\n\n`))
     this.#response = undefined
   }
 
   end(): void {
     if (this.isEnded) return
     this.isEnded = true
-    this.#response?.end()
+    if (this.#response) this.#budget.end(this.#response)
     this.#budget.shelve(this)
   }
 
@@ -182,6 +194,17 @@ export class EventStream implements Sink {
     this.#kept = []
     this.keptBytes = 0
   }
+}
+
+/** Nothing more may be written to it: it was ended, or its connection is gone (a response that waits behind another one hears of that only here). */
+function isOver(response: ServerResponse): boolean {
+  return response.destroyed || response.writableEnded || response.req.socket.destroyed
+}
+
+/** With its connection: a response that waits behind another one has none of its own. */
+function cut(response: ServerResponse): void {
+  response.destroy()
+  response.req.socket.destroy()
 }
 
 /** The streams of one session: the side stream for what belongs to no request, and one per request that needed a stream. */

@@ -1,4 +1,5 @@
 // An exchange is one client message and all that belongs to it: who sent it, its headers, the frames that come back, and one outcome.
+import { setMaxListeners } from 'node:events'
 import type { Fault } from '../../kernel/fault.ts'
 import type { Principal } from '../access/principal.ts'
 import type { Frame } from '../wire/frame.ts'
@@ -61,6 +62,7 @@ export const cancelled: Outcome = Object.freeze({ is: 'cancelled' })
 
 /** Never aborts: for exchanges that only `notifications/cancelled` can end. */
 export const neverAborted: AbortSignal = new AbortController().signal
+setMaxListeners(0, neverAborted) // as many as there are open requests
 
 /**
  * One connection to an upstream MCP server, in the era it speaks. Every frame that belongs to a request goes to that request's `out`;
@@ -70,8 +72,11 @@ export interface Leg {
   readonly era: Era
   /** True when the transport itself says which request a server's message belongs to (HTTP); a pipe does not. */
   readonly tellsApart: boolean
-  /** Sends a request; resolves after its answer was written to `out`, or when there will be none. */
-  request(frame: Frame, headers: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome>
+  /**
+   * Sends a request; resolves after its answer was written to `out`, or when there will be none. `caller`: on whose behalf, for a leg that keeps something
+   * between two requests of several callers.
+   */
+  request(frame: Frame, headers: McpHeaders, out: Out, abort: AbortSignal, caller?: string): Promise<Outcome>
   /** Sends a notification, or the client's answer to a request of the server. */
   send(frame: Frame, headers: McpHeaders): Promise<Outcome>
   /** Asks for frames that belong to no request (the GET stream of HTTP). False: this server offers none. */

@@ -76,7 +76,7 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
   ): void {
     needs.refused(message, request)
     if (!request.complete) response.setHeader('connection', 'close') // what is left of the body is never read
-    send(response, status, errorFrame(id, errorCode, message, data).bytes)
+    send(budget, response, status, errorFrame(id, errorCode, message, data).bytes)
   }
 
   async function post(request: IncomingMessage, response: ServerResponse, endpoint: Endpoint, principal: Principal): Promise<void> {
@@ -202,11 +202,12 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
 
   return {
     handle(request, response) {
+      response.on('error', () => response.destroy()) // one connection's trouble is nobody else's
       handle(request, response).catch((error: unknown) => {
         if (response.headersSent || response.destroyed) return void response.destroy()
         const fault = asFault(error)
         needs.refused(fault.message, request)
-        send(response, 500, errorFrame('null', code.internalError, 'Internal error').bytes)
+        send(budget, response, 500, errorFrame('null', code.internalError, 'Internal error').bytes)
       })
     },
   }

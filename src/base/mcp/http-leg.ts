@@ -8,7 +8,8 @@ import { scan } from '../wire/scan.ts'
 import { type ScanLimits, defaultLimits } from '../wire/walk.ts'
 import type { Sink } from '../wire/wire.ts'
 import { type Era, type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled } from './exchange.ts'
-import { cancelFrame, errorFrame, errorOf, idToken } from './message.ts'
+import { cancelFrame, errorOf, hasId, idToken, underIdOf } from './message.ts'
+import { code } from './protocol.ts'
 import { type SseEvent, SseReader } from './sse.ts'
 import { fault, idInUse } from './wire-leg.ts'
 
@@ -26,19 +27,16 @@ export type HttpLegOptions = {
   readonly limits?: ScanLimits
 }
 
-/** A server that refuses a body before it has read it cannot know the id, and says null; over HTTP there is no doubt which request is meant. */
-function underIdOf(request: Frame, answer: Frame): Frame {
-  if (answer.kind !== 'error' || (answer.at.id && idToken(answer) !== 'null')) return answer
-  const { code, message, data } = errorOf(answer)
-  return errorFrame(idToken(request), code, message, data)
-}
-
 const maxResumes = 20
 const defaultRetryMs = 1_000
 /** How long a stream may stay open after its answer before it is cut. */
 const lingerMs = 1_000
 /** How long a server may take to be told that its session is over. */
 const farewellMs = 2_000
+/** A server with so many questions whose answers it does not take is not read until it takes some. */
+const maxSending = 64
+/** What a server's HTTP status may say to our client about its message. All else speaks of us and the server: our credentials, its address, its health. */
+const passedStatuses = new Set([400, 413])
 
 export class HttpLeg implements Leg {
   readonly era: Era
@@ -50,6 +48,8 @@ export class HttpLeg implements Leg {
   #end!: (reason: string) => void
   #listening: Promise<boolean> | undefined
   readonly #open = new Map<string, { readonly give: AbortController; readonly isInitialize: boolean }>()
+  #sending = 0
+  #wake = Promise.withResolvers<void>()
   /** The server's own session id (legacy): what a restarted gate goes on with. */
   sessionId: string | undefined
 
@@ -68,7 +68,7 @@ export class HttpLeg implements Leg {
     if (this.#open.has(key)) return idInUse(key)
     const give = new AbortController()
     const onAbort = (): void => {
-      if (this.era === 'legacy') void this.send(cancelFrame(idToken(frame)), headers)
+      if (this.era === 'legacy') this.send(cancelFrame(idToken(frame)), headers).catch(() => {})
       give.abort()
     }
     this.#open.set(key, { give, isInitialize: frame.method === 'initialize' })
@@ -86,7 +86,12 @@ export class HttpLeg implements Leg {
   }
 
   async send(frame: Frame, headers: McpHeaders): Promise<Outcome> {
+    const hadSession = this.sessionId !== undefined && this.era === 'legacy'
+    this.#sending++
     const sent = await this.#post(frame, headers, this.#stop.signal)
+    this.#sending--
+    this.#wake.resolve()
+    this.#wake = Promise.withResolvers()
     if (!('response' in sent)) return sent
     sent.response.resume()
     // A server leaves a cancelled request unanswered, so nobody waits for it.
@@ -95,12 +100,15 @@ export class HttpLeg implements Leg {
     if (open && !open.isInitialize) open.give.abort()
     const status = sent.response.statusCode ?? 0
     if (status >= 200 && status < 300) return accepted
-    return { is: 'refused', reason: `the server ${this.#options.name} answered ${status}`, status }
+    if (status === 404 && hadSession) return this.#sessionLost()
+    const reason = `the server ${this.#options.name} answered HTTP ${status}`
+    return { is: 'refused', reason, code: code.serverError, status: passedStatuses.has(status) ? status : 502 }
   }
 
   listen(): Promise<boolean> {
     const listening = (this.#listening ??= this.#get(undefined))
     void listening.then((isOffered) => {
+      // #get never rejects
       if (!isOffered) this.#listening = undefined // a server that was away for a moment may offer one the next time
     })
     return listening
@@ -125,13 +133,19 @@ export class HttpLeg implements Leg {
   }
 
   async #exchange(frame: Frame, headers: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome> {
+    const hadSession = this.sessionId !== undefined && this.era === 'legacy'
     const sent = await this.#post(frame, headers, abort)
     if (!('response' in sent)) return sent
     const { response } = sent
+    const status = response.statusCode ?? 0
+    if ((status >= 300 && status < 400) || status === 401 || status === 403) {
+      response.destroy()
+      return this.#unknown(`it answered HTTP ${status}`)
+    }
     const session = response.headers['mcp-session-id']
     if (typeof session === 'string' && frame.method === 'initialize') this.sessionId = session
-    if (contentType(response) === 'text/event-stream') return this.#stream(frame, response, headers, out, abort)
-    return this.#single(frame, response, out)
+    if (status === 200 && contentType(response) === 'text/event-stream') return this.#stream(frame, response, headers, out, abort)
+    return this.#single(frame, response, out, hadSession)
   }
 
   #headers(mcp: McpHeaders): Record<string, string> {
@@ -161,7 +175,15 @@ export class HttpLeg implements Leg {
     return { is: 'unknown', fault: fault.lost({ upstream: this.#options.name, reason }, error) }
   }
 
-  async #single(request: Frame, response: IncomingMessage, out: Sink): Promise<Outcome> {
+  #sessionLost(): Outcome {
+    return { is: 'notSent', fault: fault.gone({ upstream: this.#options.name, reason: 'session lost' }) }
+  }
+
+  /**
+   * One body. The specification has 404 to a message with a session id mean that the server does not know that session, so it did nothing (2025-11-25,
+   * session management): such a call is sent once more in a new session. Only a body that answers this very request says that it did get there.
+   */
+  async #single(request: Frame, response: IncomingMessage, out: Sink, hadSession: boolean): Promise<Outcome> {
     const status = response.statusCode ?? 0
     const body = await collect(response, this.#limits.maxFrameBytes)
     let frame: Frame | undefined
@@ -170,11 +192,11 @@ export class HttpLeg implements Leg {
     } catch (error) {
       if (!(error instanceof Fault)) throw error
     }
-    const isSessionLost = status === 404 && this.era === 'legacy' && this.sessionId !== undefined
-    if (isSessionLost) return { is: 'notSent', fault: fault.gone({ upstream: this.#options.name, reason: 'session lost' }) }
-    if (frame && (frame.kind === 'result' || frame.kind === 'error') && status !== 401 && status !== 403) {
+    if (status === 404 && hadSession && !(frame && hasReached(request, frame))) return this.#sessionLost()
+    if (frame && (frame.kind === 'result' || frame.kind === 'error')) {
       out.write(underIdOf(request, frame))
-      return status === 200 ? answered : { is: 'answered', status }
+      // To a legacy client 404 would say that its session with us is over.
+      return status === 200 || (status === 404 && this.era === 'legacy') ? answered : { is: 'answered', status }
     }
     return {
       is: 'unknown',
@@ -221,6 +243,7 @@ export class HttpLeg implements Leg {
   #events(response: IncomingMessage, take: (event: SseEvent, frame: Frame | undefined) => true | 'enough' | Sink): Promise<void> {
     return new Promise((resolve, reject) => {
       let isOver = false
+      let isWaiting = false
       const fail = (error: Error): void => {
         response.destroy()
         reject(error)
@@ -229,15 +252,21 @@ export class HttpLeg implements Leg {
         if (isOver) return
         const frame = event.data.length > 0 && event.event === 'message' ? scan(event.data, this.#limits) : undefined
         const full = take(event, frame)
-        if (full === true) return
+        if (full === true && (frame?.kind !== 'request' || this.#sending < maxSending)) return
         if (full === 'enough') {
           isOver = true
           const cut = this.#options.clock.after(lingerMs, () => response.destroy())
           response.on('close', cut)
           return resolve()
         }
+        if (isWaiting) return // one wait for all that came in one piece
+        isWaiting = true
         response.pause()
-        void full.room().then(() => response.resume())
+        const room = full === true ? this.#wake.promise : full.room()
+        room.then(() => {
+          isWaiting = false
+          response.resume()
+        }, fail)
       })
       response.on('data', (chunk: Buffer) => {
         try {
@@ -265,7 +294,7 @@ export class HttpLeg implements Leg {
         response.resume()
         return false
       }
-      void this.#follow(response, lastEventId, side)
+      this.#follow(response, lastEventId, side).catch(() => {})
       return true
     } catch {
       return false
@@ -286,6 +315,13 @@ export class HttpLeg implements Leg {
       if (this.#stop.signal.aborted || (await this.#get(lastEventId))) return
     }
   }
+}
+
+/** True for an answer to this very request, other than that its session is not known (−32001, as the official SDK says it). */
+function hasReached(request: Frame, answer: Frame): boolean {
+  if (answer.kind !== 'result' && answer.kind !== 'error') return false
+  if (!hasId(answer) || idKey(answer, answer.at.id!) !== idKey(request, request.at.id!)) return false
+  return answer.kind === 'result' || errorOf(answer).code !== code.denied
 }
 
 function contentType(response: IncomingMessage): string {

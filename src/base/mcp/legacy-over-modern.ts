@@ -2,7 +2,7 @@
 import { randomId } from '../../kernel/random.ts'
 import { type Frame, type Span, idKey, stringAt, token, valueAt } from '../wire/frame.ts'
 import { locate, members } from '../wire/locate.ts'
-import { scan } from '../wire/scan.ts'
+import { rescan, scan } from '../wire/scan.ts'
 import type { Sink } from '../wire/wire.ts'
 import { UpstreamRefusal, askFor, ownClientInfo } from './ask.ts'
 import { membersText, withEnvelope } from './envelope.ts'
@@ -13,6 +13,9 @@ import { code, encodeHeader, legacyVersions, meta, modernVersion, namedBy } from
 import { idInUse } from './wire-leg.ts'
 
 const maxRounds = 10
+/** What a server may ask in one round, and the bytes of all answers together. */
+const maxQuestions = 64
+const maxAnswerBytes = 64 << 20
 
 type Question = { readonly settle: (answer: Frame | undefined) => void }
 
@@ -195,12 +198,16 @@ export class LegacyOverModern implements Leg {
   async #ask(asked: Frame, out: Out, abort: AbortSignal): Promise<string | Error> {
     const span = locate(asked.bytes, asked.at.result, 'inputRequests')
     if (!span || asked.bytes[span[0]] !== 0x7b) return '{}'
+    const questions = [...members(asked.bytes, span)]
+    if (questions.length > maxQuestions) return new Error(`the server asked for more than ${maxQuestions} inputs at once`)
     const answers = await Promise.all(
-      [...members(asked.bytes, span)].map(async ({ name, value }) => {
+      questions.map(async ({ name, value }) => {
         const answer = await this.#question(asked, value, out, abort)
         return answer?.at.result ? `${JSON.stringify(name)}:${token(answer, answer.at.result)}` : new Error(unanswered(name, answer))
       }),
     )
+    const sizeBytes = answers.reduce((sum, answer) => sum + (answer instanceof Error ? 0 : answer.length), 0)
+    if (sizeBytes > maxAnswerBytes) return new Error('the answers to what the server asked are too large together')
     return answers.find((answer) => answer instanceof Error) ?? `{${answers.join(',')}}`
   }
 
@@ -213,7 +220,7 @@ export class LegacyOverModern implements Leg {
     const head = isUrl ? [`"elicitationId":"${randomId()}"`] : []
     const full = params ? `,"params":{${[...head, ...membersText(asked, params, () => true)].join(',')}}` : ''
     const method = locate(asked.bytes, span, 'method')
-    const request = scan(Buffer.from(`{"jsonrpc":"2.0","id":${id},"method":${method ? token(asked, method) : '""'}${full}}`))
+    const request = rescan(Buffer.from(`{"jsonrpc":"2.0","id":${id},"method":${method ? token(asked, method) : '""'}${full}}`))
     return new Promise((resolve) => {
       const settle = (frame: Frame | undefined): void => {
         this.#questions.delete(id)

@@ -63,6 +63,18 @@ export function paramsOf(frame: Frame): Record<string, unknown> {
   return frame.at.params ? (valueAt(frame, frame.at.params) as Record<string, unknown>) : {}
 }
 
+/** False for an error that its sender could not give the id of what it answers. */
+export function hasId(answer: Frame): boolean {
+  return answer.at.id !== undefined && idToken(answer) !== 'null'
+}
+
+/** An answer of which there is no doubt which request is meant: one without an id gets that request's. */
+export function underIdOf(request: Frame, answer: Frame): Frame {
+  if (answer.kind !== 'error' || hasId(answer)) return answer
+  const { code: errorCode, message, data } = errorOf(answer)
+  return errorFrame(idToken(request), errorCode, message, data)
+}
+
 /** The whole frame's text. */
 export function textOf(frame: Frame): string {
   return asBuffer(frame.bytes).toString('utf8')

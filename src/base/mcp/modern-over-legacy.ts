@@ -5,7 +5,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import { randomId } from '../../kernel/random.ts'
 import { type Frame, idKey, splice, stringAt, token } from '../wire/frame.ts'
 import { locate } from '../wire/locate.ts'
-import { scan } from '../wire/scan.ts'
+import { rescan, scan } from '../wire/scan.ts'
 import type { Sink } from '../wire/wire.ts'
 import { UpstreamRefusal, askFor } from './ask.ts'
 import { readdressed, withMeta, withoutEnvelope } from './envelope.ts'
@@ -35,6 +35,9 @@ import type { MemberSide } from './shared-leg.ts'
 const removed = new Set(['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe'])
 const maxParked = 256
 const parkedMs = 5 * 60_000
+/** What one call may ask its client before that has answered: questions, and their bytes together. */
+const maxQuestions = 64
+const maxQuestionBytes = 4 << 20
 /** How long to wait for a second question after the first: a server that asks several things asks them at once. */
 const gatherMs = 10
 
@@ -43,6 +46,7 @@ type Call = {
   readonly digest: string
   readonly stop: AbortController
   readonly questions: Map<string, Frame>
+  questionBytes: number
   /** Resolves when there is a question; begun anew when all are answered. */
   asked: PromiseWithResolvers<void>
   /** The client that waits now, if one does. */
@@ -81,7 +85,7 @@ export class ModernOverLegacy implements Leg {
     )
   }
 
-  async request(frame: Frame, headers: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome> {
+  async request(frame: Frame, headers: McpHeaders, out: Out, abort: AbortSignal, caller = ''): Promise<Outcome> {
     const method = frame.method!
     if (removed.has(method)) {
       out.write(errorFrame(idToken(frame), code.methodNotFound, 'Method not found'))
@@ -98,9 +102,9 @@ export class ModernOverLegacy implements Leg {
     if (problem) return refused(frame, problem, out)
     if (method === 'tools/list') this.#paramHeaders.forget()
     const state = frame.at.params && stringAt(frame, locate(frame.bytes, frame.at.params, 'requestState'))
-    if (state !== undefined) return this.#resume(frame, state, out, abort, server)
+    if (state !== undefined) return this.#resume(frame, state, out, abort, server, caller)
     await this.#followLogLevel(frame, server)
-    return this.#attend(this.#begin(frame, server), frame, out, abort, server)
+    return this.#attend(this.#begin(frame, server, caller), frame, out, abort, server)
   }
 
   async send(): Promise<Outcome> {
@@ -128,11 +132,12 @@ export class ModernOverLegacy implements Leg {
     }
   }
 
-  #begin(frame: Frame, server: Server): Call {
+  #begin(frame: Frame, server: Server, caller: string): Call {
     const call: Call = {
-      digest: hash('sha256', sameness(frame), 'base64url'),
+      digest: digestOf(frame, caller),
       stop: new AbortController(),
       questions: new Map(),
+      questionBytes: 0,
       asked: Promise.withResolvers(),
       waiting: undefined,
       answer: undefined,
@@ -170,15 +175,23 @@ export class ModernOverLegacy implements Leg {
     const refusal =
       this.#parked.size >= maxParked
         ? 'too many calls wait for their clients'
-        : mayBeAsked(question, capabilities)
-          ? undefined
-          : 'this client cannot be asked that'
-    if (question.method === 'ping') void this.#leg.send(resultFrame(id, {}), noHeaders)
-    else if (refusal !== undefined) void this.#leg.send(errorFrame(id, code.methodNotFound, refusal), noHeaders)
+        : call.questions.size >= maxQuestions || call.questionBytes + question.bytes.length > maxQuestionBytes
+          ? 'its client has too much to answer already'
+          : mayBeAsked(question, capabilities)
+            ? undefined
+            : 'this client cannot be asked that'
+    if (question.method === 'ping') this.#tell(resultFrame(id, {}))
+    else if (refusal !== undefined) this.#tell(errorFrame(id, code.methodNotFound, refusal))
     else {
       call.questions.set(randomId(9), question)
+      call.questionBytes += question.bytes.length
       call.asked.resolve()
     }
+  }
+
+  /** Not waited for: a leg whose server does not take its answers stops reading it. A server that is gone needs none. */
+  #tell(answer: Frame): void {
+    this.#leg.send(answer, noHeaders).catch(() => {})
   }
 
   /** The client sees either the answer, or what the server asks it; in the second case the call waits for its return. */
@@ -222,7 +235,7 @@ export class ModernOverLegacy implements Leg {
       requestState: state,
       ...serverMeta(server),
     }
-    return scan(
+    return rescan(
       Buffer.from(`{"jsonrpc":"2.0","id":${id},"result":${JSON.stringify(result).slice(0, -1)},"inputRequests":{${inputRequests}}}}`),
     )
   }
@@ -232,9 +245,9 @@ export class ModernOverLegacy implements Leg {
     call.forget()
   }
 
-  async #resume(frame: Frame, state: string, out: Out, abort: AbortSignal, server: Server): Promise<Outcome> {
+  async #resume(frame: Frame, state: string, out: Out, abort: AbortSignal, server: Server, caller: string): Promise<Outcome> {
     const call = this.#parked.get(state)
-    if (!call || call.waiting || call.digest !== hash('sha256', sameness(frame), 'base64url')) {
+    if (!call || call.waiting || call.digest !== digestOf(frame, caller)) {
       out.write(errorFrame(idToken(frame), code.invalidParams, 'Invalid or expired requestState', { reason: 'invalid_request_state' }))
       return answered
     }
@@ -242,9 +255,9 @@ export class ModernOverLegacy implements Leg {
     for (const [key, question] of call.questions) {
       const given = locate(frame.bytes, responses, key)
       if (!given) continue
-      call.questions.delete(key)
+      settle(call, key)
       const answer = `{"jsonrpc":"2.0","id":${idToken(question)},"result":${token(frame, given)}}`
-      void this.#leg.send(scan(Buffer.from(answer)), noHeaders)
+      this.#tell(rescan(Buffer.from(answer)))
     }
     if (call.questions.size === 0) call.asked = Promise.withResolvers()
     return this.#attend(call, frame, out, abort, server)
@@ -331,11 +344,21 @@ function tell(frame: Frame, { waiting }: Call): boolean {
   return !forClient || waiting.out.write(forClient)
 }
 
+/** What a call that waits for its client is known by when that comes back: who asked, and what. */
+function digestOf(frame: Frame, caller: string): string {
+  return hash('sha256', `${caller}\n${sameness(frame)}`, 'base64url')
+}
+
+function settle(call: Call, key: string): void {
+  call.questionBytes -= call.questions.get(key)!.bytes.length
+  call.questions.delete(key)
+}
+
 /** The server takes a question back. */
 function withdraw(frame: Frame, call: Call): void {
   const { requestId } = frame.at
   if (!requestId) return
-  for (const [key, question] of call.questions) if (idKey(question, question.at.id!) === idKey(frame, requestId)) call.questions.delete(key)
+  for (const [key, question] of call.questions) if (idKey(question, question.at.id!) === idKey(frame, requestId)) settle(call, key)
   if (call.questions.size === 0) call.asked = Promise.withResolvers()
 }
 

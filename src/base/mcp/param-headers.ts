@@ -1,6 +1,7 @@
 // `Mcp-Param-*` (2026-07-28): a tool's schema may want some of its arguments mirrored in headers (`x-mcp-header`); whoever speaks HTTP for the server checks them.
 import { type Frame, stringAt, valueAt } from '../wire/frame.ts'
 import type { Sink } from '../wire/wire.ts'
+import { UpstreamRefusal } from './ask.ts'
 import type { McpHeaders, Outcome } from './exchange.ts'
 import { errorFrame, idToken } from './message.ts'
 import { type Refusal, mismatchOf } from './modern.ts'
@@ -8,7 +9,8 @@ import { decodeHeader, encodeHeader } from './protocol.ts'
 
 const maxListPages = 50
 
-type Schema = { readonly properties?: Record<string, Schema & { readonly 'x-mcp-header'?: unknown }> }
+/** As a server sent it: of any shape. */
+type Schema = { readonly properties?: unknown; readonly 'x-mcp-header'?: unknown } | null | undefined
 type Rule = { readonly header: string; readonly path: readonly string[] }
 type Rules = ReadonlyMap<string, readonly Rule[]>
 type Mirrored = { readonly header: string; readonly value: unknown }
@@ -51,7 +53,7 @@ export class ParamHeaders {
 
   async #mirrored(frame: Frame): Promise<Mirrored[]> {
     if (frame.method !== 'tools/call' || !frame.at.arguments) return []
-    const rules = (await (this.#rules ??= this.#read())).get(stringAt(frame, frame.at.name) ?? '') ?? []
+    const rules = (await this.#known()).get(stringAt(frame, frame.at.name) ?? '') ?? []
     if (rules.length === 0) return []
     const given = valueAt(frame, frame.at.arguments)
     return rules
@@ -59,14 +61,27 @@ export class ParamHeaders {
       .filter(({ value }) => value !== undefined && value !== null)
   }
 
+  /** A server that does not list tools wants nothing mirrored; one that could not be asked is asked again with the next call. */
+  async #known(): Promise<Rules> {
+    const reading = (this.#rules ??= this.#read())
+    try {
+      return await reading
+    } catch (error) {
+      if (this.#rules === reading) this.#rules = undefined
+      if (error instanceof UpstreamRefusal) this.#rules = Promise.resolve(new Map())
+      return new Map()
+    }
+  }
+
   async #read(): Promise<Rules> {
     const found = new Map<string, readonly Rule[]>()
     let cursor: string | undefined
     for (let page = 0; page < maxListPages; page++) {
-      const result = await this.#list(cursor).catch(() => undefined)
-      for (const tool of (result?.['tools'] ?? []) as { name: string; inputSchema?: Schema }[]) {
-        const rules = rulesIn(tool.inputSchema, [])
-        if (rules.length > 0) found.set(tool.name, rules)
+      const result = await this.#list(cursor)
+      const tools = result?.['tools']
+      for (const tool of (Array.isArray(tools) ? tools : []) as ({ name?: unknown; inputSchema?: Schema } | null)[]) {
+        const rules = rulesIn(tool?.inputSchema, [])
+        if (rules.length > 0) found.set(String(tool?.name), rules)
       }
       const next = result?.['nextCursor']
       if (typeof next !== 'string') break
@@ -83,8 +98,8 @@ export function refused(frame: Frame, { code, message, data, status }: Refusal, 
 }
 
 function rulesIn(schema: Schema | undefined, path: readonly string[]): Rule[] {
-  return Object.entries(schema?.properties ?? {}).flatMap(([name, inner]) => {
-    const header = inner['x-mcp-header']
+  return Object.entries((schema?.properties ?? {}) as Record<string, Schema>).flatMap(([name, inner]) => {
+    const header = inner?.['x-mcp-header']
     return [...(typeof header === 'string' ? [{ header, path: [...path, name] }] : []), ...rulesIn(inner, [...path, name])]
   })
 }

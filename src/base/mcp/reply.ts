@@ -20,6 +20,7 @@ export class Reply implements Out {
   headers: Record<string, string> = {}
   readonly streaming = { begin: (): void => this.#start(), hangUp: (retryMs: number): void => this.#stream?.hangUp(retryMs) }
   #answer: Frame | undefined
+  #isAnswered = false
   #stream: EventStream | undefined
   #isStreaming = false
 
@@ -37,6 +38,8 @@ export class Reply implements Out {
 
   write(frame: Frame): boolean {
     const isAnswer = frame.kind === 'result' || frame.kind === 'error'
+    if (isAnswer && this.#isAnswered) return true // a request is answered once, whatever happens afterwards
+    if (isAnswer) this.#isAnswered = true
     if (isAnswer && !this.#isStreaming) {
       this.#answer = frame
       return true
@@ -57,13 +60,15 @@ export class Reply implements Out {
     if (this.#isStreaming) {
       if (problem) this.write(problem)
       if (this.#stream) this.#stream.end()
-      else this.#response.end()
+      else this.#budget.end(this.#response)
       return
     }
     if (this.#response.destroyed) return
-    if (problem) return send(this.#response, problemStatus(request, outcome), problem.bytes, this.headers)
-    if (this.#answer)
-      return send(this.#response, statusFor(outcome, this.#answer, this.#streams === undefined), this.#answer.bytes, this.headers)
+    if (problem) return send(this.#budget, this.#response, problemStatus(request, outcome), problem.bytes, this.headers)
+    if (this.#answer) {
+      const status = statusFor(outcome, this.#answer, this.#streams === undefined)
+      return send(this.#budget, this.#response, status, this.#answer.bytes, this.headers)
+    }
     if (outcome.is === 'accepted') return void this.#response.writeHead(202, this.headers).end()
     this.#response.writeHead(200, { ...streamHeaders, ...this.headers }).end() // cancelled: an event stream without events
   }
@@ -81,7 +86,7 @@ export class Reply implements Out {
     if (this.#response.destroyed) return
     this.#start()
     if (this.#stream) return
-    this.#response.write(keepAliveComment)
+    this.#budget.write(this.#response, keepAliveComment)
     this.#budget.keepAwake(this.#response)
   }
 }
@@ -99,7 +104,13 @@ function statusFor(outcome: Outcome, answer: Frame, isModern: boolean): number {
 }
 
 /** One JSON body. */
-export function send(response: ServerResponse, status: number, body: Uint8Array, headers: Record<string, string> = {}): void {
+export function send(
+  budget: StreamBudget,
+  response: ServerResponse,
+  status: number,
+  body: Uint8Array,
+  headers: Record<string, string> = {},
+): void {
   response.writeHead(status, { ...headers, 'content-type': 'application/json', 'content-length': body.length })
-  response.end(body)
+  budget.end(response, body)
 }

@@ -15,6 +15,9 @@ export type OpenLeg = (side: Sink) => Promise<Leg>
 /** Where a member's frames go that belong to no request. `lost`: the server ended; it is opened again with the next request, as it was. */
 export type MemberSide = Sink & { readonly lost?: () => void }
 
+/** Questions that one client has not answered; the oldest are forgotten. */
+const maxAsked = 1_024
+
 type Ready = { readonly leg: Leg; readonly initialized: Record<string, unknown> | undefined }
 
 export class SharedLeg {
@@ -279,13 +282,18 @@ class Member implements Leg {
     const id = Buffer.from(idToken(request))
     const progressToken = request.at.progressToken && Buffer.from(token(request, request.at.progressToken))
     const write = (frame: Frame): boolean => {
-      if (frame.kind === 'request') this.#asked.add(idKey(frame, frame.at.id!))
+      if (frame.kind === 'request') this.#asks(frame)
       else if (frame.method === 'notifications/message' && !this.#hears(frame)) return true
       const hasRoom = out.write(splice(frame, restoredParts(frame, id, progressToken)))
       // A pipe for all waits for nobody: the door cuts whoever falls too far behind.
       return hasRoom || !this.tellsApart
     }
     return { write, room: () => out.room(), ...(out.streaming ? { streaming: out.streaming } : {}) }
+  }
+
+  #asks(question: Frame): void {
+    this.#asked.add(idKey(question, question.at.id!))
+    if (this.#asked.size > maxAsked) this.#asked.delete(this.#asked.values().next().value!)
   }
 
   #hears(frame: Frame): boolean {

@@ -49,6 +49,12 @@ describe('reading', () => {
     expect(read([Buffer.from('data: 0123456789\n'.repeat(200))], 1_000).isUsable).toBe(false)
   })
 
+  test('empty data lines without end are over the limit too, and one that is just within it is not', () => {
+    expect(read([Buffer.from('data:\n'.repeat(1_002))], 1_000).isUsable).toBe(false)
+    expect(read([Buffer.from('data:\n'.repeat(70_000))]).isUsable).toBe(false)
+    expect(read([Buffer.from(`data: ${'x'.repeat(499)}\ndata: ${'x'.repeat(500)}\n`)], 1_000).isUsable).toBe(true)
+  })
+
   test('random bytes harm nothing', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 60 })), (chunks) => {

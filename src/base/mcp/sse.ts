@@ -8,12 +8,15 @@ export type SseEvent = {
   readonly retryMs: number | undefined
 }
 
+/** Of one event: each costs a multiple of its bytes, and a message needs but one. */
+const maxDataLines = 1 << 16
+
 const lineFeed = 0x0a
 const carriageReturn = 0x0d
 
 /**
  * Feeds chunks in, hands whole events out. `data` lines are joined as bytes, so that what a server sent in one line arrives unchanged.
- * Returns false from `take` when an event grew over `maxBytes`: the stream is then unusable.
+ * Returns false from `take` when an event grew over `maxBytes`, or over `maxDataLines`: the stream is then unusable.
  */
 export class SseReader {
   readonly #onEvent: (event: SseEvent) => void
@@ -70,8 +73,9 @@ export class SseReader {
     const start = colon < 0 ? line.length : line[colon + 1] === 0x20 ? colon + 2 : colon + 1
     const value = line.subarray(start)
     if (name === 'data') {
-      this.#data.push(value)
-      this.#dataBytes += value.length
+      this.#dataBytes += value.length + (this.#data.length > 0 ? 1 : 0) // with the line break between two
+      if (this.#data.length >= maxDataLines) this.#dataBytes = Infinity
+      else this.#data.push(value)
       this.#hasFields = true
     } else if (name === 'event') this.#event = value.toString('utf8')
     else if (name === 'id') {

@@ -2,10 +2,10 @@
 import { Fault } from '../../kernel/fault.ts'
 import type { Principal } from '../access/principal.ts'
 import { type Frame, idKey } from '../wire/frame.ts'
-import type { Sink, Wire } from '../wire/wire.ts'
+import type { Wire } from '../wire/wire.ts'
 import { isInitialize } from './legacy.ts'
 import { classify } from './modern.ts'
-import { type Exchange, type Outcome, neverAborted, noHeaders } from './exchange.ts'
+import { type Exchange, type Out, type Outcome, neverAborted, noHeaders, through } from './exchange.ts'
 import { errorFrame, idToken, problemFrame } from './message.ts'
 import { code } from './protocol.ts'
 import type { Endpoint, Session } from './scopes.ts'
@@ -16,20 +16,22 @@ class WireDoor {
   readonly #wire: Wire
   readonly #endpoint: Endpoint
   readonly #principal: Principal
+  readonly #failed: (error: unknown) => void
   readonly #open = new Map<string, AbortController>()
   #session: Session | undefined
   #opening: Promise<unknown> | undefined
 
-  constructor(wire: Wire, endpoint: Endpoint, principal: Principal) {
+  constructor(wire: Wire, endpoint: Endpoint, principal: Principal, failed: (error: unknown) => void) {
     this.#wire = wire
     this.#endpoint = endpoint
     this.#principal = principal
+    this.#failed = failed
     wire.read({ write: (frame) => this.#take(frame), room: () => this.#wire.room() })
-    void wire.ended.then(() => this.#finish())
+    wire.ended.then(() => this.#finish()).catch(failed)
   }
 
   #take(frame: Frame): boolean {
-    void this.#handle(frame)
+    this.#handle(frame).catch(this.#failed)
     return true
   }
 
@@ -52,39 +54,47 @@ class WireDoor {
     }
     const abort = new AbortController()
     this.#open.set(key, abort)
+    const out = answeredOnce(this.#wire)
     try {
-      const outcome = await this.#request({
+      const exchange: Exchange = {
         frame,
         era: classified.era,
         principal: this.#principal,
         headers: noHeaders,
         abort: classified.era === 'modern' ? abort.signal : neverAborted,
-      })
-      const problem = problemFrame(frame, outcome)
-      if (problem) this.#wire.write(problem)
+      }
+      const problem = problemFrame(frame, await this.#request(exchange, out))
+      if (problem) out.write(problem)
     } catch (error) {
       const message = error instanceof Fault ? error.message : 'Internal error'
-      this.#wire.write(errorFrame(idToken(frame), code.internalError, message))
+      out.write(errorFrame(idToken(frame), code.internalError, message))
+      this.#failed(error)
     } finally {
       this.#open.delete(key)
     }
   }
 
-  async #request(exchange: Exchange): Promise<Outcome> {
-    const out: Sink = this.#wire
+  async #request(exchange: Exchange, out: Out): Promise<Outcome> {
     if (exchange.era === 'modern') return this.#endpoint.handle(exchange, out)
     if (isInitialize(exchange.frame)) {
-      const opening = this.#endpoint.open(exchange, out, this.#wire)
+      const opening = this.#begin(exchange, out)
       this.#opening = opening
-      await this.#session?.close('the client began anew')
-      const { session, outcome } = await opening
-      this.#session = session
-      await session?.listen()
+      const outcome = await opening
+      await this.#session?.listen()
       return outcome
     }
     await this.#opening
     if (!this.#session) return { is: 'refused', reason: 'initialize first' }
     return this.#session.handle(exchange, out)
+  }
+
+  async #begin(exchange: Exchange, out: Out): Promise<Outcome> {
+    const opening = this.#endpoint.open(exchange, out, this.#wire)
+    opening.catch(() => {}) // awaited below, whatever becomes of the earlier session
+    await this.#session?.close('the client began anew').catch(this.#failed)
+    const { session, outcome } = await opening
+    this.#session = session
+    return outcome
   }
 
   async #forward(frame: Frame, era: 'legacy' | 'modern'): Promise<void> {
@@ -105,7 +115,18 @@ class WireDoor {
   }
 }
 
-/** Serves the client at the other end of the wire until it ends. */
-export function serveWire(wire: Wire, endpoint: Endpoint, principal: Principal): void {
-  new WireDoor(wire, endpoint, principal)
+/** The way out of one request: what would be its second answer is dropped, since its id may be another request's by then. */
+function answeredOnce(wire: Wire): Out {
+  let isAnswered = false
+  return through(wire, (frame) => {
+    if (frame.kind !== 'result' && frame.kind !== 'error') return wire.write(frame)
+    if (isAnswered) return true
+    isAnswered = true
+    return wire.write(frame)
+  })
+}
+
+/** Serves the client at the other end of the wire until it ends. `failed` is told what was thrown behind the door; a request is answered in any case. */
+export function serveWire(wire: Wire, endpoint: Endpoint, principal: Principal, failed: (error: unknown) => void = () => {}): void {
+  new WireDoor(wire, endpoint, principal, failed)
 }

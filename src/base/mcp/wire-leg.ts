@@ -1,9 +1,9 @@
 // A leg over a wire (stdio child, UNIX socket): exchanges share one pipe and are told apart by id.
-import { faults } from '../../kernel/fault.ts'
+import { faults, reasonOf } from '../../kernel/fault.ts'
 import { type Frame, idKey, token } from '../wire/frame.ts'
 import type { Sink, Wire } from '../wire/wire.ts'
 import { type Era, type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled } from './exchange.ts'
-import { cancelFrame, idToken } from './message.ts'
+import { cancelFrame, hasId, idToken, underIdOf } from './message.ts'
 import { code, meta } from './protocol.ts'
 
 export const fault = faults('upstream', {
@@ -25,6 +25,8 @@ export const fault = faults('upstream', {
 })
 
 const maxOpen = 1_024
+/** A server with so many questions whose answers it does not take is not read until it takes some. */
+const maxWaitingAnswers = 64
 
 /** JSON-RPC ids tell answers apart, so two open requests of one client cannot have the same. */
 export const idInUse = (key: string): Outcome => ({
@@ -61,6 +63,8 @@ class WireLeg implements Leg {
   readonly #askers = new Map<string, Open>()
   #blocked: Sink | undefined
   #full: Promise<void> | undefined
+  /** What waits in `send` for the server to read. */
+  #waiting = 0
   #isOver: string | undefined
   #isListening = false
 
@@ -80,7 +84,7 @@ class WireLeg implements Leg {
   }
 
   async request(frame: Frame, _headers: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome> {
-    if (this.#full) await this.#full
+    while (this.#full) await this.#full
     if (this.#isOver !== undefined) return { is: 'notSent', fault: fault.gone({ upstream: this.#name, reason: this.#isOver }) }
     if (this.#open.size >= maxOpen) return { is: 'notSent', fault: fault.overloaded({ upstream: this.#name, maxOpen }) }
     const key = idKey(frame, frame.at.id!)
@@ -116,7 +120,9 @@ class WireLeg implements Leg {
 
   async send(frame: Frame): Promise<Outcome> {
     if (this.#isOver !== undefined) return { is: 'notSent', fault: fault.gone({ upstream: this.#name, reason: this.#isOver }) }
-    if (this.#full) await this.#full
+    this.#waiting++
+    while (this.#full) await this.#full
+    this.#waiting--
     if (!this.#wire.write(frame)) this.#waitForRoom()
     if (frame.kind !== 'notification' && frame.at.id) this.#askers.delete(idKey(frame, frame.at.id))
     if (frame.method === 'notifications/cancelled' && frame.at.requestId) {
@@ -137,16 +143,28 @@ class WireLeg implements Leg {
 
   #arrive(frame: Frame): boolean {
     if (frame.kind === 'result' || frame.kind === 'error') {
-      const open = frame.at.id && this.#open.get(idKey(frame, frame.at.id))
+      const open = this.#answered(frame)
       if (!open) return true // cancelled meanwhile, or an answer to nothing
-      open.out.write(frame)
-      open.settle(answered)
+      try {
+        open.out.write(underIdOf(open.frame, frame))
+        open.settle(answered)
+      } catch (error) {
+        // Whoever waits for it could not take it: that is between the two, and no matter of the others on this wire.
+        open.settle({ is: 'unknown', fault: fault.lost({ upstream: this.#name, reason: reasonOf(error) }, error) })
+      }
       return true
     }
     const sink = this.#belongsTo(frame)
-    if (!sink || sink.write(frame)) return true
-    this.#blocked = sink
+    const hasRoom = !sink || sink.write(frame)
+    if (hasRoom && (frame.kind !== 'request' || this.#waiting < maxWaitingAnswers)) return true
+    this.#blocked = hasRoom ? { write: () => false, room: () => this.#full ?? Promise.resolve() } : sink
     return false
+  }
+
+  /** The request that this answers. An error without an id answers what the server could not read, or was too large to be read here: certain if one is open. */
+  #answered(frame: Frame): Open | undefined {
+    if (hasId(frame)) return this.#open.get(idKey(frame, frame.at.id!))
+    return this.#open.size === 1 ? this.#open.values().next().value : undefined
   }
 
   #belongsTo(frame: Frame): Sink | undefined {
@@ -161,7 +179,7 @@ class WireLeg implements Leg {
     if (this.#isListening && unrelated.has(frame.method!)) return this.#side
     const open = this.#likely()
     if (!open) return this.#side
-    if (frame.kind === 'request') this.#askers.set(idKey(frame, frame.at.id!), open)
+    if (frame.kind === 'request') this.#asks(frame, open)
     return open.out
   }
 
@@ -176,6 +194,12 @@ class WireLeg implements Leg {
     const busy = [...this.#open.values()].filter((open) => !askers.has(open))
     if (busy.length > 1) return this.#isListening ? undefined : busy.at(-1)
     return busy[0] ?? [...askers].at(-1)
+  }
+
+  /** Only the newest are remembered: who asks without end loses nothing by it but being told apart. */
+  #asks(question: Frame, open: Open): void {
+    this.#askers.set(idKey(question, question.at.id!), open)
+    if (this.#askers.size > maxOpen) this.#askers.delete(this.#askers.keys().next().value!)
   }
 
   #forgetQuestions(open: Open): void {

@@ -89,6 +89,33 @@ test('a line of 100 MB costs no memory and not the wire', async () => {
   await wire.close()
 })
 
+test.each([
+  ['an id before', `'{"jsonrpc":"2.0","id":"a","result":{"x":"'`, `'"}}'`, '"a"'],
+  ['an id behind', `'{"result":{"x":"'`, `'"},"jsonrpc":"2.0","id":5}'`, '5'],
+  ['no id', `'{"result":{"x":"'`, `'"}}'`, 'null'],
+])('an answer over the limit arrives as an error: %s', async (_what, head, tail, id) => {
+  const { wire, texts, logged } = await open(
+    `require('fs').writeSync(1, ${head}); ${'require("fs").writeSync(1, "x".repeat(1 << 20));'.repeat(9)} console.log(${tail}); console.log('${say(7)}'); process.stdin.resume()`,
+  )
+  await until('the frame behind it', () => texts.length === 2, 20_000)
+  expect(JSON.parse(texts[0]!)).toMatchObject({
+    id: JSON.parse(id) as unknown,
+    error: { code: -32_000, message: `the server's answer is larger than ${8 << 20} bytes`, data: { code: 'wire.too_large' } },
+  })
+  expect(texts[1]).toBe(say(7))
+  expect(logged).toHaveLength(1)
+  await wire.close()
+})
+
+test('an over-long request of the server is skipped: nobody waits for it', async () => {
+  const { wire, texts } = await open(
+    `console.log('{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage","params":{"x":"' + 'x'.repeat(9 << 20) + '"}}'); console.log('${say(7)}'); process.stdin.resume()`,
+  )
+  await until('the frame behind it', () => texts.length === 1, 20_000)
+  expect(texts).toEqual([say(7)])
+  await wire.close()
+})
+
 test('close() ends a child that reads nothing, whatever still waits to be written', async () => {
   const { child, wire } = await open('setInterval(() => {}, 1000)')
   while (wire.write(ping(1)));

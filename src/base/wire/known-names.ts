@@ -34,9 +34,11 @@ const known = {
     'io.modelcontextprotocol/subscriptionId',
     'io.modelcontextprotocol/related-task',
   ],
+  ref: ['type', 'name', 'uri'],
+  notifications: ['resourceSubscriptions', 'toolsListChanged', 'promptsListChanged', 'resourcesListChanged'],
 } as const
 /** `result` is looked at, but it is the server's own: its names are not compared with ours. */
-export type Level = 'root' | 'params' | 'meta' | 'arguments' | 'result'
+export type Level = 'root' | 'params' | 'meta' | 'arguments' | 'ref' | 'notifications' | 'result'
 
 /** The names that matter at each level. */
 export const exact: Record<Level, ReadonlySet<string>> = {
@@ -44,6 +46,8 @@ export const exact: Record<Level, ReadonlySet<string>> = {
   params: new Set(known.params),
   meta: new Set(known.meta),
   arguments: new Set(),
+  ref: new Set(known.ref),
+  notifications: new Set(known.notifications),
   result: new Set(['isError', 'resultType', '_meta']),
 }
 /** The same in lower case: a name that is equal to one of these, but not to a known one, is a trap for a less strict reader. */
@@ -52,14 +56,18 @@ export const lowered: Record<Level, ReadonlySet<string>> = {
   params: new Set(known.params.map((key) => key.toLowerCase())),
   meta: new Set(known.meta.map((key) => key.toLowerCase())),
   arguments: new Set(),
+  ref: new Set(known.ref), // all lower case already
+  notifications: new Set(known.notifications.map((key) => key.toLowerCase())),
   result: new Set(),
 }
 
 /** Which members are watched objects themselves. */
 export const watchedInside: Record<Level, Readonly<Record<string, Level>>> = {
   root: { params: 'params', result: 'result' },
-  params: { _meta: 'meta', arguments: 'arguments' },
+  params: { _meta: 'meta', arguments: 'arguments', ref: 'ref', notifications: 'notifications' },
   meta: {},
   arguments: {},
+  ref: {},
+  notifications: {},
   result: {},
 }

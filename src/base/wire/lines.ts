@@ -2,8 +2,9 @@
 import type { Readable, Writable } from 'node:stream'
 import { Fault } from '../../kernel/fault.ts'
 import type { Frame } from './frame.ts'
-import { scan } from './scan.ts'
-import { type ScanLimits, defaultLimits, fault } from './walk.ts'
+import { keptBytes } from './cut-line.ts'
+import { scan, tooLarge } from './scan.ts'
+import { type ScanLimits, defaultLimits } from './walk.ts'
 import type { Sink, Wire, WireEnd } from './wire.ts'
 
 const lineFeed = Buffer.from('\n')
@@ -11,10 +12,10 @@ const lineFeed = Buffer.from('\n')
 export type LinesOptions = {
   readonly limits?: ScanLimits
   /**
-   * A line that is no frame. `'end'` ends the wire as garbage; `'skip'` goes on with the next line. Absent: end.
-   * Over-long lines are read past without being kept, and come here too.
+   * A line that is no frame. `'end'` ends the wire as garbage; `'skip'` goes on with the next line; a frame is taken in its place. Absent: end.
+   * Over-long lines are read past without being kept but for their first and last bytes, and come here when they are over.
    */
-  readonly onBadLine?: (problem: Fault) => 'end' | 'skip'
+  readonly onBadLine?: (problem: Fault) => 'end' | 'skip' | Frame
   /** Called when `close()` has let everything leave: ends what the streams do not end by themselves (a child, a socket). */
   readonly onClose?: () => Promise<void> | void
 }
@@ -30,9 +31,11 @@ class LinesWire implements Wire {
   #over: WireEnd | undefined
   #partial: Buffer[] = []
   #partialBytes = 0
-  #isSkipping = false
+  /** The first and the newest bytes of an over-long line that is being read past. */
+  #skipped: { readonly head: Buffer; tail: Buffer } | undefined
   #into: Sink | undefined
   #backlog: Frame[] = []
+  readonly #waiting = new Set<() => void>()
   #isBlocked = false
   #sawEof = false
 
@@ -67,20 +70,30 @@ class LinesWire implements Wire {
       const done = (): void => {
         this.#to.off('drain', done)
         this.#to.off('close', done)
+        this.#waiting.delete(done)
         resolve()
       }
       this.#to.on('drain', done)
       this.#to.on('close', done)
-      void this.ended.then(done)
+      this.#waiting.add(done) // not `ended.then`: that would keep every wait for as long as the wire lives
     })
   }
 
   read(into: Sink): void {
     this.#into = into
-    this.#from.on('data', (chunk: Buffer) => this.#take(chunk))
+    this.#from.on('data', (chunk: Buffer) => {
+      try {
+        this.#take(chunk)
+      } catch (error) {
+        // Whoever reads cannot: this wire is over, and nothing else.
+        this.#finish({ why: 'cut', problem: String(error) })
+        this.#from.pause()
+      }
+    })
     this.#from.resume() // whoever handed the stream over may have paused it
     this.#from.on('end', () => {
-      if (this.#partialBytes > 0 && !this.#isSkipping) this.#line(Buffer.concat(this.#partial))
+      if (this.#skipped) this.#skippedLine(Buffer.alloc(0))
+      else if (this.#partialBytes > 0) this.#line(Buffer.concat(this.#partial))
       this.#sawEof = true
       if (!this.#isBlocked) this.#finish({ why: 'eof' })
     })
@@ -104,21 +117,39 @@ class LinesWire implements Wire {
     for (let at = chunk.indexOf(0x0a); at >= 0 && !this.#over; at = chunk.indexOf(0x0a, from)) {
       const piece = chunk.subarray(from, at)
       from = at + 1
-      if (this.#isSkipping) this.#isSkipping = false
+      if (this.#skipped) this.#skippedLine(piece)
       else if (this.#partialBytes > 0) this.#line(Buffer.concat([...this.#partial, piece]))
       else this.#line(piece)
       this.#partial = []
       this.#partialBytes = 0
     }
-    if (from >= chunk.length || this.#isSkipping || this.#over) return
-    this.#partial.push(chunk.subarray(from))
-    this.#partialBytes += chunk.length - from
-    if (this.#partialBytes > this.#limits.maxFrameBytes) {
-      this.#partial = []
-      this.#partialBytes = 0
-      this.#isSkipping = true
-      this.#bad(fault.too_large({ maxFrameBytes: this.#limits.maxFrameBytes }))
-    }
+    if (from >= chunk.length || this.#over) return
+    const rest = chunk.subarray(from)
+    if (this.#skipped) return this.#skip(rest)
+    this.#partial.push(rest)
+    this.#partialBytes += rest.length
+    if (this.#partialBytes > this.#limits.maxFrameBytes) this.#beginSkipping(Buffer.concat(this.#partial))
+  }
+
+  #beginSkipping(line: Buffer): void {
+    this.#partial = []
+    this.#partialBytes = 0
+    if (!this.#options.onBadLine) return this.#bad(tooLarge(line, line, this.#limits.maxFrameBytes))
+    this.#skipped = { head: Buffer.from(line.subarray(0, keptBytes)), tail: Buffer.alloc(0) }
+    this.#skip(line)
+  }
+
+  #skip(piece: Buffer): void {
+    const skipped = this.#skipped!
+    const tail = piece.length >= keptBytes ? piece : Buffer.concat([skipped.tail, piece])
+    skipped.tail = Buffer.from(tail.subarray(-keptBytes)) // a copy: the rest is let go
+  }
+
+  #skippedLine(last: Buffer): void {
+    this.#skip(last)
+    const { head, tail } = this.#skipped!
+    this.#skipped = undefined
+    this.#bad(tooLarge(head, tail, this.#limits.maxFrameBytes))
   }
 
   #line(line: Buffer): void {
@@ -138,7 +169,7 @@ class LinesWire implements Wire {
     if (this.#into!.write(frame)) return
     this.#isBlocked = true
     this.#from.pause()
-    void this.#resume()
+    this.#resume().catch((error: unknown) => this.#finish({ why: 'cut', problem: String(error) }))
   }
 
   async #resume(): Promise<void> {
@@ -152,7 +183,9 @@ class LinesWire implements Wire {
   }
 
   #bad(problem: Fault): void {
-    if (this.#options.onBadLine?.(problem) === 'skip') return
+    const instead = this.#options.onBadLine?.(problem) ?? 'end'
+    if (instead === 'skip') return
+    if (instead !== 'end') return this.#deliver(instead)
     this.#finish({ why: problem.code === 'wire.too_large' ? 'tooLarge' : 'garbage', problem: problem.message })
     this.#from.pause()
   }
@@ -161,6 +194,7 @@ class LinesWire implements Wire {
     if (this.#over) return
     this.#over = end
     this.#end(end)
+    for (const done of this.#waiting) done()
   }
 }
 

@@ -202,3 +202,26 @@ describe('frames', () => {
     expect(key('"a"')).toBe(key('"\\u0061"'))
   })
 })
+
+describe('what decides who may', () => {
+  const inside = (member: string, text: string): string => message(`"params":{"${member}":${text}}`)
+
+  test.each([
+    ['ref', '{"type":"ref/prompt","name":"DENIED","name":"ok"}'],
+    ['ref', '{"type":"ref/prompt","name":"ok","Name":"DENIED"}'],
+    ['ref', '{"type":"ref/resource","type":"ref/prompt","name":"ok","uri":"file:///DENIED"}'],
+    ['ref', '{"type":"ref/resource","uri":"file:///ok","URI":"file:///DENIED"}'],
+    ['ref', '{"type":"ref/prompt","x":1,"\\u0078":2}'],
+    ['notifications', '{"resourceSubscriptions":["file:///ok"],"resourceSubscriptions":["file:///DENIED"]}'],
+    ['notifications', '{"resourceSubscriptions":["file:///ok"],"resourcesubscriptions":["file:///DENIED"]}'],
+    ['notifications', '{"ToolsListChanged":true}'],
+  ])('stands once and is spelt so, inside %s: %s', (member, text) => {
+    expect(refused(inside(member, text)).code).toBe('wire.not_a_message')
+  })
+
+  test('all else passes there', () => {
+    for (const text of ['{"type":"ref/prompt","name":"a","title":"A"}', '[{"name":1,"name":2}]', '"ref"'])
+      expect(from(inside('ref', text)).method).toBe('tools/call')
+    expect(from(inside('notifications', '{"toolsListChanged":true,"resourceSubscriptions":[]}')).at.inMeta).toBeUndefined()
+  })
+})

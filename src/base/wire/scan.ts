@@ -1,7 +1,9 @@
 // Scans bytes from outside into a frame: valid UTF-8, exactly one JSON object, no two ways to read it, and where the parts are that a relay must know.
 import { isUtf8 } from 'node:buffer'
+import type { Fault } from '../../kernel/fault.ts'
 import { type Frame, type Places, type Span, asBuffer } from './frame.ts'
 import { type Level, exact, lowered, watchedInside } from './known-names.ts'
+import { cutMessage, keptBytes } from './cut-line.ts'
 import { JsonWalker, type ScanLimits, defaultLimits, fault } from './walk.ts'
 
 const quote = 0x22
@@ -76,7 +78,7 @@ class Scanner extends JsonWalker {
     } else if (level === 'result') {
       if (name === '_meta') places.resultMeta = span
       else places[name as 'isError' | 'resultType'] = span
-    } else {
+    } else if (level === 'meta') {
       if (name === 'progressToken') this.metaProgressToken = span
       ;(places.inMeta ??= {})[name] = span
     }
@@ -90,10 +92,24 @@ function shown(name: string): string {
 const integer = /^(?:0|-?[1-9][0-9]{0,19})$/ // −0 comes back as 0, which no map finds
 const maxIdBytes = 512
 
+/** The fault of a message over the limit, with whose it is as far as its first and last bytes tell. */
+export function tooLarge(head: Buffer, tail: Buffer, maxFrameBytes: number): Fault {
+  const { kind, id } = cutMessage(head.toString('utf8', 0, keptBytes), tail.toString('utf8', Math.max(0, tail.length - keptBytes)))
+  if (kind === 'request') return fault.too_large({ maxFrameBytes, id })
+  return fault.too_large({ maxFrameBytes, answers: kind === 'answer' ? (id ?? null) : id })
+}
+
+const noLimits: ScanLimits = { maxFrameBytes: Infinity, maxDepth: Infinity, maxElements: Infinity }
+
+/** Scans a message that we put together ourselves out of scanned ones: only for the places of its parts, so it is as large as they are. */
+export function rescan(bytes: Uint8Array): Frame {
+  return scan(bytes, noLimits)
+}
+
 /** Scans one message. The frame keeps `bytes` (line breaks outside strings are turned into spaces in place). Faults: `wire.not_json`, `wire.not_a_message`, `wire.too_large`. */
 export function scan(bytes: Uint8Array, limits: ScanLimits = defaultLimits): Frame {
   const buffer = asBuffer(bytes)
-  if (buffer.length > limits.maxFrameBytes) throw fault.too_large({ maxFrameBytes: limits.maxFrameBytes })
+  if (buffer.length > limits.maxFrameBytes) throw tooLarge(buffer, buffer, limits.maxFrameBytes)
   if (!isUtf8(buffer)) throw fault.not_json({ problem: 'bytes that are not UTF-8', offset: 0 })
   const scanner = new Scanner(buffer, limits)
   scanner.skipBlank()

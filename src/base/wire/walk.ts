@@ -13,7 +13,8 @@ export const fault = faults('wire', {
     kind: 'usage',
     message: `not an acceptable JSON-RPC message: ${d.problem} at byte ${d.offset}`,
   }),
-  too_large: (d: { maxFrameBytes: number }) => ({
+  /** `id`: of the request that it was; `answers`: of the request that it would have answered, null when it is an answer to nobody knows what. */
+  too_large: (d: { maxFrameBytes: number; id?: string | undefined; answers?: string | null | undefined }) => ({
     kind: 'limited',
     message: `the message is larger than ${d.maxFrameBytes} bytes`,
     hint: 'raise maxFrameBytes at every hop, or ask for less',

@@ -132,7 +132,7 @@ async function withMachine(
   const own = gateSchema.parse({
     upstreams: { [machine]: { url, token: { file: tokens.machine.path } } },
     principals: { [owner]: { token_sha256: tokenHash(tokens.owner.value), peers: [client] } },
-    rules: [{ principals: [owner], upstreams: ['*'], tools: ['*'], resources: ['*'], prompts: ['*'] }],
+    rules: [{ principals: [owner], upstreams: ['*'], tools: ['*'], resources: ['*'], prompts: ['*'], methods: ['*'] }],
   })
   return {
     ...config,
