@@ -2,7 +2,8 @@
 import { join } from 'node:path'
 import { readText } from '../kernel/file.ts'
 import { Secret } from '../kernel/secret.ts'
-import { type Wallet, loadWallet } from '../base/identity/wallet.ts'
+import { type Wallet, loadWallet, readWalletCard, fault as walletFault } from '../base/identity/wallet.ts'
+import type { SharedHost } from '../base/peer/shared-host.ts'
 import type { Context, Flag } from '../base/terminal/command.ts'
 import { fault } from './faults.ts'
 
@@ -48,4 +49,18 @@ export function passphraseOf(flags: HomeFlags): Secret | undefined {
 /** Loads the wallet that the flags name; faults of `loadWallet`. */
 export function openWallet(context: Pick<Context, 'folders'>, flags: HomeFlags): Promise<Wallet> {
   return loadWallet(homeOf(context, flags).wallet, passphraseOf(flags))
+}
+
+/**
+ * The host of this identity for a process that only dials: the one that runs on this machine, which needs no passphrase, else one in this process that
+ * listens nowhere. Faults of `readWalletCard`, `loadWallet`, `openSharedHost`.
+ */
+export async function dialingHost(context: Pick<Context, 'folders' | 'clock' | 'log'>, flags: HomeFlags): Promise<SharedHost> {
+  const { clock, log } = context
+  const { folder, wallet } = homeOf(context, flags)
+  const card = readWalletCard(wallet)
+  if (!card) throw walletFault.missing({ path: wallet })
+  const { openSharedHost } = await import('../base/peer/shared-host.ts') // most commands dial nobody
+  const identity = async () => (await openWallet(context, flags)).identity
+  return openSharedHost({ peerId: card.peerId, identity, clock, log }, { folder, listen: [] })
 }

@@ -17,7 +17,7 @@ afterAll(() => bench.close())
 
 describe('R8, R9: an MCP server through a peer tunnel', () => {
   test(
-    'found by the registry, by id and by name; register beside it breaks nothing; the port is busy for a second one',
+    'found by the registry, by id and by name; register beside it breaks nothing; the port is busy for another identity',
     { timeout: 60_000 },
     async () => {
       const [box, mac] = await bench.people(1)
@@ -46,10 +46,10 @@ describe('R8, R9: an MCP server through a peer tunnel', () => {
         expect(await mcp.ended).toBe(0)
       }
       const busy = await bench.run(
-        box!.home,
+        mac!.home,
         'mcp-serve',
         '--authorized-peer',
-        mac!.peerId,
+        box!.peerId,
         '--command',
         echoCommand,
         '--host',
