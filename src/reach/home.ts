@@ -22,6 +22,12 @@ export type Home = {
   readonly registries: string
   /** Addresses at which peers were reached. */
   readonly addresses: string
+  /** Messages that came, a file each. */
+  readonly inbox: string
+  /** Ids of messages that came lately. */
+  readonly seen: string
+  /** What was sent and received, as a ledger: `blockchain.json` in the folder. */
+  readonly history: string
   /** The registry's own wallet and records, when it is run from this folder. */
   readonly registry: string
 }
@@ -29,7 +35,16 @@ export type Home = {
 /** The paths in `folder`. */
 export function homeIn(folder: string): Home {
   const at = (name: string): string => join(folder, name)
-  return { folder, wallet: at('wallet.json'), registries: at('registries.json'), addresses: at('addresses.json'), registry: at('registry') }
+  return {
+    folder,
+    wallet: at('wallet.json'),
+    registries: at('registries.json'),
+    addresses: at('addresses.json'),
+    inbox: at('inbox'),
+    seen: at('seen.db'),
+    history: at('blockchain.json'),
+    registry: at('registry'),
+  }
 }
 
 /** The folder that a command works in: `--home`, else the one of the runbook's name, else `reach` among this person's state. */

@@ -9,6 +9,7 @@ import type { Wire } from '../base/wire/wire.ts'
 import type { AuthorizedPeers } from './authorized-peers.ts'
 import type { Home } from './home.ts'
 import { knownRegistries, parseServer, serverText } from './known-registries.ts'
+import { serveMessages } from './message-server.ts'
 import { servePeers } from './peer-service.ts'
 import type { ProvedSession } from './preamble.ts'
 import { type Registration, keepRegistered } from './registration.ts'
@@ -37,7 +38,7 @@ export type NodeHost = {
 }
 
 /**
- * Becomes the host of the identity, or attaches to it, and sees to it that it is registered. A registry that does not answer is no failure: it is
+ * Becomes the host of the identity, or attaches to it: the host takes messages and is registered. A registry that does not answer is no failure: it is
  * tried again. Faults of `openSharedHost` and `parseServer`.
  */
 export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds, settings: NodeHostSettings): Promise<NodeHost> {
@@ -47,6 +48,7 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
   const server = settings.server === undefined ? known.last() : parseServer(settings.server)
   const registry = server && serverText(server)
   const whileHost = async (host: PeerHost): Promise<HostDuty> => {
+    const messages = serveMessages({ identity, host, home, clock, log })
     const registrations = new Map<string, Registration>()
     return {
       asked(servers) {
@@ -55,7 +57,7 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
             registrations.set(text, keepRegistered({ identity, host, clock, log, known }, { name, server: parseServer(text) }))
       },
       async close() {
-        await Promise.all([...registrations.values()].map((registration) => registration.close()))
+        await Promise.all([messages, ...registrations.values()].map((part) => part.close()))
       },
     }
   }

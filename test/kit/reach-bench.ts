@@ -21,8 +21,12 @@ export const local = ['--host', '127.0.0.1', '--port', '0'] as const
 export type Person = { readonly home: string; readonly peerId: string }
 export type Ran = { readonly exitCode: number; readonly stdout: string; readonly stderr: string }
 export type Served = { readonly peerId: string; readonly addresses: readonly string[] }
-/** `stop` answers the exit code, null after a signal. */
-export type Service = Served & { readonly pid: number; stop(signal?: NodeJS.Signals): Promise<number | null> }
+/** `lines`: stdout so far. `stop` answers the exit code, null after a signal. */
+export type Service = Served & {
+  readonly pid: number
+  readonly lines: readonly string[]
+  stop(signal?: NodeJS.Signals): Promise<number | null>
+}
 
 export interface ReachBench {
   readonly folder: string
@@ -102,6 +106,7 @@ async function serve(words: readonly string[], env: Record<string, string>): Pro
     createInterface({ input: child.stdout }).on('line', (line) => {
       lines.push(line)
       if (line === '}') resolve(JSON.parse(lines.join('\n')) as Served)
+      else if (line.startsWith('{"listening":')) resolve((JSON.parse(line) as { listening: Served }).listening)
     })
   })
   const first = await Promise.race([said, ended])
@@ -110,7 +115,7 @@ async function serve(words: readonly string[], env: Record<string, string>): Pro
     child.kill(signal)
     return (await ended)[0]
   }
-  return { ...first, pid: child.pid!, stop }
+  return { ...first, pid: child.pid!, lines, stop }
 }
 
 /** A port of loopback on which nobody listens. */

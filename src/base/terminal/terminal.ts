@@ -6,6 +6,8 @@ import type { Fault } from '../../kernel/fault.ts'
 export interface Terminal {
   /** The result: `human` is printed as it is, or with --json the object. Called once per command that has a result. */
   result(object: unknown, human: () => string): void
+  /** One of a stream of results: `human` as it is, or with --json the object on one line, control characters escaped. */
+  line(object: unknown, human: () => string): void
   /** Something worth knowing on the way (stderr). Silent with --json. */
   note(text: string): void
   /** A step of long work: shown on a terminal only, each one replacing the last. */
@@ -42,7 +44,8 @@ export function createTerminal({ stdout, stderr, isTerminal, json, colour }: Ter
   }
   const paint = (code: number) => (text: string) => (colour ? `\x1b[${code}m${text}\x1b[0m` : text)
   return {
-    result: (object, human) => say(stdout, json ? JSON.stringify(object, undefined, 2) : human()),
+    result: (object, human) => say(stdout, json ? escaped(JSON.stringify(object, undefined, 2)) : human()),
+    line: (object, human) => say(stdout, json ? escaped(JSON.stringify(object)) : human()),
     note: (text) => {
       if (!json) say(stderr, text)
     },
@@ -61,4 +64,11 @@ export function createTerminal({ stdout, stderr, isTerminal, json, colour }: Ter
     },
     style: { bold: paint(1), dim: paint(2), good: paint(32), bad: paint(31) },
   }
+}
+
+/** JSON leaves C1 controls and format characters as they are, and a terminal may obey them: outside strings there are none, and inside an escape means the same. */
+function escaped(json: string): string {
+  return json.replaceAll(/[^\P{C}\n]/gu, (character) =>
+    Array.from({ length: character.length }, (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`).join(''),
+  )
 }
