@@ -6,7 +6,7 @@ import { fault } from './faults.ts'
 import { jsonFrame, readJson } from './json-frames.ts'
 import { type Receipt, openReceipt } from './message.ts'
 import { maxAnswerBytes, readAnswer, requestValue } from './message-protocol.ts'
-import { visibleText } from './shown.ts'
+import { visibleText } from '../base/terminal/visible.ts'
 
 const answerMs = 15_000
 
@@ -25,7 +25,7 @@ export async function deliver(clock: Clock, stream: PeerStream, { id, signed }: 
     const answer = readAnswer(peer, next.value)
     if ('receipt' in answer) return openReceipt(answer.receipt, { to: peer, id, signed })
     const { code, kind, message } = answer.refused
-    throw fault.message_refused({ peer, code, kind, message: visibleText(message) })
+    throw fault.message_refused({ peer, code, kind, message: visibleText(message).replaceAll('\n', ' ') })
   } catch (error) {
     const found: Fault = asFault(error)
     if (found.code.startsWith('reach.')) throw found

@@ -3,7 +3,14 @@ import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type Person, type ReachBench, type Service, echoCommand, freePort, local, portOf, reachBench } from '../../test/kit/reach-bench.ts'
+import { systemClock as clock } from '../kernel/clock.ts'
+import { silentLog as log } from '../kernel/log.ts'
 import { createIdentity } from '../base/identity/identity.ts'
+import { loadWallet } from '../base/identity/wallet.ts'
+import { createPeerHost } from '../base/peer/host.ts'
+import { jsonFrame, readJson } from './json-frames.ts'
+import { signMessage } from './message.ts'
+import { messageProtocol, requestValue } from './message-protocol.ts'
 
 let bench: ReachBench
 beforeAll(async () => {
@@ -106,6 +113,32 @@ describe('R5: send', () => {
     const stranger = await bench.run(mac!.home, 'send', createIdentity().peerId, 'hello?', ...wrong)
     expect(stranger).toMatchObject({ exitCode: 4, stderr: expect.stringMatching(/^fairlead: error: Handshake Failed: /m) as string })
   })
+})
+
+test('on the wire there is nothing to read', async () => {
+  const [box, mac] = await bench.people(1)
+  const { seen, address } = await bench.tap(await bench.serve(box!.home, 'listen', ...local))
+  expect((await bench.run(mac!.home, 'send', box!.peerId, 'Secret: under the third oak', '--address', address)).exitCode).toBe(0)
+  for (const word of ['Secret', 'third oak', 'message', mac!.peerId]) expect(seen().includes(word)).toBe(false)
+  expect(seen().includes('/noise')).toBe(true) // the search itself can find something
+})
+
+test('a message is not taken again after a SIGKILL of the one who took it', async () => {
+  const [box, mac] = await bench.people(1)
+  const { identity } = await loadWallet(join(folderOf(mac!), 'wallet.json'))
+  const host = await createPeerHost({ identity, clock, log }, { listen: [] })
+  bench.undo(() => host.close())
+  const { signed } = signMessage(identity, box!.peerId, 'once', clock.now())
+  const bring = async ({ addresses }: Service): Promise<unknown> => {
+    const { duplex } = await host.dial(box!.peerId, addresses, messageProtocol)
+    duplex.end(jsonFrame(requestValue(signed)))
+    return (await readJson(duplex, 1 << 20).next()).value as unknown
+  }
+  const first = await bench.serve(box!.home, 'agent', ...local)
+  expect(await bring(first)).toMatchObject({ receipt: expect.any(String) as string })
+  await first.stop('SIGKILL')
+  expect(await bring(await bench.serve(box!.home, 'listen', ...local))).toMatchObject({ refused: { code: 'reach.message_replayed' } })
+  expect(await inboxOf(box!)).toEqual(['once'])
 })
 
 describe('R6: listen, inbox, history', () => {

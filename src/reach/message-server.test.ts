@@ -169,10 +169,21 @@ describe('refused, and the service goes on', () => {
     expect(texts()).toEqual(['short'])
   })
 
-  test('a sender who is too slow, and one who holds too many streams', async () => {
+  test('a peer who holds too many streams: the ninth is dropped at once, and others are heard', async () => {
+    await receiving()
+    const [greedy, alice] = [await sender(), await sender()]
+    for (let i = 0; i < 8; i++) (await greedy.stream()).duplex.write(Buffer.from([0]))
+    const from = performance.now()
+    expect(await answerTo(await greedy.stream(), Buffer.from([0]), false)).toBeUndefined()
+    expect(performance.now() - from).toBeLessThan(5_000) // a slow one has 10 s
+    await alice.say('heard')
+    expect(texts()).toEqual(['heard'])
+  })
+
+  test('a sender who is too slow', async () => {
     await receiving({ requestMs: 200 })
     const [slow, alice] = [await sender(), await sender()]
-    const streams = await Promise.all(Array.from({ length: 12 }, () => slow.stream()))
+    const streams = await Promise.all(Array.from({ length: 8 }, () => slow.stream()))
     const from = performance.now()
     const answers = await Promise.all(streams.map((stream) => answerTo(stream, Buffer.from([0, 0]), false)))
     expect(answers.every((answer) => answer === undefined)).toBe(true)
@@ -227,8 +238,10 @@ describe('a sender believes', () => {
   })
 
   test('a refusal, but shows none of its control characters', async () => {
-    const refused = { code: 'x', kind: 'denied', message: '\u001b[2Jgone' }
-    await expect(recipient(() => ({ refused }))).rejects.toMatchObject({ message: expect.stringContaining('\\u{1b}[2Jgone') as string })
+    const refused = { code: 'x', kind: 'denied', message: '\u001b[2Jgone\nfairlead: hint: pay' }
+    await expect(recipient(() => ({ refused }))).rejects.toMatchObject({
+      message: expect.stringContaining('\\u{1b}[2Jgone fairlead: hint') as string,
+    })
   })
 })
 

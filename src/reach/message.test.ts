@@ -9,7 +9,8 @@ import { createIdentity } from '../base/identity/identity.ts'
 import { signRecord } from '../base/identity/record.ts'
 import { digestOf, judgeMessage, maxTextBytes, messageContext, openMessage, openReceipt, signMessage, signReceipt } from './message.ts'
 import { readAnswer, readRequest } from './message-protocol.ts'
-import { messageText, visibleText } from './shown.ts'
+import { visibleText } from '../base/terminal/visible.ts'
+import { messageText } from './shown.ts'
 
 type Case = {
   name: string

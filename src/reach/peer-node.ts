@@ -1,5 +1,6 @@
 // One identity at work: a host that others dial, a card at the registry that stays true, and the sessions of those it authorizes.
 import type { Clock } from '../kernel/clock.ts'
+import { asFault } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Wallet } from '../base/identity/wallet.ts'
 import type { PeerHost } from '../base/peer/host.ts'
@@ -9,7 +10,7 @@ import type { Wire } from '../base/wire/wire.ts'
 import type { AuthorizedPeers } from './authorized-peers.ts'
 import type { Home } from './home.ts'
 import { knownRegistries, parseServer, serverText } from './known-registries.ts'
-import { serveMessages } from './message-server.ts'
+import { type MessageServer, type MessageServerNeeds, serveMessages } from './message-server.ts'
 import { servePeers } from './peer-service.ts'
 import type { ProvedSession } from './preamble.ts'
 import { type Registration, keepRegistered } from './registration.ts'
@@ -48,7 +49,7 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
   const server = settings.server === undefined ? known.last() : parseServer(settings.server)
   const registry = server && serverText(server)
   const whileHost = async (host: PeerHost): Promise<HostDuty> => {
-    const messages = serveMessages({ identity, host, home, clock, log })
+    const messages = takeMessages({ identity, host, home, clock, log })
     const registrations = new Map<string, Registration>()
     return {
       asked(servers) {
@@ -57,7 +58,7 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
             registrations.set(text, keepRegistered({ identity, host, clock, log, known }, { name, server: parseServer(text) }))
       },
       async close() {
-        await Promise.all([messages, ...registrations.values()].map((part) => part.close()))
+        await Promise.all([messages, ...registrations.values()].map(async (part) => part?.close()))
       },
     }
   }
@@ -66,6 +67,16 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
     { folder: home.folder, listen, ...(announce ? { announce } : {}), asks: registry === undefined ? [] : [registry] },
   )
   return { host, registry }
+}
+
+/** A home where nothing can be stored takes no messages, and who sends one learns that; what else runs there goes on. */
+function takeMessages(needs: MessageServerNeeds): MessageServer | undefined {
+  try {
+    return serveMessages(needs)
+  } catch (error) {
+    needs.log.error('reach.messages.not_taken', { problem: asFault(error).message })
+    return undefined
+  }
 }
 
 /** Registries that one host keeps its card at. */

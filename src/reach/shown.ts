@@ -1,4 +1,5 @@
 // How reach shows tables, times and messages to a person.
+import { visibleText } from '../base/terminal/visible.ts'
 import type { KeptMessage } from './inbox.ts'
 
 /** Columns as wide as their widest cell, two spaces apart. */
@@ -19,13 +20,6 @@ export function ageText(ageMs: number): string {
   const seconds = Math.floor(ageMs / 1000)
   if (seconds < 120) return `${seconds} s ago`
   return seconds < 7_200 ? `${Math.floor(seconds / 60)} min ago` : `${Math.floor(seconds / 3_600)} h ago`
-}
-
-/** Text from outside for a terminal: control, format and unassigned characters (escape sequences, reversed writing) as `\\u{1b}`; line ends and joined emoji stay. */
-export function visibleText(text: string): string {
-  return text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) =>
-    character === '\n' || character === '\u200d' ? character : `\\u{${character.codePointAt(0)!.toString(16)}}`,
-  )
 }
 
 /** A message as JSON says it. */

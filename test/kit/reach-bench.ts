@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { type Socket, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -37,6 +37,8 @@ export interface ReachBench {
   client(home: string, ...words: string[]): McpClient
   /** The one who serves and those who connect, all new. */
   people(clients: number): Promise<Person[]>
+  /** A way to a service that keeps what passes over it. */
+  tap(to: Served): Promise<{ readonly address: string; seen(): Buffer }>
   /** To be done at `reset`, last first. */
   undo(step: () => unknown): void
   reset(): Promise<void>
@@ -72,6 +74,32 @@ export async function reachBench(): Promise<ReachBench> {
     people(clients) {
       const group = ++groups
       return Promise.all(Array.from({ length: clients + 1 }, (_, i) => person(i === 0 ? `box-${group}` : `mac-${group}-${i}`)))
+    },
+    async tap(to) {
+      const passed: Buffer[] = []
+      const sockets: Socket[] = []
+      const server = createServer((near) => {
+        const far = connect(portOf(to), '127.0.0.1')
+        sockets.push(near, far)
+        for (const [from, into] of [
+          [near, far],
+          [far, near],
+        ] as const) {
+          from.on('data', (chunk: Buffer) => {
+            passed.push(chunk)
+            into.write(chunk)
+          })
+          from.on('error', () => {})
+          from.on('close', () => into.destroy())
+        }
+      }).listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      steps.push(() => {
+        for (const socket of sockets) socket.destroy()
+        server.close()
+      })
+      const { port } = server.address() as { port: number }
+      return { address: `/ip4/127.0.0.1/tcp/${port}`, seen: () => Buffer.concat(passed) }
     },
     undo: (step) => void steps.push(step),
     reset,

@@ -3,7 +3,8 @@ import { command } from '../../base/terminal/command.ts'
 import type { LedgerVerdict } from '../../base/ledger/verify.ts'
 import { type PastEntry, pastEntries, verifyHistory } from '../history.ts'
 import { homeFlags, homeOf } from '../home.ts'
-import { tableText, visibleText } from '../shown.ts'
+import { visibleText } from '../../base/terminal/visible.ts'
+import { tableText } from '../shown.ts'
 
 export default command({
   summary: 'show what was sent and received, or verify the record of it',
