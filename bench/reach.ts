@@ -16,7 +16,7 @@ const usage = `node bench/reach.ts [options]: one MCP server on stdio, through a
   --calls N         round trips of 1 KB a round (2000)     --rounds N   (5)
   --starts N        cold starts (10)                       --results N  results of 1 MiB a round (200)
   --without-ours    ssh and plain stdio alone
-  --check           exit 3 when a target of the specification is missed, or could not be measured`
+  --check           exit 3 when a target is missed, or could not be measured`
 
 const { values } = parseArgs({
   options: {

@@ -28,18 +28,17 @@ beforeEach(() => {
   put('src/main.ts', '')
 })
 
-test('an empty tree gives empty lists', () => {
+test('an empty tree gives an empty list of commands, and no other list', () => {
   expect(generate()).toEqual({ status: 0, stderr: '' })
-  expect(written()).toContain('export const commands: readonly CommandEntry[] = []')
-  expect(written()).toContain('export const checks: readonly')
+  expect(written().match(/^export .*$/gm)).toEqual(['export const commands: readonly CommandEntry[] = []'])
 })
 
-test('commands, tools, checks, configs and daemons are found; tests, base and plain files are not', () => {
+test('commands, tools, checks and configs are found; tests, base, daemons and plain files are not', () => {
   put('src/commands/up.ts', "export default { summary: 'starts it' }")
   put('src/reach/commands/init.ts', 'export default { summary: "it\'s new" }')
-  for (const path of ['operate/tools/b', 'operate/tools/a', 'gate/checks/c', 'gate/config', 'daemons/gate', 'base/mcp/eras/modern'])
+  for (const path of ['operate/tools/b', 'operate/tools/a', 'gate/checks/c', 'gate/config', 'base/mcp/eras/modern'])
     put(`src/${path}.ts`, 'export default 1')
-  for (const path of ['operate/tools/a.test', 'operate/tools/a.fixture', 'base/checks/d', 'base/config', 'gate/gate'])
+  for (const path of ['operate/tools/a.test', 'operate/tools/a.fixture', 'base/checks/d', 'base/config', 'daemons/gate', 'gate/gate'])
     put(`src/${path}.ts`, 'export const no = 1')
   expect(generate()).toEqual({ status: 0, stderr: '' })
   expect(written().match(/^ {2}\{.*$/gm)).toEqual([
@@ -50,7 +49,6 @@ test('commands, tools, checks, configs and daemons are found; tests, base and pl
     "  { owner: 'operate', name: 'b', load: () => import('./operate/tools/b.ts') },",
     "  { owner: 'gate', name: 'c', load: () => import('./gate/checks/c.ts') },",
     "  { owner: 'base/mcp', name: 'modern', load: () => import('./base/mcp/eras/modern.ts') },",
-    "  { owner: '', name: 'gate', load: () => import('./daemons/gate.ts') },",
   ])
   const first = written()
   expect(generate()).toEqual({ status: 0, stderr: '' })

@@ -18,9 +18,9 @@ const points: Readonly<Record<string, readonly string[]>> = {
   registries: ['*/registries'],
   runtimes: ['*/runtimes'],
   upstreams: ['*/upstreams'],
+  clients: ['*/clients'],
   eras: ['base/mcp/eras'],
   transports: ['base/peer/transports'],
-  daemons: ['daemons'],
 }
 
 type Extension = { readonly file: string; readonly owner: string; readonly name: string }
@@ -66,6 +66,10 @@ function extensionLine({ file, owner, name }: Extension): string {
   return `  { owner: ${quoted(owner)}, name: ${quoted(name)}, load: () => import('./${file}') },`
 }
 
+function list(lines: readonly string[]): string {
+  return lines.length === 0 ? '[]' : `[\n${lines.join('\n')}\n]`
+}
+
 async function generated(problems: string[]): Promise<string> {
   const folders = readdirSync(join(root, 'src'), { withFileTypes: true }).filter(
     (entry) => entry.isDirectory() && !notCapabilities.has(entry.name),
@@ -80,9 +84,8 @@ async function generated(problems: string[]): Promise<string> {
     const files = filesOf(capabilities, patterns, problems)
     const lines =
       point === 'commands' ? (await Promise.all(files.map((file) => commandLine(file, problems)))).flat() : files.map(extensionLine)
-    const none = ': readonly { owner: string; name: string; load: () => Promise<{ default: never }> }[]'
-    const type = point === 'commands' ? ': readonly CommandEntry[]' : lines.length === 0 ? none : ''
-    parts.push(`export const ${point}${type} = [${lines.length > 0 ? `\n${lines.join('\n')}\n` : ''}]`, '')
+    if (point === 'commands') parts.push(`export const commands: readonly CommandEntry[] = ${list(lines)}`, '')
+    else if (lines.length > 0) parts.push(`export const ${point} = ${list(lines)}`, '')
   }
   return parts.join('\n')
 }

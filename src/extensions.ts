@@ -10,6 +10,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['gate', 'serve'], summary: 'run the gate: every call checked, recorded and kept alive', load: () => import('./gate/commands/serve.ts') },
   { path: ['operate', 'server'], summary: 'serve the machine tools to AI clients (MCP)', load: () => import('./operate/commands/server.ts') },
   { path: ['reach', 'agent'], summary: 'keep this identity reachable: its port, its registration, its connections', load: () => import('./reach/commands/agent.ts') },
+  { path: ['reach', 'client'], summary: 'put a peer\'s server into the configuration of an MCP client', load: () => import('./reach/commands/client.ts') },
   { path: ['reach', 'history'], summary: 'show what was sent and received, or verify the record of it', load: () => import('./reach/commands/history.ts') },
   { path: ['reach', 'inbox'], summary: 'show the messages that were received', load: () => import('./reach/commands/inbox.ts') },
   { path: ['reach', 'init'], summary: 'make an identity: a key, a peer id and a wallet file', load: () => import('./reach/commands/init.ts') },
@@ -36,25 +37,15 @@ export const tools = [
   { owner: 'operate', name: 'system-get-network-info', load: () => import('./operate/tools/system-get-network-info.ts') },
 ]
 
-export const checks: readonly { owner: string; name: string; load: () => Promise<{ default: never }> }[] = []
-
-export const registries: readonly { owner: string; name: string; load: () => Promise<{ default: never }> }[] = []
-
-export const runtimes: readonly { owner: string; name: string; load: () => Promise<{ default: never }> }[] = []
-
 export const upstreams = [
   { owner: 'gate', name: 'http', load: () => import('./gate/upstreams/http.ts') },
   { owner: 'gate', name: 'socket', load: () => import('./gate/upstreams/socket.ts') },
   { owner: 'gate', name: 'stdio', load: () => import('./gate/upstreams/stdio.ts') },
 ]
 
-export const eras: readonly { owner: string; name: string; load: () => Promise<{ default: never }> }[] = []
-
-export const transports: readonly { owner: string; name: string; load: () => Promise<{ default: never }> }[] = []
-
-export const daemons = [
-  { owner: '', name: 'gate', load: () => import('./daemons/gate.ts') },
-  { owner: '', name: 'machine', load: () => import('./daemons/machine.ts') },
-  { owner: '', name: 'peer', load: () => import('./daemons/peer.ts') },
-  { owner: '', name: 'registry', load: () => import('./daemons/registry.ts') },
+export const clients = [
+  { owner: 'reach', name: 'claude-code', load: () => import('./reach/clients/claude-code.ts') },
+  { owner: 'reach', name: 'claude-desktop', load: () => import('./reach/clients/claude-desktop.ts') },
+  { owner: 'reach', name: 'cursor', load: () => import('./reach/clients/cursor.ts') },
+  { owner: 'reach', name: 'vscode', load: () => import('./reach/clients/vscode.ts') },
 ]

@@ -12,7 +12,7 @@ import { type Terminal, createTerminal } from './base/terminal/terminal.ts'
 import { commands } from './extensions.ts'
 import { systemClock } from './kernel/clock.ts'
 import { type Fault, asFault, faults, outside } from './kernel/fault.ts'
-import { type Level, createLog } from './kernel/log.ts'
+import { type Level, createLog, levels } from './kernel/log.ts'
 
 const fault = faults('fairlead', {
   node_too_old: (d: { version: string; least: number }) => ({
@@ -28,11 +28,9 @@ const fault = faults('fairlead', {
 })
 
 const leastNode = 24
-/** What FAIRLEAD_LOG may say; anything else means what `usualLevel` does. */
-const levels: readonly Level[] = ['debug', 'info', 'warn', 'error']
 const env: Context['env'] = { ...process.env }
 
-/** A person at a terminal is told what needs attention; a file or a service manager keeps what happened as well. */
+/** When FAIRLEAD_LOG names no level: a person at a terminal is told what needs attention; a file or a service manager keeps what happened as well. */
 function usualLevel(): Level {
   return process.stderr.isTTY ? 'warn' : 'info'
 }

@@ -1,4 +1,4 @@
-// Holds the source tree to the rules of the house (DESIGN §2), and says for each breach what to write instead.
+// Holds the source tree to the rules of the house (docs/guide/architecture.md), and says for each breach what to write instead.
 import { spawnSync } from 'node:child_process'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'

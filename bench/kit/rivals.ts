@@ -56,29 +56,24 @@ async function ready(started: Started, look: () => Promise<true | undefined>, wh
   }
 }
 
+/** Starts a command that serves HTTP on the port it is given, and waits until it listens. */
+async function served(household: Household, what: string, argv: (port: string) => readonly string[]): Promise<Running> {
+  const port = await freePort()
+  const started = household.start([process.execPath, ...argv(`${port}`)])
+  await ready(started, () => listens(port), what)
+  return { counted: started.pid, flags: ['--url', endpoint(port)], stop: started.stop }
+}
+
 const mcpProxy: Contender = {
   name: 'mcp-proxy 6.7.19',
   kind: 'rival',
   like: 'principal',
   speaks: ['legacy', 'modern'],
-  async start(household) {
-    const port = await freePort()
-    const started = household.start([
-      process.execPath,
-      installedCommand('mcp-proxy'),
-      '--port',
-      `${port}`,
-      '--host',
-      '127.0.0.1',
-      '--server',
-      'stream',
-      '--',
-      process.execPath,
-      echoStdio,
-    ])
-    await ready(started, () => listens(port), 'mcp-proxy')
-    return { counted: started.pid, flags: ['--url', endpoint(port)], stop: started.stop }
-  },
+  start: (household) =>
+    served(household, 'mcp-proxy', (port) => {
+      const flags = ['--port', port, '--host', '127.0.0.1', '--server', 'stream']
+      return [installedCommand('mcp-proxy'), ...flags, '--', process.execPath, echoStdio]
+    }),
 }
 
 const supergateway: Contender = {
@@ -86,19 +81,11 @@ const supergateway: Contender = {
   kind: 'rival',
   like: 'session',
   speaks: ['legacy', 'modern'],
-  async start(household) {
-    const port = await freePort()
-    const flags = ['--outputTransport', 'streamableHttp', '--stateful', '--port', `${port}`, '--logLevel', 'none']
-    const started = household.start([
-      process.execPath,
-      installedCommand('supergateway'),
-      '--stdio',
-      `${process.execPath} ${echoStdio}`,
-      ...flags,
-    ])
-    await ready(started, () => listens(port), 'supergateway')
-    return { counted: started.pid, flags: ['--url', endpoint(port)], stop: started.stop }
-  },
+  start: (household) =>
+    served(household, 'supergateway', (port) => {
+      const flags = ['--outputTransport', 'streamableHttp', '--stateful', '--port', port, '--logLevel', 'none']
+      return [installedCommand('supergateway'), '--stdio', `${process.execPath} ${echoStdio}`, ...flags]
+    }),
 }
 
 const mcpHub: Contender = {
@@ -182,12 +169,7 @@ const directHttp: Contender = {
   name: 'direct HTTP (SDK v1, JSON)',
   kind: 'floor',
   speaks: ['legacy'],
-  async start(household) {
-    const port = await freePort()
-    const started = household.start([process.execPath, here('echo-http.mjs'), `${port}`, 'json'])
-    await ready(started, () => listens(port), 'the echo server')
-    return { counted: started.pid, flags: ['--url', endpoint(port)], stop: started.stop }
-  },
+  start: (household) => served(household, 'the echo server', (port) => [here('echo-http.mjs'), port, 'json']),
 }
 
 export const contenders: readonly Contender[] = [

@@ -1,7 +1,8 @@
 // `fairlead aliases`: lists the runbooks' command names, and puts launchers for them on a person's path.
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type Alias, aliases } from '../aliases.ts'
 import { type CommandEntry, command } from '../base/terminal/command.ts'
+import { launcherOf } from '../base/terminal/launcher.ts'
 import { faults } from '../kernel/fault.ts'
 import { makeFolder, readText, writeWhole } from '../kernel/file.ts'
 
@@ -62,7 +63,7 @@ export default command({
     }
     if (flags.link.startsWith('~')) throw fault.unexpanded_folder({ folder: flags.link })
     const folder = resolve(flags.link)
-    const program = join(dirname(self[1]!), '..', 'bin', 'fairlead') // main.ts and dist/main.js both lie one folder below
+    const program = launcherOf(self)
     makeFolder(folder, 0o755)
     const linked = available.map((alias) => link(folder, program, alias))
     terminal.result({ linked }, () => linked.join('\n'))

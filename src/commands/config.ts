@@ -1,5 +1,6 @@
 // `fairlead config check` and `fairlead config show`: what the configuration says, and where each value comes from.
 import type { z } from 'zod'
+import type { Path } from '../base/config/document.ts'
 import { command } from '../base/terminal/command.ts'
 import { nearest } from '../base/terminal/nearest.ts'
 import { faults } from '../kernel/fault.ts'
@@ -20,8 +21,6 @@ const fault = faults('config_command', {
   }),
 })
 
-type Path = readonly (string | number)[]
-
 /** The plain values in a configuration, each with its place; empty tables and lists count as values. */
 function leaves(value: unknown, path: Path = []): (readonly [Path, unknown])[] {
   if (Array.isArray(value) && value.some((item) => typeof item === 'object'))
@@ -33,12 +32,10 @@ function leaves(value: unknown, path: Path = []): (readonly [Path, unknown])[] {
 
 async function schemaFor(section: string | undefined): Promise<z.ZodType> {
   const { configs } = await import('../extensions.ts')
-  const { machineSchema } = await import('../base/config/config.ts')
-  const known = configs.map(({ owner }) => owner)
-  if (section !== undefined && !known.includes(section)) throw fault.unknown_section({ section, known })
-  const wanted = configs.filter(({ owner }) => section === undefined || owner === section)
-  const schemas = await Promise.all(wanted.map(async ({ owner, load }) => [owner, (await load()).default as z.ZodType] as const))
-  return section === undefined ? machineSchema(Object.fromEntries(schemas)) : schemas[0]![1]
+  if (section === undefined) return (await import('../base/config/machine.ts')).machineSchema(configs)
+  const wanted = configs.find(({ name }) => name === section)
+  if (!wanted) throw fault.unknown_section({ section, known: configs.map(({ name }) => name) })
+  return (await wanted.load()).default
 }
 
 export default command({

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { resolveCredential } from '../base/config/credential.ts'
 import { type Probe, openProbe } from '../base/mcp/probe.ts'
 import { childEnvironment } from '../base/supervise/environment.ts'
-import { type Context, command } from '../base/terminal/command.ts'
+import { type Context, command, stopAsked } from '../base/terminal/command.ts'
 import { type Node, bringUp } from './up/node.ts'
 import { type Facts, type Health, type Shown, screen } from './up/screen.ts'
 
@@ -37,7 +37,7 @@ export default command({
     ['fairlead up --once', 'the same, and stop: exit code 0 when the call worked'],
   ],
   async run(context, { flags }) {
-    const { terminal, signal, env } = context
+    const { terminal, env } = context
     const file = flags['passphrase-file']
     const passphrase = file === undefined ? undefined : await resolveCredential({ file: resolve(file) }, { env, folder: '' })
     await using node = await bringUp(context, flags, passphrase)
@@ -45,7 +45,7 @@ export default command({
     const [facts, health] = [shown.results[factsTool] as Facts, shown.results[healthTool] as Health]
     terminal.result(shown, () => screen(shown, facts, health, terminal.style, !flags.once))
     if (flags.once) return
-    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+    await stopAsked(context)
     terminal.progress('stopping, once running calls have ended; Ctrl-C again stops at once')
   },
 })

@@ -20,5 +20,3 @@ export async function startGate(
   const gate = await startConfiguredGate({ ...needs, peers: { socket: peerSocket, upstream: peersReach } }, config)
   return { ...gate, peerSocket }
 }
-
-export default startGate

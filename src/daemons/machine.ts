@@ -14,5 +14,3 @@ export type MachineDaemonNeeds = Omit<MachineServerNeeds, 'host' | 'tools'> & {
 export function startMachine({ tools, root, ...needs }: MachineDaemonNeeds, settings: MachineServerSettings): Promise<MachineServer> {
   return startMachineServer({ ...needs, host: createHost(root), tools: tools.filter(({ owner }) => owner === 'operate') }, settings)
 }
-
-export default startMachine

@@ -2,6 +2,12 @@
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Secret } from '../kernel/secret.ts'
+import { loadWallet } from '../base/identity/wallet.ts'
+import { authorizedPeers } from '../reach/authorized-peers.ts'
+import { homeIn } from '../reach/home.ts'
+import { listenAddress } from '../reach/listening.ts'
+import { startPeerNode } from '../reach/peer-node.ts'
+import { type ProvedSession, handToSocket } from '../reach/preamble.ts'
 
 export type PeerSettings = {
   /** Holds the wallet, which must be there, and the known registries. */
@@ -26,31 +32,12 @@ export type PeerSettings = {
 
 /** Starts the peer host; it ends by `close()`. Faults: those of the wallet, of the authorized ids and of the port. */
 export async function startPeer({ clock, log }: { clock: Clock; log: Log }, settings: PeerSettings) {
-  const {
-    walletFolder,
-    passphrase,
-    host,
-    port,
-    authorized: ids,
-    authorizedFile: file,
-    gateSocket,
-    server,
-    announce = [],
-    keepMs,
-  } = settings
-  const [{ homeIn }, { loadWallet }, { authorizedPeers }, { listenAddress }, { startPeerNode }, { handToSocket }] = await Promise.all([
-    import('../reach/home.ts'),
-    import('../base/identity/wallet.ts'),
-    import('../reach/authorized-peers.ts'),
-    import('../reach/listening.ts'),
-    import('../reach/peer-node.ts'),
-    import('../reach/preamble.ts'),
-  ])
-  const home = homeIn(walletFolder)
-  const wallet = await loadWallet(home.wallet, passphrase)
-  const authorized = authorizedPeers({ clock, log }, { ids, file })
+  const { host, port, gateSocket, server, announce = [], keepMs } = settings
+  const home = homeIn(settings.walletFolder)
+  const wallet = await loadWallet(home.wallet, settings.passphrase)
+  const authorized = authorizedPeers({ clock, log }, { ids: settings.authorized, file: settings.authorizedFile })
   try {
-    const open = (session: Parameters<typeof handToSocket>[2]) => handToSocket({ clock, log }, gateSocket, session)
+    const open = (session: ProvedSession) => handToSocket({ clock, log }, gateSocket, session)
     const node = await startPeerNode(
       { wallet, authorized, open, clock, log },
       { listen: [listenAddress(host, port)], announce, server, home, ...(keepMs === undefined ? {} : { keepMs }) },
@@ -65,5 +52,3 @@ export async function startPeer({ clock, log }: { clock: Clock; log: Log }, sett
     throw error
   }
 }
-
-export default startPeer

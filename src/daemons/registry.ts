@@ -1,6 +1,8 @@
-// The registry as a part of a node: loaded when it is started.
+// The registry as a part of a node.
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
+import { listenAddress } from '../reach/listening.ts'
+import { startRegistry as start } from '../reach/registry.ts'
 
 export type RegistrySettings = {
   /** Holds the registry's own wallet and its records. */
@@ -14,8 +16,5 @@ export type RegistrySettings = {
 
 /** Starts the registry; it ends by `close()`. */
 export async function startRegistry(needs: { clock: Clock; log: Log }, { host, port, ...rest }: RegistrySettings) {
-  const [{ startRegistry: start }, { listenAddress }] = await Promise.all([import('../reach/registry.ts'), import('../reach/listening.ts')])
   return start(needs, { ...rest, listen: [listenAddress(host, port)] })
 }
-
-export default startRegistry

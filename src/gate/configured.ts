@@ -37,7 +37,7 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     client,
     limits,
     env,
-    within: (path) => (isAbsolute(path) ? path : join(folder, path)),
+    pathOf: (path) => (isAbsolute(path) ? path : join(folder, path)),
     reveal: (value) => resolveCredential(value, { env, folder }),
   }
   const kinds = (await Promise.all(needs.kinds.map((kind) => kind.load()))).map((module) => module.default)

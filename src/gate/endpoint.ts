@@ -18,6 +18,7 @@ export type EndpointNeeds = {
 export function createEndpoint({ upstream, sessions, clock, layers }: EndpointNeeds): Endpoint {
   const layered = (core: Handler): Handler => layers.reduceRight<Handler>((next, layer) => layer(next), timed(upstream, clock, core))
 
+  const kit = { upstream, layer: layered }
   const modern = layered((exchange, out) => {
     if (exchange.frame.kind !== 'request') return Promise.resolve(accepted)
     return upstream.withModern(exchange.principal, exchange.frame, (leg) =>
@@ -30,12 +31,12 @@ export function createEndpoint({ upstream, sessions, clock, layers }: EndpointNe
     async open(exchange, out, side) {
       let opened: Awaited<ReturnType<Sessions['open']>> | undefined
       const outcome = await layered(async (inner, innerOut) => {
-        opened = await sessions.open(upstream, layered, inner, innerOut, side)
+        opened = await sessions.open(kit, inner, innerOut, side)
         return opened.outcome
       })(exchange, out)
       return { session: opened?.session, outcome }
     },
-    find: (id, principal, side) => sessions.find(upstream, layered, id, principal, side),
+    find: (id, principal, side) => sessions.find(kit, id, principal, side),
   }
 }
 

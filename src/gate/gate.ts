@@ -1,5 +1,4 @@
 // The gate itself: HTTP and socket doors in front, principals and rules between, upstreams behind, everything recorded.
-import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import type { Clock } from '../kernel/clock.ts'
 import { makeFolder, readText, writeWhole } from '../kernel/file.ts'
@@ -7,42 +6,35 @@ import type { Log } from '../kernel/log.ts'
 import { randomId } from '../kernel/random.ts'
 import { Secret } from '../kernel/secret.ts'
 import { type Policy, type Rule, createPolicy } from '../base/access/policy.ts'
-import { type Credentials, type Directory, type Principal, bearerToken, createDirectory } from '../base/access/principal.ts'
-import { type Listener, isLoopback, openListener } from '../base/http/listener.ts'
+import { type Credentials, createDirectory } from '../base/access/principal.ts'
+import { isLoopback } from '../base/http/listener.ts'
 import { openSqliteKv } from '../base/kv/sqlite.ts'
-import { type Ledger, openLedger } from '../base/ledger/ledger.ts'
-import { createHttpDoor } from '../base/mcp/http-door.ts'
+import { openLedger } from '../base/ledger/ledger.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
-import type { ScanLimits } from '../base/wire/walk.ts'
 import { Drain } from './drain.ts'
 import { createEndpoint } from './endpoint.ts'
 import { fault } from './faults.ts'
-import { type HealthNeeds, answer, answerHealth, healthPath, watchedLedger } from './health.ts'
+import { type FrontDoorSettings, openFrontDoor } from './front-door.ts'
 import { openPeerDoor } from './peer-door.ts'
 import { permitLayer } from './permit.ts'
 import { type RecordNeeds, recordLayer, recordRefusal } from './record.ts'
-import { Sessions } from './sessions.ts'
+import { type SessionSettings, Sessions } from './sessions.ts'
 import { type Transport, Upstream, type UpstreamSettings } from './upstream.ts'
+import { watchedLedger } from './watched-ledger.ts'
 
-export type GateSettings = {
-  readonly host: string
-  readonly port: number
-  readonly ownHosts: readonly string[]
-  /** Ledger, sessions and the ledger's secret live here. */
-  readonly folder: string
-  readonly door: string | undefined
-  readonly maxSessions: number
-  readonly maxSessionsPerPrincipal: number
-  readonly sessionTtlMs: number
-  /** How long running calls may take to end when the gate is closed. */
-  readonly drainMs: number
-  readonly limits: ScanLimits
-  readonly credentials: readonly Credentials[]
-  readonly rules: readonly Rule[]
-  readonly upstreams: readonly (UpstreamSettings & { readonly transport: Transport })[]
-  /** Where the peer host hands in proved streams, and the upstream that they reach. */
-  readonly peers?: { readonly socket: string; readonly upstream: string }
-}
+export type GateSettings = FrontDoorSettings &
+  Omit<SessionSettings, 'ttlMs'> & {
+    /** Ledger, sessions and the ledger's secret live here. */
+    readonly folder: string
+    readonly sessionTtlMs: number
+    /** How long running calls may take to end when the gate is closed. */
+    readonly drainMs: number
+    readonly credentials: readonly Credentials[]
+    readonly rules: readonly Rule[]
+    readonly upstreams: readonly (UpstreamSettings & { readonly transport: Transport })[]
+    /** Where the peer host hands in proved streams, and the upstream that they reach. */
+    readonly peers?: { readonly socket: string; readonly upstream: string }
+  }
 
 export interface Gate {
   readonly url: string
@@ -55,7 +47,6 @@ const sweepMs = 5_000
 const leastSweepMs = 250
 /** After the last call has been answered, its bytes may take so long to leave. */
 const flushMs = 500
-const maxDoorRefusalsPerSecond = 50
 
 export async function startGate(needs: { clock: Clock; log: Log }, settings: GateSettings): Promise<Gate> {
   check(settings)
@@ -91,8 +82,8 @@ export async function startGate(needs: { clock: Clock; log: Log }, settings: Gat
   )
   const directory = createDirectory(settings.credentials)
   if (settings.peers) stack.use(await openPeerDoor({ clock, log, ledger, directory, endpoints }, settings.peers, settings.limits))
-  const health: HealthNeeds = { ledger, bucket, upstreams, drain }
-  const listener = await openHttp(settings, directory, endpoints, ledger, health, needs)
+  const health = { ledger, bucket, upstreams, drain }
+  const listener = await openFrontDoor({ clock, log, ledger, directory, endpoints, health }, settings)
   stack.defer(() => listener.close(flushMs))
   log.info('gate.ready', { url: listener.url, upstreams: [...endpoints.keys()] })
   const rest = stack.move()
@@ -163,66 +154,4 @@ function sweeping(clock: Clock, everyMs: number, sweep: () => Promise<void>): ()
   }
   again()
   return () => cancel()
-}
-
-async function openHttp(
-  settings: GateSettings,
-  directory: Directory,
-  endpoints: ReadonlyMap<string, Endpoint>,
-  ledger: Ledger,
-  health: HealthNeeds,
-  { clock, log }: { clock: Clock; log: Log },
-): Promise<Listener> {
-  const doorPrincipal: Principal | undefined = settings.door === undefined ? undefined : { name: settings.door, via: 'door' }
-  const noteRefusal = boundedRefusals(ledger, clock)
-  const refused = (reason: string, request: IncomingMessage): void => {
-    noteRefusal(reason, request)
-    log.debug('gate.refused', { reason, method: request.method })
-  }
-  const endpoint = (path: string): Endpoint | undefined => {
-    const name = /^\/mcp\/([a-z0-9-]+)(?:\?|$)/.exec(path)?.[1]
-    return name === undefined ? undefined : endpoints.get(name)
-  }
-  const authenticate = ({ headers: { authorization } }: IncomingMessage): Principal | undefined => {
-    if (authorization === undefined) return doorPrincipal
-    const token = bearerToken(authorization)
-    return token === undefined ? undefined : directory.byToken(token)
-  }
-  const door = createHttpDoor({ endpoint, authenticate, refused, limits: settings.limits })
-  return openListener({
-    clock,
-    name: 'the gate',
-    host: settings.host,
-    port: settings.port,
-    ownHosts: settings.ownHosts,
-    handle(request, response) {
-      if (endpoint(request.url!)) return door.handle(request, response)
-      const principal = authenticate(request)
-      const isStranger = !principal && request.headers.authorization === undefined
-      if (principal || isStranger) {
-        const path = healthPath(request)
-        if (path) return void answerHealth(health, path, principal !== undefined, response)
-      }
-      request.resume()
-      if (principal) return answer(response, 404, { error: 'there is no such path: MCP is served at /mcp/<upstream>' })
-      // Whether a path exists is nobody's to know who has not proved who they are.
-      refused('a valid credential is needed', request)
-      response.setHeader('www-authenticate', 'Bearer realm="fairlead"')
-      answer(response, 401, { error: 'a valid credential is needed' })
-    },
-  })
-}
-
-/** A line per refusal at the door, but never so many that a stranger could fill the disk with them: the rest of a second is one line with their number. */
-function boundedRefusals(ledger: Ledger, clock: Clock): (reason: string, request: IncomingMessage) => void {
-  let inSecond = 0
-  const record = (entry: Record<string, unknown>): void => void ledger.append({ event: 'refused', door: 'http', ...entry }).catch(() => {})
-  const endSecond = (): void => {
-    if (inSecond > maxDoorRefusalsPerSecond) record({ further: inSecond - maxDoorRefusalsPerSecond })
-    inSecond = 0
-  }
-  return (reason, { method, url }) => {
-    if (inSecond++ === 0) clock.after(1_000, endSecond)
-    if (inSecond <= maxDoorRefusalsPerSecond) record({ method, path: url?.slice(0, 200), reason: reason.slice(0, 300) })
-  }
 }

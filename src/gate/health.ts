@@ -1,10 +1,11 @@
 // Whether the gate lives, and whether it can do its work: each check with its reason.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type Fault, asFault } from '../kernel/fault.ts'
+import { asFault } from '../kernel/fault.ts'
+import { answerJson } from '../base/http/answer.ts'
 import type { Bucket } from '../base/kv/kv.ts'
-import type { Ledger } from '../base/ledger/ledger.ts'
 import type { Drain } from './drain.ts'
 import type { Upstream } from './upstream.ts'
+import type { WatchedLedger } from './watched-ledger.ts'
 
 export type HealthNeeds = {
   readonly ledger: WatchedLedger
@@ -17,35 +18,6 @@ export type HealthNeeds = {
 type Health = { readonly status: 'ok' | 'degraded' | 'failing'; readonly checks: Readonly<Record<string, Check>> }
 type Check = { readonly ok: boolean; readonly reason: string }
 
-/** A ledger that remembers whether its last entry could be written. */
-export type WatchedLedger = Ledger & { readonly problem: Fault | undefined }
-
-export function watchedLedger(ledger: Ledger): WatchedLedger {
-  let problem: Fault | undefined
-  return {
-    get next() {
-      return ledger.next
-    },
-    get last() {
-      return ledger.last
-    },
-    get problem() {
-      return problem
-    },
-    append(entry, durability) {
-      const writing = ledger.append(entry, durability)
-      writing.then(
-        () => (problem = undefined),
-        (error: unknown) => (problem = asFault(error)),
-      )
-      return writing
-    },
-    conclude: (entry, durability) => ledger.conclude(entry, durability),
-    sync: () => ledger.sync(),
-    close: () => ledger.close(),
-  }
-}
-
 /** The path, when it is one of these. `/livez`: the process answers. `/readyz`, `/health`: it can take calls, else 503. */
 export function healthPath({ url, method }: IncomingMessage): '/livez' | '/readyz' | '/health' | undefined {
   if (method !== 'GET' && method !== 'HEAD') return undefined
@@ -55,9 +27,9 @@ export function healthPath({ url, method }: IncomingMessage): '/livez' | '/ready
 
 /** Names of servers, and why they fail, are only for those who have proved who they are. */
 export async function answerHealth(needs: HealthNeeds, path: string, isKnown: boolean, response: ServerResponse): Promise<void> {
-  if (path === '/livez') return answer(response, 200, { status: 'ok' })
+  if (path === '/livez') return answerJson(response, 200, { status: 'ok' })
   const health = await healthOf(needs, isKnown)
-  answer(response, health.status === 'failing' ? 503 : 200, health)
+  answerJson(response, health.status === 'failing' ? 503 : 200, health)
 }
 
 async function healthOf({ ledger, bucket, upstreams, drain }: HealthNeeds, isKnown: boolean): Promise<Health> {
@@ -92,9 +64,4 @@ async function checked(fine: string, check: () => Promise<unknown>): Promise<Che
   } catch (error) {
     return { ok: false, reason: asFault(error).message }
   }
-}
-
-export function answer(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
-  response.end(`${JSON.stringify(body)}\n`)
 }

@@ -22,7 +22,7 @@ const named: Readonly<Record<string, { readonly kind: Kind; readonly place: 'nam
 }
 
 /** What a message acts on. Something that names nothing where it must is a target that no rule can name. */
-export function targetsOf(frame: Frame): readonly Target[] {
+function targetsOf(frame: Frame): readonly Target[] {
   const naming = named[frame.method ?? '']
   if (naming) return [{ kind: naming.kind, name: stringAt(frame, frame.at[naming.place]) ?? '' }]
   if (frame.method === 'completion/complete') {

@@ -208,7 +208,7 @@ export class McpSession implements Session {
 }
 
 /** The first capability that was offered and is not any more, by its path; undefined when all are there. */
-export function lostCapability(before: unknown, after: unknown, path = ''): string | undefined {
+function lostCapability(before: unknown, after: unknown, path = ''): string | undefined {
   if (typeof before !== 'object' || before === null) return before === true && after !== true ? path : undefined
   if (typeof after !== 'object' || after === null) return path === '' ? 'its capabilities' : path
   for (const [name, inner] of Object.entries(before)) {

@@ -10,14 +10,18 @@ import type { Opened } from '../base/mcp/scopes.ts'
 import type { Sink } from '../base/wire/wire.ts'
 import { fault } from './faults.ts'
 import { McpSession, type SessionRecord, recordOf } from './session.ts'
-import type { Upstream } from './upstream.ts'
+import type { OpenedLeg, Upstream } from './upstream.ts'
 
 export type SessionSettings = {
   /** Kept at once, awake and asleep. */
   readonly maxSessions: number
   readonly maxSessionsPerPrincipal: number
+  /** A session that nobody used for so long is forgotten. */
   readonly ttlMs: number
 }
+
+/** What all sessions of an endpoint are made with: the upstream, and the layers before it. */
+export type SessionKit = { readonly upstream: Upstream; readonly layer: (core: Handler) => Handler }
 
 /** What one principal has: sessions that are awake or just being opened, and the ids of those asleep, the longest first. */
 type Tally = { awake: number; readonly asleep: Set<string> }
@@ -59,7 +63,8 @@ export class Sessions {
   }
 
   /** Opens a session with the client's `initialize`; only a result makes one. */
-  async open(upstream: Upstream, layer: (core: Handler) => Handler, exchange: Exchange, out: Out, side: WatchedSink): Promise<Opened> {
+  async open(kit: SessionKit, exchange: Exchange, out: Out, side: WatchedSink): Promise<Opened> {
+    const { upstream } = kit
     const { frame, principal } = exchange
     const full = await this.#makeRoom(principal.name)
     if (full) return { session: undefined, outcome: { is: 'notSent', fault: full } }
@@ -69,7 +74,7 @@ export class Sessions {
     try {
       const { leg, answer } = await upstream.openLegacy(principal, frame, side)
       if (answer.kind === 'result') {
-        session = this.#make(upstream, layer, randomId(), principal, recordOf(principal, upstream, frame, answer, leg), leg, side)
+        session = this.#make(kit, randomId(), principal, recordOf(principal, upstream, frame, answer, leg), leg, side)
         await this.#save(session)
         this.#log.info('gate.session.opened', { session: session.id.slice(0, 6), principal: principal.name, upstream: upstream.name })
       } else await leg.close()
@@ -88,15 +93,9 @@ export class Sessions {
   }
 
   /** A session of this process, or one that an earlier process left. Somebody else's is as good as none. */
-  async find(
-    upstream: Upstream,
-    layer: (core: Handler) => Handler,
-    id: string,
-    principal: Principal,
-    side: () => WatchedSink,
-  ): Promise<McpSession | undefined> {
-    const session = this.#awake.get(id)?.session ?? (await this.#restore(upstream, layer, id, principal, side))
-    if (session?.principal.name !== principal.name || session.record.upstream !== upstream.name) return undefined
+  async find(kit: SessionKit, id: string, principal: Principal, side: () => WatchedSink): Promise<McpSession | undefined> {
+    const session = this.#awake.get(id)?.session ?? (await this.#restore(kit, id, principal, side))
+    if (session?.principal.name !== principal.name || session.record.upstream !== kit.upstream.name) return undefined
     session.usedAtMs = this.#clock.mono() // whoever found it may use it before the next sweep
     return session
   }
@@ -159,12 +158,11 @@ export class Sessions {
   }
 
   #make(
-    upstream: Upstream,
-    layer: (core: Handler) => Handler,
+    { upstream, layer }: SessionKit,
     id: string,
     principal: Principal,
     record: SessionRecord,
-    leg: Parameters<typeof recordOf>[4] | undefined,
+    leg: OpenedLeg | undefined,
     side: WatchedSink,
   ): McpSession {
     const session = new McpSession(
@@ -185,13 +183,8 @@ export class Sessions {
     return session
   }
 
-  #restore(
-    upstream: Upstream,
-    layer: (core: Handler) => Handler,
-    id: string,
-    principal: Principal,
-    side: () => WatchedSink,
-  ): Promise<McpSession | undefined> {
+  #restore(kit: SessionKit, id: string, principal: Principal, side: () => WatchedSink): Promise<McpSession | undefined> {
+    const { upstream } = kit
     if (!/^[\x21-\x7e]{1,128}$/.test(id)) return Promise.resolve(undefined)
     const key = `${principal.name} ${upstream.name} ${id}`
     const running = this.#restoring.get(key)
@@ -201,7 +194,7 @@ export class Sessions {
       if (!entry) return undefined
       const record = readRecord(entry.value)
       if (record.principal !== principal.name || record.upstream !== upstream.name) return undefined
-      const session = this.#make(upstream, layer, id, principal, record, undefined, side())
+      const session = this.#make(kit, id, principal, record, undefined, side())
       const kept = this.#awake.get(id)!
       kept.revision = entry.revision
       kept.savedAtMs = this.#clock.mono()

@@ -11,7 +11,7 @@ import type config from './config.ts'
 import type { Transport } from './upstream.ts'
 
 export type GateConfig = z.output<typeof config>
-export type UpstreamConfig = GateConfig['upstreams'][string]
+type UpstreamConfig = GateConfig['upstreams'][string]
 
 /** What the gate offers to every kind. */
 export type UpstreamKit = {
@@ -21,8 +21,8 @@ export type UpstreamKit = {
   readonly client: HttpClient
   readonly limits: ScanLimits
   readonly env: Readonly<Record<string, string | undefined>>
-  /** A path of the configuration, made absolute. */
-  within(path: string): string
+  /** A path of the configuration: a relative one starts from the configuration's folder. */
+  pathOf(path: string): string
   reveal(value: Credential): Promise<Secret>
 }
 

@@ -8,15 +8,15 @@ import { LegacyOverModern } from '../base/mcp/legacy-over-modern.ts'
 import { errorOf, paramsOf, resultOf } from '../base/mcp/message.ts'
 import { capabilitiesOf } from '../base/mcp/modern.ts'
 import { ModernOverLegacy } from '../base/mcp/modern-over-legacy.ts'
-import { code, legacyVersions, meta, modernVersion } from '../base/mcp/protocol.ts'
+import { legacyVersions, meta, modernVersion } from '../base/mcp/protocol.ts'
 import { nowhere } from '../base/mcp/scopes.ts'
-import { type Backoff, failed, healthy, rested } from '../base/supervise/backoff.ts'
 import type { Frame } from '../base/wire/frame.ts'
 import type { Sink } from '../base/wire/wire.ts'
 import { fault } from './faults.ts'
 import { Pooled } from './pooled.ts'
+import { Starting, type UpstreamState, isWrongEra } from './starting.ts'
 
-export type Isolation = 'session' | 'principal' | 'shared'
+type Isolation = 'session' | 'principal' | 'shared'
 
 /** A leg that may belong to a session of the server (HTTP, legacy). */
 export type OpenedLeg = Leg & { readonly sessionId?: string | undefined }
@@ -36,18 +36,11 @@ export type UpstreamSettings = {
   readonly requestTimeoutMs: number
 }
 
-/** What is known of a server from the last attempt to start it. */
-export type UpstreamState =
-  | { readonly is: 'unused' | 'ready' }
-  | { readonly is: 'failing'; readonly reason: string; readonly retryInMs: number }
-
 /** A verdict on what a server speaks is kept for so long: servers are updated. */
 const verdictMs = 10 * 60_000
 const probeMs = 5_000
 const maxPooled = 1_000
 const maxCapabilityKeys = 8
-/** Connecting to a server that runs elsewhere costs little, so it is soon tried again. */
-const cheapRestMs = 1_000
 
 /** A pooled server with the leg that stateless requests go through. */
 type Stateless = { readonly pooled: Pooled; readonly leg: Leg }
@@ -60,19 +53,16 @@ export class Upstream {
   readonly #pool = new Map<string, Pooled>()
   readonly #stateless = new Map<Pooled, Stateless>()
   readonly #verdicts: Partial<Record<Era, { readonly speaks: boolean; readonly atMs: number }>> = {}
-  /** Ends what has been started and has not answered yet. */
-  readonly #starting = new Set<() => Promise<void>>()
+  readonly #starting: Starting
   #probing: Promise<boolean | undefined> | undefined
-  #backoff: Backoff = rested
-  #restUntilMs = 0
-  #failedAtMs = -1
-  #state: 'unused' | 'ready' | { readonly reason: string } = 'unused'
 
   constructor(needs: { clock: Clock; log: Log }, transport: Transport, settings: UpstreamSettings) {
     this.#clock = needs.clock
     this.#log = needs.log
     this.transport = transport
     this.settings = settings
+    const { name, requestTimeoutMs: timeoutMs } = settings
+    this.#starting = new Starting(needs, { name, timeoutMs, isCostly: transport.isCostly })
   }
 
   get name(): string {
@@ -80,8 +70,7 @@ export class Upstream {
   }
 
   get state(): UpstreamState {
-    if (typeof this.#state === 'string') return { is: this.#state }
-    return { is: 'failing', reason: this.#state.reason, retryInMs: Math.max(0, this.#restUntilMs - this.#clock.mono()) }
+    return this.#starting.state
   }
 
   /**
@@ -100,7 +89,7 @@ export class Upstream {
       }
     }
     const pooled = this.transport.isCostly ? this.#modern(principal).pooled : undefined
-    return this.#start(
+    return this.#starting.start(
       async () => new LegacyOverModern(pooled ? pooled.join(nowhere) : await this.transport.open('modern', nowhere), side),
       (leg) => askFrame(leg, initialize),
       pooled,
@@ -133,7 +122,7 @@ export class Upstream {
 
   async close(): Promise<void> {
     const legs = [...this.#stateless.values()].map(({ leg }) => leg)
-    await Promise.all([...this.#starting].map((stop) => stop()))
+    await this.#starting.stop()
     await Promise.all([...this.#pool.values(), ...legs].map((one) => one.close()))
   }
 
@@ -154,7 +143,7 @@ export class Upstream {
   #openLegacyLeg(principal: Principal, initialize: Frame, side: Sink): Promise<{ leg: OpenedLeg; answer: Frame }> {
     const isOwn = this.settings.isolation === 'session' || !this.transport.isCostly
     const pooled = isOwn ? undefined : this.#legacy(principal, initialize)
-    return this.#start(
+    return this.#starting.start(
       async () => pooled?.join(side) ?? this.transport.open('legacy', side),
       async (leg) => {
         await pooled?.ready()
@@ -229,7 +218,7 @@ export class Upstream {
     const isModern = this.#speaks('modern') ?? (await (this.#probing ??= this.#probe(principal).finally(() => (this.#probing = undefined))))
     const ready = async (stateless: Stateless): Promise<Stateless> => {
       if (!stateless.pooled.isReady)
-        await this.#start(
+        await this.#starting.start(
           async () => stateless.leg,
           () => stateless.pooled.ready(),
           stateless.pooled,
@@ -250,7 +239,7 @@ export class Upstream {
 
   /** Whether the server speaks the modern era; undefined when it did not say: it was slow, or ended, or is not there. */
   async #probe(principal: Principal): Promise<boolean | undefined> {
-    this.#checkRest()
+    this.#starting.checkRest()
     const { leg, pooled } = this.#modern(principal)
     const params = { _meta: { [meta.protocolVersion]: modernVersion, [meta.clientCapabilities]: {}, [meta.clientInfo]: ownClientInfo } }
     const headers = { 'mcp-protocol-version': modernVersion, 'mcp-method': 'server/discover' }
@@ -277,67 +266,8 @@ export class Upstream {
     if (!speaks && this.#speaks(era) !== false) this.#log.info('gate.upstream.era', { upstream: this.name, lacks: era })
     this.#verdicts[era] = { speaks, atMs: this.#clock.mono() }
   }
-
-  /**
-   * Opens a leg and greets the server, unless it failed a moment ago: a server that will not start is not started in a loop, and one that never
-   * answers the greeting is stopped.
-   */
-  async #start<L extends Leg, T>(open: () => Promise<L>, greet: (leg: L) => Promise<T>, pooled?: Pooled): Promise<{ leg: L; answer: T }> {
-    this.#checkRest()
-    const startedMs = this.#clock.mono()
-    const timeoutMs = this.settings.requestTimeoutMs
-    let leg: L | undefined
-    let isLate = false
-    const stop = async (): Promise<void> => {
-      await pooled?.close()
-      await leg?.close()
-    }
-    this.#starting.add(stop)
-    const cancel = this.#clock.after(timeoutMs, () => {
-      isLate = true
-      void stop()
-    })
-    try {
-      leg = await open()
-      if (isLate) throw fault.silent({ upstream: this.name, timeoutMs })
-      const answer = await greet(leg)
-      this.#backoff = healthy(this.#backoff, this.#clock.mono())
-      this.#state = 'ready'
-      return { leg, answer }
-    } catch (error) {
-      const failure = isLate ? fault.silent({ upstream: this.name, timeoutMs }) : error
-      if (!isWrongEra(error)) this.#failed(failure, startedMs)
-      await stop()
-      throw failure
-    } finally {
-      cancel()
-      this.#starting.delete(stop)
-    }
-  }
-
-  #checkRest(): void {
-    const waitMs = this.#restUntilMs - this.#clock.mono()
-    if (waitMs > 0) throw fault.resting({ upstream: this.name, reason: typeof this.#state === 'string' ? '' : this.#state.reason, waitMs })
-  }
-
-  /** Attempts that ran side by side and failed together count as one. */
-  #failed(error: unknown, startedMs: number): void {
-    const reason = error instanceof Error ? error.message : String(error)
-    this.#state = { reason }
-    if (startedMs < this.#failedAtMs) return
-    const { next, delayMs } = failed(this.#backoff, this.#clock.mono())
-    this.#backoff = next
-    this.#failedAtMs = this.#clock.mono()
-    this.#restUntilMs = this.#failedAtMs + (this.transport.isCostly ? delayMs : Math.min(delayMs, cheapRestMs))
-    this.#log.warn('gate.upstream.failed', { upstream: this.name, reason, retryInMs: this.#restUntilMs - this.#failedAtMs })
-  }
 }
 
 function isFrame(value: unknown): value is Frame {
   return typeof value === 'object' && value !== null && 'bytes' in value
-}
-
-/** A modern-only server refuses `initialize` with one of these. */
-function isWrongEra(error: unknown): boolean {
-  return error instanceof UpstreamRefusal && (error.error.code === code.unsupportedVersion || error.error.code === code.methodNotFound)
 }

@@ -1,6 +1,6 @@
 // Runs one short command to its end, by argv and never through a shell, with bounded output and time.
 import { spawn } from 'node:child_process'
-import { faults } from './fault.ts'
+import { faults, reasonOf } from './fault.ts'
 
 const fault = faults('exec', {
   not_found: (d: { command: string }) => ({
@@ -11,14 +11,17 @@ const fault = faults('exec', {
   timed_out: (d: { command: string; timeoutMs: number }) => ({
     kind: 'unavailable',
     message: `${d.command} did not end within ${d.timeoutMs} ms`,
+    hint: 'run it by hand to see what it waits for',
   }),
   too_much: (d: { command: string; maxBytes: number }) => ({
     kind: 'limited',
     message: `${d.command} printed more than ${d.maxBytes} bytes`,
+    hint: 'is it the right command? run it by hand',
   }),
   failed_to_start: (d: { command: string; reason: string }) => ({
     kind: 'unavailable',
     message: `${d.command} did not start: ${d.reason}`,
+    hint: 'check that this user may run it, and the limits of this user (ulimit -a)',
   }),
 })
 
@@ -40,7 +43,7 @@ export type ExecOptions = {
   readonly maxBytes?: number
 }
 
-/** Runs `argv` and answers when it has ended, whatever its exit code; faults: `exec.not_found`, `exec.timed_out`, `exec.too_much`. */
+/** Runs `argv` and answers when it has ended, whatever its exit code; faults: `exec.not_found`, `exec.timed_out`, `exec.too_much`, `exec.failed_to_start`. */
 export function exec(argv: readonly [string, ...string[]], options: ExecOptions = {}): Promise<ExecResult> {
   const { timeoutMs = 10_000, maxBytes = 1 << 20 } = options
   const [command, ...args] = argv
@@ -67,9 +70,7 @@ export function exec(argv: readonly [string, ...string[]], options: ExecOptions 
     child.on('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(timer)
       reject(
-        error.code === 'ENOENT'
-          ? fault.not_found({ command }, error)
-          : fault.failed_to_start({ command, reason: error.code ?? error.message }, error),
+        error.code === 'ENOENT' ? fault.not_found({ command }, error) : fault.failed_to_start({ command, reason: reasonOf(error) }, error),
       )
     })
     child.on('close', (exitCode, signal) => {

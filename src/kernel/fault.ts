@@ -23,6 +23,13 @@ export const outside: Readonly<Record<FaultKind, Outside>> = {
   bug: { exitCode: 70, httpStatus: 500, rpcCode: -32603, level: 'error' },
 }
 
+/** The system's code of an error (`ENOENT`), or else its message: what a fault says of the error that caused it. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { code } = error as NodeJS.ErrnoException
+  return typeof code === 'string' ? code : error.message
+}
+
 /** What a catalogue entry says of one failure. `hint` is the next thing to do, as a command where there is one. */
 export type Failure = { readonly kind: FaultKind; readonly message: string; readonly hint?: string }
 

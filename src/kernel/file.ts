@@ -13,17 +13,21 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { faults } from './fault.ts'
+import { faults, reasonOf } from './fault.ts'
 import { randomId } from './random.ts'
 
 const fault = faults('file', {
-  unreadable: (d: { path: string; reason: string }) => ({ kind: 'unavailable', message: `cannot read ${d.path}: ${d.reason}` }),
-  unwritable: (d: { path: string; reason: string }) => ({ kind: 'unavailable', message: `cannot write ${d.path}: ${d.reason}` }),
+  unreadable: (d: { path: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `cannot read ${d.path}: ${d.reason}`,
+    hint: 'check that it is a plain file, and that this user may read it',
+  }),
+  unwritable: (d: { path: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `cannot write ${d.path}: ${d.reason}`,
+    hint: 'check that this user may write its folder, and that there is room on the disk',
+  }),
 })
-
-function reasonOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? String(error)
-}
 
 /** The file's text (UTF-8), or undefined when there is no such file. */
 export function readText(path: string): string | undefined {

@@ -1,7 +1,8 @@
 // What a daemon tells its operator: one JSON object a line, with a level, an event name and fields; secrets print as `[redacted]`.
 
-export type Level = 'debug' | 'info' | 'warn' | 'error'
-const order: readonly Level[] = ['debug', 'info', 'warn', 'error']
+/** The least urgent first. */
+export const levels = ['debug', 'info', 'warn', 'error'] as const
+export type Level = (typeof levels)[number]
 
 /** `event` is a stable dotted name (`gate.upstream.lost`): search for it; `fields` are whatever JSON can say. */
 export interface Log {
@@ -24,11 +25,11 @@ function plain(key: string, value: unknown): unknown {
 
 /** A log that hands each finished line (without line feed) to `write`; lines below `level` are dropped. */
 export function createLog(write: (line: string) => void, now: () => number, level: Level = 'info'): Log {
-  const least = order.indexOf(level)
+  const least = levels.indexOf(level)
   const at =
     (name: Level) =>
     (event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
-      if (order.indexOf(name) < least) return
+      if (levels.indexOf(name) < least) return
       write(JSON.stringify({ time: new Date(now()).toISOString(), level: name, event, ...fields }, plain))
     }
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }

@@ -7,7 +7,7 @@ import { type ExecResult, exec } from '../kernel/exec.ts'
 export type Unavailable = { unavailable: string }
 
 export type Address = { readonly family: 'IPv4' | 'IPv6'; readonly address: string; readonly prefixLength: number }
-export type Space = { readonly totalBytes: number; readonly freeBytes: number; readonly availableBytes: number }
+type Space = { readonly totalBytes: number; readonly freeBytes: number; readonly availableBytes: number }
 
 export interface Host {
   /** As `uname -m` says it: `aarch64`, `x86_64`. */
@@ -46,6 +46,11 @@ export function isKnown<T>(value: T): value is Exclude<T, Unavailable> {
 /** The value, or undefined where the reason does not matter. */
 export function known<T>(value: T): Exclude<T, Unavailable> | undefined {
   return isKnown(value) ? value : undefined
+}
+
+/** What `read` finds in the text of `path`, or the reason why it is not known. */
+export function found<T>(text: string | Unavailable, path: string, read: (text: string) => T | undefined): T | Unavailable {
+  return isKnown(text) ? (read(text) ?? { unavailable: `${path} does not say it` }) : text
 }
 
 async function readStart(path: string, maxBytes: number): Promise<string> {

@@ -28,7 +28,7 @@ export function parseProcessStat(text: string): ProcessStat | undefined {
 }
 
 export const processStates = ['running', 'sleeping', 'waiting', 'stopped', 'traced', 'zombie', 'dead', 'idle', 'other'] as const
-export type ProcessState = (typeof processStates)[number]
+type ProcessState = (typeof processStates)[number]
 
 const states: Readonly<Record<string, ProcessState>> = {
   R: 'running',

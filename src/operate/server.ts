@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable, Writable } from 'node:stream'
 import type { Principal } from '../base/access/principal.ts'
+import { answerJson } from '../base/http/answer.ts'
 import { isLoopback, openListener } from '../base/http/listener.ts'
 import { admitBearer } from '../base/mcp/tool-http.ts'
 import { type ToolServer, createToolServer } from '../base/mcp/tool-server.ts'
@@ -36,8 +37,8 @@ export interface MachineServer {
   close(): Promise<void>
 }
 
-export type Check = { readonly ok: boolean; readonly reason?: string }
-export type Health = {
+type Check = { readonly ok: boolean; readonly reason?: string }
+type Health = {
   readonly status: 'ok' | 'unhealthy'
   readonly version: string
   readonly uptimeSeconds: number
@@ -81,11 +82,6 @@ async function healthOf({ clock, host, version }: MachineServerNeeds, server: To
   return { status, version, uptimeSeconds: Math.round((clock.mono() - startedAt) / 1_000), sessions, checks }
 }
 
-function json(response: ServerResponse, status: number, value: unknown, headers: Record<string, string> = {}): void {
-  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers })
-  response.end(`${JSON.stringify(value)}\n`)
-}
-
 /** Serves over HTTP. Faults `operate.token_wanted`, `http.port_busy`, `http.cannot_listen`. */
 export async function startMachineServer(needs: MachineServerNeeds, settings: MachineServerSettings): Promise<MachineServer> {
   const { clock, log } = needs
@@ -98,14 +94,14 @@ export async function startMachineServer(needs: MachineServerNeeds, settings: Ma
     if (path === '/mcp') return server.handle(request, response)
     request.resume()
     if (path !== '/health')
-      return json(response, 404, { error: { message: `there is nothing at ${path}`, hint: 'MCP is at /mcp, health at /health' } })
+      return answerJson(response, 404, { error: { message: `there is nothing at ${path}`, hint: 'MCP is at /mcp, health at /health' } })
     if (request.method !== 'GET' && request.method !== 'HEAD')
-      return json(response, 405, { error: { message: 'health is told by GET' } }, { allow: 'GET, HEAD' })
+      return answerJson(response, 405, { error: { message: 'health is told by GET' } }, { allow: 'GET, HEAD' })
     healthOf(needs, server, startedAt).then(
-      (health) => json(response, health.status === 'ok' ? 200 : 503, health),
+      (health) => answerJson(response, health.status === 'ok' ? 200 : 503, health),
       (error: unknown) => {
         log.error('machine.health', { error })
-        json(response, 503, { status: 'unhealthy', checks: { health: { ok: false, reason: 'health could not be determined' } } })
+        answerJson(response, 503, { status: 'unhealthy', checks: { health: { ok: false, reason: 'health could not be determined' } } })
       },
     )
   }

@@ -2,7 +2,7 @@
 import { asFault } from '../kernel/fault.ts'
 import type { Host, Unavailable } from './host.ts'
 
-export type ThrottlingFlags = { underVoltage: boolean; frequencyCapped: boolean; throttled: boolean; softTemperatureLimit: boolean }
+type ThrottlingFlags = { underVoltage: boolean; frequencyCapped: boolean; throttled: boolean; softTemperatureLimit: boolean }
 export type Throttling = { now: ThrottlingFlags; sinceBoot: ThrottlingFlags }
 
 const timeoutMs = 2_000

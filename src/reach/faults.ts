@@ -2,11 +2,6 @@
 import { type FaultKind, faults } from '../kernel/fault.ts'
 
 export const fault = faults('reach', {
-  no_passphrase: (d: { path: string }) => ({
-    kind: 'config',
-    message: `${d.path} holds no passphrase`,
-    hint: 'write the passphrase into it as one line, mode 0600',
-  }),
   registries_damaged: () => ({
     kind: 'config',
     message: 'registries.json, which pins the keys of registries, cannot be understood',

@@ -1,11 +1,10 @@
 // The folder of one identity (`~/.bmp` under the runbook's names): where its wallet lies and what this machine remembers beside it.
 import { join } from 'node:path'
-import { readText } from '../kernel/file.ts'
-import { Secret } from '../kernel/secret.ts'
+import type { Secret } from '../kernel/secret.ts'
+import { credentialInFile } from '../base/config/credential-file.ts'
 import { type Wallet, loadWallet, readWalletCard, fault as walletFault } from '../base/identity/wallet.ts'
 import type { SharedHost } from '../base/peer/shared-host.ts'
 import type { Context, Flag } from '../base/terminal/command.ts'
-import { fault } from './faults.ts'
 
 /** Flags that every command of reach takes. */
 export const homeFlags = {
@@ -52,13 +51,10 @@ export function homeOf(context: Pick<Context, 'folders'>, flags: HomeFlags): Hom
   return homeIn(flags.home ?? context.folders.home ?? join(context.folders.state, 'reach'))
 }
 
-/** The passphrase that the flags name, without its line end; fault `reach.no_passphrase` when the file is not there or is empty. */
+/** The passphrase that the flags name, from a file that nobody else can read; faults of `credentialInFile`. */
 export function passphraseOf(flags: HomeFlags): Secret | undefined {
   const path = flags['passphrase-file']
-  if (path === undefined) return undefined
-  const passphrase = readText(path)?.replace(/\r?\n$/, '')
-  if (!passphrase) throw fault.no_passphrase({ path })
-  return new Secret(passphrase)
+  return path === undefined ? undefined : credentialInFile(path)
 }
 
 /** Loads the wallet that the flags name; faults of `loadWallet`. */

@@ -1,5 +1,5 @@
 // The identity and the registry as a person meets them: real processes, real files, a home for each.
-import { readFile, readdir, stat, writeFile } from 'node:fs/promises'
+import { chmod, readFile, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type ReachBench, local, portOf, reachBench } from '../../test/kit/reach-bench.ts'
@@ -41,7 +41,10 @@ describe('R1, R2: the identity', () => {
 
   test('may be sealed; then the passphrase comes from a file, and status needs none', async () => {
     const secret = join(bench.folder, 'passphrase')
-    await writeFile(secret, 'correct horse\n')
+    await writeFile(secret, 'correct horse\n', { mode: 0o644 })
+    const loose = await bench.run('sealed', 'init', '--name', 'sealed', '--passphrase-file', secret)
+    expect(loose).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('chmod 600') as string })
+    await chmod(secret, 0o600)
     const { stdout } = await bench.run('sealed', 'init', '--name', 'sealed', '--passphrase-file', secret, '--json')
     const { peerId, wallet } = JSON.parse(stdout) as { peerId: string; wallet: string }
     expect(await readFile(wallet, 'utf8')).toContain('scrypt')

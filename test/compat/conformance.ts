@@ -7,10 +7,10 @@ import { exec } from '../../src/kernel/exec.ts'
 const bin = fileURLToPath(new URL('../../node_modules/.bin', import.meta.url))
 
 export type Revision = '2025-11-25' | '2026-07-28'
-export type Status = 'SUCCESS' | 'FAILURE' | 'WARNING' | 'SKIPPED' | 'INFO'
+type Status = 'SUCCESS' | 'FAILURE' | 'WARNING' | 'SKIPPED' | 'INFO'
 
 /** One verdict. `nth` tells checks apart that one scenario makes several times; `why` is the suite's message, never compared. */
-export type Row = {
+type Row = {
   readonly scenario: string
   readonly check: string
   readonly nth: number

@@ -14,7 +14,7 @@ import {
   modern,
   openSession,
   post,
-  rawServerFor,
+  unrulyServer,
   sdkClient,
   send,
   textOf,
@@ -48,7 +48,7 @@ describe('at the door', () => {
     ['without a door', undefined],
     ['with a door for those without a credential', 'door = "reader"\n'],
   ])('%s, a bad credential is nobody: every method, every path, in the record', async (_what, door) => {
-    const gate = await gateFor({ upstreams: { up: { command: rawServerFor().command } }, access: people + rules, settings: door ?? '' })
+    const gate = await gateFor({ upstreams: { up: { command: unrulyServer().command } }, access: people + rules, settings: door ?? '' })
     const session = await openSession(gate.url('up'), { token: owner })
     const attempts = methods.flatMap((httpMethod) =>
       paths.flatMap((path) => (door ? bad : [undefined, ...bad]).map((authorization) => ({ httpMethod, path, authorization }))),
@@ -74,7 +74,7 @@ describe('at the door', () => {
 
   test('a session of one principal is none for another, by any method', async () => {
     const gate = await gateFor({
-      upstreams: { up: { command: rawServerFor().command }, other: { command: rawServerFor().command } },
+      upstreams: { up: { command: unrulyServer().command }, other: { command: unrulyServer().command } },
       access: people + rules,
     })
     const session = await openSession(gate.url('up'), { token: owner })
@@ -89,7 +89,7 @@ describe('at the door', () => {
     expect((await send(gate.url('up'), body, { session, token: owner })).status).toBe(200)
     await gate.stop('SIGKILL')
     const again = await gateFor({
-      upstreams: { up: { command: rawServerFor().command } },
+      upstreams: { up: { command: unrulyServer().command } },
       access: people + rules,
       folder: gate.folder,
       port: gate.port,
@@ -99,7 +99,7 @@ describe('at the door', () => {
   })
 
   test('a session id is nothing that can be guessed or made to be something else', async () => {
-    const gate = await gateFor({ upstreams: { up: { command: rawServerFor().command } } })
+    const gate = await gateFor({ upstreams: { up: { command: unrulyServer().command } } })
     const sessions = await Promise.all([1, 2, 3].map(() => openSession(gate.url('up'))))
     for (const session of sessions) expect(session).toMatch(/^[A-Za-z0-9_-]{22,}$/)
     for (const session of ['../../x', 'a'.repeat(500), '%00', '{"a":1}', ' '])
@@ -173,7 +173,7 @@ describe.each(['legacy', 'modern'] as const)('rules, %s client', (era) => {
 
   test('an upstream that no rule names is closed altogether', async () => {
     const gate = await gateFor({
-      upstreams: { up: { command: fixtureCommand }, hidden: { command: rawServerFor().command } },
+      upstreams: { up: { command: fixtureCommand }, hidden: { command: unrulyServer().command } },
       access: people + rules,
     })
     const answer =

@@ -1,17 +1,16 @@
 // Programs that are no servers, and the end of all of them with the gate.
 import { describe, expect, test } from 'vitest'
+import { descendants, isRunning } from '../../src/base/supervise/processes.fixture.ts'
 import {
   call,
-  descendants,
   eras,
   gateFor,
   guardOf,
   initializeParams,
-  isRunning,
   modern,
   openSession,
   post,
-  rawServerFor,
+  unrulyServer,
   residentBytes,
   servers,
   textOf,
@@ -22,14 +21,14 @@ describe.each(eras)('%s', (era) => {
   const ask = (url: string) => (era === 'legacy' ? post(url, 'initialize', initializeParams) : modern(url, 'tools/list', {}))
 
   test.each([
-    ['prints lines of no protocol', () => rawServerFor('garbage').command, /garbage/],
-    ['prints a line of 100 MB first', () => rawServerFor('long-line').command, undefined],
+    ['prints lines of no protocol', () => unrulyServer('garbage').command, /garbage/],
+    ['prints a line of 100 MB first', () => unrulyServer('long-line').command, undefined],
     ['ends at once', () => ['/bin/sh', '-c', 'echo an-unknown-option >&2; exit 2'], /ended before it answered/],
     ['is not there', () => ['no-such-program-anywhere'], /the command no-such-program-anywhere was not found/],
     ['may not be run', () => ['/etc/passwd'], /no program that this user may run/],
   ])('a program that %s is told in words, and harms nobody', async (_what, command, words) => {
     const gate = await gateFor({
-      upstreams: { bad: { command: command(), more: 'request_timeout = "4s"' }, well: { command: rawServerFor().command } },
+      upstreams: { bad: { command: command(), more: 'request_timeout = "4s"' }, well: { command: unrulyServer().command } },
     })
     const session = await openSession(gate.url('well'))
     const before = residentBytes(gate.process.pid!)
@@ -51,7 +50,7 @@ test('what a program printed to stderr is in the log', async () => {
 })
 
 test('SIGKILL of the gate ends children that ignore SIGTERM, and their children', async () => {
-  const far = rawServerFor('ignores-term')
+  const far = unrulyServer('ignores-term')
   const nested = ['/bin/sh', '-c', 'sleep 600 & sleep 600 & exec "$@"', 'sh', ...far.command]
   const gate = await gateFor({ upstreams: { up: { command: nested }, more: { command: far.command } } })
   await openSession(gate.url('up'))
@@ -63,7 +62,7 @@ test('SIGKILL of the gate ends children that ignore SIGTERM, and their children'
 })
 
 test('SIGKILL of the guard: another takes its place, and holds what the first one held', async () => {
-  const far = rawServerFor('ignores-term')
+  const far = unrulyServer('ignores-term')
   const gate = await gateFor({ upstreams: { up: { command: far.command } } })
   const session = await openSession(gate.url('up'))
   const first = guardOf(gate)

@@ -1,31 +1,21 @@
-// What the gate's tests stand on: a raw MCP client over HTTP, SDK clients of both eras, and looks at processes, far ends and ledger lines from outside.
+// What the gate's tests stand on: whole answers of the raw client, SDK clients of both eras, and looks at processes, far ends and ledger lines from outside.
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach } from 'vitest'
-import { everyProcess, isRunning } from '../../src/base/supervise/processes.fixture.ts'
+import { commandOf, descendants, guardsOf } from '../../src/base/supervise/processes.fixture.ts'
+import { later } from '../kit/cleanup.ts'
 import { type GateOptions, type RunningGate, startGate } from '../kit/gate.ts'
+import * as raw from '../kit/raw-client.ts'
 
-export { isRunning }
 export type { RunningGate }
 
-const rawServer = fileURLToPath(new URL('raw-server.ts', import.meta.url))
+const unrulyProgram = fileURLToPath(new URL('unruly-server.ts', import.meta.url))
 
 export type Era = 'legacy' | 'modern'
 export const eras: readonly Era[] = ['legacy', 'modern']
-
-const cleanups: (() => unknown)[] = []
-afterEach(async () => {
-  for (const clean of cleanups.splice(0).reverse()) await clean()
-})
-
-/** Runs after the test, last first. */
-export function later(clean: () => unknown): void {
-  cleanups.push(clean)
-}
 
 /** A gate that ends with the test, whatever the test did to it. */
 export async function gateFor(options: GateOptions): Promise<RunningGate> {
@@ -43,7 +33,7 @@ export function temporaryFolder(): string {
   return folder
 }
 
-export type Note = {
+type Note = {
   readonly pid: number
   readonly started?: true
   readonly method?: string
@@ -51,7 +41,7 @@ export type Note = {
   readonly uri?: string
   readonly params?: Record<string, unknown>
 }
-export type RawServer = {
+export type UnrulyServer = {
   readonly log: string
   readonly command: readonly string[]
   notes(): Note[]
@@ -60,8 +50,8 @@ export type RawServer = {
   pids(): number[]
 }
 
-/** The command of a raw server, and what has reached it in all its lives. */
-export function rawServerFor(...words: string[]): RawServer {
+/** The command of an unruly server, and what has reached it in all its lives. */
+export function unrulyServer(...words: string[]): UnrulyServer {
   const log = join(temporaryFolder(), 'far-end.jsonl')
   const notes = (): Note[] =>
     existsSync(log)
@@ -72,7 +62,7 @@ export function rawServerFor(...words: string[]): RawServer {
       : []
   return {
     log,
-    command: [process.execPath, rawServer, log, ...words],
+    command: [process.execPath, unrulyProgram, log, ...words],
     notes,
     callsOf: (tool) => notes().filter(({ method, name }) => method === 'tools/call' && name === tool).length,
     starts: () => notes().filter(({ started }) => started).length,
@@ -120,16 +110,16 @@ export async function post(url: string, method: string, params: unknown, options
   return send(url, JSON.stringify({ jsonrpc: '2.0', ...(isNotification ? {} : { id: ++lastId }), method, params }), options)
 }
 
+/** One request, exactly as told. */
 export async function send(
   url: string,
   body: string | undefined,
   { session, token, headers, httpMethod = 'POST', signal }: RawOptions = {},
 ): Promise<RawAnswer> {
-  const response = await fetch(url, {
+  const reply = await raw.send(url, {
     method: httpMethod,
     headers: {
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      accept: 'application/json, text/event-stream',
+      ...(body === undefined ? { 'content-type': undefined } : {}),
       ...(session === undefined ? {} : { 'mcp-session-id': session }),
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       ...headers,
@@ -137,11 +127,15 @@ export async function send(
     ...(body === undefined ? {} : { body }),
     ...(signal ? { signal } : {}),
   })
-  const text = await response.text()
+  return answerOf(reply)
+}
+
+async function answerOf(reply: raw.Reply): Promise<RawAnswer> {
+  const text = await reply.text()
   const data = /^data: (\{.*)$/m.exec(text)?.[1]
   return {
-    status: response.status,
-    headers: response.headers,
+    status: reply.status,
+    headers: new Headers(reply.headers as Record<string, string>),
     text,
     body: JSON.parse(data ?? (text.startsWith('{') ? text : '{}')) as RawAnswer['body'],
   }
@@ -166,20 +160,9 @@ export function call(url: string, name: string, args: Record<string, unknown>, o
   return post(url, 'tools/call', { name, arguments: args }, options)
 }
 
-const modernMeta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} }
-
 /** One stateless request of 2026-07-28. */
-export function modern(url: string, method: string, params: Record<string, unknown>, options: RawOptions = {}): Promise<RawAnswer> {
-  const named = params['name'] ?? params['uri']
-  return send(url, JSON.stringify({ jsonrpc: '2.0', id: ++lastId, method, params: { ...params, _meta: modernMeta } }), {
-    ...options,
-    headers: {
-      'mcp-protocol-version': '2026-07-28',
-      'mcp-method': method,
-      ...(typeof named === 'string' ? { 'mcp-name': named } : {}),
-      ...options.headers,
-    },
-  })
+export async function modern(url: string, method: string, params: Record<string, unknown>, options: RawOptions = {}): Promise<RawAnswer> {
+  return answerOf(await raw.modern(url, ++lastId, method, params, options))
 }
 
 /** Opens the GET stream of a session, for as long as the test runs or the gate lets it. */
@@ -216,28 +199,13 @@ export async function sdkText(client: Client, name: string, args: Record<string,
   return (content as { text?: string }[])[0]?.text ?? ''
 }
 
-/** Every running process below this one, as /proc tells it. */
-export function descendants(pid: number): number[] {
-  const all = everyProcess().filter(({ state }) => state !== 'Z' && state !== 'X')
-  const below = (parent: number): number[] => all.filter(({ ppid }) => ppid === parent).flatMap((child) => [child.pid, ...below(child.pid)])
-  return below(pid)
-}
-
 /** The servers' processes: all that is below the gate but its guard. */
 export function servers(gate: RunningGate): number[] {
   return descendants(gate.process.pid!).filter((pid) => !commandOf(pid).includes('fairlead-guard') && !commandOf(pid).startsWith('sleep'))
 }
 
 export function guardOf(gate: RunningGate): number {
-  return descendants(gate.process.pid!).find((pid) => commandOf(pid).includes('fairlead-guard'))!
-}
-
-export function commandOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')
-  } catch {
-    return ''
-  }
+  return guardsOf(gate.process.pid!)[0]!
 }
 
 export function residentBytes(pid: number): number {

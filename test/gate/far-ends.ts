@@ -1,44 +1,17 @@
 // Servers over HTTP that tests end, and begin again on the same port.
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type ServerResponse, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
-import { later } from './bed.ts'
+import { later } from '../kit/cleanup.ts'
+import { type Fixture, startFixture } from '../kit/fixture/process.ts'
 
-const program = fileURLToPath(new URL('../kit/fixture-server.ts', import.meta.url))
-
-export type HttpFarEnd = {
-  readonly url: string
-  readonly port: number
-  readonly stderr: readonly string[]
-  said(wanted: RegExp): Promise<void>
-  kill(): Promise<void>
-}
+export type HttpFarEnd = Fixture & { readonly port: number }
 
 /** The fixture server on this port (0: any), to be killed without warning. */
 export async function fixtureOn(port = 0): Promise<HttpFarEnd> {
-  const child = spawn(process.execPath, [program, 'http', '--until-eof', '--port', String(port)], { stdio: ['pipe', 'pipe', 'pipe'] })
-  const ended = once(child, 'exit')
-  later(() => child.kill('SIGKILL'))
-  const stderr: string[] = []
-  const lines = createInterface({ input: child.stderr }).on('line', (line) => stderr.push(line))
-  const [first] = (await Promise.race([once(createInterface({ input: child.stdout }), 'line'), ended])) as [unknown]
-  const url = /^listening (http:.*)$/.exec(String(first))?.[1]
-  if (url === undefined) throw new Error(`the fixture did not start: ${stderr.join('\n')}`)
-  return {
-    url,
-    port: Number(new URL(url).port),
-    stderr,
-    async said(wanted) {
-      while (!stderr.some((line) => wanted.test(line))) await once(lines, 'line', { signal: AbortSignal.timeout(10_000) })
-    },
-    async kill() {
-      child.kill('SIGKILL')
-      await ended
-    },
-  }
+  const fixture = await startFixture('both', port)
+  later(() => fixture.kill())
+  return { ...fixture, port: Number(new URL(fixture.url).port) }
 }
 
 /** A server of 2025-11-25 that answers every call with the number of sessions it has opened; it can forget them all. */

@@ -1,7 +1,7 @@
 // What a load balancer and a person are told of the gate's health, each check with its reason.
 import { expect, test } from 'vitest'
 import { tokenHash } from '../../src/base/access/principal.ts'
-import { type RunningGate, gateFor, openSession, post, initializeParams, rawServerFor, send } from './bed.ts'
+import { type RunningGate, gateFor, openSession, post, initializeParams, unrulyServer, send } from './bed.ts'
 
 type Health = { readonly status: string; readonly checks: Readonly<Record<string, { readonly ok: boolean; readonly reason: string }>> }
 
@@ -19,7 +19,7 @@ async function ask(
 
 test('a server that fails is named with its reason to who may know, and counted for strangers; the gate is ready all the same', async () => {
   const upstreams = {
-    well: { command: rawServerFor().command },
+    well: { command: unrulyServer().command },
     'secret-name': { command: ['no-such-program'] },
     unused: { command: ['true'] },
   }

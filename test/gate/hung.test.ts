@@ -4,6 +4,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, test } from 'vitest'
+import { isRunning } from '../../src/base/supervise/processes.fixture.ts'
+import { later } from '../kit/cleanup.ts'
 import {
   type RunningGate,
   answeredWithin,
@@ -11,12 +13,10 @@ import {
   eras,
   gateFor,
   initializeParams,
-  isRunning,
-  later,
   modern,
   openSession,
   post,
-  rawServerFor,
+  unrulyServer,
   servers,
   textOf,
   until,
@@ -48,12 +48,12 @@ async function mute(): Promise<string> {
 }
 
 test('the answers of a well server come as fast beside servers that hang in every way', async () => {
-  const stopped = rawServerFor('hang-calls')
+  const stopped = unrulyServer('hang-calls')
   const gate = await gateFor({
     upstreams: {
-      well: { command: rawServerFor().command },
-      silent: { command: rawServerFor('hang-initialize').command },
-      deaf: { command: rawServerFor('stops-reading').command },
+      well: { command: unrulyServer().command },
+      silent: { command: unrulyServer('hang-initialize').command },
+      deaf: { command: unrulyServer('stops-reading').command },
       stopped: { command: stopped.command },
       mute: { url: await mute() },
     },
@@ -86,7 +86,7 @@ describe.each(eras)('%s', (era) => {
       : modern(gate.url(name), 'tools/call', { name: 'echo', arguments: { text: 'x' } })
 
   test.each(['hang-initialize', 'stops-reading'])('a child that %s: an answer at the time-out, and the child is stopped', async (word) => {
-    const far = rawServerFor(word)
+    const far = unrulyServer(word)
     const gate = await gateFor({ upstreams: { up: { command: far.command, more } } })
     const from = performance.now()
     const { body } = await ask(gate, 'up')
@@ -105,7 +105,7 @@ describe.each(eras)('%s', (era) => {
 })
 
 test('a call that hangs is given up and cancelled at the server; its session goes on, and its late answer is for nobody', async () => {
-  const far = rawServerFor('late=1200')
+  const far = unrulyServer('late=1200')
   const gate = await gateFor({ upstreams: { up: { command: far.command, more } } })
   const session = await openSession(gate.url('up'))
   const first = await call(gate.url('up'), 'echo', { text: 'first' }, { session })
@@ -122,7 +122,7 @@ test('a call that hangs is given up and cancelled at the server; its session goe
 })
 
 test('a child whose next life hangs while it is told what the client had said does not hold the session for ever', async () => {
-  const far = rawServerFor()
+  const far = unrulyServer()
   const gate = await gateFor({ upstreams: { up: { command: far.command, more } } })
   const session = await openSession(gate.url('up'))
   await post(gate.url('up'), 'resources/subscribe', { uri: 'test://a' }, { session })
@@ -135,8 +135,8 @@ test('a child whose next life hangs while it is told what the client had said do
 })
 
 test('a gate with hung servers ends when it is told to', async () => {
-  const far = rawServerFor('hang-initialize')
-  const relapsing = rawServerFor()
+  const far = unrulyServer('hang-initialize')
+  const relapsing = unrulyServer()
   const upstreams = { up: { command: far.command }, relapsing: { command: relapsing.command } }
   const gate = await gateFor({ upstreams, settings: 'drain = "200ms"\n' })
   const session = await openSession(gate.url('relapsing'))

@@ -7,18 +7,18 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { fixtureCommand } from '../kit/fixture/process.ts'
+import { later } from '../kit/cleanup.ts'
 import {
   type Line,
   type RunningGate,
   answeredWithin,
   call,
   gateFor,
-  later,
   ledgerLines,
   modern,
   openSession,
   post,
-  rawServerFor,
+  unrulyServer,
   send,
   temporaryFolder,
   textOf,
@@ -73,7 +73,7 @@ test('each call leaves its begin and its end: who, what, how it came out, and a 
 })
 
 test('begin is in the file before the server has the call, and end before the client has the answer', async () => {
-  const far = rawServerFor('late=150')
+  const far = unrulyServer('late=150')
   const gate = await gateFor({ upstreams: { up: { command: far.command } } })
   const session = await openSession(gate.url('up'))
   for (let i = 1; i <= 5; i++) {
@@ -88,7 +88,7 @@ test('begin is in the file before the server has the call, and end before the cl
 
 test('killed at any moment, the record has every call that any server got and every answer that any client got', async () => {
   for (let round = 0; round < 4; round++) {
-    const far = rawServerFor()
+    const far = unrulyServer()
     const gate = await gateFor({ upstreams: { up: { command: far.command } } })
     const session = await openSession(gate.url('up'))
     let answered = 0
@@ -120,7 +120,7 @@ describe('fairlead gate ledger verify', () => {
   }
 
   test('says in words that it is intact, or which entry is the first bad one; exit code 0 or 3', async () => {
-    const gate = await gateFor({ upstreams: { up: { command: rawServerFor().command } } })
+    const gate = await gateFor({ upstreams: { up: { command: unrulyServer().command } } })
     const session = await openSession(gate.url('up'))
     for (let i = 0; i < 5; i++) await call(gate.url('up'), 'echo', { text: String(i) }, { session })
     await gate.stop('SIGKILL')
@@ -158,7 +158,7 @@ function smallDisk(sizeKiB: number): string | undefined {
 test('on a full disk calls are refused and never made, lists go on, health says so, and it mends by itself', async (context) => {
   const disk = smallDisk(3_072)
   if (disk === undefined) return context.skip('mounting a small file system takes root')
-  const far = rawServerFor()
+  const far = unrulyServer()
   const gate = await gateFor({ upstreams: { up: { command: far.command } }, folder: disk })
   const session = await openSession(gate.url('up'))
   expect(textOf(await call(gate.url('up'), 'echo', { text: 'x' }, { session }))).toBe('x')

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { fixtureCommand } from '../kit/fixture/process.ts'
+import { isRunning } from '../../src/base/supervise/processes.fixture.ts'
 import {
   type Era,
   type RunningGate,
@@ -10,12 +11,11 @@ import {
   eras,
   gateFor,
   initializeParams,
-  isRunning,
   listen,
   modern,
   openSession,
   post,
-  rawServerFor,
+  unrulyServer,
   sdkClient,
   sdkText,
   servers,
@@ -54,7 +54,7 @@ describe.each(isolations)('a killed child, isolation %s', (isolation) => {
   })
 
   test('a call that was open is answered with an error that says so, and was made once', async () => {
-    const far = rawServerFor()
+    const far = unrulyServer()
     const gate = await start(far.command)
     const session = await openSession(gate.url('up'))
     const legacy = call(gate.url('up'), 'hang', {}, { session })
@@ -73,7 +73,7 @@ describe.each(isolations)('a killed child, isolation %s', (isolation) => {
   })
 
   test('the next life is told what the client had said: initialize, log level, subscriptions', async () => {
-    const far = rawServerFor()
+    const far = unrulyServer()
     const gate = await start(far.command)
     const session = await openSession(gate.url('up'))
     await post(gate.url('up'), 'logging/setLevel', { level: 'warning' }, { session })
@@ -97,7 +97,7 @@ describe.each(isolations)('a killed child, isolation %s', (isolation) => {
   })
 
   test('a server that comes back with less ends the session with 404', async () => {
-    const far = rawServerFor()
+    const far = unrulyServer()
     const gate = await start(far.command)
     const session = await openSession(gate.url('up'))
     writeFileSync(`${far.log}.words`, 'no-logging')
@@ -118,7 +118,7 @@ describe('a client that only listens', () => {
   test.each(isolations)(
     'has its server opened again with its subscriptions, though it asks for nothing: isolation %s',
     async (isolation) => {
-      const far = rawServerFor()
+      const far = unrulyServer()
       const gate = await gateFor({ upstreams: { up: { command: far.command, more: `${more}\nisolation = "${isolation}"` } } })
       const session = await openSession(gate.url('up'))
       await post(gate.url('up'), 'resources/subscribe', { uri: 'test://a' }, { session })
@@ -130,7 +130,7 @@ describe('a client that only listens', () => {
   )
 
   test('has its stream ended when the server comes back with less, so that it finds out', async () => {
-    const far = rawServerFor()
+    const far = unrulyServer()
     const gate = await gateFor({ upstreams: { up: { command: far.command, more } } })
     const session = await openSession(gate.url('up'))
     const stream = await listen(gate.url('up'), { 'mcp-session-id': session })
@@ -141,7 +141,7 @@ describe('a client that only listens', () => {
   })
 
   test('of the modern era has its stream ended in good order, and listens anew', async () => {
-    const far = rawServerFor()
+    const far = unrulyServer()
     const gate = await gateFor({ upstreams: { up: { command: far.command } } })
     const ask = () => modern(gate.url('up'), 'subscriptions/listen', { notifications: { resourceSubscriptions: ['test://a'] } })
     const listening = ask()
@@ -154,8 +154,8 @@ describe('a client that only listens', () => {
 })
 
 test.each(eras)('a server that dies at every start is not started in a loop: the %s client is told when the next try is', async (era) => {
-  const far = rawServerFor('dies')
-  const gate = await gateFor({ upstreams: { up: { command: far.command }, well: { command: rawServerFor().command } } })
+  const far = unrulyServer('dies')
+  const gate = await gateFor({ upstreams: { up: { command: far.command }, well: { command: unrulyServer().command } } })
   const attempt = () => (era === 'legacy' ? post(gate.url('up'), 'initialize', initializeParams) : modern(gate.url('up'), 'tools/list', {}))
   const answers = []
   for (let i = 0; i < 60; i++) answers.push((await attempt()).body.error!)

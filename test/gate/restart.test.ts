@@ -6,18 +6,17 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { fixtureCommand } from '../kit/fixture/process.ts'
+import { descendants, isRunning } from '../../src/base/supervise/processes.fixture.ts'
 import {
   type RunningGate,
   call,
-  descendants,
   eras,
   gateFor,
-  isRunning,
   ledgerLines,
   modern,
   openSession,
   post,
-  rawServerFor,
+  unrulyServer,
   sdkClient,
   sdkText,
   servers,
@@ -47,7 +46,7 @@ test.each(eras)('a %s SDK client does not notice that the gate was killed: stdio
 
 test('a session of the same id goes on: its child is opened as the client had it, its HTTP session is continued', async () => {
   const far = await fixtureOn()
-  const child = rawServerFor()
+  const child = unrulyServer()
   const upstreams = { child: { command: child.command }, remote: { url: far.url } }
   const gate = await gateFor({ upstreams })
   const session = await openSession(gate.url('child'))
@@ -67,7 +66,7 @@ test('a session of the same id goes on: its child is opened as the client had it
 })
 
 test('the record of a killed gate is whole, and shows the call that never ended', async () => {
-  const far = rawServerFor()
+  const far = unrulyServer()
   const upstreams = { up: { command: far.command } }
   const gate = await gateFor({ upstreams })
   const session = await openSession(gate.url('up'))
@@ -87,7 +86,7 @@ test('the record of a killed gate is whole, and shows the call that never ended'
 })
 
 test('SIGTERM: what runs is answered first, what is new is refused, and nothing is left', async () => {
-  const far = rawServerFor('late=700')
+  const far = unrulyServer('late=700')
   const gate = await gateFor({ upstreams: { up: { command: far.command } } })
   const session = await openSession(gate.url('up'))
   const running = [
@@ -114,7 +113,7 @@ test('SIGTERM: what runs is answered first, what is new is refused, and nothing 
 })
 
 test('SIGTERM with a call that never ends waits no longer than it may', async () => {
-  const far = rawServerFor()
+  const far = unrulyServer()
   const gate = await gateFor({ upstreams: { up: { command: far.command } }, settings: 'drain = "300ms"\n' })
   const session = await openSession(gate.url('up'))
   const open = call(gate.url('up'), 'hang', {}, { session }).catch((error: unknown) => error)

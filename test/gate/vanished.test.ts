@@ -1,17 +1,17 @@
 // Clients that go away without a word: their servers are stopped, memory stays bounded, and who comes back goes on.
 import { get } from 'node:http'
 import { expect, test } from 'vitest'
+import { descendants } from '../../src/base/supervise/processes.fixture.ts'
 import {
   type RunningGate,
   call,
-  descendants,
   gateFor,
   guardOf,
   initializeParams,
   modern,
   openSession,
   post,
-  rawServerFor,
+  unrulyServer,
   residentBytes,
   send,
   servers,
@@ -50,7 +50,7 @@ test(`${many} vanished clients leave no process and little memory; one that come
 })
 
 test('servers that several sessions share, and those of stateless clients, are stopped as well', async () => {
-  const far = rawServerFor()
+  const far = unrulyServer()
   const more = 'idle = "1s"\nisolation = "principal"'
   const gate = await gateFor({ upstreams: { up: { command: far.command, more } } })
   await Promise.all([openSession(gate.url('up')), openSession(gate.url('up'))])
@@ -64,7 +64,7 @@ test('a client that listens, or waits for an answer, is not idle', async () => {
   const gate = await gateFor({
     upstreams: {
       up: { command: smallServer, more: 'idle = "1s"' },
-      slow: { command: rawServerFor('late=2500').command, more: 'idle = "1s"' },
+      slow: { command: unrulyServer('late=2500').command, more: 'idle = "1s"' },
     },
   })
   const session = await openSession(gate.url('up'))

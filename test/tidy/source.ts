@@ -31,7 +31,7 @@ export type Finding = { readonly path: string; readonly line: number; readonly p
 
 export type Rule = (files: readonly Source[]) => readonly Finding[]
 
-export function lineAt(text: string, offset: number): number {
+function lineAt(text: string, offset: number): number {
   let line = 1
   for (let at = text.indexOf('\n'); at >= 0 && at < offset; at = text.indexOf('\n', at + 1)) line++
   return line

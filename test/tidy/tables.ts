@@ -23,9 +23,9 @@ export const baseOrder = [
 /** Folders of `src` that are no capability. */
 export const notCapabilities: ReadonlySet<string> = new Set(['kernel', 'base', 'daemons', 'commands', 'web'])
 
-/** Extension points: every file in such a folder is one extension. */
+/** Extension points: every file right in such a folder is one extension; a folder below it is what one extension is made of. */
 export const pluralFolder =
-  /^src\/(?:daemons|commands|base\/mcp\/eras|base\/peer\/transports|(?!base\/)[\w-]+\/(?:commands|tools|checks|registries|runtimes|upstreams))\//
+  /^src\/(?:daemons|commands|base\/mcp\/eras|base\/peer\/transports|(?!base\/)[\w-]+\/(?:commands|tools|checks|registries|runtimes|upstreams|clients))\/[^/]+$/
 
 /** The only composers across capabilities. */
 export const composer = /^src\/(?:daemons|commands)\//
@@ -47,7 +47,7 @@ export type Door = {
 const writes =
   /^(?:default|\*|writeFile|appendFile|createWriteStream|rename|rm|rmdir|unlink|mkdir|mkdtemp|copyFile|cp|chmod|chown|lchown|fchmod|truncate|ftruncate|symlink|link|utimes|fsync|fdatasync|write|writev)(?:Sync)?$/
 
-/** One door for each hazard (DESIGN §2, rule 5). */
+/** Rule 5: one door for each hazard. */
 export const doors: readonly Door[] = [
   {
     what: 'child processes',

@@ -3,25 +3,11 @@ import { spawn } from 'node:child_process'
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { until } from '../../src/base/supervise/processes.fixture.ts'
+import { descendants, until } from '../../src/base/supervise/processes.fixture.ts'
 import { createIdentity } from '../../src/base/identity/identity.ts'
 import { createWallet } from '../../src/base/identity/wallet.ts'
 import { freePort } from '../kit/reach-bench.ts'
-import {
-  type Ports,
-  bed,
-  descendants,
-  finished,
-  hold,
-  isListening,
-  orphans,
-  ownedClient,
-  portFlags,
-  program,
-  run,
-  up,
-  within,
-} from './bed.ts'
+import { type Ports, bed, finished, hold, isListening, orphans, ownedClient, portFlags, program, run, up, within } from './bed.ts'
 
 const limitMs = 15_000
 const parts: readonly (readonly [part: keyof Ports, name: string])[] = [

@@ -5,35 +5,13 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { afterEach } from 'vitest'
-import { everyProcess, isRunning } from '../../src/base/supervise/processes.fixture.ts'
+import { commandOf, everyProcess, isRunning } from '../../src/base/supervise/processes.fixture.ts'
 import type { Shown } from '../../src/commands/up/screen.ts'
+import { later } from '../kit/cleanup.ts'
 import { type McpClient, mcpClient } from '../kit/mcp-client.ts'
 
 export const program = [process.execPath, resolve(import.meta.dirname, '../../src/main.ts')] as const
 export const echoServer = [process.execPath, resolve(import.meta.dirname, '../kit/echo-server.ts')] as const
-
-const cleanups: (() => unknown)[] = []
-let kept = 0
-afterEach(() => undo(kept))
-
-async function undo(from: number): Promise<void> {
-  for (const clean of cleanups.splice(from).reverse()) await clean()
-}
-
-/** What is there now stays until `cleanUp`: for nodes that several tests share. */
-export function keep(): void {
-  kept = cleanups.length
-}
-
-export async function cleanUp(): Promise<void> {
-  await undo(0)
-}
-
-/** Runs after the test, last first. */
-export function later(clean: () => unknown): void {
-  cleanups.push(clean)
-}
 
 export type Bed = { readonly home: string; readonly env: Readonly<Record<string, string>> }
 
@@ -48,7 +26,7 @@ export function bed(toml?: string): Bed {
 
 export type Ports = { readonly registry: number; readonly peer: number; readonly machine: number; readonly gate: number }
 
-export const anyPorts: Ports = { registry: 0, peer: 0, machine: 0, gate: 0 }
+const anyPorts: Ports = { registry: 0, peer: 0, machine: 0, gate: 0 }
 
 export function portFlags(ports: Partial<Ports> = {}): string[] {
   return Object.entries({ ...anyPorts, ...ports }).flatMap(([part, port]) => [`--${part}-port`, String(port)])
@@ -139,25 +117,6 @@ export async function within<T>(limitMs: number, what: string, promise: Promise<
     timer = setTimeout(() => reject(new Error(`not within ${limitMs} ms: ${what}`)), limitMs)
   })
   return Promise.race([promise, late]).finally(() => clearTimeout(timer))
-}
-
-export function commandOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')
-  } catch {
-    return ''
-  }
-}
-
-/** Every running process below this one, as /proc tells it. */
-export function descendants(pid: number): number[] {
-  const all = everyProcess().filter((each) => isRunning(each.pid))
-  const below = (parent: number): number[] => all.filter(({ ppid }) => ppid === parent).flatMap((child) => [child.pid, ...below(child.pid)])
-  return below(pid)
-}
-
-export function guardsOf(pid: number): number[] {
-  return descendants(pid).filter((each) => commandOf(each).includes('fairlead-guard'))
 }
 
 /** When the process began, in clock ticks since boot (proc_pid_stat(5)); 0 when there is none. */

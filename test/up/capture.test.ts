@@ -9,7 +9,8 @@ import { expect, test } from 'vitest'
 import { until } from '../../src/base/supervise/processes.fixture.ts'
 import { freePort } from '../kit/reach-bench.ts'
 import { openSession } from '../kit/raw-client.ts'
-import { type Bed, bed, later, lineClient, up, within } from './bed.ts'
+import { later } from '../kit/cleanup.ts'
+import { type Bed, bed, lineClient, up, within } from './bed.ts'
 
 /** Why nothing can be captured here; undefined when it can. */
 function obstacle(): string | undefined {

@@ -1,20 +1,17 @@
 // Proves that whatever part of a node is killed, who waits for it is told, nothing is left behind, and the rest goes on; and that a node stops in good order.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
-import { isRunning, until } from '../../src/base/supervise/processes.fixture.ts'
+import { commandOf, descendants, guardsOf, isRunning, until } from '../../src/base/supervise/processes.fixture.ts'
 import { freePort } from '../kit/reach-bench.ts'
 import { type RawSession, openSession, textOf } from '../kit/raw-client.ts'
+import { later } from '../kit/cleanup.ts'
 import {
   type Ports,
   type Up,
   bed,
-  commandOf,
-  descendants,
   echoServer,
   finished,
-  guardsOf,
   isListening,
-  later,
   lineClient,
   orphans,
   portFlags,

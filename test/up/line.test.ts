@@ -1,7 +1,8 @@
 // Proves that nothing that is said to the line of a node, and no server behind its gate, can break it for the rest.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openSession, send, textOf } from '../kit/raw-client.ts'
-import { type Up, bed, cleanUp, echoServer, keep, lineClient, up, within } from './bed.ts'
+import { cleanUp, keep } from '../kit/cleanup.ts'
+import { type Up, bed, echoServer, lineClient, up, within } from './bed.ts'
 
 const limitMs = 15_000
 const maxFrameBytes = 8 << 20

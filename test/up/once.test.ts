@@ -9,7 +9,8 @@ import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { until } from '../../src/base/supervise/processes.fixture.ts'
 import type { Shown } from '../../src/commands/up/screen.ts'
-import { type Bed, bed, finished, later, orphans, portFlags, program, run, up } from './bed.ts'
+import { later } from '../kit/cleanup.ts'
+import { type Bed, bed, finished, orphans, portFlags, program, run, up } from './bed.ts'
 
 const once = ['up', '--once', ...portFlags()]
 const memTotalBytes = Number(/MemTotal:\s*(\d+) kB/.exec(readFileSync('/proc/meminfo', 'utf8'))![1]) * 1024

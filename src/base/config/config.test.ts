@@ -3,10 +3,11 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { Fault } from '../../kernel/fault.ts'
-import { loadConfig, machineSchema } from './config.ts'
+import { loadConfig } from './config.ts'
 import { credential } from './credential.ts'
 import { describeConfig } from './describe.ts'
 import { duration } from './duration.ts'
+import { machineSchema } from './machine.ts'
 
 const schema = z.strictObject({
   gate: z
@@ -218,7 +219,10 @@ test('describeConfig lists every key with type, description and default', () => 
 })
 
 test('the machine file has one table for each capability', async () => {
-  const machine = machineSchema({ gate: schema.shape.gate, run: z.strictObject({ node: z.string() }) })
+  const sections = { gate: schema.shape.gate, run: z.strictObject({ node: z.string() }) }
+  const machine = await machineSchema(
+    Object.entries(sections).map(([name, section]) => ({ name, load: async () => ({ default: section }) })),
+  )
   expect(await loadConfig({ schema: machine, path: 'f.toml', text: '' })).toMatchObject({ value: { gate: { maxSessions: 100 } } })
   await expect(loadConfig({ schema: machine, path: 'f.toml', text: '[gat]\n' })).rejects.toMatchObject({
     message: "f.toml:1 gat: unknown key; did you mean 'gate'?",

@@ -1,7 +1,7 @@
 // Strict configuration: a file is either wholly understood or refused, with every problem named by file, line and key.
-import { z } from 'zod'
+import type { z } from 'zod'
 import { readText, statOf } from '../../kernel/file.ts'
-import { type Document, type Path, fault } from './document.ts'
+import { type Document, type Path, fault, valueAt } from './document.ts'
 import { formatOf, readDocument } from './format.ts'
 import { pathText, problemsOf } from './problem.ts'
 
@@ -48,7 +48,7 @@ export async function loadConfig<Schema extends z.ZodType>({
   return {
     value: result.data,
     async originOf(at) {
-      if (!isPresent(document.value, at)) return 'default'
+      if (valueAt(document.value, at) === undefined) return 'default'
       const line = await document.lineOf(at)
       return line === undefined ? path : `${path}:${line}`
     },
@@ -59,21 +59,4 @@ function contentOf(path: string): string | undefined {
   const stats = statOf(path)
   if (stats && (!stats.isFile() || stats.size > maxBytes)) throw fault.too_large({ file: path, maxBytes })
   return stats && readText(path)
-}
-
-function isPresent(root: unknown, path: Path): boolean {
-  let value = root
-  for (const key of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return false
-    value = (value as Record<string | number, unknown>)[key]
-  }
-  return true
-}
-
-/** The schema of the machine's own file, `fairlead.toml`: one table for each capability, all defaults for a table that is left out. */
-export function machineSchema(sections: Readonly<Record<string, z.ZodType>>): z.ZodType<Record<string, unknown>> {
-  const tables = Object.entries(sections).map(
-    ([name, section]) => [name, section.safeParse({}).success ? section.prefault({}) : section.optional()] as const,
-  )
-  return z.strictObject(Object.fromEntries(tables))
 }

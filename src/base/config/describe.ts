@@ -1,4 +1,4 @@
-// Lists every key that a schema knows, for the reference pages and for `fairlead config`.
+// Lists every key that a schema knows, for reference pages.
 import type { z } from 'zod'
 import { type Shape, shapeOf } from './problem.ts'
 

@@ -4,6 +4,16 @@ import { faults } from '../../kernel/fault.ts'
 /** Keys and list positions from the root to a value. */
 export type Path = readonly (string | number)[]
 
+/** What stands at `path`; undefined when nothing does. */
+export function valueAt(root: unknown, path: Path): unknown {
+  let value = root
+  for (const key of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined
+    value = (value as Record<string | number, unknown>)[key]
+  }
+  return value
+}
+
 export interface Document {
   readonly value: unknown
   /** The line (from 1) of the key at `path`, or of its nearest parent that is there. Loads what it needs: for messages, not for reading values. */

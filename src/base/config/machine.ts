@@ -1,8 +1,8 @@
 // The machine's own file, fairlead.toml: one table for each capability, checked whole.
 import { join } from 'node:path'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { statOf } from '../../kernel/file.ts'
-import { loadConfig, machineSchema } from './config.ts'
+import { loadConfig } from './config.ts'
 
 /** A capability's schema as extensions.ts lists it. */
 export type ConfigEntry = { readonly name: string; load(): Promise<{ readonly default: z.ZodType }> }
@@ -20,10 +20,18 @@ export function machineFile(folder: string): string {
   return candidates.find((path) => statOf(path) !== undefined) ?? candidates[0]!
 }
 
+/** The schema of that file: all defaults for a table that is left out. */
+export async function machineSchema(configs: readonly ConfigEntry[]): Promise<z.ZodType<Record<string, unknown>>> {
+  const tables = configs.map(async ({ name, load }) => {
+    const section = (await load()).default
+    return [name, section.safeParse({}).success ? section.prefault({}) : section.optional()] as const
+  })
+  return z.strictObject(Object.fromEntries(await Promise.all(tables)))
+}
+
 /** Reads `file`, or the machine's file in `folder` (all defaults when there is none). Faults: those of `loadConfig`. */
 export async function loadMachineConfig(configs: readonly ConfigEntry[], folder: string, file?: string): Promise<MachineConfig> {
   const path = file ?? machineFile(folder)
-  const sections = await Promise.all(configs.map(async ({ name, load }) => [name, (await load()).default] as const))
-  const { value } = await loadConfig({ schema: machineSchema(Object.fromEntries(sections)), path, isOptional: file === undefined })
+  const { value } = await loadConfig({ schema: await machineSchema(configs), path, isOptional: file === undefined })
   return { path, tables: value }
 }

@@ -1,7 +1,7 @@
 // Says in a person's words what a schema found wrong, with the key that was probably meant.
 import { z } from 'zod'
 import { nearest } from '../terminal/nearest.ts'
-import type { Path } from './document.ts'
+import { type Path, valueAt } from './document.ts'
 
 type Issue = z.core.$ZodIssue
 
@@ -25,15 +25,6 @@ function kindOf(value: unknown): string {
   if (Array.isArray(value)) return 'a list'
   if (value instanceof Date) return 'a date'
   return names[typeof value] ?? typeof value
-}
-
-function valueAt(root: unknown, path: Path): unknown {
-  let value = root
-  for (const key of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined
-    value = (value as Record<string | number, unknown>)[key]
-  }
-  return value
 }
 
 /** JSON Schema, as far as it is walked here and in `describe.ts`. */

@@ -1,17 +1,18 @@
 // Sends one HTTP request with kept-alive connections, streams the answer, and never follows a redirect by itself.
 import { type Agent, type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http'
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
+import { reasonOf } from '../../kernel/fault.ts'
 
 export interface HttpClient {
   /**
-   * Resolves with the response as soon as its head is there. Rejects with the system's error; `error.sent` tells whether the request may have reached the
-   * other side.
+   * Resolves with the response as soon as its head is there. Rejects with a `HttpSendError`, which tells whether the request may have reached
+   * the other side.
    */
   send(request: HttpRequest): Promise<IncomingMessage>
   close(): void
 }
 
-export type HttpRequest = {
+type HttpRequest = {
   readonly method: 'GET' | 'POST' | 'DELETE'
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
@@ -23,18 +24,22 @@ export type HttpRequest = {
 export class HttpSendError extends Error {
   readonly isSent: boolean
 
-  constructor(cause: NodeJS.ErrnoException, isSent: boolean) {
-    super(cause.code ?? cause.message, { cause })
+  constructor(cause: Error, isSent: boolean) {
+    super(reasonOf(cause), { cause })
     this.isSent = isSent
   }
 }
 
-/** A client of its own pool: at most `maxSockets` connections per origin (256). */
-export function createHttpClient(maxSockets = 256): HttpClient {
+/** Connections to one origin; what is above waits for one of them. */
+const maxSockets = 256
+
+/** A client with a pool of its own. */
+export function createHttpClient(): HttpClient {
   const options = { keepAlive: true, maxSockets, scheduling: 'lifo', timeout: 0 } as const
   const agents: Record<string, Agent> = { 'http:': new PlainAgent(options), 'https:': new TlsAgent(options) }
-  const send = ({ method, url, headers, body, signal }: HttpRequest, isRetry = false): Promise<IncomingMessage> =>
+  const send = (asked: HttpRequest, isRetry = false): Promise<IncomingMessage> =>
     new Promise((resolve, reject) => {
+      const { method, url, headers, body, signal } = asked
       const start = url.protocol === 'https:' ? tlsRequest : plainRequest
       const request = start(url, {
         method,
@@ -51,8 +56,7 @@ export function createHttpClient(maxSockets = 256): HttpClient {
       request.on('error', (error: NodeJS.ErrnoException) => {
         // A kept-alive connection that the server closed while it was idle: nothing of this request was read (RFC 9112 §9.3.1 lets us send it again once).
         const wasStale = request.reusedSocket && error.code === 'ECONNRESET' && !isRetry && !signal?.aborted
-        if (wasStale && method !== 'POST')
-          return resolve(send({ method, url, headers, ...(body ? { body } : {}), ...(signal ? { signal } : {}) }, true))
+        if (wasStale && method !== 'POST') return resolve(send(asked, true))
         reject(new HttpSendError(error, isConnected))
       })
       request.end(body)

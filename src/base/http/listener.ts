@@ -2,7 +2,7 @@
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Clock } from '../../kernel/clock.ts'
-import { faults } from '../../kernel/fault.ts'
+import { faults, reasonOf } from '../../kernel/fault.ts'
 
 const fault = faults('http', {
   port_busy: (d: { name: string; host: string; port: number }) => ({
@@ -54,7 +54,7 @@ function hostOf(header: string): string {
  * Why a request must be refused before anything else looks at it (DNS rebinding, CVE-2025-66414): a Host that is not ours, or an Origin whose host is not.
  * `undefined` when it may go on.
  */
-export function foreignReason(request: IncomingMessage, isOwn: (host: string) => boolean): string | undefined {
+function foreignReason(request: IncomingMessage, isOwn: (host: string) => boolean): string | undefined {
   const { host, origin } = request.headers
   if (host === undefined || !isOwn(hostOf(host))) return 'the Host header names another host'
   if (origin === undefined) return undefined
@@ -86,7 +86,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       reject(
         error.code === 'EADDRINUSE'
           ? fault.port_busy({ name, host, port }, error)
-          : fault.cannot_listen({ name, host, port, reason: error.code ?? error.message }, error),
+          : fault.cannot_listen({ name, host, port, reason: reasonOf(error) }, error),
       )
     })
     server.listen(port, host, resolve)

@@ -7,7 +7,7 @@ import { randomBytes } from '../../kernel/random.ts'
 export const seedSizeBytes = 32
 const publicKeySizeBytes = 32
 
-export const fault = faults('identity', {
+const fault = faults('identity', {
   bad_peer_id: (d: { text: string }) => ({
     kind: 'usage',
     message: `${JSON.stringify(d.text.length > 60 ? `${d.text.slice(0, 60)}…` : d.text)} is not a peer id`,

@@ -7,7 +7,7 @@ import { type Identity, peerIdOf, verify } from './identity.ts'
 export const maxRecordBytes = 64 << 10
 const maxDepth = 16
 
-export const fault = faults('record', {
+const fault = faults('record', {
   malformed: (d: { problem: string }) => ({ kind: 'usage', message: `not a signed record: ${d.problem}` }),
   bad_signature: (d: { signer: string; context: string }) => ({
     kind: 'denied',
@@ -86,11 +86,16 @@ export function openRecord(context: string, bytes: Uint8Array, now: number): Ope
   const signer = peerIdOf(publicKey)
   if (!verify(publicKey, toBeSigned(context, header, payload), signature)) throw fault.bad_signature({ signer, context })
   const body = read(payload, false)
-  const problem = problemOf(body)
+  const problem = problemOf(body) ?? (isSame(encode(body), payload) ? undefined : 'the body is not in deterministic CBOR')
   if (problem) throw fault.malformed({ problem })
   const { expiresAt } = body as RecordBody
   if (expiresAt <= now) throw fault.expired({ signer, lateMs: Math.round(now - expiresAt) })
   return { signer, body: body as RecordBody }
+}
+
+/** One way to write a body, so that it cannot be read in two: the decoder lets text pass that is not UTF-8, and members in any order. */
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0
 }
 
 function signerOf(header: Uint8Array): Uint8Array {

@@ -31,12 +31,12 @@ export const fault = faults('wallet', {
   damaged: (d: { path: string; problem: string }) => ({
     kind: 'config',
     message: `the wallet ${d.path} is damaged: ${d.problem}`,
-    hint: 'put back your copy of wallet.json, or restore a backup: fairlead reach restore FILE',
+    hint: 'put back your copy of wallet.json',
   }),
   locked: (d: { path: string }) => ({
     kind: 'unauthenticated',
     message: `the wallet ${d.path} is sealed with a passphrase`,
-    hint: 'give the passphrase on a terminal, or through {file} or {env}',
+    hint: 'name the file that holds the passphrase: --passphrase-file FILE',
   }),
   wrong_passphrase: (d: { path: string }) => ({
     kind: 'unauthenticated',

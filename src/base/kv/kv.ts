@@ -1,7 +1,6 @@
 // Shared keyed state behind one contract: revisions that grow, writes only by expected revision, watches, and an expiry that no clock but the observer's decides.
 import type { Clock } from '../../kernel/clock.ts'
 import { randomId } from '../../kernel/random.ts'
-import { fault } from './faults.ts'
 import { escapeKey, unescapeKey } from './key.ts'
 import { type Content, decode, encode } from './value.ts'
 
@@ -10,7 +9,7 @@ export type Revision = number
 
 export type Entry = Content & { readonly key: string; readonly revision: Revision }
 
-export type WriteOptions = {
+type WriteOptions = {
   /** Tells this write from all others: after a fault `kv.unavailable`, an entry that carries it shows that the write arrived. Random by default. */
   readonly writer?: string
   /** The entry ends when an observer has seen this same revision for so long on its own monotonic clock. Absent: never. */
@@ -152,9 +151,4 @@ export function bucketOver(backing: Backing, clock: Clock): Bucket {
       }
     },
   }
-}
-
-/** The fault for an adapter whose far side cannot be reached. */
-export function unavailable(reason: string, cause?: unknown): Error {
-  return fault.unavailable({ reason }, cause)
 }

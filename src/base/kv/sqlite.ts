@@ -5,7 +5,7 @@ import type { Log } from '../../kernel/log.ts'
 import { type Store, openStore } from '../store/store.ts'
 import { fault } from './faults.ts'
 import { escapeKey } from './key.ts'
-import { type Backing, type Bucket, type Kv, type Stored, bucketOver, unavailable } from './kv.ts'
+import { type Backing, type Bucket, type Kv, type Stored, bucketOver } from './kv.ts'
 import { createWatchers } from './watchers.ts'
 
 export type SqliteKvOptions = {
@@ -116,6 +116,6 @@ function attempt<Result>(work: () => Result): Result {
   try {
     return work()
   } catch (error) {
-    throw unavailable(asFault(error).message, error)
+    throw fault.unavailable({ reason: asFault(error).message }, error)
   }
 }

@@ -38,8 +38,3 @@ export const fault = faults('ledger', {
     hint: 'check that it exists and that you may read it',
   }),
 })
-
-/** The system's name for an error, or its message. */
-export function reasonOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? (error as Error).message
-}

@@ -1,12 +1,12 @@
 // The writer of a ledger: a chain of lines in files that only grow, one write per turn of the event loop, synced on demand and each second.
 import type { Clock } from '../../kernel/clock.ts'
-import { type Fault, asFault } from '../../kernel/fault.ts'
+import { type Fault, asFault, reasonOf } from '../../kernel/fault.ts'
 import { makeFolder } from '../../kernel/file.ts'
 import type { Log } from '../../kernel/log.ts'
 import { type FolderLock, lockFolder } from '../store/lock.ts'
 import { ActiveFile } from './active-file.ts'
 import { type Disk, systemDisk } from './disk.ts'
-import { fault, reasonOf } from './faults.ts'
+import { fault } from './faults.ts'
 import { type Place, genesis, seal } from './line.ts'
 import { recover } from './recover.ts'
 import { fillReserve, releaseReserve } from './reserve.ts'
@@ -17,7 +17,7 @@ import { Syncer, type Waiter } from './syncer.ts'
 export type Durability = 'written' | 'synced'
 
 /** What an entry says: an object, or for hot paths its members as JSON text without braces (`"event":"begin","tool":"read"`), which is not checked. */
-export type LedgerEntry = Readonly<Record<string, unknown>> | string
+type LedgerEntry = Readonly<Record<string, unknown>> | string
 
 export interface Ledger {
   /** The number that the next entry gets. True until the next append. */

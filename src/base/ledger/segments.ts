@@ -62,7 +62,7 @@ export function closedName(names: Names): string {
   }
 }
 
-export const watermarkBytes = 96
+const watermarkBytes = 96
 
 /** Where the last synced entry is noted. */
 export function watermarkPath({ folder, stem }: Names): string {

@@ -1,10 +1,10 @@
 // Carries what was written to where it survives a loss of power, in rounds for all who wait, and notes beside the ledger how far it is.
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import type { Clock } from '../../kernel/clock.ts'
-import type { Fault } from '../../kernel/fault.ts'
+import { type Fault, reasonOf } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { ActiveFile } from './active-file.ts'
-import { fault, reasonOf } from './faults.ts'
+import { fault } from './faults.ts'
 import type { Place } from './line.ts'
 import { type Names, watermarkPath, watermarkText } from './segments.ts'
 

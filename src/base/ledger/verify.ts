@@ -3,15 +3,16 @@ import { createReadStream } from 'node:fs'
 import { basename } from 'node:path'
 import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import { fault, reasonOf } from './faults.ts'
+import { reasonOf } from '../../kernel/fault.ts'
+import { fault } from './faults.ts'
 import { type Place, checkLine, genesis, maxLineBytes } from './line.ts'
 import { type Names, type Segment, listSegments, namesOf, readWatermark } from './segments.ts'
 
-export type LineReference = { readonly file: string; readonly line: number; readonly seq: number; readonly problem: string }
+type LineReference = { readonly file: string; readonly line: number; readonly seq: number; readonly problem: string }
 /** Entries that are missing between two files, or before the first: dropped by age, or deleted. */
-export type Gap = { readonly from: number; readonly to: number }
+type Gap = { readonly from: number; readonly to: number }
 /** Bytes after the last line feed of a file: a write that did not finish. With a live writer, perhaps one that is just going on. */
-export type Torn = { readonly file: string; readonly sizeBytes: number }
+type Torn = { readonly file: string; readonly sizeBytes: number }
 
 export type LedgerVerdict = {
   readonly entries: number

@@ -8,12 +8,13 @@ import { scan } from '../wire/scan.ts'
 import { type ScanLimits, defaultLimits } from '../wire/walk.ts'
 import { isInitialize, versionProblem } from './legacy.ts'
 import { classify, headerProblem } from './modern.ts'
-import { type EventStream, SessionStreams, StreamBudget, streamHeaders } from './event-stream.ts'
-import { type Exchange, type McpHeaders, type Out, type Outcome, neverAborted } from './exchange.ts'
-import { errorFrame, errorOf, idToken, problemFrame } from './message.ts'
-import { assumedVersion, code, legacyVersions, modernVersions, statusOf } from './protocol.ts'
+import { Bodies } from './body.ts'
+import { SessionStreams, StreamBudget } from './event-stream.ts'
+import { type Exchange, type McpHeaders, neverAborted } from './exchange.ts'
+import { errorFrame, idToken } from './message.ts'
+import { assumedVersion, code, legacyVersions, modernVersions } from './protocol.ts'
+import { Reply, send } from './reply.ts'
 import type { Endpoint, Session } from './scopes.ts'
-import { eventOf, keepAliveComment } from './sse.ts'
 
 export type HttpDoorNeeds = {
   endpoint(path: string): Endpoint | undefined
@@ -23,10 +24,9 @@ export type HttpDoorNeeds = {
   readonly limits?: ScanLimits
   /** The system's by default. */
   readonly clock?: Clock
+  /** Of all requests that wait for their answers; 256 MiB by default. */
+  readonly maxAllBodyBytes?: number
 }
-
-/** After this long without a frame the client gets response headers and a comment, so that nothing on the way gives up on it. */
-const quietMs = 15_000
 
 /** Streamable HTTP for the MCP paths of a listener. */
 export interface HttpDoor {
@@ -38,6 +38,7 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
   const limits = needs.limits ?? defaultLimits
   const streamsOf = new WeakMap<Session, SessionStreams>()
   const budget = new StreamBudget(needs.clock ?? systemClock)
+  const bodies = new Bodies(needs.maxAllBodyBytes)
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const endpoint = needs.endpoint(request.url!)
@@ -82,8 +83,27 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
     const type = request.headers['content-type']
     if (type === undefined || !/^application\/json *(;|$)/i.test(type))
       return refuse(request, response, 415, code.serverError, 'Content-Type must be application/json')
-    const body = await readBody(request, limits.maxFrameBytes)
-    if (!body) return refuse(request, response, 413, code.serverError, `the body is larger than ${limits.maxFrameBytes} bytes`)
+    const body = await bodies.read(request, limits.maxFrameBytes)
+    if (body === 'tooLarge')
+      return refuse(request, response, 413, code.serverError, `the body is larger than ${limits.maxFrameBytes} bytes`)
+    if (body === 'noRoom') {
+      response.setHeader('retry-after', '1')
+      return refuse(request, response, 503, code.serverError, 'too many large requests wait for their answers: try again')
+    }
+    try {
+      await exchange(body.bytes, request, response, endpoint, principal)
+    } finally {
+      body.release()
+    }
+  }
+
+  async function exchange(
+    body: Buffer,
+    request: IncomingMessage,
+    response: ServerResponse,
+    endpoint: Endpoint,
+    principal: Principal,
+  ): Promise<void> {
     let frame: Frame
     try {
       frame = scan(body, limits)
@@ -149,10 +169,10 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
       )
       return undefined
     }
-    const fresh = new SessionStreams(budget)
-    const session = await endpoint.find(id, principal, () => fresh.side)
+    let fresh: SessionStreams | undefined
+    const session = await endpoint.find(id, principal, () => (fresh = new SessionStreams(budget)).side)
     if (!session) refuse(request, response, 404, code.denied, 'Session not found', token)
-    else if (!streamsOf.has(session)) streamsOf.set(session, fresh)
+    else if (fresh && !streamsOf.has(session)) streamsOf.set(session, fresh)
     return session
   }
 
@@ -192,99 +212,6 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
   }
 }
 
-/** Where the frames of one POST go: one JSON body when the answer comes first, an event stream as soon as anything comes before it. */
-class Reply implements Out {
-  readonly #response: ServerResponse
-  readonly #budget: StreamBudget
-  readonly #streams: SessionStreams | undefined
-  readonly #primes: boolean
-  #stayQuiet: (() => void) | undefined
-  headers: Record<string, string> = {}
-  readonly streaming = { begin: (): void => this.#start(), hangUp: (retryMs: number): void => this.#stream?.hangUp(retryMs) }
-  #answer: Frame | undefined
-  #stream: EventStream | undefined
-  #isStreaming = false
-
-  constructor(response: ServerResponse, budget: StreamBudget, streams: SessionStreams | undefined, primes = false) {
-    this.#response = response
-    this.#budget = budget
-    this.#streams = streams
-    this.#primes = primes
-  }
-
-  /** Begins a stream when there is nothing to say for too long. */
-  keepAwake(): void {
-    this.#stayQuiet = this.#budget.clock.after(quietMs, () => this.#keepAlive())
-  }
-
-  write(frame: Frame): boolean {
-    const isAnswer = frame.kind === 'result' || frame.kind === 'error'
-    if (isAnswer && !this.#isStreaming) {
-      this.#answer = frame
-      return true
-    }
-    this.#start()
-    if (this.#stream) return this.#stream.write(frame)
-    return this.#budget.write(this.#response, eventOf(frame.bytes))
-  }
-
-  room(): Promise<void> {
-    return this.#stream ? this.#stream.room() : this.#budget.room(this.#response)
-  }
-
-  /** Says how it ended: the answer that was kept back, or an error in its place. */
-  finish(request: Frame, outcome: Outcome): void {
-    this.#stayQuiet?.()
-    const problem = problemFrame(request, outcome)
-    if (this.#isStreaming) {
-      if (problem) this.write(problem)
-      if (this.#stream) this.#stream.end()
-      else this.#response.end()
-      return
-    }
-    if (this.#response.destroyed) return
-    if (problem) return send(this.#response, problemStatus(request, outcome), problem.bytes, this.headers)
-    if (this.#answer)
-      return send(this.#response, statusFor(outcome, this.#answer, this.#streams === undefined), this.#answer.bytes, this.headers)
-    if (outcome.is === 'accepted') return void this.#response.writeHead(202, this.headers).end()
-    this.#response.writeHead(200, { ...streamHeaders, ...this.headers }).end() // cancelled: an event stream without events
-  }
-
-  #start(): void {
-    if (this.#isStreaming) return
-    this.#isStreaming = true
-    if (this.#streams) {
-      this.#stream = this.#streams.create()
-      this.#stream.attach(this.#response, 0, this.headers, this.#primes)
-    } else this.#response.writeHead(200, { ...streamHeaders, ...this.headers })
-  }
-
-  #keepAlive(): void {
-    if (this.#response.destroyed) return
-    this.#start()
-    if (this.#stream) return
-    this.#response.write(keepAliveComment)
-    this.#budget.keepAwake(this.#response)
-  }
-}
-
-/** A refused request is answered in band; what has no id to answer to gets an HTTP status. */
-function problemStatus(request: Frame, outcome: Outcome): number {
-  if (outcome.is === 'refused' && outcome.status !== undefined) return outcome.status
-  return request.kind === 'request' ? 200 : 400
-}
-
-/** A modern error that a server made before its handler ran has a status of its own; over stdio only its code tells. */
-function statusFor(outcome: Outcome, answer: Frame, isModern: boolean): number {
-  if (outcome.is === 'answered' && outcome.status !== undefined) return outcome.status
-  return isModern && answer.kind === 'error' ? statusOf(errorOf(answer).code) : 200
-}
-
-function send(response: ServerResponse, status: number, body: Uint8Array, headers: Record<string, string> = {}): void {
-  response.writeHead(status, { ...headers, 'content-type': 'application/json', 'content-length': body.length })
-  response.end(body)
-}
-
 /** Older clients take an event without data for a broken message. */
 function knowsPriming(headers: McpHeaders): boolean {
   return (headers['mcp-protocol-version'] ?? assumedVersion) >= '2025-11-25'
@@ -304,24 +231,4 @@ function abortOnClose(response: ServerResponse): AbortSignal {
     if (!response.writableFinished) controller.abort()
   })
   return controller.signal
-}
-
-/** The whole body, or undefined when it is larger than `maxBytes`: then the rest stays unread. */
-function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
-  if (Number(request.headers['content-length'] ?? 0) > maxBytes) return Promise.resolve(undefined)
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let sizeBytes = 0
-    request.on('data', (chunk: Buffer) => {
-      sizeBytes += chunk.length
-      if (sizeBytes > maxBytes) {
-        request.pause()
-        return resolve(undefined)
-      }
-      chunks.push(chunk)
-    })
-    request.on('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)))
-    request.on('error', reject)
-    request.on('close', () => reject(new Error('the client went away')))
-  })
 }

@@ -9,7 +9,7 @@ import { type Annotations, type Call, type SandboxMode, type Tool, type ToolSour
 const defaultTimeoutMs = 30_000
 const defaultMaxOutputBytes = 256 << 10
 
-export const fault = faults('tool', {
+const fault = faults('tool', {
   unknown: (d: { tool: string }) => ({
     kind: 'missing',
     message: `there is no tool named ${d.tool}`,
@@ -54,7 +54,7 @@ export const fault = faults('tool', {
   malformed: (d: { tool: string; problem: string }) => ({ kind: 'bug', message: `the tool ${d.tool} is declared wrongly: ${d.problem}` }),
 })
 
-export type ListedTool = {
+type ListedTool = {
   readonly name: string
   readonly title: string
   readonly description: string
@@ -64,7 +64,7 @@ export type ListedTool = {
 }
 
 /** What MCP calls a CallToolResult. A failure carries its code and details under `_meta["fairlead/fault"]`. */
-export type ToolAnswer = {
+type ToolAnswer = {
   content: { type: 'text'; text: string }[]
   structuredContent?: Record<string, unknown>
   isError?: true

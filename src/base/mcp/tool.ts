@@ -31,7 +31,7 @@ export type Annotations = {
   readonly openWorldHint?: boolean
 }
 
-export type Limits = {
+type Limits = {
   /** Then the call is aborted and answered as timed out; 30 s by default. */
   readonly timeoutMs?: number
   /** Of the answer as JSON; a larger one is refused with the hint to ask for less; 256 KiB by default. */
@@ -61,8 +61,6 @@ export interface Tool<Needs, In extends z.ZodObject = z.ZodObject, Out extends z
   readonly role: Role
   readonly effect: Effect
   readonly limits?: Limits
-  /** The helper's operation that does the privileged part, when there is one. */
-  readonly operation?: string
   /** Does the work. Whatever cannot be known is said as `{ unavailable: reason }`, never invented; failures are faults. */
   handle(needs: Needs, input: z.output<In>, call: Call): Promise<z.input<Out>>
   /** Answers in place of `handle` when the sandbox keeps the call from happening; without it such a call is refused. */

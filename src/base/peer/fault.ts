@@ -12,7 +12,7 @@ export const fault = faults('peer', {
   wrong_identity: (d: { peerId: string; address: string }) => ({
     kind: 'denied',
     message: `someone else than ${d.peerId} answers at ${d.address}: the key it proved is not the one that was asked for`,
-    hint: 'ask the owner for the peer id on another way; a new key is announced by: fairlead reach rotate',
+    hint: 'ask the owner for the peer id in another way: a machine that was set up anew has another one',
   }),
   refused: (d: { peerId: string; reason: string; code?: string }) => ({
     kind: 'denied',

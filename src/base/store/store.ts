@@ -8,7 +8,7 @@ import type { Log } from '../../kernel/log.ts'
 import { hasForeignLog, markCopy, moveAside, renewMark } from './belonging.ts'
 import { fault, isDamage, storeFault } from './faults.ts'
 
-export type SqlValue = null | number | bigint | string | Uint8Array
+type SqlValue = null | number | bigint | string | Uint8Array
 
 export type StoreOptions = {
   readonly path: string
@@ -16,12 +16,8 @@ export type StoreOptions = {
   readonly migrations: readonly string[]
   readonly log: Log
   readonly clock: Clock
-  /** `written` survives SIGKILL, `synced` a loss of power too (SQLite's synchronous NORMAL and FULL). Default: written. */
-  readonly durability?: 'written' | 'synced'
   /** How long a statement waits for another connection's lock; 5,000 by default. */
   readonly busyTimeoutMs?: number
-  /** Of a file that this call makes; 0o600 by default. */
-  readonly mode?: number
 }
 
 export interface Store {
@@ -39,6 +35,7 @@ export interface Store {
 }
 
 const maxPrepared = 200
+const fileMode = 0o600
 
 /**
  * Opens the database at `path`. The caller is its folder's only writer (`lockFolder`); other processes may read.
@@ -64,15 +61,15 @@ export function openStore(options: StoreOptions): Store {
   return storeOver(database, options, setAside)
 }
 
-function prepare({ path, migrations, log, durability, busyTimeoutMs = 5_000, mode = 0o600 }: StoreOptions): DatabaseSync {
+function prepare({ path, migrations, log, busyTimeoutMs = 5_000 }: StoreOptions): DatabaseSync {
   let database: DatabaseSync | undefined
   try {
-    closeSync(openSync(path, 'a', mode)) // an empty file is a valid database, and its mode becomes that of -wal and -shm
+    closeSync(openSync(path, 'a', fileMode)) // an empty file is a valid database, and its mode becomes that of -wal and -shm
     database = new DatabaseSync(path, { timeout: busyTimeoutMs })
     const journal = database.prepare('PRAGMA journal_mode = wal').get() as { journal_mode: string }
     if (journal.journal_mode !== 'wal') log.warn('store.no_wal', { path, journalMode: journal.journal_mode })
     database.exec(
-      `PRAGMA synchronous = ${durability === 'synced' ? 'full' : 'normal'}; PRAGMA foreign_keys = on; PRAGMA trusted_schema = off`,
+      'PRAGMA synchronous = normal; PRAGMA foreign_keys = on; PRAGMA trusted_schema = off', // normal: what is written survives SIGKILL, not every loss of power
     )
     const check = database.prepare('PRAGMA quick_check(1)').get() as { quick_check: string }
     if (check.quick_check !== 'ok') throw fault.damaged({ path, reason: check.quick_check })
@@ -101,7 +98,7 @@ function migrate(database: DatabaseSync, path: string, migrations: readonly stri
   }
 }
 
-function storeOver(database: DatabaseSync, { path, mode = 0o600 }: StoreOptions, setAside: string | undefined): Store {
+function storeOver(database: DatabaseSync, { path }: StoreOptions, setAside: string | undefined): Store {
   const prepared = new Map<string, StatementSync>()
   const statement = (sql: string): StatementSync => {
     let found = prepared.get(sql)
@@ -141,7 +138,7 @@ function storeOver(database: DatabaseSync, { path, mode = 0o600 }: StoreOptions,
       }),
     backup: async (to) => {
       try {
-        await backUp(database, to, mode)
+        await backUp(database, to)
       } catch (error) {
         throw storeFault(to, error)
       }
@@ -153,12 +150,12 @@ function storeOver(database: DatabaseSync, { path, mode = 0o600 }: StoreOptions,
   }
 }
 
-async function backUp(database: DatabaseSync, to: string, mode: number): Promise<void> {
+async function backUp(database: DatabaseSync, to: string): Promise<void> {
   const partial = `${to}.partial`
   makeFolder(dirname(to))
   removeFile(partial)
   try {
-    closeSync(openSync(partial, 'wx', mode))
+    closeSync(openSync(partial, 'wx', fileMode))
     await backup(database, partial)
     const copy = new DatabaseSync(partial)
     try {

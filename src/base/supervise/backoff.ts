@@ -1,7 +1,7 @@
 // How long to wait before a child that ended is started again: a value and two steps, without a clock of its own.
 
 /** The first restart is at once, later ones wait 250 ms, doubled up to 30 s; a minute of health forgets what was before. */
-export const backoffLimits = { firstMs: 250, mostMs: 30_000, healthyMs: 60_000 } as const
+const backoffLimits = { firstMs: 250, mostMs: 30_000, healthyMs: 60_000 } as const
 
 export type Backoff = {
   /** Ends in a row, without a minute of health between them. */

@@ -8,7 +8,7 @@ import { systemClock as clock } from '../../kernel/clock.ts'
 import { silentLog as log } from '../../kernel/log.ts'
 import { randomId } from '../../kernel/random.ts'
 import { type Child, type ChildCommand, type ChildEnd, startChild } from './child.ts'
-import { gateScript, throughGate } from './gate.ts'
+import { latchScript, throughLatch } from './latch.ts'
 import { type Guard, startGuard } from './guard.ts'
 import { descriptors, everyProcess, isRunning, leaked, look, marked, shells, until } from './processes.fixture.ts'
 
@@ -61,7 +61,7 @@ describe('starting', () => {
   test('the environment is exactly what was named', async () => {
     for (const env of [
       {},
-      { ONLY: 'a b\n"c"=$d', go: '1', fairlead_gate: '2' },
+      { ONLY: 'a b\n"c"=$d', go: '1', fairlead_latch: '2' },
       { PATH: path, PWD: '/nowhere', SHLVL: '7', IFS: 'x', OPTIND: 'z', UID: '5', PPID: '1', _: '_', OLDPWD: '', BASH_ENV: '/x' },
     ]) {
       const child = await start(['/usr/bin/env', '-0'], { env })
@@ -74,10 +74,10 @@ describe('starting', () => {
 
   test.each(shells())('so it is where sh is %s', async (file) => {
     for (const env of [{}, { A: '1', SHLVL: '7', IFS: 'x', PWD: '/nowhere', UID: '5' }] as Record<string, string>[]) {
-      const gated = throughGate('/usr/bin/env', ['-0'], env)
-      const child = spawn(file, ['-c', gateScript, 'name', ...gated.args], {
+      const latched = throughLatch('/usr/bin/env', ['-0'], env)
+      const child = spawn(file, ['-c', latchScript, 'name', ...latched.args], {
         argv0: 'sh',
-        env: gated.env,
+        env: latched.env,
         stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
       })
       ;(child.stdio[3] as NodeJS.WritableStream).end('\n')
@@ -226,12 +226,12 @@ describe('ending', () => {
     expect(isRunning(child.pid)).toBe(false)
   })
 
-  test('a child that dies while it waits at the gate is an ended child, not an error', async () => {
+  test('a child that dies while it waits behind the latch is an ended child, not an error', async () => {
     const held = guard.pid!
     process.kill(held, 'SIGSTOP')
     const mark = randomId()
     const starting = shell('echo never', { env: { PATH: path, MARK: mark } })
-    await until('it waits at the gate', () => marked(mark).length === 1)
+    await until('it waits behind the latch', () => marked(mark).length === 1)
     process.kill(marked(mark)[0]!, 'SIGKILL')
     const child = await starting
     process.kill(held, 'SIGCONT')

@@ -2,7 +2,7 @@
 import type { Readable, Writable } from 'node:stream'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
-import { type Command, type Gated, spawnGated } from './gate.ts'
+import { type Command, type Latched, spawnLatched } from './latch.ts'
 import { hasLiving, signalGroup } from './group.ts'
 import type { Guard } from './guard.ts'
 import { LastWords } from './last-words.ts'
@@ -22,7 +22,7 @@ export type ChildEnd = {
 }
 
 /** How long each step of an orderly end may take, in milliseconds. */
-export type Patience = {
+type Patience = {
   /** From the end of its stdin to SIGTERM; 1 s by default (MCP's stdio transport: close the input, wait, then signals). */
   readonly eofMs?: number
   /** From SIGTERM to SIGKILL, both for the whole group; 2 s by default. */
@@ -57,16 +57,16 @@ const drainMs = 250
  * `folder_missing`, `environment_unusable`, `failed_to_start`, `no_guard`; whichever comes, no process is left.
  */
 export async function startChild(needs: ChildNeeds, command: ChildCommand): Promise<Child> {
-  const gated = await spawnGated(command)
-  const child = new GroupChild(needs, command, gated)
+  const latched = await spawnLatched(command)
+  const child = new GroupChild(needs, command, latched)
   try {
-    await needs.guard.register(gated.pid)
+    await needs.guard.register(latched.pid)
   } catch (error) {
     await child.stop({ eofMs: 0, termMs: 0 })
     throw error
   }
-  gated.open()
-  needs.log.info('supervise.child.started', { name: command.name, pid: gated.pid, command: command.argv[0] }) // arguments may hold a secret
+  latched.open()
+  needs.log.info('supervise.child.started', { name: command.name, pid: latched.pid, command: command.argv[0] }) // arguments may hold a secret
   return child
 }
 
@@ -81,7 +81,7 @@ class GroupChild implements Child {
   readonly #words: LastWords
   #ask!: (patience: Patience) => void
 
-  constructor(needs: ChildNeeds, command: ChildCommand, { process: child, pid }: Gated) {
+  constructor(needs: ChildNeeds, command: ChildCommand, { process: child, pid }: Latched) {
     const { name, onStderr = (line) => needs.log.debug('supervise.child.stderr', { name, pid, line }) } = command
     this.pid = pid
     this.#needs = needs

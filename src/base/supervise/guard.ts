@@ -2,7 +2,7 @@
 //
 // It holds a set of process groups, changed by lines on its standard input, which only the owner can write to (every descriptor of Node is
 // close-on-exec). However the owner ends, that input ends, and the guard kills what it holds. No command runs before the guard has said that it
-// holds its group (see gate.ts), so there is no moment at which the owner's death leaves a running command behind.
+// holds its group (see latch.ts), so there is no moment at which the owner's death leaves a running command behind.
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 import type { Clock } from '../../kernel/clock.ts'

@@ -1,4 +1,4 @@
-// A small daemon with children, which tests kill: `owner.fixture.ts <mark> storm|gate`. It reports on stdout, a line each.
+// A small daemon with children, which tests kill: `owner.fixture.ts <mark> storm|latch`. It reports on stdout, a line each.
 import { once } from 'node:events'
 import { systemClock as clock } from '../../kernel/clock.ts'
 import { silentLog as log } from '../../kernel/log.ts'
@@ -14,10 +14,10 @@ const meek = 'sleep 600 & (sleep 600 & sleep 600) & wait'
 const stubborn = `trap '' TERM INT HUP; ${meek}`
 const leaving = 'sleep 600 & exit 0'
 
-if (mode === 'gate') {
+if (mode === 'latch') {
   await once(process.stdin, 'data')
   await startChild(needs, {
-    name: 'gated',
+    name: 'latched',
     argv: ['sh', '-c', 'echo ran >&2; sleep 600'],
     env,
     onStderr: (line) => process.stdout.write(`${line}\n`),

@@ -10,7 +10,7 @@ const owners: ChildProcess[] = []
 afterEach(() => owners.splice(0).forEach((owner) => owner.kill('SIGKILL')))
 
 /** A process of its own with children, and what it has said so far. */
-function owner(mark: string, mode: 'storm' | 'gate'): { process: ChildProcess; said: () => string; guardPid: () => number } {
+function owner(mark: string, mode: 'storm' | 'latch'): { process: ChildProcess; said: () => string; guardPid: () => number } {
   const fixture = fileURLToPath(new URL('./owner.fixture.ts', import.meta.url))
   const started = spawn(process.execPath, [fixture, mark, mode], { stdio: ['pipe', 'pipe', 'inherit'] })
   owners.push(started)
@@ -53,11 +53,11 @@ test(`an owner killed at any moment leaves nothing within 3 s, ${rounds} times`,
 
 test('an owner killed between the start of a child and its registration leaves nothing, and the command never ran', async () => {
   const mark = randomId()
-  const { process: daemon, said, guardPid } = owner(mark, 'gate')
+  const { process: daemon, said, guardPid } = owner(mark, 'latch')
   await until('it has a guard', () => guardPid() > 0, 20_000)
   process.kill(guardPid(), 'SIGSTOP') // so that the registration is never answered
   daemon.stdin!.write('\n')
-  await until('the child waits at the gate', () => marked(mark).length === 1)
+  await until('the child waits behind the latch', () => marked(mark).length === 1)
   daemon.kill('SIGKILL')
   await until('the child is gone', () => marked(mark).length === 0, 1_000)
   process.kill(guardPid(), 'SIGCONT')

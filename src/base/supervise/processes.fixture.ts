@@ -24,6 +24,27 @@ export function everyProcess(): Seen[] {
   return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? (look(Number(name)) ?? []) : []))
 }
 
+/** Every running process below this one. */
+export function descendants(pid: number): number[] {
+  const all = everyProcess().filter(({ state }) => state !== 'Z' && state !== 'X')
+  const below = (parent: number): number[] => all.filter(({ ppid }) => ppid === parent).flatMap((child) => [child.pid, ...below(child.pid)])
+  return below(pid)
+}
+
+/** The command line; empty when there is no such process. */
+export function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')
+  } catch {
+    return ''
+  }
+}
+
+/** The guards below this process. */
+export function guardsOf(pid: number): number[] {
+  return descendants(pid).filter((each) => commandOf(each).includes('fairlead-guard'))
+}
+
 /** Running processes whose environment at their start has `MARK=<mark>`, or a mark that begins so. */
 export function marked(mark: string): number[] {
   return everyProcess().flatMap(({ pid }) => {

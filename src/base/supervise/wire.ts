@@ -6,7 +6,7 @@ import type { Sink, Wire } from '../wire/wire.ts'
 import type { Child } from './child.ts'
 
 /** Lines that are no frames and are skipped: a greeting or a stray debug line harms nobody, a program that speaks no MCP is ended. */
-export const garbageLimits = { inARow: 16, inAll: 100 } as const
+const garbageLimits = { inARow: 16, inAll: 100 } as const
 
 export type ChildWireOptions = { readonly limits?: ScanLimits; readonly log: Log; readonly name: string }
 

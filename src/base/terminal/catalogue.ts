@@ -111,10 +111,9 @@ export function commandList(
   const about = groups[path[0] ?? ''] ?? ''
   const head = path.length === 0 ? 'Run, reach and guard MCP servers on machines you own.' : `${named}: ${about}`
   const order = Object.keys(groups)
+  const rank = (group: string): number => (order.includes(group) ? order.indexOf(group) : order.length)
   const groupOf = (command: CommandEntry): string => (command.path.length > 1 ? command.path[0]! : '')
-  const present = [...new Set(below.map(groupOf))].sort(
-    (a, b) => ((order.indexOf(a) + 99) % 99) - ((order.indexOf(b) + 99) % 99) || (a < b ? -1 : 1),
-  )
+  const present = [...new Set(below.map(groupOf))].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1))
   const blocks = present.map((group) => {
     const title = path.length > 0 ? 'Commands:' : group ? `${group}: ${groups[group] ?? ''}` : `${groups['']}:`
     return `${style.bold(title)}\n${below

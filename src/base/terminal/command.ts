@@ -77,6 +77,11 @@ export type Command = {
   run(context: Context, input: Input<never, never>): Promise<number | void>
 }
 
+/** Resolves when the command is asked to stop: for those that run until then. */
+export async function stopAsked({ signal }: Pick<Context, 'signal'>): Promise<void> {
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+}
+
 /** A command as the generated list knows it: found and listed without loading its file. */
 export type CommandEntry = {
   readonly path: readonly string[]

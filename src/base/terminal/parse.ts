@@ -80,7 +80,7 @@ export function parse(name: string, command: Command, words: readonly string[]):
 }
 
 /** The help text of a command, with its examples. */
-export function helpOf(name: string, command: Command): string {
+function helpOf(name: string, command: Command): string {
   let text = ''
   parserOf(name, command)
     .configureOutput({ writeOut: (part) => (text += part) })

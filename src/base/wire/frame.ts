@@ -3,7 +3,7 @@
 /** A half-open range of byte offsets into `Frame.bytes`. */
 export type Span = readonly [start: number, end: number]
 
-export type FrameKind = 'request' | 'notification' | 'result' | 'error'
+type FrameKind = 'request' | 'notification' | 'result' | 'error'
 
 /** The members whose place a relay must know, so that it can read or splice them without parsing the message. Spans cover the value only. */
 export type Places = {

@@ -1,7 +1,7 @@
 // A wire over two byte streams, one frame a line (MCP's stdio transport): serves stdio, child processes and UNIX sockets.
 import type { Readable, Writable } from 'node:stream'
 import { Fault } from '../../kernel/fault.ts'
-import { type Frame, asBuffer } from './frame.ts'
+import type { Frame } from './frame.ts'
 import { scan } from './scan.ts'
 import { type ScanLimits, defaultLimits, fault } from './walk.ts'
 import type { Sink, Wire, WireEnd } from './wire.ts'
@@ -167,9 +167,4 @@ class LinesWire implements Wire {
 /** A wire that reads lines from one stream and writes them to another. */
 export function linesWire(from: Readable, to: Writable, options: LinesOptions = {}): Wire {
   return new LinesWire(from, to, options)
-}
-
-/** One frame as it stands on a line. */
-export function lineOf(frame: Frame): Buffer {
-  return Buffer.concat([asBuffer(frame.bytes), lineFeed])
 }

@@ -2,7 +2,7 @@
 import { type Server, type Socket, createServer, connect } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../kernel/clock.ts'
-import { faults } from '../../kernel/fault.ts'
+import { faults, reasonOf } from '../../kernel/fault.ts'
 import { removeFile, setMode, statOf } from '../../kernel/file.ts'
 import { type LinesOptions, linesWire } from './lines.ts'
 import type { Wire } from './wire.ts'
@@ -39,7 +39,7 @@ function socketWire(socket: Socket, options: LinesOptions): Wire {
 export function connectSocket(path: string, allowHalfOpen = true): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ path, allowHalfOpen })
-    socket.once('error', (error: NodeJS.ErrnoException) => reject(fault.unreachable({ path, reason: error.code ?? error.message }, error)))
+    socket.once('error', (error) => reject(fault.unreachable({ path, reason: reasonOf(error) }, error)))
     socket.once('connect', () => {
       socket.removeAllListeners('error')
       resolve(socket)
@@ -116,9 +116,7 @@ export async function listenUnix(server: Server, path: string): Promise<void> {
     removeFile(path)
   }
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(fault.cannot_listen({ path, reason: error.code ?? error.message }, error)),
-    )
+    server.once('error', (error) => reject(fault.cannot_listen({ path, reason: reasonOf(error) }, error)))
     server.listen(path, resolve)
   })
   setMode(path, 0o600)

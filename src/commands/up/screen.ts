@@ -1,10 +1,11 @@
 // What `fairlead up` shows a person: where the parts are, what this machine said through the whole line, what each hop cost, and what to paste into a client.
 import { durationText, percentText, sizeText } from '../../base/terminal/amount.ts'
 import type { Context } from '../../base/terminal/command.ts'
+import type { Node } from './node.ts'
 
 type Style = Context['terminal']['style']
 
-export type Hop = {
+type Hop = {
   readonly hop: string
   /** Milliseconds: a call that enters the line here, and what this hop adds to it. */
   readonly callMs: number
@@ -15,13 +16,7 @@ export type Hop = {
 export type Shown = {
   readonly ok: true
   readonly version: string
-  readonly addresses: {
-    readonly registry: string
-    readonly peer: string
-    readonly machine: string
-    readonly gate: string
-    readonly health: string
-  }
+  readonly addresses: Node['addresses']
   readonly peerId: string
   readonly line: readonly string[]
   /** What each tool answered, as it came. */

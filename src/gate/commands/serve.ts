@@ -1,7 +1,7 @@
 // Runs the gate by itself, from its configuration, until it is stopped.
 import { dirname } from 'node:path'
 import { loadMachineConfig } from '../../base/config/machine.ts'
-import { command } from '../../base/terminal/command.ts'
+import { command, stopAsked } from '../../base/terminal/command.ts'
 import { startConfiguredGate } from '../configured.ts'
 import type { GateConfig } from '../upstream-kind.ts'
 
@@ -23,7 +23,7 @@ export default command({
     terminal.result({ url: gate.url, upstreams: Object.keys(config.upstreams) }, () =>
       [`the gate is ready at ${gate.url}`, ...Object.keys(config.upstreams).map((name) => `  ${gate.url}/mcp/${name}`)].join('\n'),
     )
-    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+    await stopAsked({ signal })
     await gate.close()
   },
 })

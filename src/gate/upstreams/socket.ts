@@ -5,10 +5,10 @@ import type { UpstreamKind } from '../upstream-kind.ts'
 
 const socket: UpstreamKind = {
   key: 'socket',
-  async transport({ limits, within }, name, { socket: path }) {
+  async transport({ limits, pathOf }, name, { socket: path }) {
     return {
       isCostly: true,
-      open: async (era, side) => wireLeg(await connectUnix(within(path!), { limits }), era, name, side),
+      open: async (era, side) => wireLeg(await connectUnix(pathOf(path!), { limits }), era, name, side),
     }
   },
 }

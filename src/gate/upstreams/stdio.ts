@@ -13,7 +13,7 @@ const stdio: UpstreamKind = {
     )
     const withoutSecrets = (text: string): string => revealed.reduce((rest, [, secret]) => rest.replaceAll(secret, '[redacted]'), text)
     const argv = command as [string, ...string[]]
-    const whole = { name, argv, cwd: kit.within(cwd ?? '.'), env: childEnvironment(kit.env, { ...env, ...Object.fromEntries(revealed) }) }
+    const whole = { name, argv, cwd: kit.pathOf(cwd ?? '.'), env: childEnvironment(kit.env, { ...env, ...Object.fromEntries(revealed) }) }
     return {
       isCostly: true,
       async open(era, side) {

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { loadConfig } from '../../base/config/config.ts'
 import { resolveCredential } from '../../base/config/credential.ts'
-import { command } from '../../base/terminal/command.ts'
+import { command, stopAsked } from '../../base/terminal/command.ts'
 import schema from '../config.ts'
 import { createHost } from '../host.ts'
 import { serveMachineOnStdio, startMachineServer } from '../server.ts'
@@ -32,7 +32,7 @@ export default command({
     const token = config.server.token && (await resolveCredential(config.server.token, { env, folder: folders.config }))
     const server = await startMachineServer(needs, { config, token })
     terminal.result({ url: server.url, health: server.healthUrl }, () => `machine tools at ${server.url}, health at ${server.healthUrl}`)
-    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+    await stopAsked({ signal })
     await server.close()
   },
 })

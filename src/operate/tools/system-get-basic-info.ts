@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { tool } from '../../base/mcp/tool.ts'
 import { bytes, orUnavailable, time } from '../answers.ts'
-import { type Host, type Unavailable, known } from '../host.ts'
+import { type Host, type Unavailable, found, known } from '../host.ts'
 import { type Cpu, deviceTreeText, parseCpuinfo, parseOsRelease, zoneOfLink } from '../model.ts'
 import type { MachineNeeds } from '../needs.ts'
 import { parseBootTime, parseMeminfo, parseUptime } from '../proc.ts'
@@ -48,12 +48,6 @@ async function timezoneOf(host: Host): Promise<string | Unavailable> {
   return named || { unavailable: 'neither /etc/localtime nor /etc/timezone names a zone' }
 }
 
-/** `read` of the text, or the reason why there is none. */
-function of<T>(text: string | Unavailable, path: string, read: (text: string) => T | undefined): T | Unavailable {
-  if (typeof text !== 'string') return text
-  return read(text) ?? { unavailable: `${path} does not say it` }
-}
-
 export default tool({
   name: 'system_get_basic_info',
   title: 'Machine facts',
@@ -76,20 +70,20 @@ export default tool({
       host.text('/proc/uptime'),
       timezoneOf(host),
     ])
-    const cpu = of(cpuinfo, '/proc/cpuinfo', parseCpuinfo)
+    const cpu = found(cpuinfo, '/proc/cpuinfo', parseCpuinfo)
     return {
-      hostname: of(hostname, '/proc/sys/kernel/hostname', (text) => text.trim() || undefined),
-      os: of(release, '/etc/os-release', parseOsRelease),
-      kernel: of(kernel, '/proc/sys/kernel/osrelease', (text) => text.trim() || undefined),
+      hostname: found(hostname, '/proc/sys/kernel/hostname', (text) => text.trim() || undefined),
+      os: found(release, '/etc/os-release', parseOsRelease),
+      kernel: found(kernel, '/proc/sys/kernel/osrelease', (text) => text.trim() || undefined),
       architecture: host.architecture,
       model: await modelOf(host, known(cpu)),
       cpu: 'unavailable' in cpu ? cpu : { count: cpu.count, model: cpu.model ?? { unavailable: '/proc/cpuinfo names no model' } },
-      memoryTotalBytes: of(meminfo, '/proc/meminfo', (text) => parseMeminfo(text).get('MemTotal')),
-      bootedAt: of(stat, '/proc/stat', (text) => {
+      memoryTotalBytes: found(meminfo, '/proc/meminfo', (text) => parseMeminfo(text).get('MemTotal')),
+      bootedAt: found(stat, '/proc/stat', (text) => {
         const seconds = parseBootTime(text)
         return seconds === undefined ? undefined : new Date(seconds * 1_000).toISOString()
       }),
-      uptimeSeconds: of(uptime, '/proc/uptime', parseUptime),
+      uptimeSeconds: found(uptime, '/proc/uptime', parseUptime),
       timezone,
       fairleadVersion: version,
     }

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { tool } from '../../base/mcp/tool.ts'
 import { bytes, orUnavailable, percentage, time } from '../answers.ts'
-import { type Host, type Unavailable, isKnown, known } from '../host.ts'
+import { type Host, type Unavailable, found, isKnown, known } from '../host.ts'
 import type { MachineNeeds } from '../needs.ts'
 import {
   type Mount,
@@ -150,11 +150,6 @@ async function pressureOf(host: Host): Promise<Snapshot['pressure']> {
   return { cpu: read(cpu!), memory: read(memory!), io: read(io!) }
 }
 
-/** `read` of the text, or the reason why there is none. */
-function numbers<T>(text: string | Unavailable, path: string, read: (text: string) => T | undefined): T | Unavailable {
-  return isKnown(text) ? (read(text) ?? { unavailable: `${path} is not understood` }) : text
-}
-
 export default tool({
   name: 'system_get_health_snapshot',
   title: 'Machine health now',
@@ -180,7 +175,7 @@ export default tool({
       pressureOf(host),
     ])
     const { memory, swap } = memoryOf(meminfo)
-    const load = numbers(loadavg, '/proc/loadavg', parseLoad)
+    const load = found(loadavg, '/proc/loadavg', parseLoad)
     const warnings = warningsOf(
       {
         cpuPercent: known(cpu)?.percent,
@@ -188,7 +183,7 @@ export default tool({
         swapPercent: known(swap)?.usedPercent,
         loadFiveMinutes: known(load)?.fiveMinutes,
         cpus: known(cpu)?.each.length,
-        disks: (known(disks) ?? []).flatMap((found) => ('usedPercent' in found && !found.isReadOnly ? [found] : [])),
+        disks: (known(disks) ?? []).flatMap((each) => ('usedPercent' in each && !each.isReadOnly ? [each] : [])),
         temperatures: (known(temperatures) ?? []).flatMap(({ name, celsius }) => (isKnown(celsius) ? [{ name, celsius }] : [])),
         throttling: known(throttling),
       },
@@ -196,7 +191,7 @@ export default tool({
     )
     return {
       time: new Date(clock.now()).toISOString(),
-      uptimeSeconds: numbers(up, '/proc/uptime', parseUptime),
+      uptimeSeconds: found(up, '/proc/uptime', parseUptime),
       load,
       cpu,
       memory,

@@ -1,5 +1,5 @@
 // An MCP server on stdio without any SDK, for what a good one never does: it notes each message it gets in a file, and misbehaves as asked.
-// `raw-server.ts LOG [WORD…]`; words: `no-logging` `hang-initialize` `hang-calls` `dies` `late=MS` `ignores-term` `garbage` `long-line` `stops-reading` `modern`.
+// `unruly-server.ts LOG [WORD…]`; words: `no-logging` `hang-initialize` `hang-calls` `dies` `late=MS` `ignores-term` `garbage` `long-line` `stops-reading` `modern`.
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 

@@ -1,0 +1,31 @@
+// A ledger that remembers whether its last entry could be written: the gate's health tells it.
+import { type Fault, asFault } from '../kernel/fault.ts'
+import type { Ledger } from '../base/ledger/ledger.ts'
+
+export type WatchedLedger = Ledger & { readonly problem: Fault | undefined }
+
+export function watchedLedger(ledger: Ledger): WatchedLedger {
+  let problem: Fault | undefined
+  return {
+    get next() {
+      return ledger.next
+    },
+    get last() {
+      return ledger.last
+    },
+    get problem() {
+      return problem
+    },
+    append(entry, durability) {
+      const writing = ledger.append(entry, durability)
+      writing.then(
+        () => (problem = undefined),
+        (error: unknown) => (problem = asFault(error)),
+      )
+      return writing
+    },
+    conclude: (entry, durability) => ledger.conclude(entry, durability),
+    sync: () => ledger.sync(),
+    close: () => ledger.close(),
+  }
+}

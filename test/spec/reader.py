@@ -1,0 +1,338 @@
+#!/usr/bin/env python3
+"""Checks ledgers and signed records from spec/ledger.md and spec/records.md alone, with nothing but Python 3: a second opinion on what Fairlead writes.
+
+    reader.py ledger FOLDER [ORIGIN]          is the ledger in the folder intact?
+    reader.py record CONTEXT FILE [NOW_MS]    is the record what its signer said for that purpose?
+    reader.py card FILE [NOW_MS]              the same of a peer's card
+    reader.py cases                           one question a line on stdin, as JSON; one answer a line on stdout
+
+Prints the verdict as JSON; the exit code is 0 when it is intact or opened, 1 when it is not.
+"""
+import base64, gzip, hashlib, json, math, os, re, struct, sys, time, unicodedata, zlib
+
+# --- ledger (spec/ledger.md) -------------------------------------------------------------------------------------------------------------
+
+DOMAIN = b"fairlead-ledger/1\n"
+MAX_LINE = 262_144
+BEGIN = re.compile(rb'\{"seq":([1-9][0-9]{0,15}),"time":"')
+TAIL = re.compile(rb',"prev":"(.{43})","hash":"(.{43})"\}', re.S)
+
+
+def digest(data):
+    return base64.urlsafe_b64encode(hashlib.sha256(DOMAIN + data).digest()).rstrip(b"=")
+
+
+def files_of(folder, stem, extension):
+    stem, extension = re.escape(stem), re.escape(extension)
+    number = r"[.-][0-9][0-9-]*"
+    name = re.compile(rf"{stem}{extension}|{stem}{number}{extension}(\.gz)?|{stem}{extension}{number}(\.gz)?")
+    found = []
+    for entry in os.listdir(folder):
+        path = os.path.join(folder, entry)
+        if not name.fullmatch(entry) or not os.path.isfile(path) or os.path.getsize(path) == 0:
+            continue
+        data = open(path, "rb").read()
+        try:
+            data, problem = (gzip.decompress(data) if entry.endswith(".gz") else data), None
+        except (OSError, EOFError, zlib.error):
+            data, problem = b"", "cannot be unpacked"
+        first = BEGIN.match(data)
+        found.append((int(first[1]) if first else math.inf, entry, data, problem))
+    return [rest for _, *rest in sorted(found, key=lambda file: file[:2])]
+
+
+def known_in(folder, stem):
+    try:
+        head = open(os.path.join(folder, stem + ".head"), "rb").read()
+    except FileNotFoundError:
+        return None
+    match = re.fullmatch(rb'\{"seq":([1-9][0-9]{0,15}),"hash":"([A-Za-z0-9_-]{43})"\} *\n', head)
+    return (int(match[1]), match[2]) if match else None
+
+
+def check_ledger(folder, origin=None, known=None, stem="ledger", extension=".jsonl"):
+    known = known or known_in(folder, stem)
+    last, last_hash, entries, gaps, torn = 0, None, 0, [], 0
+    file, number = stem + extension, 0
+
+    def bad(kind):
+        return {"intact": False, "entries": entries, "firstBad": {"file": file, "line": number, "seq": last + 1, "kind": kind}}
+
+    for file, data, problem in files_of(folder, stem, extension):
+        number = 0
+        *lines, rest = data.split(b"\n")
+        torn += len(rest)
+        for number, line in enumerate(lines, 1):
+            begin, tail = BEGIN.match(line), TAIL.fullmatch(line[-107:])
+            if len(line) >= MAX_LINE or not begin or not tail or begin.end() > len(line) - 107:
+                return bad("not a ledger line")
+            seq, (prev, written) = int(begin[1]), tail.groups()
+            if digest(line[:-54]) != written:
+                return bad("altered")
+            if seq != last + 1:
+                if number > 1 or seq <= last:
+                    return bad("out of order")
+                gaps.append([last + 1, seq - 1])
+            elif prev != last_hash if last else origin is not None and prev != digest(origin.encode()):
+                return bad("of another chain")
+            if known and seq == known[0] and written != known[1]:
+                return bad("of another chain")
+            last, last_hash, entries = seq, written, entries + 1
+        if problem:
+            number += 1
+            return bad(problem)
+    if known and known[0] > last:
+        number += 1
+        return bad("cut off")
+    return {"intact": True, "entries": entries, "last": last, "gaps": gaps, "torn": torn}
+
+
+# --- Ed25519 (RFC 8032 §5.1 and §6) ------------------------------------------------------------------------------------------------------
+
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, -1, P) % P
+ROOT = pow(2, (P - 1) // 4, P)
+
+
+def add(a, b):
+    e, f = (a[1] - a[0]) * (b[1] - b[0]), (a[1] + a[0]) * (b[1] + b[0])
+    c, d = 2 * a[3] * b[3] * D, 2 * a[2] * b[2]
+    e, f, g, h = f - e, d - c, d + c, f + e
+    return (e * f % P, g * h % P, f * g % P, e * h % P)
+
+
+def times(n, point):
+    result = (0, 1, 1, 0)
+    while n:
+        if n & 1:
+            result = add(result, point)
+        point, n = add(point, point), n >> 1
+    return result
+
+
+def point_of(data):
+    y, sign = int.from_bytes(data, "little") & ~(1 << 255), data[31] >> 7
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if x * x % P != square:
+        x = x * ROOT % P
+    if y >= P or x * x % P != square or (x == 0 and sign):
+        return None
+    x = P - x if x & 1 != sign else x
+    return (x, y, 1, x * y % P)
+
+
+BASE = point_of(bytes([0x58]) + bytes([0x66]) * 31)
+
+
+def is_signed(key, message, signature):
+    point, s = point_of(key), int.from_bytes(signature[32:], "little")
+    if len(signature) != 64 or point is None or s >= L:
+        return False
+    h = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % L
+    x, y, z, _ = add(times(s, BASE), times(L - h, point))
+    x, y = x * pow(z, -1, P) % P, y * pow(z, -1, P) % P
+    return (y | (x & 1) << 255).to_bytes(32, "little") == signature[:32]
+
+
+# --- deterministic CBOR (RFC 8949 §4.2.1, as spec/records.md §3 has it) ---------------------------------------------------------------------
+
+
+class Malformed(Exception):
+    pass
+
+
+def head(kind, n):
+    if n < 24:
+        return bytes([kind << 5 | n])
+    size = next(size for size in (1, 2, 4, 8) if n < 256**size)
+    return bytes([kind << 5 | 24 + size.bit_length() - 1]) + n.to_bytes(size, "big")
+
+
+def encode(value):
+    if value is None or isinstance(value, bool):
+        return b"\xf6" if value is None else b"\xf5" if value else b"\xf4"
+    if isinstance(value, int):
+        return head(0, value) if value >= 0 else head(1, -1 - value)
+    if isinstance(value, float):
+        if math.isnan(value) or math.isinf(value) or (value.is_integer() and abs(value) < 2**53):
+            raise Malformed("a number that is not written so")
+        for letter, first in (("e", 0xF9), ("f", 0xFA), ("d", 0xFB)):
+            try:
+                data = struct.pack(">" + letter, value)
+            except OverflowError:
+                continue
+            if struct.unpack(">" + letter, data)[0] == value:
+                return bytes([first]) + data
+    if isinstance(value, bytes):
+        return head(2, len(value)) + value
+    if isinstance(value, str):
+        return head(3, len(value.encode())) + value.encode()
+    if isinstance(value, list):
+        return head(4, len(value)) + b"".join(map(encode, value))
+    pairs = sorted((encode(key), encode(item)) for key, item in value.items())
+    return head(5, len(pairs)) + b"".join(key + item for key, item in pairs)
+
+
+def decode(data, at=0, levels=16):
+    """The value at that place, and where it ends."""
+    if at >= len(data):
+        raise Malformed("it ends too early")
+    kind, info, at = data[at] >> 5, data[at] & 31, at + 1
+    n, size = info, 0
+    if info >= 24:
+        if info > 27:
+            raise Malformed("no length")
+        size = 1 << info - 24
+        n, at = int.from_bytes(data[at : at + size], "big"), at + size
+    if at > len(data):
+        raise Malformed("it ends too early")
+    if kind == 7 and info in (20, 21, 22):
+        return {20: False, 21: True, 22: None}[info], at
+    if kind == 7 and info in (25, 26, 27):
+        return struct.unpack(">" + "efd"[info - 25], data[at - size : at])[0], at
+    if kind == 7:
+        raise Malformed("a simple value that may not be")
+    if kind < 2:
+        return (n if kind == 0 else -1 - n), at
+    if kind < 4:
+        part, at = data[at : at + n], at + n
+        if at > len(data):
+            raise Malformed("it ends too early")
+        try:
+            return (part if kind == 2 else part.decode()), at
+        except UnicodeDecodeError:
+            raise Malformed("text that is not UTF-8") from None
+    if kind == 6 or levels == 0 or n > len(data):
+        raise Malformed("a tag" if kind == 6 else "nested too deeply, or too long")
+    items = []
+    for _ in range(n * (kind - 3)):
+        item, at = decode(data, at, levels - 1)
+        items.append(item)
+    if kind == 4:
+        return items, at
+    try:
+        return dict(zip(items[::2], items[1::2])), at
+    except TypeError:
+        raise Malformed("a key that cannot be one") from None
+
+
+def whole(data):
+    """The one value that the bytes are: encoded again it gives the same bytes, so that keys twice, another order and longer forms are found."""
+    value, end = decode(data)
+    if end != len(data) or encode(value) != data:
+        raise Malformed("not in deterministic CBOR")
+    return value
+
+
+# --- records and cards (spec/records.md) ---------------------------------------------------------------------------------------------------
+
+LETTERS = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
+
+def peer_id(key):
+    n, text = int.from_bytes(b"\x00\x24\x08\x01\x12\x20" + key, "big"), ""
+    while n:
+        n, digit = divmod(n, 58)
+        text = LETTERS[digit] + text
+    return "1" + text
+
+
+def open_record(context, data, now):
+    if len(data) > 65_536:
+        return {"outcome": "too large"}
+    try:
+        if data[:1] != b"\xd2":
+            raise Malformed("not tagged as COSE_Sign1")
+        message = whole(data[1:])
+        kinds = [type(part) for part in message] if isinstance(message, list) else []
+        if kinds != [bytes, dict, bytes, bytes] or message[1]:
+            raise Malformed("not the four parts")
+        protected, _, payload, signature = message
+        header = whole(protected)
+        key = header.get(4) if isinstance(header, dict) else None
+        if not isinstance(key, bytes) or len(key) != 32 or header != {1: -8, 4: key}:
+            raise Malformed("the protected header is another")
+        if not is_signed(key, encode(["Signature1", protected, context.encode(), payload]), signature):
+            return {"outcome": "bad signature"}
+        body = whole(payload)
+        keys_are_texts(body)
+        if not isinstance(body, dict):
+            raise Malformed("the body is no map")
+        sequence, expires = body.get("sequence"), body.get("expiresAt")
+        if type(sequence) is not int or not 0 <= sequence < 2**53 or type(expires) not in (int, float):
+            raise Malformed("no sequence or no end")
+    except Malformed:
+        return {"outcome": "malformed"}
+    if expires <= now:
+        return {"outcome": "expired"}
+    return {"outcome": "opened", "signer": peer_id(key), "body": body}
+
+
+def keys_are_texts(value):
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else []:
+        keys_are_texts(item)
+    if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
+        raise Malformed("a key that is no text")
+
+
+def is_card(name, addresses):
+    address = re.compile(r"(/[\x21-\x2e\x30-\x7e]+)+")
+    return (
+        isinstance(name, str)
+        and 1 <= len(name) <= 64
+        and not any(unicodedata.category(letter).startswith("C") for letter in name)
+        and isinstance(addresses, list)
+        and len(addresses) <= 16
+        and all(isinstance(text, str) and len(text) <= 256 and address.fullmatch(text) for text in addresses)
+    )
+
+
+def open_card(data, now):
+    if len(data) > 4_096:
+        return {"outcome": "malformed"}
+    found = open_record("fairlead/peer-card/1", data, now)
+    if found["outcome"] != "opened":
+        return found
+    body = found["body"]
+    if not is_card(body.get("name"), body.get("addresses")):
+        return {"outcome": "malformed"}
+    said = {key: body[key] for key in ("name", "addresses", "sequence", "expiresAt")}
+    return {"outcome": "opened", "said": {"peerId": found["signer"], **said}}
+
+
+# --- from outside ------------------------------------------------------------------------------------------------------------------------
+
+
+def answer(question):
+    what = question["what"]
+    if what == "ledger":
+        known = question.get("known")
+        return check_ledger(question["folder"], question.get("origin"), known and (known["seq"], known["hash"].encode()))
+    data = bytes.fromhex(question["bytes"])
+    return open_card(data, question["now"]) if what == "card" else open_record(question["context"], data, question["now"])
+
+
+def main(words):
+    what, *rest = words or ["--help"]
+    if what == "cases":
+        for line in sys.stdin:
+            print(json.dumps(answer(json.loads(line))), flush=True)
+        return 0
+    if what == "ledger" and rest:
+        found = check_ledger(*rest[:2])
+    elif what in ("record", "card") and len(rest) >= (2 if what == "record" else 1):
+        context = rest.pop(0) if what == "record" else None
+        now = float(rest[1]) if len(rest) > 1 else time.time() * 1000
+        data = open(rest[0], "rb").read()
+        found = open_card(data, now) if what == "card" else open_record(context, data, now)
+    else:
+        print(__doc__)
+        return 2
+    print(json.dumps(found, default=lambda part: part.hex(), ensure_ascii=False))
+    return 0 if found.get("intact") or found.get("outcome") == "opened" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
