@@ -9,13 +9,18 @@ export const commands: readonly CommandEntry[] = [
   { path: ['gate', 'ledger'], summary: 'verify the record of calls: intact, or which entry is the first bad one', load: () => import('./gate/commands/ledger.ts') },
   { path: ['gate', 'serve'], summary: 'run the gate: every call checked, recorded and kept alive', load: () => import('./gate/commands/serve.ts') },
   { path: ['operate', 'server'], summary: 'serve the machine tools to AI clients (MCP)', load: () => import('./operate/commands/server.ts') },
+  { path: ['reach', 'agent'], summary: 'keep this identity reachable: its port, its registration, its connections', load: () => import('./reach/commands/agent.ts') },
   { path: ['reach', 'client'], summary: 'put a peer\'s server into the configuration of an MCP client', load: () => import('./reach/commands/client.ts') },
+  { path: ['reach', 'history'], summary: 'show what was sent and received, or verify the record of it', load: () => import('./reach/commands/history.ts') },
+  { path: ['reach', 'inbox'], summary: 'show the messages that were received', load: () => import('./reach/commands/inbox.ts') },
   { path: ['reach', 'init'], summary: 'make an identity: a key, a peer id and a wallet file', load: () => import('./reach/commands/init.ts') },
+  { path: ['reach', 'listen'], summary: 'listen for messages and show them as they come', load: () => import('./reach/commands/listen.ts') },
   { path: ['reach', 'mcp-connect'], summary: 'be a stdio MCP server whose real server is at a peer', load: () => import('./reach/commands/mcp-connect.ts') },
   { path: ['reach', 'mcp-serve'], summary: 'serve an MCP server of this machine to authorized peers', load: () => import('./reach/commands/mcp-serve.ts') },
   { path: ['reach', 'peers'], summary: 'list the peers that are registered', load: () => import('./reach/commands/peers.ts') },
   { path: ['reach', 'register'], summary: 'make this identity known at a registry', load: () => import('./reach/commands/register.ts') },
   { path: ['reach', 'registry'], summary: 'run a registry, where peers are found', load: () => import('./reach/commands/registry.ts') },
+  { path: ['reach', 'send'], summary: 'send a message to a peer', load: () => import('./reach/commands/send.ts') },
   { path: ['reach', 'status'], summary: 'show who we are, where our files are, and how others reach us', load: () => import('./reach/commands/status.ts') },
 ]
 

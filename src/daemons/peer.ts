@@ -40,7 +40,7 @@ export async function startPeer({ clock, log }: { clock: Clock; log: Log }, sett
     const open = (session: ProvedSession) => handToSocket({ clock, log }, gateSocket, session)
     const node = await startPeerNode(
       { wallet, authorized, open, clock, log },
-      { listen: [listenAddress(host, port)], announce, server, registries: home.registries, ...(keepMs === undefined ? {} : { keepMs }) },
+      { listen: [listenAddress(host, port)], announce, server, home, ...(keepMs === undefined ? {} : { keepMs }) },
     )
     const close = async (): Promise<void> => {
       authorized.close()

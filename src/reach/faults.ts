@@ -1,5 +1,5 @@
 // Every way in which reach can fail. Three open with exactly the words that the runbook's troubleshooting names.
-import { faults } from '../kernel/fault.ts'
+import { type FaultKind, faults } from '../kernel/fault.ts'
 
 export const fault = faults('reach', {
   registries_damaged: () => ({
@@ -37,7 +37,7 @@ export const fault = faults('reach', {
     message: 'nobody would be authorized',
     hint: 'name who may connect: --authorized-peer ID (again for each one), or --authorized-file FILE with one id a line',
   }),
-  peer_not_found: (d: { peer: string; tried: string }) => ({
+  peer_not_found: (d: { peer: string; tried: string; isKnown?: boolean }) => ({
     kind: 'missing',
     message: `Peer not found: ${d.peer} (${d.tried})`,
     hint: 'are both registered ("fairlead reach peers")? is it running "fairlead reach mcp-serve"? can this machine reach its address? "fairlead reach register" on both renews what is known',
@@ -126,5 +126,47 @@ export const fault = faults('reach', {
     kind: 'unavailable',
     message: `the connection to ${d.peer} ended (${d.how}) before it answered`,
     hint: 'the next request opens it again; whether this one was carried out is not known',
+  }),
+  text_invalid: (d: { problem: string }) => ({
+    kind: 'usage',
+    message: `this cannot be sent as a message: ${d.problem}`,
+    hint: 'a message has 1 byte to 32 KiB of text',
+  }),
+  not_reached: (d: { peer: string; tried: string }) => ({
+    kind: 'unavailable',
+    message: `Peer not found: ${d.peer} could not be reached, nothing was delivered (${d.tried})`,
+    hint: 'does "fairlead reach listen", "agent" or "mcp-serve" run there? can this machine reach its address? "fairlead reach register" on both renews what is known',
+  }),
+  no_receipt: (d: { peer: string; problem: string }) => ({
+    kind: 'unavailable',
+    message: `${d.peer} was reached but gave no receipt: ${d.problem}`,
+    hint: 'whether the message arrived is not known; sending it again makes another message',
+  }),
+  receipt_invalid: (d: { peer: string; problem: string }) => ({
+    kind: 'unauthenticated',
+    message: `what ${d.peer} sent is no receipt for this message: ${d.problem}`,
+    hint: 'take the message as not delivered; its version of Fairlead may be another one',
+  }),
+  message_refused: (d: { peer: string; code: string; kind: FaultKind; message: string }) => ({
+    kind: d.kind,
+    message: `${d.peer} refused the message: ${d.message}`,
+    ...(d.code === 'reach.message_skewed' ? { hint: 'set both clocks right: timedatectl set-ntp true' } : {}),
+  }),
+  message_invalid: (d: { problem: string }) => ({ kind: 'usage', message: `not a signed message: ${d.problem}` }),
+  message_misdirected: (d: { to: string }) => ({ kind: 'denied', message: `the message is for ${d.to}, not for this peer` }),
+  message_foreign: (d: { signer: string; peer: string }) => ({
+    kind: 'denied',
+    message: `the message was signed by ${d.signer}, but ${d.peer} brings it`,
+  }),
+  message_skewed: (d: { aheadMs: number; limitMs: number }) => ({
+    kind: 'denied',
+    message: `the message's time is ${Math.round(Math.abs(d.aheadMs) / 1000)} s ${d.aheadMs > 0 ? 'ahead of' : 'behind'} the recipient's clock; ${d.limitMs / 1000} s are allowed`,
+    hint: 'set both clocks right: timedatectl set-ntp true',
+  }),
+  message_replayed: (d: { id: string }) => ({ kind: 'conflict', message: `the message ${d.id} was received before` }),
+  too_many_messages: (d: { limit: number }) => ({
+    kind: 'limited',
+    message: `it takes no more than ${d.limit} messages at once`,
+    hint: 'try again in a minute',
   }),
 })

@@ -61,10 +61,11 @@ export function peerDial(
         }
       }
       const found = await lookup(signal).catch((error: unknown) => {
-        throw missed ? fault.peer_not_found({ peer, tried: `${missed.message}; ${asFault(error).message}` }, error) : error
+        throw missed ? fault.peer_not_found({ peer, tried: `${missed.message}; ${asFault(error).message}`, isKnown: true }, error) : error
       })
       id = found.peerId
-      if (found.addresses.length === 0) throw fault.peer_not_found({ peer: id, tried: 'it is registered, but listens nowhere' })
+      if (found.addresses.length === 0)
+        throw fault.peer_not_found({ peer: id, tried: 'it is registered, but listens nowhere', isKnown: true })
       const stream = await dial(id, found.addresses, signal)
       known.remember(id, found.addresses)
       return stream
@@ -90,11 +91,11 @@ export function inRunbookWords(found: Fault, peer: string): Fault {
       if (/noise|handshake|encryption|multistream|protocol selection/i.test(problem))
         return fault.handshake_failed({ peer, problem }, found)
       const tried = (found.details['addresses'] as readonly string[] | undefined)?.join(', ')
-      return fault.peer_not_found({ peer, tried: `${tried ? `tried ${tried}` : 'no address is known'}: ${problem}` }, found)
+      return fault.peer_not_found({ peer, tried: `${tried ? `tried ${tried}` : 'no address is known'}: ${problem}`, isKnown: true }, found)
     }
     case 'peer.refused':
       if (/does not offer/.test(found.message))
-        return fault.peer_not_found({ peer, tried: 'something else than "mcp-serve" runs under that identity' }, found)
+        return fault.peer_not_found({ peer, tried: 'what runs under that identity does not serve this', isKnown: true }, found)
       return found.details['code'] === 'denied' ? fault.not_authorized({ peer }, found) : found
     default:
       return found

@@ -2,7 +2,8 @@
 import { join } from 'node:path'
 import type { Secret } from '../kernel/secret.ts'
 import { credentialInFile } from '../base/config/credential-file.ts'
-import { type Wallet, loadWallet } from '../base/identity/wallet.ts'
+import { type Wallet, loadWallet, readWalletCard, fault as walletFault } from '../base/identity/wallet.ts'
+import type { SharedHost } from '../base/peer/shared-host.ts'
 import type { Context, Flag } from '../base/terminal/command.ts'
 
 /** Flags that every command of reach takes. */
@@ -20,6 +21,12 @@ export type Home = {
   readonly registries: string
   /** Addresses at which peers were reached. */
   readonly addresses: string
+  /** Messages that came, a file each. */
+  readonly inbox: string
+  /** Ids of messages that came lately. */
+  readonly seen: string
+  /** What was sent and received, as a ledger: `blockchain.json` in the folder. */
+  readonly history: string
   /** The registry's own wallet and records, when it is run from this folder. */
   readonly registry: string
 }
@@ -27,7 +34,16 @@ export type Home = {
 /** The paths in `folder`. */
 export function homeIn(folder: string): Home {
   const at = (name: string): string => join(folder, name)
-  return { folder, wallet: at('wallet.json'), registries: at('registries.json'), addresses: at('addresses.json'), registry: at('registry') }
+  return {
+    folder,
+    wallet: at('wallet.json'),
+    registries: at('registries.json'),
+    addresses: at('addresses.json'),
+    inbox: at('inbox'),
+    seen: at('seen.db'),
+    history: at('blockchain.json'),
+    registry: at('registry'),
+  }
 }
 
 /** The folder that a command works in: `--home`, else the one of the runbook's name, else `reach` among this person's state. */
@@ -44,4 +60,18 @@ export function passphraseOf(flags: HomeFlags): Secret | undefined {
 /** Loads the wallet that the flags name; faults of `loadWallet`. */
 export function openWallet(context: Pick<Context, 'folders'>, flags: HomeFlags): Promise<Wallet> {
   return loadWallet(homeOf(context, flags).wallet, passphraseOf(flags))
+}
+
+/**
+ * The host of this identity for a process that only dials: the one that runs on this machine, which needs no passphrase, else one in this process that
+ * listens nowhere. Faults of `readWalletCard`, `loadWallet`, `openSharedHost`.
+ */
+export async function dialingHost(context: Pick<Context, 'folders' | 'clock' | 'log'>, flags: HomeFlags): Promise<SharedHost> {
+  const { clock, log } = context
+  const { folder, wallet } = homeOf(context, flags)
+  const card = readWalletCard(wallet)
+  if (!card) throw walletFault.missing({ path: wallet })
+  const { openSharedHost } = await import('../base/peer/shared-host.ts') // most commands dial nobody
+  const identity = async () => (await openWallet(context, flags)).identity
+  return openSharedHost({ peerId: card.peerId, identity, clock, log }, { folder, listen: [] })
 }

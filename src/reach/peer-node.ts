@@ -1,64 +1,119 @@
-// One identity at work: a host that others dial, the sessions of those it authorizes, and a card at the registry that stays true.
+// One identity at work: a host that others dial, a card at the registry that stays true, and the sessions of those it authorizes.
 import type { Clock } from '../kernel/clock.ts'
+import { asFault } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Wallet } from '../base/identity/wallet.ts'
-import { createPeerHost } from '../base/peer/host.ts'
+import type { PeerHost } from '../base/peer/host.ts'
+import { type HostDuty, type SharedHost, openSharedHost } from '../base/peer/shared-host.ts'
+import { tunnelProtocol } from '../base/peer/tunnel.ts'
 import type { Wire } from '../base/wire/wire.ts'
 import type { AuthorizedPeers } from './authorized-peers.ts'
-import { knownRegistries, parseServer } from './known-registries.ts'
+import type { Home } from './home.ts'
+import { knownRegistries, parseServer, serverText } from './known-registries.ts'
+import { type MessageServer, type MessageServerNeeds, serveMessages } from './message-server.ts'
 import { servePeers } from './peer-service.ts'
 import type { ProvedSession } from './preamble.ts'
-import { keepRegistered } from './registration.ts'
+import { type Registration, keepRegistered } from './registration.ts'
 
-export type PeerNodeNeeds = {
+export type NodeHostNeeds = {
   readonly wallet: Wallet
-  readonly authorized: AuthorizedPeers
-  /** What a new session of an authorized peer is joined to. */
-  readonly open: (session: ProvedSession) => Wire
   readonly clock: Clock
   readonly log: Log
+  /** As in `openSharedHost`. */
+  readonly wants?: (peerId: string, protocol: string) => boolean
 }
 
-export type PeerNodeSettings = {
-  /** Multiaddrs. */
+export type NodeHostSettings = {
+  readonly home: Home
+  /** Multiaddrs; where the process that is the host already listens counts instead. */
   readonly listen: readonly string[]
   readonly announce?: readonly string[]
   /** `HOST[:PORT]`; by default the last one registered with, and none when there is none. */
   readonly server?: string | undefined
+}
+
+export type NodeHost = {
+  readonly host: SharedHost
+  /** Where our card is kept, whether it is there yet or not. */
+  readonly registry: string | undefined
+}
+
+/**
+ * Becomes the host of the identity, or attaches to it: the host takes messages and is registered. A registry that does not answer is no failure: it is
+ * tried again. Faults of `openSharedHost` and `parseServer`.
+ */
+export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds, settings: NodeHostSettings): Promise<NodeHost> {
+  const { home, listen, announce } = settings
+  const { identity, name } = wallet
+  const known = knownRegistries(home.registries)
+  const server = settings.server === undefined ? known.last() : parseServer(settings.server)
+  const registry = server && serverText(server)
+  const whileHost = async (host: PeerHost): Promise<HostDuty> => {
+    const messages = takeMessages({ identity, host, home, clock, log })
+    const registrations = new Map<string, Registration>()
+    return {
+      asked(servers) {
+        for (const text of [...servers].slice(0, maxRegistries))
+          if (!registrations.has(text))
+            registrations.set(text, keepRegistered({ identity, host, clock, log, known }, { name, server: parseServer(text) }))
+      },
+      async close() {
+        await Promise.all([messages, ...registrations.values()].map(async (part) => part?.close()))
+      },
+    }
+  }
+  const host = await openSharedHost(
+    { identity: async () => identity, peerId: identity.peerId, clock, log, whileHost, ...(wants ? { wants } : {}) },
+    { folder: home.folder, listen, ...(announce ? { announce } : {}), asks: registry === undefined ? [] : [registry] },
+  )
+  return { host, registry }
+}
+
+/** A home where nothing can be stored takes no messages, and who sends one learns that; what else runs there goes on. */
+function takeMessages(needs: MessageServerNeeds): MessageServer | undefined {
+  try {
+    return serveMessages(needs)
+  } catch (error) {
+    needs.log.error('reach.messages.not_taken', { problem: asFault(error).message })
+    return undefined
+  }
+}
+
+/** Registries that one host keeps its card at. */
+const maxRegistries = 8
+
+export type PeerNodeNeeds = Omit<NodeHostNeeds, 'wants'> & {
+  readonly authorized: AuthorizedPeers
+  /** What a new session of an authorized peer is joined to. */
+  readonly open: (session: ProvedSession) => Wire
+}
+
+export type PeerNodeSettings = NodeHostSettings & {
   /** How long a session that was cut may come back; 5 min by default. */
   readonly keepMs?: number
-  /** The file of known registries. */
-  readonly registries: string
 }
 
 export interface PeerNode {
   readonly peerId: string
   addresses(): readonly string[]
-  /** Where our card is kept, whether it is there yet or not. */
   readonly registry: string | undefined
   close(): Promise<void>
 }
 
-/** Listens, serves and registers; faults of `createPeerHost` and `parseServer`. A registry that does not answer is no failure: it is tried again. */
+/** Listens, serves and registers; faults of `openNodeHost`. */
 export async function startPeerNode(
   { wallet, authorized, open, clock, log }: PeerNodeNeeds,
   settings: PeerNodeSettings,
 ): Promise<PeerNode> {
-  const { identity, name } = wallet
-  const known = knownRegistries(settings.registries)
-  const server = settings.server === undefined ? known.last() : parseServer(settings.server)
-  const host = await createPeerHost(
-    { identity, clock, log },
-    { listen: settings.listen, ...(settings.announce ? { announce: settings.announce } : {}) },
-  )
+  const wants = (peerId: string, protocol: string): boolean => protocol !== tunnelProtocol || authorized.allows(peerId)
+  const { host, registry } = await openNodeHost({ wallet, clock, log, wants }, settings)
   const service = servePeers({ host, authorized, open, clock, log }, settings.keepMs === undefined ? {} : { keepMs: settings.keepMs })
-  const registration = server && keepRegistered({ identity, host, clock, log, known }, { name, server })
   return {
     peerId: host.peerId,
     addresses: () => host.addresses(),
-    registry: registration?.server,
+    registry,
     async close() {
-      await Promise.all([registration?.close(), service.close()])
+      await service.close()
       await host.close()
     },
   }

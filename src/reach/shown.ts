@@ -1,4 +1,6 @@
-// How reach shows tables and times to a person.
+// How reach shows tables, times and messages to a person.
+import { visibleText } from '../base/terminal/visible.ts'
+import type { KeptMessage } from './inbox.ts'
 
 /** Columns as wide as their widest cell, two spaces apart. */
 export function tableText(rows: readonly (readonly string[])[]): string {
@@ -18,4 +20,14 @@ export function ageText(ageMs: number): string {
   const seconds = Math.floor(ageMs / 1000)
   if (seconds < 120) return `${seconds} s ago`
   return seconds < 7_200 ? `${Math.floor(seconds / 60)} min ago` : `${Math.floor(seconds / 3_600)} h ago`
+}
+
+/** A message as JSON says it. */
+export function messageValue({ from, to, id, sentAt, receivedAt, text }: KeptMessage) {
+  return { from, to, id, sentAt: new Date(sentAt).toISOString(), receivedAt: new Date(receivedAt).toISOString(), text }
+}
+
+/** A message as a person reads it: one line of who and when, then the text, set in so that no line of it passes for one of ours. */
+export function messageText({ from, receivedAt, text }: KeptMessage): string {
+  return `${new Date(receivedAt).toISOString()} from ${from}\n${visibleText(text).replaceAll(/^/gm, '  ')}`
 }

@@ -1,7 +1,6 @@
 // The runbook's line with real processes, real libp2p and a home for each: mcp-serve and mcp-connect, and what happens when any of them dies.
-import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { type Socket, connect, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -17,7 +16,7 @@ afterAll(() => bench.close())
 
 describe('R8, R9: an MCP server through a peer tunnel', () => {
   test(
-    'found by the registry, by id and by name; register beside it breaks nothing; the port is busy for a second one',
+    'found by the registry, by id and by name; register beside it breaks nothing; the port is busy for another identity',
     { timeout: 60_000 },
     async () => {
       const [box, mac] = await bench.people(1)
@@ -46,10 +45,10 @@ describe('R8, R9: an MCP server through a peer tunnel', () => {
         expect(await mcp.ended).toBe(0)
       }
       const busy = await bench.run(
-        box!.home,
+        mac!.home,
         'mcp-serve',
         '--authorized-peer',
-        mac!.peerId,
+        box!.peerId,
         '--command',
         echoCommand,
         '--host',
@@ -270,34 +269,12 @@ test('--to unix: the socket gets one line that says who was proved, then the fra
 test('on the wire there is nothing to read: neither what is said nor what it is about', async () => {
   const [box, mac] = await bench.people(1)
   const serving = await bench.serve(box!.home, 'mcp-serve', '--authorized-peer', mac!.peerId, '--command', echoCommand, ...local)
-  const seen: Buffer[] = []
-  const sockets: Socket[] = []
-  const tap = createServer((near) => {
-    const far = connect(portOf(serving), '127.0.0.1')
-    sockets.push(near, far)
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      from.on('data', (chunk: Buffer) => {
-        seen.push(chunk)
-        to.write(chunk)
-      })
-      from.on('error', () => {})
-      from.on('close', () => to.destroy())
-    }
-  }).listen(0, '127.0.0.1')
-  await once(tap, 'listening')
-  bench.undo(() => {
-    for (const socket of sockets) socket.destroy()
-    tap.close()
-  })
-  const { port } = tap.address() as { port: number }
-  const mcp = bench.client(mac!.home, box!.peerId, '--address', `/ip4/127.0.0.1/tcp/${port}`)
+  const { seen, address } = await bench.tap(serving)
+  const mcp = bench.client(mac!.home, box!.peerId, '--address', address)
   await mcp.initialize()
   const text = 'Secret: the cache is under the third oak'
   expect(await mcp.call('echo', { text })).toBe(text)
-  const bytes = Buffer.concat(seen)
+  const bytes = seen()
   expect(bytes.length).toBeGreaterThan(500)
   for (const word of ['Secret', 'third oak', 'tools/call', 'jsonrpc', 'echo', 'initialize']) expect(bytes.includes(word)).toBe(false)
   expect(bytes.includes('/noise')).toBe(true) // the search itself can find something

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { type Socket, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -21,8 +21,12 @@ export const local = ['--host', '127.0.0.1', '--port', '0'] as const
 export type Person = { readonly home: string; readonly peerId: string }
 export type Ran = { readonly exitCode: number; readonly stdout: string; readonly stderr: string }
 export type Served = { readonly peerId: string; readonly addresses: readonly string[] }
-/** `stop` answers the exit code, null after a signal. */
-export type Service = Served & { readonly pid: number; stop(signal?: NodeJS.Signals): Promise<number | null> }
+/** `lines`: stdout so far. `stop` answers the exit code, null after a signal. */
+export type Service = Served & {
+  readonly pid: number
+  readonly lines: readonly string[]
+  stop(signal?: NodeJS.Signals): Promise<number | null>
+}
 
 export interface ReachBench {
   readonly folder: string
@@ -33,6 +37,8 @@ export interface ReachBench {
   client(home: string, ...words: string[]): McpClient
   /** The one who serves and those who connect, all new. */
   people(clients: number): Promise<Person[]>
+  /** A way to a service that keeps what passes over it. */
+  tap(to: Served): Promise<{ readonly address: string; seen(): Buffer }>
   /** To be done at `reset`, last first. */
   undo(step: () => unknown): void
   reset(): Promise<void>
@@ -69,6 +75,32 @@ export async function reachBench(): Promise<ReachBench> {
       const group = ++groups
       return Promise.all(Array.from({ length: clients + 1 }, (_, i) => person(i === 0 ? `box-${group}` : `mac-${group}-${i}`)))
     },
+    async tap(to) {
+      const passed: Buffer[] = []
+      const sockets: Socket[] = []
+      const server = createServer((near) => {
+        const far = connect(portOf(to), '127.0.0.1')
+        sockets.push(near, far)
+        for (const [from, into] of [
+          [near, far],
+          [far, near],
+        ] as const) {
+          from.on('data', (chunk: Buffer) => {
+            passed.push(chunk)
+            into.write(chunk)
+          })
+          from.on('error', () => {})
+          from.on('close', () => into.destroy())
+        }
+      }).listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      steps.push(() => {
+        for (const socket of sockets) socket.destroy()
+        server.close()
+      })
+      const { port } = server.address() as { port: number }
+      return { address: `/ip4/127.0.0.1/tcp/${port}`, seen: () => Buffer.concat(passed) }
+    },
     undo: (step) => void steps.push(step),
     reset,
     async close() {
@@ -102,6 +134,7 @@ async function serve(words: readonly string[], env: Record<string, string>): Pro
     createInterface({ input: child.stdout }).on('line', (line) => {
       lines.push(line)
       if (line === '}') resolve(JSON.parse(lines.join('\n')) as Served)
+      else if (line.startsWith('{"listening":')) resolve((JSON.parse(line) as { listening: Served }).listening)
     })
   })
   const first = await Promise.race([said, ended])
@@ -110,7 +143,7 @@ async function serve(words: readonly string[], env: Record<string, string>): Pro
     child.kill(signal)
     return (await ended)[0]
   }
-  return { ...first, pid: child.pid!, stop }
+  return { ...first, pid: child.pid!, lines, stop }
 }
 
 /** A port of loopback on which nobody listens. */

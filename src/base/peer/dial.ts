@@ -12,6 +12,8 @@ const dialMs = 10_000
 /** A connection that is open may lead nowhere any more: after this long a new one is made beside it. */
 const reuseMs = 3_000
 const maxAddresses = 16
+/** Open connections to one peer that are tried before a new one is made. */
+const maxReused = 4
 
 type Opened = { readonly stream: Stream; readonly connection: Connection }
 type Miss = { readonly address: string; readonly problem: string; readonly isOther: boolean }
@@ -135,18 +137,19 @@ export function createDialer(
       if (peerId !== undefined) publicKeyOf(peerId)
       if (peerId === own) throw fault.unreachable({ peerId: own, addresses, problem: 'this is our own identity' })
       const signal = given ?? deadline(clock, dialMs)
-      const open =
-        peerId === undefined
-          ? undefined
-          : network.node.getConnections(network.peerId(peerId)).find((connection) => connection.status === 'open')
-      if (open) {
+      const open = peerId === undefined ? [] : network.node.getConnections(network.peerId(peerId))
+      let unsupported: unknown
+      // more than one process of the same identity may be connected to us, and not each of them offers everything
+      for (const connection of open.filter(({ status }) => status === 'open').slice(0, maxReused)) {
         try {
-          return await stream(open, protocol, deadline(clock, reuseMs, signal))
+          return await stream(connection, protocol, deadline(clock, reuseMs, signal))
         } catch (error) {
-          if (isUnsupported(error)) throw fault.refused({ peerId: named(peerId), reason: `it does not offer ${protocol}` }, error)
-          // what was open a moment ago may just have ended: the addresses decide
+          if (isUnsupported(error)) unsupported ??= error
+          // else: what was open a moment ago may just have ended
         }
       }
+      if (unsupported && addresses.length === 0)
+        throw fault.refused({ peerId: named(peerId), reason: `it does not offer ${protocol}` }, unsupported)
       const connection = await connect(peerId, addresses, signal)
       try {
         return await stream(connection, protocol, signal)
@@ -186,7 +189,8 @@ export function reasonOf(error: unknown): string {
   return typeof code === 'string' && /^E[A-Z]+$/.test(code) ? code : error.message
 }
 
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal, problem: () => Error): Promise<T> {
+/** The promise, or `problem()` as soon as the signal aborts. */
+export function orAborted<T>(promise: Promise<T>, signal: AbortSignal, problem: () => Error): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = (): void => reject(problem())
     if (signal.aborted) return stop()

@@ -30,5 +30,20 @@ export const fault = faults('peer', {
     message: `cannot listen on ${shown(d.addresses)}: ${d.problem}`,
     hint: 'is the port taken? choose another one, or end the program that holds it',
   }),
+  other_host: (d: { path: string; peerId: string; found: string }) => ({
+    kind: 'conflict',
+    message: `a process of another identity (${d.found}) is still the host at ${d.path}, where ${d.peerId} should be`,
+    hint: 'the wallet was replaced while it ran: stop that process ("fairlead reach agent", "listen", "mcp-serve"), then try again',
+  }),
+  host_silent: (d: { path: string }) => ({
+    kind: 'unavailable',
+    message: `another process is the host of this identity, but it does not answer at ${d.path}`,
+    hint: 'if it hangs, stop it: the next process takes its place',
+  }),
+  host_gone: (d: { peerId: string }) => ({
+    kind: 'unavailable',
+    message: `the process that was the host of ${d.peerId} ended meanwhile`,
+    hint: 'try again',
+  }),
   closed: (d: { peerId: string }) => ({ kind: 'unavailable', message: `the peer host of ${d.peerId} is closed` }),
 })

@@ -29,6 +29,8 @@ export interface PeerHost {
   addresses(): readonly string[]
   /** Serves `protocol` (`/fairlead/<name>/1`). Each stream that arrives belongs to `accept`. */
   handle(protocol: string, accept: (stream: PeerStream) => void): void
+  /** Serves the protocol no more: who asks for it learns that it is not offered. */
+  unhandle(protocol: string): void
   /**
    * A stream to `peerId`, over a connection that is open or a new one; the addresses are raced, each started 150 ms after the one before.
    * Without a peer id it takes whoever answers: compare `remotePeer` before anything is said. Faults: `peer.unreachable`, `peer.wrong_identity`, `peer.refused`, `peer.bad_address`, `peer.closed`.
@@ -76,6 +78,11 @@ export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSet
       void network.node
         .handle(protocol, incoming, options)
         .catch((error: unknown) => log.error('peer.handle_failed', { protocol, problem: reasonOf(error) }))
+    },
+    unhandle(protocol) {
+      void network.node
+        .unhandle(protocol)
+        .catch((error: unknown) => log.error('peer.unhandle_failed', { protocol, problem: reasonOf(error) }))
     },
     async dial(peerId, addresses, protocol, signal) {
       if (isClosed) throw fault.closed({ peerId: identity.peerId })

@@ -2,10 +2,13 @@
 // a pipe gets no colour and no progress; `--json` prints the same result as one object; a fault is printed once, with its hint.
 import type { Writable } from 'node:stream'
 import type { Fault } from '../../kernel/fault.ts'
+import { visibleJson, visibleText } from './visible.ts'
 
 export interface Terminal {
   /** The result: `human` is printed as it is, or with --json the object. Called once per command that has a result. */
   result(object: unknown, human: () => string): void
+  /** One of a stream of results: `human` as it is, or with --json the object on one line, control characters escaped. */
+  line(object: unknown, human: () => string): void
   /** Something worth knowing on the way (stderr). Silent with --json. */
   note(text: string): void
   /** A step of long work: shown on a terminal only, each one replacing the last. */
@@ -42,7 +45,8 @@ export function createTerminal({ stdout, stderr, isTerminal, json, colour }: Ter
   }
   const paint = (code: number) => (text: string) => (colour ? `\x1b[${code}m${text}\x1b[0m` : text)
   return {
-    result: (object, human) => say(stdout, json ? JSON.stringify(object, undefined, 2) : human()),
+    result: (object, human) => say(stdout, json ? visibleJson(JSON.stringify(object, undefined, 2)) : human()),
+    line: (object, human) => say(stdout, json ? visibleJson(JSON.stringify(object)) : human()),
     note: (text) => {
       if (!json) say(stderr, text)
     },
@@ -55,9 +59,9 @@ export function createTerminal({ stdout, stderr, isTerminal, json, colour }: Ter
     done: clear,
     log: (line) => say(stderr, line),
     fault(fault) {
-      if (json) return say(stderr, JSON.stringify({ error: fault }))
-      say(stderr, `fairlead: error: ${fault.message}`)
-      if (fault.hint) say(stderr, `fairlead: hint: ${fault.hint}`)
+      if (json) return say(stderr, visibleJson(JSON.stringify({ error: fault })))
+      say(stderr, `fairlead: error: ${visibleText(fault.message)}`)
+      if (fault.hint) say(stderr, `fairlead: hint: ${visibleText(fault.hint)}`)
     },
     style: { bold: paint(1), dim: paint(2), good: paint(32), bad: paint(31) },
   }

@@ -1,5 +1,6 @@
 // Wires over UNIX stream sockets: one frame a line, both ways.
 import { type Server, type Socket, createServer, connect } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Clock } from '../../kernel/clock.ts'
 import { faults, reasonOf } from '../../kernel/fault.ts'
 import { removeFile, setMode, statOf } from '../../kernel/file.ts'
@@ -34,16 +35,21 @@ function socketWire(socket: Socket, options: LinesOptions): Wire {
   })
 }
 
-/** Connects to the socket at `path`; fault `socket.unreachable` when nobody listens there. */
-export function connectUnix(path: string, options: LinesOptions = {}): Promise<Wire> {
+/** Connects to the socket at `path`, for bytes of any kind; half-close works both ways. Fault `socket.unreachable` when nobody listens there. */
+export function connectSocket(path: string, allowHalfOpen = true): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect(path)
+    const socket = connect({ path, allowHalfOpen })
     socket.once('error', (error) => reject(fault.unreachable({ path, reason: reasonOf(error) }, error)))
     socket.once('connect', () => {
       socket.removeAllListeners('error')
-      resolve(socketWire(socket, options))
+      resolve(socket)
     })
   })
+}
+
+/** Connects to the socket at `path`; fault `socket.unreachable` when nobody listens there. */
+export async function connectUnix(path: string, options: LinesOptions = {}): Promise<Wire> {
+  return socketWire(await connectSocket(path, false), options)
 }
 
 /** A server that hands each connection over as a wire. The caller decides path, folder and mode, and listens. */
@@ -51,29 +57,52 @@ export function unixServer(accept: (wire: Wire) => void, options: LinesOptions =
   return createServer((socket) => accept(socketWire(socket, options)))
 }
 
-const maxPreambleBytes = 4_096
+const maxPreambleBytes = 16_384
 const preambleMs = 5_000
+
+/**
+ * Takes the first line off a stream, without its line feed, and leaves the rest in it, neither flowing nor paused. Undefined when the stream ended before
+ * that, or the line has more than 16 KiB.
+ */
+export function firstLine(stream: Duplex): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    let head: Buffer = Buffer.alloc(0)
+    const done = (line: string | undefined): void => {
+      stream.off('readable', take).off('end', fail).off('close', fail).off('error', fail)
+      resolve(line)
+    }
+    const fail = (): void => done(undefined)
+    const take = (): void => {
+      for (let chunk = stream.read() as Buffer | null; chunk; chunk = stream.read() as Buffer | null) {
+        head = Buffer.concat([head, chunk])
+        const end = head.indexOf(0x0a)
+        if (end > maxPreambleBytes || (end < 0 && head.length > maxPreambleBytes)) return fail()
+        if (end < 0) continue
+        done(head.toString('utf8', 0, end))
+        if (end + 1 < head.length) stream.unshift(head.subarray(end + 1))
+        return
+      }
+    }
+    stream.on('readable', take).on('end', fail).on('close', fail).on('error', fail)
+  })
+}
+
+/** As `preambleServer`, for bytes of any kind; half-close works both ways. */
+export function preambleSockets(clock: Clock, accept: (socket: Socket, preamble: string) => void, allowHalfOpen = true): Server {
+  return createServer({ allowHalfOpen }, (socket) => {
+    const cancel = clock.after(preambleMs, () => socket.destroy())
+    socket.on('error', () => socket.destroy())
+    void firstLine(socket).then((preamble) => {
+      cancel()
+      if (preamble === undefined) socket.destroy()
+      else accept(socket, preamble)
+    })
+  })
+}
 
 /** As `unixServer`, for connections that say in one line who they are before the frames begin. A connection without such a line is dropped. */
 export function preambleServer(clock: Clock, accept: (wire: Wire, preamble: string) => void, options: LinesOptions = {}): Server {
-  return createServer((socket) => {
-    let head: Buffer = Buffer.alloc(0)
-    const cancel = clock.after(preambleMs, () => socket.destroy())
-    const onData = (chunk: Buffer): void => {
-      head = Buffer.concat([head, chunk])
-      const end = head.indexOf(0x0a)
-      if (end < 0 && head.length <= maxPreambleBytes) return
-      cancel()
-      socket.off('data', onData)
-      if (end < 0 || end > maxPreambleBytes) return void socket.destroy()
-      socket.pause()
-      if (end + 1 < head.length) socket.unshift(head.subarray(end + 1))
-      accept(socketWire(socket, options), head.toString('utf8', 0, end))
-    }
-    socket.on('data', onData)
-    socket.on('error', () => socket.destroy())
-    socket.on('close', cancel)
-  })
+  return preambleSockets(clock, (socket, preamble) => accept(socketWire(socket, options), preamble), false)
 }
 
 /** Listens at `path` for its owner only (0600); a socket file that nobody serves any more is removed first. Fault `socket.busy`. */

@@ -1,13 +1,12 @@
 // Gives an MCP client on stdio the server that a peer serves: frames go through an encrypted tunnel, and nothing but frames goes to stdout.
 import { asFault } from '../../kernel/fault.ts'
 import { command } from '../../base/terminal/command.ts'
-import { createPeerHost } from '../../base/peer/host.ts'
 import { connectTunnel } from '../../base/peer/tunnel-client.ts'
 import { tunnelProtocol } from '../../base/peer/tunnel.ts'
 import type { WireEnd } from '../../base/wire/wire.ts'
 import { fault } from '../faults.ts'
 import { inRunbookWords, peerDial } from '../find-peer.ts'
-import { homeFlags, homeOf, openWallet } from '../home.ts'
+import { dialingHost, homeFlags, homeOf } from '../home.ts'
 import { joinWires } from '../joined.ts'
 import { knownAddresses } from '../known-addresses.ts'
 import { knownRegistries } from '../known-registries.ts'
@@ -38,10 +37,8 @@ export default command({
     const home = homeOf({ folders }, flags)
     const known = knownRegistries(home.registries)
     const server = known.choose(flags.server)
-    const { identity } = await openWallet({ folders }, flags)
-    const hosting = createPeerHost({ identity, clock, log }, { listen: [] })
+    const host = await dialingHost({ folders, clock, log }, flags)
     const open = async () => {
-      const host = await hosting
       const registry = async (signal?: AbortSignal) =>
         (await import('../registry-client.ts')).connectRegistry({ host, clock, known }, server, signal)
       const dial = peerDial(
@@ -59,7 +56,7 @@ export default command({
       const neverConnected = remote.opened.then(() => stopped)
       await Promise.race([joinWires(client, remote), client.ended, neverConnected, stopped])
     } finally {
-      const farewell = remote.close().then(async () => (await hosting).close())
+      const farewell = remote.close().then(() => host.close())
       await Promise.race([farewell.catch(() => {}), clock.wait(farewellMs)])
     }
   },

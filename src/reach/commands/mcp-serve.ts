@@ -13,7 +13,8 @@ import { servedChild } from '../served-child.ts'
 
 export default command({
   summary: 'serve an MCP server of this machine to authorized peers',
-  description: 'Every session of every peer gets a process of its own. Nobody else learns more than that they are not authorized.',
+  description:
+    'Every session of every peer gets a process of its own. Nobody else learns more than that they are not authorized. Any number may run side by side: the first listens, the others share its port. A peer that more than one would let in is served by the one that was started first.',
   flags: {
     'authorized-peer': { value: 'ID', repeat: true, summary: 'a peer id that may connect' },
     'authorized-file': {
@@ -69,7 +70,7 @@ export default command({
       listen,
       announce: flags.announce ?? [],
       server: flags.server,
-      registries: home.registries,
+      home,
       keepMs: Math.max(0, flags.keep) * 1000,
     }
     const node = await startPeerNode({ wallet, authorized, open, clock, log }, settings)

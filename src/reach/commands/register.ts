@@ -1,7 +1,6 @@
 // Makes this identity known at a registry, and that registry the one to be asked from now on.
 import { command } from '../../base/terminal/command.ts'
-import { createPeerHost } from '../../base/peer/host.ts'
-import { homeFlags, homeOf, openWallet } from '../home.ts'
+import { dialingHost, homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownRegistries, serverText } from '../known-registries.ts'
 import { bareCardTtlMs, publishCard } from '../registration.ts'
 import { connectRegistry } from '../registry-client.ts'
@@ -25,7 +24,7 @@ export default command({
     const { name, identity } = await openWallet({ folders }, flags)
     const known = knownRegistries(homeOf({ folders }, flags).registries)
     const server = known.choose(flags.server)
-    const host = await createPeerHost({ identity, clock, log }, { listen: [] })
+    const host = await dialingHost({ folders, clock, log }, flags)
     try {
       const isNew = known.keyOf(server) === undefined
       const registry = await connectRegistry({ host, clock, known }, server, signal)

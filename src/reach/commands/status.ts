@@ -4,6 +4,7 @@ import { asFault } from '../../kernel/fault.ts'
 import { command } from '../../base/terminal/command.ts'
 import { readWalletCard, fault as walletFault } from '../../base/identity/wallet.ts'
 import { homeFlags, homeOf } from '../home.ts'
+import { messagesAfter } from '../inbox.ts'
 import { knownAddresses } from '../known-addresses.ts'
 import { knownRegistries, serverText } from '../known-registries.ts'
 import { askRegistry } from '../lookup.ts'
@@ -44,7 +45,11 @@ export default command({
         : undefined,
       addresses: ours?.addresses ?? [],
       reachability,
-      counts: { registries: known.count(), peersReached: knownAddresses(home.addresses).count() },
+      counts: {
+        registries: known.count(),
+        peersReached: knownAddresses(home.addresses).count(),
+        messages: messagesAfter(home.inbox).length,
+      },
     }
     terminal.result(status, () => {
       const registered = ours ? `registered ${ageText(ours.ageMs)}` : (problem ?? 'not registered there')
@@ -57,6 +62,7 @@ export default command({
         `reachability  ${reachability}`,
         ...status.addresses.map((address, i) => `${i === 0 ? 'addresses     ' : '              '}${address}`),
         `remembered    ${status.counts.peersReached} peers, ${status.counts.registries} registries`,
+        `inbox         ${status.counts.messages} messages`,
       ].join('\n')
     })
   },

@@ -1,0 +1,46 @@
+// Listens for messages and shows each as it comes.
+import { command } from '../../base/terminal/command.ts'
+import { homeFlags, homeOf, openWallet } from '../home.ts'
+import { endOfInbox, messagesAfter } from '../inbox.ts'
+import { defaultPeerPort, listenAddress, listenFlags } from '../listening.ts'
+import { openNodeHost } from '../peer-node.ts'
+import { messageText, messageValue } from '../shown.ts'
+
+const lookEveryMs = 100
+
+export default command({
+  summary: 'listen for messages and show them as they come',
+  description:
+    'Shows what comes from now on, each message’s sender proved by its signature; "reach inbox" has the earlier ones. Control characters are shown, not obeyed. With --json each message is one line.',
+  flags: {
+    server: { value: 'HOST[:PORT]', summary: 'the registry to be known at; the last one registered with by default' },
+    announce: { value: 'MULTIADDR', repeat: true, summary: 'an address under which others reach this machine, besides its own' },
+    ...listenFlags(defaultPeerPort),
+    ...homeFlags,
+  },
+  examples: [
+    ['fairlead reach listen', 'until it is stopped'],
+    ['fairlead reach listen --json', 'one JSON object a line: first who we are, then {"message": …}'],
+  ],
+  async run({ terminal, folders, clock, log, signal }, { flags }) {
+    const wallet = await openWallet({ folders }, flags)
+    const home = homeOf({ folders }, flags)
+    const settings = { home, listen: [listenAddress(flags.host, flags.port)], announce: flags.announce ?? [], server: flags.server }
+    let place = endOfInbox(home.inbox)
+    const { host, registry } = await openNodeHost({ wallet, clock, log }, settings)
+    try {
+      terminal.line({ listening: { peerId: host.peerId, addresses: host.addresses(), registry } }, () =>
+        [`${wallet.name} (${host.peerId}) is listening`, ...host.addresses().map((address) => `  ${address}`)].join('\n'),
+      )
+      while (!signal.aborted) {
+        for (const { place: next, message } of messagesAfter(home.inbox, place)) {
+          place = next
+          terminal.line({ message: messageValue(message) }, () => messageText(message))
+        }
+        await clock.wait(lookEveryMs, signal).catch(() => {})
+      }
+    } finally {
+      await host.close()
+    }
+  },
+})
