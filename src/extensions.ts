@@ -10,6 +10,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['gate', 'serve'], summary: 'run the gate: every call checked, recorded and kept alive', load: () => import('./gate/commands/serve.ts') },
   { path: ['operate', 'server'], summary: 'serve the machine tools to AI clients (MCP)', load: () => import('./operate/commands/server.ts') },
   { path: ['reach', 'client'], summary: 'put a peer\'s server into the configuration of an MCP client', load: () => import('./reach/commands/client.ts') },
+  { path: ['reach', 'doctor'], summary: 'find out why a peer cannot be reached', load: () => import('./reach/commands/doctor.ts') },
   { path: ['reach', 'init'], summary: 'make an identity: a key, a peer id and a wallet file', load: () => import('./reach/commands/init.ts') },
   { path: ['reach', 'mcp-connect'], summary: 'be a stdio MCP server whose real server is at a peer', load: () => import('./reach/commands/mcp-connect.ts') },
   { path: ['reach', 'mcp-serve'], summary: 'serve an MCP server of this machine to authorized peers', load: () => import('./reach/commands/mcp-serve.ts') },
@@ -30,6 +31,18 @@ export const tools = [
   { owner: 'operate', name: 'system-get-basic-info', load: () => import('./operate/tools/system-get-basic-info.ts') },
   { owner: 'operate', name: 'system-get-health-snapshot', load: () => import('./operate/tools/system-get-health-snapshot.ts') },
   { owner: 'operate', name: 'system-get-network-info', load: () => import('./operate/tools/system-get-network-info.ts') },
+]
+
+export const checks = [
+  { owner: 'reach', name: 'authorized', load: () => import('./reach/checks/authorized.ts') },
+  { owner: 'reach', name: 'clock', load: () => import('./reach/checks/clock.ts') },
+  { owner: 'reach', name: 'peer-answers', load: () => import('./reach/checks/peer-answers.ts') },
+  { owner: 'reach', name: 'peer-registered', load: () => import('./reach/checks/peer-registered.ts') },
+  { owner: 'reach', name: 'registered', load: () => import('./reach/checks/registered.ts') },
+  { owner: 'reach', name: 'registry-answers', load: () => import('./reach/checks/registry-answers.ts') },
+  { owner: 'reach', name: 'registry-key', load: () => import('./reach/checks/registry-key.ts') },
+  { owner: 'reach', name: 'registry-protocol', load: () => import('./reach/checks/registry-protocol.ts') },
+  { owner: 'reach', name: 'wallet', load: () => import('./reach/checks/wallet.ts') },
 ]
 
 export const upstreams = [

@@ -46,9 +46,9 @@ async function answersOf<Subject>({ check, subject, clock, signal }: Asked<Subje
       return { answers: [kind === 'bug' ? unknown(message, hint) : bad(message, hint)], isLate: kind === 'bug' }
     }
   }
-  const late = clock.wait(timeoutMs, AbortSignal.any([signal, over.signal])).then(
-    (): Answers => ({ answers: [unknown(`no answer within ${timeoutMs / 1000} s`, 'ask again')], isLate: true }),
-  )
+  const late = clock
+    .wait(timeoutMs, AbortSignal.any([signal, over.signal]))
+    .then((): Answers => ({ answers: [unknown(`no answer within ${timeoutMs / 1000} s`, 'ask again')], isLate: true }))
   late.catch(() => {}) // the check was faster
   try {
     const answers = await Promise.race([inTime(), late])
