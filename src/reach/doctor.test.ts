@@ -1,5 +1,6 @@
 // R13 with real processes: when one thing is broken, "reach doctor" names exactly that and how to mend it; when nothing is, it says so.
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { chmod, readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -22,6 +23,11 @@ afterAll(() => bench.close())
 
 const folderOf = (home: string): string => join(bench.folder, home, '.local/state/fairlead/reach')
 const serverAt = (port: number): string[] => ['--server', `localhost:${port}`]
+
+/** As Linux tells it. */
+function childrenOf(pid: number): string[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
+}
 
 type Examined = { readonly exitCode: number; readonly isGood: boolean; readonly findings: readonly Finding[] }
 
@@ -77,7 +83,8 @@ async function scene(authorized?: string): Promise<Scene> {
 
 describe('R13: fairlead reach doctor', () => {
   test('all good: every check ran, nothing is to be mended, exit code 0', async () => {
-    const { box, mac } = await scene()
+    const { box, mac, serving } = await scene()
+    const before = childrenOf(serving.pid)
     const { exitCode, isGood, findings } = await doctor(mac.home, box.home)
     expect(findings.filter(({ verdict }) => verdict !== 'good')).toEqual([])
     expect({ exitCode, isGood }).toEqual({ exitCode: 0, isGood: true })
@@ -85,6 +92,7 @@ describe('R13: fairlead reach doctor', () => {
     const { stdout } = await bench.run(mac.home, 'doctor', box.peerId)
     expect(stdout).toMatch(/^good +authorized +it lets /m)
     expect(stdout).toMatch(/^9 good, 0 bad, 0 unknown$/m)
+    await expect.poll(() => childrenOf(serving.pid), { timeout: 5_000 }).toEqual(before) // the greeting left no server behind
   })
 
   test('the wallet lies open; what needs no wallet is looked at all the same', async () => {
@@ -117,15 +125,19 @@ describe('R13: fairlead reach doctor', () => {
     expect(examined.findings.at(-1)).toMatchObject({ name: 'authorized', verdict: 'good' })
   })
 
-  test("the registry's port belongs to something else", async () => {
+  test.each([
+    ['that speaks', 'HTTP/1.1 400 Bad Request\r\n\r\n', /./],
+    ['that says nothing', undefined, /no answer in time$/],
+  ])("the registry's port belongs to something else %s", { timeout: 20_000 }, async (_, said, problem) => {
     const [, mac] = await bench.people(1)
-    const other = createServer((socket) => socket.on('error', () => {}).end('HTTP/1.1 400 Bad Request\r\n\r\n')).listen(0, '127.0.0.1')
-    await once(other, 'listening')
+    const other = createServer((socket) => void (said === undefined ? socket.resume() : socket.end(said)).on('error', () => {}))
+    await once(other.listen(0, '127.0.0.1'), 'listening')
     bench.undo(() => other.close())
     const { port } = other.address() as { port: number }
     const bad = onlyBad(await doctor(mac!.home, 'LinuxBox', ...serverAt(port)))
     expect(bad).toMatchObject({ name: 'registry-protocol', remedy: expect.stringContaining(`:${port}`) as string })
     expect(bad.evidence).toContain(`localhost:${port} answers, but not as a registry: `)
+    expect(bad.evidence).toMatch(problem)
   })
 
   test('the registry has another key than the pinned one; nobody is asked there', async () => {
