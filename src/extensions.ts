@@ -11,6 +11,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['operate', 'server'], summary: 'serve the machine tools to AI clients (MCP)', load: () => import('./operate/commands/server.ts') },
   { path: ['reach', 'agent'], summary: 'keep this identity reachable: its port, its registration, its connections', load: () => import('./reach/commands/agent.ts') },
   { path: ['reach', 'client'], summary: 'put a peer\'s server into the configuration of an MCP client', load: () => import('./reach/commands/client.ts') },
+  { path: ['reach', 'doctor'], summary: 'find out why a peer cannot be reached', load: () => import('./reach/commands/doctor.ts') },
   { path: ['reach', 'history'], summary: 'show what was sent and received, or verify the record of it', load: () => import('./reach/commands/history.ts') },
   { path: ['reach', 'inbox'], summary: 'show the messages that were received', load: () => import('./reach/commands/inbox.ts') },
   { path: ['reach', 'init'], summary: 'make an identity: a key, a peer id and a wallet file', load: () => import('./reach/commands/init.ts') },
@@ -35,6 +36,18 @@ export const tools = [
   { owner: 'operate', name: 'system-get-basic-info', load: () => import('./operate/tools/system-get-basic-info.ts') },
   { owner: 'operate', name: 'system-get-health-snapshot', load: () => import('./operate/tools/system-get-health-snapshot.ts') },
   { owner: 'operate', name: 'system-get-network-info', load: () => import('./operate/tools/system-get-network-info.ts') },
+]
+
+export const checks = [
+  { owner: 'reach', name: 'authorized', load: () => import('./reach/checks/authorized.ts') },
+  { owner: 'reach', name: 'clock', load: () => import('./reach/checks/clock.ts') },
+  { owner: 'reach', name: 'peer-answers', load: () => import('./reach/checks/peer-answers.ts') },
+  { owner: 'reach', name: 'peer-registered', load: () => import('./reach/checks/peer-registered.ts') },
+  { owner: 'reach', name: 'registered', load: () => import('./reach/checks/registered.ts') },
+  { owner: 'reach', name: 'registry-answers', load: () => import('./reach/checks/registry-answers.ts') },
+  { owner: 'reach', name: 'registry-key', load: () => import('./reach/checks/registry-key.ts') },
+  { owner: 'reach', name: 'registry-protocol', load: () => import('./reach/checks/registry-protocol.ts') },
+  { owner: 'reach', name: 'wallet', load: () => import('./reach/checks/wallet.ts') },
 ]
 
 export const upstreams = [

@@ -15,6 +15,9 @@ export const cardTtlMs = 3_600_000
 /** A card without addresses only says that the peer exists. */
 export const bareCardTtlMs = maxCardTtlMs
 
+/** While somebody listens at a card's addresses, it is renewed so often. */
+export const renewalMs = 300_000
+
 export type Publication = { readonly name: string; readonly addresses: readonly string[]; readonly expiresAt: number }
 
 /** Signs and publishes a card, once more with a later sequence when another process of the same identity was faster. Resolves as `RegistryClient.publish` does. */
@@ -69,7 +72,7 @@ const farewellMs = 2_000
 /** Begins at once and never fails: what goes wrong is logged and tried again. */
 export function keepRegistered(needs: RegistrationNeeds, settings: RegistrationSettings): Registration {
   const { identity, host, clock, log, known } = needs
-  const { name, server, renewEveryMs = 300_000 } = settings
+  const { name, server, renewEveryMs = renewalMs } = settings
   const at = serverText(server)
   const stop = new AbortController()
   let isPublished = false

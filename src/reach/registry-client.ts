@@ -23,7 +23,9 @@ export type KnownPeer = PeerCard & { readonly ageMs: number }
 export interface RegistryClient {
   /** The registry's own peer id, as it proved it. */
   readonly peerId: string
-  /** `ahead` is the registry's clock less ours, in milliseconds. Fault: `reach.registry_refused`, with `known` when a later card is there. */
+  /** The registry's clock less ours, in milliseconds, as of its last answer; undefined before the first. */
+  aheadMs(): number | undefined
+  /** `aheadMs` as of this answer. Fault: `reach.registry_refused`, with `known` when a later card is there. */
   publish(signed: Uint8Array): Promise<{ readonly aheadMs: number }>
   /** The cards that a whole id, the beginning of one, or a name means: none, one or several. */
   lookup(peer: string): Promise<readonly KnownPeer[]>
@@ -68,6 +70,7 @@ function problemOf(error: unknown): string {
 export function clientOn(stream: PeerStream, name: string, clock: Clock): RegistryClient {
   const answers = readJson(stream.duplex, maxAnswerBytes)
   let turn: Promise<unknown> = Promise.resolve()
+  let aheadMs: number | undefined
 
   const exchange = async (request: RegistryRequest): Promise<Extract<RegistryAnswer, { ok: unknown }>['ok']> => {
     const cancel = clock.after(answerTimeoutMs, () => stream.abort())
@@ -76,7 +79,10 @@ export function clientOn(stream: PeerStream, name: string, clock: Clock): Regist
       const next = await answers.next()
       if (next.done) throw fault.registry_unreachable({ server: name, problem: 'it closed the connection' })
       const answer = readAnswer(next.value)
-      if ('ok' in answer) return answer.ok
+      if ('ok' in answer) {
+        aheadMs = answer.ok.now - clock.now()
+        return answer.ok
+      }
       const { code, message, known } = answer.refused
       throw fault.registry_refused({ server: name, code, message, known })
     } catch (error) {
@@ -96,6 +102,7 @@ export function clientOn(stream: PeerStream, name: string, clock: Clock): Regist
 
   return {
     peerId: stream.remotePeer,
+    aheadMs: () => aheadMs,
     async publish(signed) {
       const { now } = await ask({ do: 'publish', card: signed })
       return { aheadMs: now - clock.now() }

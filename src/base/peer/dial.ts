@@ -185,7 +185,8 @@ export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { code } = error as NodeJS.ErrnoException
   if (error instanceof AggregateError && error.errors.length > 0) return [...new Set(error.errors.map(reasonOf))].join('; ')
-  if (error.name === 'AbortError') return 'no answer in time'
+  // libp2p keeps an aborted handshake's message, but not its name
+  if (error.name === 'AbortError' || error.message === 'This operation was aborted') return 'no answer in time'
   return typeof code === 'string' && /^E[A-Z]+$/.test(code) ? code : error.message
 }
 

@@ -1,0 +1,65 @@
+// Does the peer answer at its addresses, and prove that it is the one we mean?
+import { deadline } from '../../kernel/clock.ts'
+import { type Fault, asFault } from '../../kernel/fault.ts'
+import { type Answer, bad, good, unknown } from '../../base/checks/check.ts'
+import { tunnelProtocol } from '../../base/peer/tunnel.ts'
+import type { Examination, ReachCheck } from '../examination.ts'
+import { inRunbookWords } from '../find-peer.ts'
+
+const patienceMs = 6_000
+
+const peerAnswers: ReachCheck = {
+  title: "trying the peer's addresses",
+  after: ['wallet', 'peer-registered'],
+  async run(examination, signal) {
+    const { clock, peer, target, host, command } = examination
+    if (peer === undefined) return []
+    const found = await target()
+    if (!found) return [unknown(`not asked: which peer ${peer} is could not be told`)]
+    const serve = `on that machine: ${command(`mcp-serve --authorized-peer ${await ourId(examination)} --command "…"`)}`
+    if (found.addresses.length === 0)
+      return [found.from === 'memory' ? unknown('not asked: no address is known') : bad('it is registered, but listens nowhere', serve)]
+    const dialler = await host()
+    const inTime = deadline(clock, patienceMs, signal)
+    // all at once: over a connection that is open already the others would not be tried
+    const misses = await Promise.all(
+      found.addresses.map(async (address): Promise<Fault | undefined> => {
+        try {
+          const stream = await dialler.dial(found.peerId, [address], tunnelProtocol, inTime)
+          stream.abort('connection')
+          return undefined
+        } catch (error) {
+          return inRunbookWords(asFault(error), found.peerId)
+        }
+      }),
+    )
+    const isReached = misses.includes(undefined)
+    return misses.map((miss, at) => answerOf(miss, { address: found.addresses[at]!, isReached, serve, status: command('status') }))
+  },
+}
+
+type Seen = { readonly address: string; readonly isReached: boolean; readonly serve: string; readonly status: string }
+
+/** Of several addresses one has to answer; somebody else at any of them is always worth knowing. */
+function answerOf(miss: Fault | undefined, { address, isReached, serve, status }: Seen): Answer {
+  if (!miss) return good('it answers, and proves its id', address)
+  const { code, message, hint } = miss
+  if (code === 'reach.handshake_failed') return bad(message, `on that machine: ${status} (is that its id, and this its address?)`, address)
+  if (code !== 'reach.peer_not_found') return bad(message, hint, address)
+  if (isReached) return good(`no answer from here, and another address is enough (${message})`, address)
+  if (/ECONNREFUSED|mcp-serve/.test(message)) return bad(message, serve, address)
+  return bad(
+    message,
+    'open its port to this machine: a firewall, or NAT without a forwarded port, is in between; then: mcp-serve --announce MULTIADDR',
+    address,
+  )
+}
+
+async function ourId({ wallet }: Examination): Promise<string> {
+  return wallet().then(
+    ({ identity }) => identity.peerId,
+    () => 'ID',
+  )
+}
+
+export default peerAnswers

@@ -1,0 +1,69 @@
+// Says why a peer cannot be reached, or that all is well: every step of the runbook's troubleshooting, with what was seen and what to do.
+import { examine } from '../../base/checks/examine.ts'
+import { exitCodeOf, findingsText } from '../../base/checks/report.ts'
+import { fault as peerFault } from '../../base/peer/fault.ts'
+import { type Context, command } from '../../base/terminal/command.ts'
+import { type ReachCheck, createExamination } from '../examination.ts'
+import { type HomeFlags, homeFlags, homeOf, openWallet } from '../home.ts'
+import { knownAddresses } from '../known-addresses.ts'
+import { knownRegistries, parseServer } from '../known-registries.ts'
+
+export default command({
+  summary: 'find out why a peer cannot be reached',
+  description:
+    'Looks at the wallet, the registry, the clocks and the peer, in this order, and changes nothing; to see whether the peer lets us in, it is greeted once, which may start its MCP server for a moment. Exit code 0: all is good; 3: something was found.',
+  args: {
+    peer: { optional: true, summary: 'a whole peer id, the beginning of one, or a name; without it only our own side is looked at' },
+  },
+  flags: {
+    server: { value: 'HOST[:PORT]', summary: 'the registry; the last one registered with by default, else localhost:8765' },
+    address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: with a whole id the registry is not asked then' },
+    ...homeFlags,
+  },
+  examples: [
+    ['fairlead reach doctor', 'are wallet, registry, clock and our own card as they should be?'],
+    ['fairlead reach doctor LinuxBox --server registry.example.org', 'and can LinuxBox be reached?'],
+    ['fairlead reach doctor 12D3KooWExamplePeerIdOfTheOtherMachine --address /ip4/192.0.2.7/tcp/8766', 'without a registry'],
+  ],
+  async run(context, { args, flags }) {
+    const { terminal, clock, log, signal } = context
+    const { server, address: addresses } = flags
+    if (server !== undefined) parseServer(server)
+    await checkAddresses(addresses)
+    const home = homeOf(context, flags)
+    await using cleanup = new AsyncDisposableStack()
+    const known = knownRegistries(home.registries)
+    const examination = cleanup.adopt(
+      createExamination(
+        { clock, log, signal, known, addresses: knownAddresses(home.addresses), openWallet: () => openWallet(context, flags) },
+        { home, peer: args.peer, server, addresses, program: programOf(context, flags) },
+      ),
+      (opened) => opened.close(),
+    )
+    const findings = await examine(await reachChecks(), examination, { clock, signal, onStart: terminal.progress })
+    terminal.done()
+    const exitCode = exitCodeOf(findings)
+    terminal.result({ isGood: exitCode === 0, findings }, () => findingsText(findings, terminal.style))
+    return exitCode
+  },
+})
+
+async function reachChecks(): Promise<{ name: string; check: ReachCheck }[]> {
+  const { checks } = await import('../../extensions.ts')
+  const ours = checks.filter(({ owner }) => owner === 'reach')
+  return Promise.all(ours.map(async ({ name, load }) => ({ name, check: (await load()).default })))
+}
+
+/** What is wrong with the question itself is no finding. */
+async function checkAddresses(addresses: readonly string[]): Promise<void> {
+  if (addresses.length === 0) return
+  const { parseAddress } = await import('../../base/peer/libp2p.ts')
+  for (const address of addresses) {
+    const problem = parseAddress(address)
+    if (problem !== undefined) throw peerFault.bad_address({ address, problem })
+  }
+}
+
+function programOf({ alias }: Context, { home }: HomeFlags): { name: string; flags: string } {
+  return { name: alias === 'bmp' ? alias : 'fairlead reach', flags: home === undefined ? '' : ` --home '${home}'` }
+}

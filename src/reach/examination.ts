@@ -1,0 +1,139 @@
+// What the checks of reach look at: the wallet, the registry and the peer that a command would use. Each is reached at most once, and nothing is changed by it.
+import { type Clock, deadline } from '../kernel/clock.ts'
+import { asFault } from '../kernel/fault.ts'
+import type { Log } from '../kernel/log.ts'
+import type { Check } from '../base/checks/check.ts'
+import { createIdentity, isPeerId } from '../base/identity/identity.ts'
+import type { Wallet } from '../base/identity/wallet.ts'
+import { type PeerHost, createPeerHost } from '../base/peer/host.ts'
+import { fault } from './faults.ts'
+import { findPeer } from './find-peer.ts'
+import type { Home } from './home.ts'
+import type { KnownAddresses } from './known-addresses.ts'
+import { type KnownRegistries, type Server, serverAddress, serverText } from './known-registries.ts'
+import { type KnownPeer, type RegistryClient, clientOn } from './registry-client.ts'
+import { registryProtocol } from './registry-protocol.ts'
+
+/** One file per check in `checks/`. */
+export type ReachCheck = Check<Examination>
+
+/** Where the peer is to be looked for. */
+export type Target = { readonly peerId: string; readonly addresses: readonly string[]; readonly from: 'flag' | 'registry' | 'memory' }
+
+export interface Examination {
+  readonly clock: Clock
+  readonly log: Log
+  readonly home: Home
+  /** As it was typed. */
+  readonly peer: string | undefined
+  /** Undefined when a whole id with addresses was given: then no registry is asked. Fault `reach.registries_damaged`. */
+  server(): Server | undefined
+  /** The peer id that was pinned for `server()`. Fault `reach.registries_damaged`. */
+  pinned(): string | undefined
+  /** Faults of `loadWallet`. */
+  wallet(): Promise<Wallet>
+  /** Ours; with an identity of the moment when the wallet does not open. */
+  host(): Promise<PeerHost>
+  /** Whoever answers as a registry at `server()`, pinned key or not. Fault `reach.registry_unreachable`. */
+  anyRegistry(): Promise<RegistryClient>
+  /** The same, but with the key that is pinned, if one is. Fault `reach.registry_key_changed` besides. */
+  registry(): Promise<RegistryClient>
+  /** The one peer that is meant. Faults of `findPeer` and `registry`. */
+  card(): Promise<KnownPeer>
+  /** Undefined when no peer is meant, or its id cannot be told. */
+  target(): Promise<Target | undefined>
+  /** A command line of reach, as this person would type it. */
+  command(words: string): string
+  close(): Promise<void>
+}
+
+export type ExaminationNeeds = {
+  readonly clock: Clock
+  readonly log: Log
+  readonly signal: AbortSignal
+  readonly known: KnownRegistries
+  readonly addresses: KnownAddresses
+  readonly openWallet: () => Promise<Wallet>
+}
+
+export type ExaminationSettings = {
+  readonly home: Home
+  readonly peer: string | undefined
+  /** `HOST[:PORT]`. */
+  readonly server: string | undefined
+  /** Multiaddrs of the peer, to be used instead of looking for it. */
+  readonly addresses: readonly string[]
+  /** What comes before the words of a command, and the flags that have to follow. */
+  readonly program: { readonly name: string; readonly flags: string }
+}
+
+const dialMs = 8_000
+
+export function createExamination(needs: ExaminationNeeds, settings: ExaminationSettings): Examination {
+  const { clock, log, signal, known, openWallet } = needs
+  const { home, peer, addresses, program } = settings
+  const isAsked = addresses.length === 0 || settings.server !== undefined || !isPeerId(peer ?? '')
+  const server = (): Server | undefined => (isAsked ? known.choose(settings.server) : undefined)
+  const pinned = (): string | undefined => known.keyOf(server()!)
+  let hosting: Promise<PeerHost> | undefined
+
+  const wallet = once(openWallet)
+  const host = once(() => {
+    hosting = wallet()
+      .then(({ identity }) => identity)
+      .catch(() => createIdentity())
+      .then((identity) => createPeerHost({ identity, clock, log }, { listen: [] }))
+    return hosting
+  })
+  const anyRegistry = once(async () => {
+    const at = server()!
+    const name = serverText(at)
+    try {
+      const stream = await (await host()).dial(undefined, [serverAddress(at)], registryProtocol, deadline(clock, dialMs, signal))
+      return clientOn(stream, name, clock)
+    } catch (error) {
+      const { message, details } = asFault(error)
+      const problem = details['problem'] ?? details['reason']
+      throw fault.registry_unreachable({ server: name, problem: typeof problem === 'string' ? problem : message }, error)
+    }
+  })
+  const registry = async (): Promise<RegistryClient> => {
+    const client = await anyRegistry()
+    const key = pinned()
+    if (key === undefined || key === client.peerId) return client
+    throw fault.registry_key_changed({ server: serverText(server()!), pinned: key, found: client.peerId, file: known.path })
+  }
+  const card = once(async () => findPeer(await registry(), peer!))
+  const target = once(async (): Promise<Target | undefined> => {
+    if (peer === undefined) return undefined
+    if (isPeerId(peer) && addresses.length > 0) return { peerId: peer, addresses, from: 'flag' }
+    const found = await card().catch(() => undefined) // a check of its own says why
+    const peerId = found?.peerId ?? (isPeerId(peer) ? peer : undefined)
+    if (peerId === undefined) return undefined
+    if (addresses.length > 0) return { peerId, addresses, from: 'flag' }
+    return found
+      ? { peerId, addresses: found.addresses, from: 'registry' }
+      : { peerId, addresses: needs.addresses.of(peerId), from: 'memory' }
+  })
+  return {
+    clock,
+    log,
+    home,
+    peer,
+    server,
+    pinned,
+    wallet,
+    host,
+    anyRegistry,
+    registry,
+    card,
+    target,
+    command: (words) => `${program.name} ${words}${program.flags}`,
+    close: async () => (await hosting?.catch(() => undefined))?.close(),
+  }
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => (made ??= make())
+}
