@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { type Socket, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { PeerStream } from '../../src/base/peer/host.ts'
 import { MessageReader, messageBytes, types } from '../../src/base/peer/message.ts'
 import { connectTunnel } from '../../src/base/peer/tunnel-client.ts'
@@ -80,7 +80,8 @@ test.each(expected.streams)('a stream with $name: $outcome', ({ maxFrameBytes, b
 })
 
 const folder = mkdtempSync(join(tmpdir(), 'tunnel-spec-'))
-const listener = createServer({ allowHalfOpen: true }).listen(join(folder, 'socket'))
+const listener = createServer({ allowHalfOpen: true })
+beforeAll(() => new Promise<void>((resolve) => listener.listen(join(folder, 'socket'), resolve)))
 afterAll(() => {
   listener.close()
   rmSync(folder, { recursive: true })
