@@ -98,7 +98,7 @@ describe('R8, R9: an MCP server through a peer tunnel', () => {
     expect(clients[0]!.others.map(({ id, error }) => [id, error!.code])).toEqual([
       [null, -32700],
       ['mine', -32600],
-      [null, -32000],
+      [99, -32000],
     ])
     const end = performance.now()
     for (const mcp of clients) mcp.process.stdin.end()

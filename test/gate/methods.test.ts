@@ -89,6 +89,7 @@ describe.each([
     expect(
       told(gate)
         .slice(before)
+        .filter(({ door }) => door === undefined) // a refusal at the door, of an earlier request, may be written late
         .map(({ event, principal, method }) => [event, principal, method]),
     ).toEqual([...unknown, ...notified].map((method) => ['refused', 'few', method]))
     expect(reached().filter((method) => unknown.includes(method) || notified.includes(method))).toEqual([])

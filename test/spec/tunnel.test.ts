@@ -150,6 +150,7 @@ class Stage {
   readonly #wires = new Queue<Tunnel>()
   #wire: Tunnel | undefined
   #serve: (stream: PeerStream) => void = () => {}
+  #isOver = false
 
   serve(): void {
     const host = { handle: (_: string, accept: (stream: PeerStream) => void) => void (this.#serve = accept) }
@@ -159,6 +160,7 @@ class Stage {
 
   dial(): void {
     const open = async (): Promise<PeerStream> => {
+      if (this.#isOver) throw new Error('the conversation is over') // a client that was left would go on dialling into the next one
       const { tested, ours } = await streamPair('server')
       this.#dialled.push(ours)
       return tested
@@ -238,6 +240,7 @@ class Stage {
   }
 
   end(): void {
+    this.#isOver = true
     for (const { socket } of this.#raw.values()) socket.destroy()
     void this.#wire?.close()
   }

@@ -62,7 +62,7 @@ describe('frames from a raw client, through mcp-connect, tunnel and gate', () =>
     expect(result).toHaveProperty('structuredContent.total')
     await expect.poll(() => client.others, { timeout: limitMs }).toHaveLength(1)
     expect(client.others[0]).toMatchObject({
-      id: null,
+      id: 911,
       error: { code: -32000, message: expect.stringContaining(String(maxFrameBytes)) as string },
     })
   })
