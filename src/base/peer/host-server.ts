@@ -23,6 +23,8 @@ export type HostServerNeeds = {
   readonly about: () => About
   /** Told of all that the attached processes ask for, whenever that changes. */
   readonly onAsks: (asks: ReadonlySet<string>) => void
+  /** See `SwitchboardNeeds`. */
+  readonly settleMs: number
 }
 
 export interface HostServer {
@@ -32,8 +34,8 @@ export interface HostServer {
 }
 
 /** Listens at `path` (0600). Faults: `socket.busy`, `socket.cannot_listen`. */
-export async function serveHost({ host, clock, log, about, onAsks }: HostServerNeeds, path: string): Promise<HostServer> {
-  const board = createSwitchboard({ host, log })
+export async function serveHost({ host, clock, log, about, onAsks, settleMs }: HostServerNeeds, path: string): Promise<HostServer> {
+  const board = createSwitchboard({ host, clock, log, settleMs })
   const sockets = new Set<Socket>()
   const asked = new Map<Socket, readonly string[]>()
   const streams = new Map<string, PeerStream>()

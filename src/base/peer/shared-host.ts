@@ -1,5 +1,6 @@
 // One host for each identity, shared by all processes of its owner: the first that listens becomes it, the others attach, and when it dies one of them takes
 // its place, at its addresses. What is built on it sees a PeerHost whose streams broke, no more.
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Fault, asFault } from '../../kernel/fault.ts'
 import type { Clock } from '../../kernel/clock.ts'
@@ -55,6 +56,8 @@ const againMs = 50
 const patienceMs = 10_000
 const failedMs = 1_000
 const maxDials = 5
+/** How long a host that follows another one waits for those who were attached to that: they look for it every `againMs`, on a busy machine later. */
+const settleMs = 5_000
 
 /** Becomes the host or attaches to it. Faults: those of `createPeerHost`, `peer.other_host`, `peer.host_silent`. */
 export async function openSharedHost(needs: SharedHostNeeds, settings: SharedHostSettings): Promise<SharedHost> {
@@ -91,7 +94,7 @@ export async function openSharedHost(needs: SharedHostNeeds, settings: SharedHos
       stop.signal.throwIfAborted()
       const lock = (await attach()) ?? (mayHost ? tryLock(folder) : await alone())
       if (lock && 'role' in lock) return lock
-      if (lock) return become(needs, { ...place, socketPath, asks }, lock)
+      if (lock) return become(needs, { ...place, socketPath, asks, isSuccessor: last !== undefined || existsSync(socketPath) }, lock)
       if (clock.mono() > until) throw fault.host_silent({ path: socketPath }) // held by one that does not listen
       await clock.wait(againMs, stop.signal)
     }
@@ -179,9 +182,11 @@ type Place = {
   readonly announce: readonly string[]
   readonly socketPath: string
   readonly asks: readonly string[]
+  /** A host was here before, and others may have served through it. */
+  readonly isSuccessor: boolean
 }
 
-async function become(needs: SharedHostNeeds, { listen, announce, socketPath, asks }: Place, lock: FolderLock): Promise<Life> {
+async function become(needs: SharedHostNeeds, { listen, announce, socketPath, asks, isSuccessor }: Place, lock: FolderLock): Promise<Life> {
   const { clock, log, peerId, wants = () => true, whileHost } = needs
   await using starting = new AsyncDisposableStack()
   starting.defer(() => lock.release())
@@ -195,7 +200,10 @@ async function become(needs: SharedHostNeeds, { listen, announce, socketPath, as
     asked = new Set([...asks, ...theirs])
     duty?.asked(asked)
   }
-  const server = starting.adopt(await serveHost({ host, clock, log, about, onAsks }, socketPath), (server) => server.close())
+  const server = starting.adopt(
+    await serveHost({ host, clock, log, about, onAsks, settleMs: isSuccessor ? settleMs : 0 }, socketPath),
+    (server) => server.close(),
+  )
   const removers = new Map<string, () => void>()
   duty = await whileHost?.({
     ...host,
