@@ -16,7 +16,7 @@ const usage = `node bench/gate.ts [options]: tools/call through our gate, authen
   --size BYTES      of each result (1024)      --era legacy|modern   (legacy)
   --sdk-calls N     calls a client in the table with the official SDK's client (500; 0 leaves it out)
   --limit SECONDS   the longest that one run may take (60)
-  --only TEXT       only those whose name holds TEXT
+  --only TEXT       only those whose name holds TEXT (or one of several, with commas)
   --without-ours    rivals alone
   --check           exit 3 when a target is missed, or ours could not be measured`
 
@@ -132,7 +132,7 @@ function scenarios(options: {
   sdkCalls: number
 }): Scenario[] {
   const { calls, clients, era, sizeBytes } = options
-  const warmup = options.quick ? 20 : 100
+  const warmup = options.quick ? 20 : 500
   const make = (given: Partial<Scenario>): Scenario => {
     const scenario = { load: 'raw', era, clients, calls, warmup, sizeBytes, ...given } as const
     const client = scenario.load === 'sdk' ? "the official SDK's client" : 'the light load generator'
@@ -180,8 +180,9 @@ const plan = scenarios({
   sizeBytes: Number(values.size),
   sdkCalls: Number(values['sdk-calls']),
 })
+const names = values.only.split(',')
 const chosen = contenders.filter(
-  (contender) => contender.name.includes(values.only) && !(values['without-ours'] && contender.kind === 'ours'),
+  ({ name, kind }) => names.some((part) => name.includes(part)) && !(values['without-ours'] && kind === 'ours'),
 )
 
 installRivals()

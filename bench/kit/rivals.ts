@@ -165,6 +165,13 @@ const directStdio: Contender = {
     }),
 }
 
+const bareRelay: Contender = {
+  name: 'bare relay, session',
+  kind: 'floor',
+  speaks: ['legacy'],
+  start: (household) => served(household, 'the bare relay', (port) => [here('bare-relay.mjs'), port, process.execPath, echoStdio]),
+}
+
 const directHttp: Contender = {
   name: 'direct HTTP (SDK v1, JSON)',
   kind: 'floor',
@@ -178,6 +185,7 @@ export const contenders: readonly Contender[] = [
   supergateway,
   mcpProxy,
   mcpHub,
+  bareRelay,
   directHttp,
   directStdio,
 ]
