@@ -25,6 +25,8 @@ export type Served = { readonly peerId: string; readonly addresses: readonly str
 export type Service = Served & {
   readonly pid: number
   readonly lines: readonly string[]
+  /** What it logged so far. */
+  log(): string
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
@@ -143,7 +145,7 @@ async function serve(words: readonly string[], env: Record<string, string>): Pro
     child.kill(signal)
     return (await ended)[0]
   }
-  return { ...first, pid: child.pid!, lines, stop }
+  return { ...first, pid: child.pid!, lines, log: () => errors, stop }
 }
 
 /** A port of loopback on which nobody listens. */
