@@ -1,0 +1,128 @@
+// Every decoder of bytes that come from outside, with samples of what it accepts: one entry each.
+import { Duplex } from 'node:stream'
+import { createIdentity } from '../../src/base/identity/identity.ts'
+import { openRecord, signRecord } from '../../src/base/identity/record.ts'
+import { genesis, seal, checkLine } from '../../src/base/ledger/line.ts'
+import { SseReader } from '../../src/base/mcp/sse.ts'
+import { MessageReader, bodyOf, jsonBytes, messageBytes, refusalOf, types } from '../../src/base/peer/message.ts'
+import { scan } from '../../src/base/wire/scan.ts'
+import { jsonFrame, readJson } from '../../src/reach/json-frames.ts'
+import { readJsonc } from '../../src/reach/jsonc.ts'
+import { openMessage, openReceipt, signMessage, signReceipt } from '../../src/reach/message.ts'
+import * as messages from '../../src/reach/message-protocol.ts'
+import { openCard, signCard } from '../../src/reach/peer-card.ts'
+import * as registry from '../../src/reach/registry-protocol.ts'
+
+export type Decoder = {
+  readonly name: string
+  /** What it reads without complaint. */
+  readonly samples: readonly Uint8Array[]
+  /** Gives a value or throws a fault; nothing else. */
+  readonly decode: (bytes: Buffer) => unknown
+}
+
+const now = 1_790_000_000_000
+const [alice, bob] = [createIdentity(Buffer.alloc(32, 1)), createIdentity(Buffer.alloc(32, 2))]
+const text = (value: unknown): Buffer => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
+const parsed = (bytes: Buffer): unknown => {
+  try {
+    return JSON.parse(bytes.toString())
+  } catch {
+    return undefined // JSON itself is not ours
+  }
+}
+const { id, signed } = signMessage(alice, bob.peerId, 'hello, bob', now)
+const card = signCard(alice, { name: 'alice', addresses: ['/ip4/192.0.2.1/tcp/8766'], sequence: 3, expiresAt: now + 60_000 })
+const call = {
+  jsonrpc: '2.0',
+  id: 'a-1',
+  method: 'tools/call',
+  params: { name: 'x', arguments: { a: [1, -2.5e3, 'é\u{1f600}'] }, _meta: { progressToken: 7 } },
+}
+const line = seal(1, '2026-11-20T00:00:00.000Z', '"event":"x","n":1', genesis('test').hash).line
+
+export const decoders: readonly Decoder[] = [
+  {
+    name: 'a frame',
+    samples: [
+      text(call),
+      text({ jsonrpc: '2.0', id: 1, result: { content: [] } }),
+      text({ jsonrpc: '2.0', id: null, error: { code: -32700, message: '' } }),
+    ],
+    decode: (bytes) => scan(bytes),
+  },
+  {
+    name: 'the messages of a tunnel',
+    samples: [
+      messageBytes(types.hello, 0, 0, jsonBytes({ version: 1, maxFrameBytes: 1 << 20, session: 's', token: 't' })),
+      Buffer.concat([messageBytes(types.frame, 1, 0, text(call)), messageBytes(types.ack, 0, 1), messageBytes(types.close, 1, 1)]),
+      messageBytes(types.refused, 0, 0, jsonBytes({ code: 'busy', reason: 'full' })),
+    ],
+    decode(bytes) {
+      const reader = new MessageReader()
+      reader.maxFrameBytes = 1 << 16
+      reader.feed(bytes, (message) => {
+        if (message.type === types.refused) refusalOf(message)
+        else if (message.type < types.frame) bodyOf(message)
+        return true
+      })
+    },
+  },
+  {
+    name: 'a signed record',
+    samples: [signRecord(alice, 'fuzz', { sequence: 1, expiresAt: now, list: [1, 'two', { three: true }] })],
+    decode: (bytes) => openRecord('fuzz', bytes, 0),
+  },
+  { name: 'a signed message', samples: [signed], decode: openMessage },
+  {
+    name: 'a receipt',
+    samples: [signReceipt(bob, id, signed, now)],
+    decode: (bytes) => openReceipt(bytes, { to: bob.peerId, id, signed }),
+  },
+  { name: 'a card', samples: [card], decode: (bytes) => openCard(bytes, now) },
+  {
+    name: 'a request for a message',
+    samples: [text(messages.requestValue(signed))],
+    decode: (bytes) => messages.readRequest(parsed(bytes)),
+  },
+  {
+    name: 'an answer to a message',
+    samples: [text(messages.answerValue({ receipt: signed })), text({ refused: { code: 'x', kind: 'denied', message: 'no' } })],
+    decode: (bytes) => messages.readAnswer(bob.peerId, parsed(bytes)),
+  },
+  {
+    name: 'a request at the registry',
+    samples: [
+      { do: 'publish', card } as const,
+      { do: 'lookup', peer: 'alice' } as const,
+      { do: 'list', after: 'x', limit: 9 } as const,
+    ].map((request) => text(registry.requestValue(request))),
+    decode: (bytes) => registry.readRequest(parsed(bytes)),
+  },
+  {
+    name: 'an answer of the registry',
+    samples: [
+      text({ ok: { now, cards: [{ card: 'x', ageMs: 5 }], more: true } }),
+      text({ refused: { code: 'x', kind: 'limited', message: 'no', known: 4 } }),
+    ],
+    decode: (bytes) => registry.readAnswer(parsed(bytes)),
+  },
+  {
+    name: 'JSON with its length before it',
+    samples: [Buffer.concat([jsonFrame({ do: 'list' }), jsonFrame([1, 2, 3])])],
+    async decode(bytes) {
+      for await (const value of readJson(Duplex.from([bytes]), 1 << 12)) void value
+    },
+  },
+  {
+    name: 'server-sent events',
+    samples: [text('id: 1\nevent: message\ndata: {"a":1}\ndata: 2\n\n: ping\r\n\r\nretry: 100\rdata: x\r\r'), text('\ufeffdata: y\n\n')],
+    decode: (bytes) => new SseReader(1 << 12, () => {}).take(bytes),
+  },
+  { name: 'a line of a ledger', samples: [text(line)], decode: (bytes) => checkLine(bytes) },
+  {
+    name: 'JSON with comments',
+    samples: [text('{ // a client\n "mcpServers": { "x": { "command": "y", "args": ["a",], } /* end */ } }')],
+    decode: (bytes) => readJsonc(bytes.toString(), 'settings.json'),
+  },
+]
