@@ -152,6 +152,24 @@ export const fault = faults('reach', {
     message: `${d.peer} refused the message: ${d.message}`,
     ...(d.code === 'reach.message_skewed' ? { hint: 'set both clocks right: timedatectl set-ntp true' } : {}),
   }),
+  no_mailbox: (d: { peer: string }) => ({
+    kind: 'missing',
+    message: `${d.peer} has no mailbox here: it was not at this registry lately`,
+  }),
+  mailbox_full: (d: { peer: string }) => ({
+    kind: 'limited',
+    message: `the mailbox of ${d.peer} is full`,
+    hint: 'try again when its owner was there',
+  }),
+  mailboxes_full: (d: { limit: string }) => ({
+    kind: 'limited',
+    message: `the registry holds ${d.limit} for all mailboxes together and takes no more`,
+    hint: 'try again when some have been emptied',
+  }),
+  item_too_large: (d: { sizeBytes: number; limit: number }) => ({
+    kind: 'usage',
+    message: `an item of ${d.sizeBytes} bytes, the limit is ${d.limit}`,
+  }),
   message_invalid: (d: { problem: string }) => ({ kind: 'usage', message: `not a signed message: ${d.problem}` }),
   message_misdirected: (d: { to: string }) => ({ kind: 'denied', message: `the message is for ${d.to}, not for this peer` }),
   message_foreign: (d: { signer: string; peer: string }) => ({
@@ -162,6 +180,10 @@ export const fault = faults('reach', {
     kind: 'denied',
     message: `the message's time is ${Math.round(Math.abs(d.aheadMs) / 1000)} s ${d.aheadMs > 0 ? 'ahead of' : 'behind'} the recipient's clock; ${d.limitMs / 1000} s are allowed`,
     hint: 'set both clocks right: timedatectl set-ntp true',
+  }),
+  message_expired: (d: { lateMs: number }) => ({
+    kind: 'denied',
+    message: `the message lay in the mailbox for too long: it ended ${Math.ceil(d.lateMs / 60_000)} min ago`,
   }),
   message_replayed: (d: { id: string }) => ({ kind: 'conflict', message: `the message ${d.id} was received before` }),
   too_many_messages: (d: { limit: number }) => ({
