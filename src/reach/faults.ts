@@ -132,6 +132,11 @@ export const fault = faults('reach', {
     message: `this cannot be sent as a message: ${d.problem}`,
     hint: 'a message has 1 byte to 32 KiB of text',
   }),
+  not_left: (d: { why: string; problem: string }) => ({
+    kind: 'unavailable',
+    message: `${d.why}; and it could not be left in a mailbox: ${d.problem}`,
+    hint: 'try again later; or ask its owner to run "fairlead reach register" at the same registry',
+  }),
   not_reached: (d: { peer: string; tried: string }) => ({
     kind: 'unavailable',
     message: `Peer not found: ${d.peer} could not be reached, nothing was delivered (${d.tried})`,
@@ -151,6 +156,11 @@ export const fault = faults('reach', {
     kind: d.kind,
     message: `${d.peer} refused the message: ${d.message}`,
     ...(d.code === 'reach.message_skewed' ? { hint: 'set both clocks right: timedatectl set-ntp true' } : {}),
+  }),
+  mailbox_days: (d: { days: number }) => ({
+    kind: 'usage',
+    message: `${d.days} days are no time for a mailbox`,
+    hint: 'write 1 to 7: the signature of a message is good for no longer',
   }),
   no_mailbox: (d: { peer: string }) => ({
     kind: 'missing',
