@@ -28,7 +28,8 @@ export default command({
     if (server && !flags['no-fetch']) {
       const { visitMailbox } = await import('../mailbox-visit.ts') // it loads the network
       const identity = async () => (await openWallet({ folders }, flags)).identity
-      await visitMailbox({ home, identity, clock, log }, server, signal).catch((error: unknown) => {
+      const quiet = { ...log, info() {} } // what came is shown below
+      await visitMailbox({ home, identity, clock, log: quiet }, server, signal).catch((error: unknown) => {
         const { message, hint } = asFault(error)
         terminal.note(`the mailbox at ${serverText(server)} was not looked into: ${message}${hint ? ` (${hint})` : ''}`)
       })
