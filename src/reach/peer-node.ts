@@ -66,7 +66,7 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
       async close() {
         const parts = [...kept.values()]
         const closeMessages = async (): Promise<void> => {
-          await Promise.all(parts.map(({ mailbox }) => mailbox?.close()))
+          await Promise.all(parts.map(async ({ mailbox }) => mailbox?.close()))
           await messages?.close() // last: the others bring what it stores
         }
         await Promise.all([closeMessages(), ...parts.map(({ registration }) => registration.close())])

@@ -5,7 +5,7 @@ const generators = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3]
 /** The bytes as `<prefix>1<data><checksum>`, in lower case. */
 export function bech32(prefix: string, bytes: Uint8Array): string {
   const data = groupsOf(bytes)
-  const head = [...prefix].map((letter) => letter.charCodeAt(0))
+  const head = [...Buffer.from(prefix)]
   const expanded = [...head.map((code) => code >> 5), 0, ...head.map((code) => code & 31)]
   const sum = checksum([...expanded, ...data, 0, 0, 0, 0, 0, 0]) ^ 1
   const tail = [25, 20, 15, 10, 5, 0].map((shift) => (sum >> shift) & 31)

@@ -31,7 +31,7 @@ export default command({
       const quiet = { ...log, info() {} } // what came is shown below
       await visitMailbox({ home, identity, clock, log: quiet }, server, signal).catch((error: unknown) => {
         const { message, hint } = asFault(error)
-        terminal.note(`the mailbox at ${serverText(server)} was not looked into: ${message}${hint ? ` (${hint})` : ''}`)
+        terminal.note(`the mailbox at ${serverText(server)} could not be emptied: ${message}${hint ? ` (${hint})` : ''}`)
       })
     }
     const all = messagesAfter(home.inbox)

@@ -44,7 +44,7 @@ export default command({
       const who = peer === to ? to : `${visibleText(peer)} (${to})`
       terminal.note(sent.why)
       return terminal.result(
-        { delivered: false, mailbox: true, to, id, registry, expiresAt },
+        { delivered: false, mailbox: true, to, id, registry, expiresAt, why: sent.why },
         () => `left in the mailbox of ${who} at ${registry}, sealed; it is fetched when that peer is there again, and expires ${expiresAt}`,
       )
     } finally {
