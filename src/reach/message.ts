@@ -16,7 +16,7 @@ export const maxMessageBytes = 36 << 10
 export const maxSkewMs = 60_000
 const lifeMs = 2 * maxSkewMs
 /** How long a message may wait in a mailbox: so long its signature is good. */
-export const maxWaitMs = 7 * 24 * 3_600_000
+export const mailboxLifeMs = 7 * 24 * 3_600_000
 /** What clocks may differ by between those who never meet. */
 const maxItemSkewMs = 24 * 3_600_000
 const idPattern = /^[A-Za-z0-9_-]{22,64}$/
@@ -50,7 +50,7 @@ export function signMessage(
   const problem = problemOf(text)
   if (problem) throw fault.text_invalid({ problem })
   const id = randomId()
-  const expiresAt = now + (mayWait ? maxWaitMs : lifeMs)
+  const expiresAt = now + (mayWait ? mailboxLifeMs : lifeMs)
   return { id, signed: signRecord(identity, messageContext, { sequence: now, expiresAt, to, id, text }) }
 }
 
@@ -88,7 +88,7 @@ export function openItem(
   const { message, expiresAt } = read(signed)
   if (message.to !== own) throw fault.message_misdirected({ to: message.to })
   if (expiresAt <= now) throw fault.message_expired({ lateMs: Math.round(now - expiresAt) })
-  if (expiresAt > now + maxWaitMs + maxItemSkewMs) throw fault.message_invalid({ problem: 'it is meant to last for too long' })
+  if (expiresAt > now + mailboxLifeMs + maxItemSkewMs) throw fault.message_invalid({ problem: 'it is meant to last for too long' })
   return { message, expiresAt }
 }
 

@@ -11,7 +11,7 @@ import type { Home } from './home.ts'
 import { knownAddresses } from './known-addresses.ts'
 import { knownRegistries } from './known-registries.ts'
 import { leaveMessage } from './mailbox-client.ts'
-import { type Receipt, digestOf, maxWaitMs, signMessage } from './message.ts'
+import { type Receipt, digestOf, mailboxLifeMs, signMessage } from './message.ts'
 import { deliver } from './message-client.ts'
 import { messageProtocol } from './message-protocol.ts'
 import { connectRegistry } from './registry-client.ts'
@@ -116,7 +116,7 @@ async function leave(
   signal: AbortSignal,
 ): Promise<number> {
   const known = knownRegistries(home.registries)
-  const latest = clock.now() + maxWaitMs
+  const latest = clock.now() + mailboxLifeMs
   try {
     return Math.min(latest, await leaveMessage({ host, clock, known }, known.choose(server), message, deadline(clock, leaveMs, signal)))
   } catch (error) {
