@@ -1,6 +1,5 @@
 // Empties our mailbox at a registry: what is there goes to the desk, and is removed at the registry when it is stored here.
 import { asFault } from '../kernel/fault.ts'
-import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import { randomFraction } from '../kernel/random.ts'
 import { fault } from './faults.ts'
@@ -41,7 +40,6 @@ function pageTaker(client: MailboxClient, desk: Pick<MessageDesk, 'takeItem'>): 
 
 export type MailboxKeeperNeeds = RegistryDialNeeds & {
   readonly desk: Pick<MessageDesk, 'takeItem'>
-  readonly clock: Clock
   readonly log: Log
 }
 

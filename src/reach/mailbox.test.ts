@@ -235,12 +235,16 @@ describe('an owner who is there', () => {
     }
     const keeper = keepMailbox({ ...owner.needs, desk: { takeItem }, log }, { server: at.server, waitMs: 60_000 })
     undo.push(() => keeper.close())
-    await (await mailbox(sender, at)).leave(to, Buffer.from('one'))
-    await expect.poll(() => came, { timeout: 10_000 }).toEqual(['one'])
+    const leaving = await mailbox(sender, at)
+    const texts = ['one', 'two', 'three']
+    for (const [i, text] of texts.entries()) {
+      await leaving.leave(to, Buffer.from(text))
+      await expect.poll(() => came, { timeout: 10_000 }).toEqual(texts.slice(0, i + 1))
+    }
     await at.stop()
     const again = await registry({}, at.server.port)
-    await (await mailbox(sender, again)).leave(to, Buffer.from('two'))
-    await expect.poll(() => came, { timeout: 20_000 }).toEqual(['one', 'two'])
+    await (await mailbox(sender, again)).leave(to, Buffer.from('four'))
+    await expect.poll(() => came, { timeout: 20_000 }).toEqual([...texts, 'four'])
     await keeper.close()
     expect(await (await mailbox(owner, again)).fetch()).toEqual([])
   })

@@ -40,8 +40,8 @@ export type NodeHost = {
 }
 
 /**
- * Becomes the host of the identity, or attaches to it: the host takes messages, empties its mailboxes and is registered. A registry that does not answer is no failure: it is
- * tried again. Faults of `openSharedHost` and `parseServer`.
+ * Becomes the host of the identity, or attaches to it: the host takes messages, empties its mailboxes and is registered. A registry that does not answer
+ * is no failure: it is tried again. Faults of `openSharedHost` and `parseServer`.
  */
 export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds, settings: NodeHostSettings): Promise<NodeHost> {
   const { home, listen, announce } = settings
