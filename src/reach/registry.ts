@@ -47,16 +47,18 @@ export async function startRegistry({ clock, log }: { clock: Clock; log: Log }, 
     await openRegistryBook({ bucket: kv.bucket('peer-cards'), clock, log }, maxRecords === undefined ? {} : { maxRecords }),
     (book) => book.close(),
   )
+  const isRegistered = (peerId: string): boolean => book.lookup(peerId, 1)[0]?.card.peerId === peerId
+  const mailboxes =
+    mailbox.maxBytes === 0
+      ? undefined
+      : starting.adopt(openMailboxes({ clock, log, isRegistered }, { path: join(folder, 'mailboxes.db'), ...mailbox }), (open) =>
+          open.close(),
+        )
   const host = starting.adopt(await createPeerHost({ identity, clock, log }, { listen, ...(announce ? { announce } : {}) }), (host) =>
     host.close(),
   )
   serveRegistry({ host, book, clock, log }, served)
-  if (mailbox.maxBytes !== 0) {
-    const isRegistered = (peerId: string): boolean => book.lookup(peerId, 1)[0]?.card.peerId === peerId
-    const path = join(folder, 'mailboxes.db')
-    const mailboxes = starting.adopt(openMailboxes({ clock, log, isRegistered }, { path, ...mailbox }), (mailboxes) => mailboxes.close())
-    serveMailboxes({ host, mailboxes, clock, log }, mailbox)
-  }
+  if (mailboxes) serveMailboxes({ host, mailboxes, clock, log }, mailbox)
   const running = starting.move()
   return { peerId: host.peerId, addresses: () => host.addresses(), close: () => running.disposeAsync() }
 }
