@@ -15,6 +15,14 @@ const registry = z.strictObject({
   port: port(8_765).describe('The port that the registry listens on; 0 takes any free one.'),
   announce,
   max_records: z.int().min(1).max(60_000).default(10_000).describe('How many peers may be registered.'),
+  mailbox_keep: duration({ leastMs: 60_000, mostMs: 7 * 86_400_000 })
+    .prefault('7d')
+    .describe('How long a sealed message waits for its recipient.'),
+  mailbox_bytes: z
+    .int()
+    .min(0)
+    .default(256 << 20)
+    .describe('What all mailboxes together may hold; 0 for no mailboxes.'),
 })
 
 const peer = z.strictObject({

@@ -132,6 +132,11 @@ export const fault = faults('reach', {
     message: `this cannot be sent as a message: ${d.problem}`,
     hint: 'a message has 1 byte to 32 KiB of text',
   }),
+  not_left: (d: { why: string; problem: string }) => ({
+    kind: 'unavailable',
+    message: `${d.why}; and it could not be left in a mailbox: ${d.problem}`,
+    hint: 'try again later; or ask its owner to run "fairlead reach register" at the same registry',
+  }),
   not_reached: (d: { peer: string; tried: string }) => ({
     kind: 'unavailable',
     message: `Peer not found: ${d.peer} could not be reached, nothing was delivered (${d.tried})`,
@@ -152,6 +157,29 @@ export const fault = faults('reach', {
     message: `${d.peer} refused the message: ${d.message}`,
     ...(d.code === 'reach.message_skewed' ? { hint: 'set both clocks right: timedatectl set-ntp true' } : {}),
   }),
+  mailbox_days: (d: { days: number }) => ({
+    kind: 'usage',
+    message: `${d.days} days are no time for a mailbox`,
+    hint: 'write 1 to 7: the signature of a message is good for no longer',
+  }),
+  no_mailbox: (d: { peer: string }) => ({
+    kind: 'missing',
+    message: `${d.peer} has no mailbox here: it was not at this registry lately`,
+  }),
+  mailbox_full: (d: { peer: string }) => ({
+    kind: 'limited',
+    message: `the mailbox of ${d.peer} is full`,
+    hint: 'try again when its owner was there',
+  }),
+  mailboxes_full: (d: { limit: string }) => ({
+    kind: 'limited',
+    message: `the registry holds ${d.limit} for all mailboxes together and takes no more`,
+    hint: 'try again when some have been emptied',
+  }),
+  item_too_large: (d: { sizeBytes: number; limit: number }) => ({
+    kind: 'usage',
+    message: `an item of ${d.sizeBytes} bytes, the limit is ${d.limit}`,
+  }),
   message_invalid: (d: { problem: string }) => ({ kind: 'usage', message: `not a signed message: ${d.problem}` }),
   message_misdirected: (d: { to: string }) => ({ kind: 'denied', message: `the message is for ${d.to}, not for this peer` }),
   message_foreign: (d: { signer: string; peer: string }) => ({
@@ -162,6 +190,10 @@ export const fault = faults('reach', {
     kind: 'denied',
     message: `the message's time is ${Math.round(Math.abs(d.aheadMs) / 1000)} s ${d.aheadMs > 0 ? 'ahead of' : 'behind'} the recipient's clock; ${d.limitMs / 1000} s are allowed`,
     hint: 'set both clocks right: timedatectl set-ntp true',
+  }),
+  message_expired: (d: { lateMs: number }) => ({
+    kind: 'denied',
+    message: `the message lay in the mailbox for too long: it ended ${Math.ceil(d.lateMs / 60_000)} min ago`,
   }),
   message_replayed: (d: { id: string }) => ({ kind: 'conflict', message: `the message ${d.id} was received before` }),
   too_many_messages: (d: { limit: number }) => ({

@@ -21,6 +21,8 @@ export type HistoryEntry = {
   readonly message: string
   /** Of a sent one: whether the recipient's receipt came. */
   readonly delivered?: boolean
+  /** It was left in a mailbox, or came out of one. */
+  readonly mailbox?: boolean
 }
 
 /**
@@ -54,7 +56,7 @@ export function pastEntries(home: Home, most: number): PastEntry[] {
   const lines = (readText(home.history) ?? '').split('\n').slice(-most - 1)
   return lines.flatMap((line) => {
     try {
-      const { seq, time, event, peer, id, message, delivered } = JSON.parse(line) as PastEntry
+      const { seq, time, event, peer, id, message, delivered, mailbox } = JSON.parse(line) as PastEntry
       const known = event === 'sent' || event === 'received'
       return known && typeof seq === 'number' && typeof time === 'string'
         ? [
@@ -66,6 +68,7 @@ export function pastEntries(home: Home, most: number): PastEntry[] {
               ...(id ? { id } : {}),
               ...(message ? { message } : {}),
               ...(delivered === undefined ? {} : { delivered }),
+              ...(mailbox === undefined ? {} : { mailbox }),
             },
           ]
         : []

@@ -23,6 +23,8 @@ export type Home = {
   readonly addresses: string
   /** Messages that came, a file each. */
   readonly inbox: string
+  /** Mailbox items that are no messages for this identity. */
+  readonly unreadable: string
   /** Ids of messages that came lately. */
   readonly seen: string
   /** What was sent and received, as a ledger: `blockchain.json` in the folder. */
@@ -40,6 +42,7 @@ export function homeIn(folder: string): Home {
     registries: at('registries.json'),
     addresses: at('addresses.json'),
     inbox: at('inbox'),
+    unreadable: at('unreadable'),
     seen: at('seen.db'),
     history: at('blockchain.json'),
     registry: at('registry'),

@@ -1,7 +1,5 @@
 // The messages that came, a file each, so that every process can read what the one that is the host receives. The oldest make room for the newest.
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { makeFolder, readText, removeFile, statOf, writeWhole } from '../kernel/file.ts'
+import { type KeptFiles, endOfFiles, filesAfter, keptFiles } from './kept-files.ts'
 import type { Message } from './message.ts'
 
 /** Messages that are kept. */
@@ -12,60 +10,38 @@ export type KeptMessage = Message & {
   readonly receivedAt: number
 }
 
-/** Names sort in the order of arrival: milliseconds of wall time, made to grow where the clock does not. */
-const namePattern = /^\d{15}\.json$/
-
-function namesIn(folder: string): string[] {
-  if (!statOf(folder)) return []
-  return readdirSync(folder)
-    .filter((name) => namePattern.test(name))
-    .sort()
-}
-
 export interface InboxWriter {
   add(message: KeptMessage): void
+  /** Whether it is kept already: whatever way it came. */
+  holds(message: Pick<Message, 'from' | 'id'>): boolean
 }
+
+const keyOf = ({ from, id }: Pick<Message, 'from' | 'id'>): string => `${from}/${id}`
 
 /** The inbox in `folder`, for the one process that receives. */
 export function inboxWriter(folder: string, most = maxKept): InboxWriter {
-  makeFolder(folder)
-  const names = namesIn(folder)
-  let last = Number(names.at(-1)?.slice(0, 15) ?? 0)
+  const files: KeptFiles<KeptMessage> = keptFiles(folder, most, { read: readMessage, keyOf })
   return {
-    add(message) {
-      last = Math.max(last + 1, message.receivedAt)
-      const name = `${String(last).padStart(15, '0')}.json`
-      writeWhole(join(folder, name), `${JSON.stringify(message)}\n`)
-      names.push(name)
-      while (names.length > most) removeFile(join(folder, names.shift()!))
-    },
+    add: (message) => files.add(message.receivedAt, message),
+    holds: (message) => files.holds(keyOf(message)),
   }
 }
 
 /** The place after the newest message. */
 export function endOfInbox(folder: string): string {
-  return namesIn(folder).at(-1) ?? ''
+  return endOfFiles(folder)
 }
 
 /** The messages that came after `place`, oldest first, each with its own place. What cannot be read, or was removed meanwhile, is left out. */
 export function messagesAfter(folder: string, place = ''): { readonly place: string; readonly message: KeptMessage }[] {
-  return namesIn(folder)
-    .filter((name) => name > place)
-    .flatMap((name) => {
-      const message = readMessage(join(folder, name))
-      return message ? [{ place: name, message }] : []
-    })
+  return filesAfter(folder, place, readMessage).map(({ place, value }) => ({ place, message: value }))
 }
 
-function readMessage(path: string): KeptMessage | undefined {
-  try {
-    const message = JSON.parse(readText(path) ?? 'null') as Partial<KeptMessage> | null
-    const texts = [message?.from, message?.to, message?.id, message?.text]
-    const numbers = [message?.sentAt, message?.receivedAt]
-    return texts.every((text) => typeof text === 'string') && numbers.every((number) => typeof number === 'number')
-      ? (message as KeptMessage)
-      : undefined
-  } catch {
-    return undefined
-  }
+function readMessage(value: unknown): KeptMessage | undefined {
+  const message = value as Partial<KeptMessage> | null
+  const texts = [message?.from, message?.to, message?.id, message?.text]
+  const numbers = [message?.sentAt, message?.receivedAt]
+  return texts.every((text) => typeof text === 'string') && numbers.every((number) => typeof number === 'number')
+    ? (message as KeptMessage)
+    : undefined
 }

@@ -100,7 +100,7 @@ describe('R5: send', () => {
     const registry = await bench.serve(`registry-${box!.home}`, 'registry', ...local)
     const server = ['--server', `localhost:${portOf(registry)}`]
     expect((await bench.run(box!.home, 'register', ...server)).exitCode).toBe(0)
-    const absent = await bench.run(mac!.home, 'send', box!.home, 'are you there?', ...server)
+    const absent = await bench.run(mac!.home, 'send', box!.home, 'are you there?', '--no-mailbox', ...server)
     expect(absent).toMatchObject({ exitCode: 5, stdout: '' })
     expect(absent.stderr).toMatch(/^fairlead: error: Peer not found: .*nothing was delivered/m)
     const nobody = ['--address', `/ip4/127.0.0.1/tcp/${await freePort()}`]

@@ -1,26 +1,15 @@
-// Takes the messages that come in: within bounds of size, rate and time, each judged, noted against replay, kept, recorded, and only then confirmed.
+// The recipient's side of `/fairlead/message/1`: within bounds of size, rate and time, each message goes to the desk, which answers with the receipt.
 import { asFault, outside } from '../kernel/fault.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
-import type { Identity } from '../base/identity/identity.ts'
 import type { PeerHost, PeerStream } from '../base/peer/host.ts'
 import { fault } from './faults.ts'
-import { addToHistory } from './history.ts'
-import type { Home } from './home.ts'
-import { type InboxWriter, inboxWriter } from './inbox.ts'
 import { readJson, writeJson } from './json-frames.ts'
-import { digestOf, judgeMessage, openMessage, signReceipt } from './message.ts'
+import { type MessageDesk, type MessageDeskNeeds, openMessageDesk } from './message-desk.ts'
 import { type MessageAnswer, answerValue, maxRequestBytes, messageProtocol, readRequest } from './message-protocol.ts'
 import { type Rate, rateLimit } from './rate.ts'
-import { type SeenMessages, openSeenMessages } from './seen-messages.ts'
 
-export type MessageServerNeeds = {
-  readonly identity: Identity
-  readonly host: Pick<PeerHost, 'handle'>
-  readonly home: Home
-  readonly clock: Clock
-  readonly log: Log
-}
+export type MessageServerNeeds = MessageDeskNeeds & { readonly host: Pick<PeerHost, 'handle'> }
 
 export type MessageServerSettings = {
   /** 60 at once and one a second by default. */
@@ -38,17 +27,19 @@ const maxStreams = 256
 const maxStreamsPerPeer = 8
 
 export interface MessageServer {
+  /** Where all messages of this home go. */
+  readonly desk: MessageDesk
   /** Takes no more; resolves when those under way are done. */
   close(): Promise<void>
 }
 
 /** Serves on the host, as the one process that does so for this home. Faults of the store. */
 export function serveMessages(needs: MessageServerNeeds, settings: MessageServerSettings = {}): MessageServer {
-  const { host, home, clock, log } = needs
+  const { host, clock, log } = needs
   const { perPeer = { burst: 60, perSecond: 1 }, perAddress = { burst: 600, perSecond: 20 }, requestMs = 10_000 } = settings
   const peers = rateLimit(clock, perPeer)
   const addresses = rateLimit(clock, perAddress)
-  const desk: Desk = { ...needs, seen: openSeenMessages({ clock, log }, home.seen), inbox: inboxWriter(home.inbox) }
+  const desk = openMessageDesk(needs)
   const streams = new Map<PeerStream, Promise<void>>()
   const reading = new Set<PeerStream>()
   let isClosed = false
@@ -62,7 +53,7 @@ export function serveMessages(needs: MessageServerNeeds, settings: MessageServer
       return afterMs > 0 ? Promise.resolve(refusal(fault.too_often({ afterMs }))) : answerTo(desk, remotePeer, value)
     }
     reading.add(stream)
-    const done = converse(desk, stream, requestMs, take)
+    const done = converse({ clock, log }, stream, requestMs, take)
       .catch((error: unknown) => log.info('reach.message.dropped', { peer: remotePeer, problem: asFault(error).message }))
       .finally(() => {
         stream.abort()
@@ -72,19 +63,18 @@ export function serveMessages(needs: MessageServerNeeds, settings: MessageServer
     streams.set(stream, done)
   })
   return {
+    desk,
     async close() {
       isClosed = true
       for (const stream of reading) stream.abort()
       await Promise.all(streams.values())
-      await desk.seen.close()
+      await desk.close()
     },
   }
 }
 
-type Desk = MessageServerNeeds & { readonly seen: SeenMessages; readonly inbox: InboxWriter }
-
 async function converse(
-  { clock, log }: Desk,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
   stream: PeerStream,
   requestMs: number,
   take: (value: unknown) => Promise<MessageAnswer>,
@@ -106,19 +96,9 @@ async function converse(
   }
 }
 
-async function answerTo(desk: Desk, peer: string, value: unknown): Promise<MessageAnswer> {
-  const { identity, home, clock, log, seen, inbox } = desk
+async function answerTo(desk: MessageDesk, peer: string, value: unknown): Promise<MessageAnswer> {
   try {
-    const signed = readRequest(value)
-    const message = openMessage(signed)
-    const { from, id } = message
-    const now = clock.now()
-    judgeMessage(message, { own: identity.peerId, peer, now })
-    if (!(await seen.add(from, id))) throw fault.message_replayed({ id })
-    inbox.add({ ...message, receivedAt: now })
-    await addToHistory({ clock, log }, home, { event: 'received', peer: from, id, message: digestOf(signed) })
-    log.info('reach.message.received', { peer, id })
-    return { receipt: signReceipt(identity, id, signed, now) }
+    return { receipt: await desk.take(peer, readRequest(value)) }
   } catch (error) {
     return refusal(error)
   }

@@ -119,6 +119,9 @@ test('what a terminal would obey is shown instead, and no line of a text passes 
   expect(visibleText('Zoë 👩‍💻\n漢字')).toBe('Zoë 👩‍💻\n漢字')
   fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => !/[^\P{C}\n\u200d]/u.test(visibleText(text))))
   const shown = messageText({ from: 'F', to: 'T', id: 'i', sentAt: 0, receivedAt: 0, text: 'one\n1970-01-01T00:00:00.000Z from X\n\nend' })
+  const kept = { from: 'F', to: 'T', id: 'i', text: 'x', receivedAt: 86_400_000 }
+  expect(messageText({ ...kept, sentAt: 1_000 })).toBe('1970-01-02T00:00:00.000Z from F, sent 1970-01-01T00:00:01.000Z\n  x')
+  expect(messageText({ ...kept, sentAt: 86_399_000 })).toBe('1970-01-02T00:00:00.000Z from F\n  x')
   expect(
     shown
       .split('\n')

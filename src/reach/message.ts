@@ -15,6 +15,10 @@ export const maxMessageBytes = 36 << 10
 /** How far the sender's clock may be from ours. */
 export const maxSkewMs = 60_000
 const lifeMs = 2 * maxSkewMs
+/** How long a message may wait in a mailbox: so long its signature is good. */
+export const mailboxLifeMs = 7 * 24 * 3_600_000
+/** What clocks may differ by between those who never meet. */
+const maxItemSkewMs = 24 * 3_600_000
 const idPattern = /^[A-Za-z0-9_-]{22,64}$/
 
 export type Message = {
@@ -35,17 +39,19 @@ export function digestOf(signed: Uint8Array): string {
   return hash('sha256', signed, 'base64url')
 }
 
-/** Signs `text` for the peer `to`, at wall time `now`. Fault `reach.text_invalid`. */
+/** Signs `text` for the peer `to`, at wall time `now`; with `mayWait` for a mailbox, too. Fault `reach.text_invalid`. */
 export function signMessage(
   identity: Identity,
   to: string,
   text: string,
   now: number,
+  { mayWait = false }: { readonly mayWait?: boolean } = {},
 ): { readonly id: string; readonly signed: Uint8Array } {
   const problem = problemOf(text)
   if (problem) throw fault.text_invalid({ problem })
   const id = randomId()
-  return { id, signed: signRecord(identity, messageContext, { sequence: now, expiresAt: now + lifeMs, to, id, text }) }
+  const expiresAt = now + (mayWait ? mailboxLifeMs : lifeMs)
+  return { id, signed: signRecord(identity, messageContext, { sequence: now, expiresAt, to, id, text }) }
 }
 
 function problemOf(text: unknown): string | undefined {
@@ -57,14 +63,33 @@ function problemOf(text: unknown): string | undefined {
 
 /** Opens a signed message, whoever brings it and whenever; fault `reach.message_invalid`. */
 export function openMessage(signed: Uint8Array): Message {
+  return read(signed).message
+}
+
+function read(signed: Uint8Array): { readonly message: Message; readonly expiresAt: number } {
   if (signed.length > maxMessageBytes) throw fault.message_invalid({ problem: `${signed.length} bytes, the limit is ${maxMessageBytes}` })
   const { signer, body } = opened(messageContext, signed)
-  const { to, id, text, sequence: sentAt } = body
+  const { to, id, text, sequence: sentAt, expiresAt } = body
   if (typeof to !== 'string' || !isPeerId(to)) throw fault.message_invalid({ problem: '"to" is no peer id' })
   if (typeof id !== 'string' || !idPattern.test(id)) throw fault.message_invalid({ problem: '"id" is none' })
   const problem = problemOf(text)
   if (problem) throw fault.message_invalid({ problem })
-  return { from: signer, to, id, sentAt, text: text as string }
+  return { message: { from: signer, to, id, sentAt, text: text as string }, expiresAt }
+}
+
+/**
+ * Opens a signed message that lay in a mailbox of `own`, at wall time `now`. It is judged by its signature and its end alone, for whoever left it is not
+ * there any more: until that end its id must be kept. Faults: `reach.message_invalid`, `_misdirected`, `_expired`.
+ */
+export function openItem(
+  signed: Uint8Array,
+  { own, now }: { own: string; now: number },
+): { readonly message: Message; readonly expiresAt: number } {
+  const { message, expiresAt } = read(signed)
+  if (message.to !== own) throw fault.message_misdirected({ to: message.to })
+  if (expiresAt <= now) throw fault.message_expired({ lateMs: Math.round(now - expiresAt) })
+  if (expiresAt > now + mailboxLifeMs + maxItemSkewMs) throw fault.message_invalid({ problem: 'it is meant to last for too long' })
+  return { message, expiresAt }
 }
 
 /** Whether the message may be taken by `own` at wall time `now` from the proved `peer`. Faults: `reach.message_misdirected`, `_foreign`, `_skewed`. */

@@ -9,11 +9,12 @@ import { tunnelProtocol } from '../base/peer/tunnel.ts'
 import type { Wire } from '../base/wire/wire.ts'
 import type { AuthorizedPeers } from './authorized-peers.ts'
 import type { Home } from './home.ts'
-import { knownRegistries, parseServer, serverText } from './known-registries.ts'
+import { type Server, knownRegistries, parseServer, serverText } from './known-registries.ts'
+import { keepMailbox } from './mailbox-keeper.ts'
 import { type MessageServer, type MessageServerNeeds, serveMessages } from './message-server.ts'
 import { servePeers } from './peer-service.ts'
 import type { ProvedSession } from './preamble.ts'
-import { type Registration, keepRegistered } from './registration.ts'
+import { keepRegistered } from './registration.ts'
 
 export type NodeHostNeeds = {
   readonly wallet: Wallet
@@ -39,8 +40,8 @@ export type NodeHost = {
 }
 
 /**
- * Becomes the host of the identity, or attaches to it: the host takes messages and is registered. A registry that does not answer is no failure: it is
- * tried again. Faults of `openSharedHost` and `parseServer`.
+ * Becomes the host of the identity, or attaches to it: the host takes messages, empties its mailboxes and is registered. A registry that does not answer
+ * is no failure: it is tried again. Faults of `openSharedHost` and `parseServer`.
  */
 export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds, settings: NodeHostSettings): Promise<NodeHost> {
   const { home, listen, announce } = settings
@@ -50,15 +51,25 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
   const registry = server && serverText(server)
   const whileHost = async (host: PeerHost): Promise<HostDuty> => {
     const messages = takeMessages({ identity, host, home, clock, log })
-    const registrations = new Map<string, Registration>()
+    const kept = new Map<string, { readonly registration: Part; readonly mailbox: Part | undefined }>()
+    const keep = (server: Server) => {
+      const registration = keepRegistered({ identity, host, clock, log, known }, { name, server })
+      return {
+        registration,
+        mailbox: messages && keepMailbox({ desk: messages.desk, host, clock, log, known }, { server, after: registration.tried }),
+      }
+    }
     return {
       asked(servers) {
-        for (const text of [...servers].slice(0, maxRegistries))
-          if (!registrations.has(text))
-            registrations.set(text, keepRegistered({ identity, host, clock, log, known }, { name, server: parseServer(text) }))
+        for (const text of [...servers].slice(0, maxRegistries)) if (!kept.has(text)) kept.set(text, keep(parseServer(text)))
       },
       async close() {
-        await Promise.all([messages, ...registrations.values()].map(async (part) => part?.close()))
+        const parts = [...kept.values()]
+        const closeMessages = async (): Promise<void> => {
+          await Promise.all(parts.map(async ({ mailbox }) => mailbox?.close()))
+          await messages?.close() // last: the others bring what it stores
+        }
+        await Promise.all([closeMessages(), ...parts.map(({ registration }) => registration.close())])
       },
     }
   }
@@ -68,6 +79,8 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
   )
   return { host, registry }
 }
+
+type Part = { close(): Promise<void> }
 
 /** A home where nothing can be stored takes no messages, and who sends one learns that; what else runs there goes on. */
 function takeMessages(needs: MessageServerNeeds): MessageServer | undefined {

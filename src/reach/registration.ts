@@ -55,6 +55,8 @@ export type RegistrationSettings = {
 export interface Registration {
   /** The registry. */
   readonly server: string
+  /** Resolves when it was tried once, with whatever result. */
+  readonly tried: Promise<void>
   /** Publishes a card without addresses, for at most 2 s, and stops. */
   close(): Promise<void>
 }
@@ -75,6 +77,7 @@ export function keepRegistered(needs: RegistrationNeeds, settings: RegistrationS
   const { name, server, renewEveryMs = renewalMs } = settings
   const at = serverText(server)
   const stop = new AbortController()
+  const { promise: tried, resolve: noteTry } = Promise.withResolvers<void>()
   let isPublished = false
 
   const publish = async (addresses: readonly string[], ttlMs: number, signal: AbortSignal): Promise<void> => {
@@ -101,8 +104,10 @@ export function keepRegistered(needs: RegistrationNeeds, settings: RegistrationS
         if (!isPublished) log.info('reach.registered', { registry: at, addresses })
         isPublished = true
         retryMs = firstRetryMs
+        noteTry()
         await settle(addresses.join())
       } catch (error) {
+        noteTry()
         if (stop.signal.aborted) return
         isPublished = false
         const { code, message, hint } = asFault(error)
@@ -116,6 +121,7 @@ export function keepRegistered(needs: RegistrationNeeds, settings: RegistrationS
 
   return {
     server: at,
+    tried,
     async close() {
       stop.abort(new Error('closed'))
       await running

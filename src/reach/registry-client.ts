@@ -1,10 +1,7 @@
 // A peer's side of the registry: its key is pinned when it is first met, and every card it hands on is judged by its owner's signature alone.
-import { Fault, asFault } from '../kernel/fault.ts'
-import { type Clock, deadline } from '../kernel/clock.ts'
-import type { PeerHost, PeerStream } from '../base/peer/host.ts'
-import { fault } from './faults.ts'
-import { jsonFrame, readJson } from './json-frames.ts'
-import { type KnownRegistries, type Server, serverAddress, serverText } from './known-registries.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { PeerStream } from '../base/peer/host.ts'
+import { type Server, serverText } from './known-registries.ts'
 import { type PeerCard, openCard } from './peer-card.ts'
 import {
   type Listed,
@@ -16,6 +13,7 @@ import {
   registryProtocol,
   requestValue,
 } from './registry-protocol.ts'
+import { type RegistryDialNeeds, dialRegistry, exchangesOn } from './registry-exchange.ts'
 
 /** A card with how long ago the registry got it. */
 export type KnownPeer = PeerCard & { readonly ageMs: number }
@@ -34,68 +32,20 @@ export interface RegistryClient {
   close(): Promise<void>
 }
 
-const answerTimeoutMs = 10_000
 const maxListed = 10_000
 
-export type RegistryClientNeeds = { readonly host: PeerHost; readonly clock: Clock; readonly known: KnownRegistries }
-
 /** Connects to a registry. Faults: `reach.registry_unreachable`, `reach.registry_key_changed`. */
-export async function connectRegistry(
-  { host, clock, known }: RegistryClientNeeds,
-  server: Server,
-  signal?: AbortSignal,
-): Promise<RegistryClient> {
-  const name = serverText(server)
-  let stream: PeerStream
-  try {
-    stream = await host.dial(undefined, [serverAddress(server)], registryProtocol, deadline(clock, answerTimeoutMs, signal))
-  } catch (error) {
-    throw fault.registry_unreachable({ server: name, problem: problemOf(error) }, error)
-  }
-  const pinned = known.keyOf(server)
-  if (pinned !== undefined && pinned !== stream.remotePeer) {
-    stream.abort('connection')
-    throw fault.registry_key_changed({ server: name, pinned, found: stream.remotePeer, file: known.path })
-  }
-  if (pinned === undefined) known.pin(server, stream.remotePeer)
-  return clientOn(stream, name, clock)
-}
-
-function problemOf(error: unknown): string {
-  const told = error instanceof Fault ? error.details['problem'] : undefined
-  return typeof told === 'string' ? told : (error as Error).message
+export async function connectRegistry(needs: RegistryDialNeeds, server: Server, signal?: AbortSignal): Promise<RegistryClient> {
+  return clientOn(await dialRegistry(needs, server, registryProtocol, signal), serverText(server), needs.clock)
 }
 
 /** A client on an open stream: requests follow each other. */
 export function clientOn(stream: PeerStream, name: string, clock: Clock): RegistryClient {
-  const answers = readJson(stream.duplex, maxAnswerBytes)
-  let turn: Promise<unknown> = Promise.resolve()
   let aheadMs: number | undefined
-
-  const exchange = async (request: RegistryRequest): Promise<Extract<RegistryAnswer, { ok: unknown }>['ok']> => {
-    const cancel = clock.after(answerTimeoutMs, () => stream.abort())
-    try {
-      stream.duplex.write(jsonFrame(requestValue(request)))
-      const next = await answers.next()
-      if (next.done) throw fault.registry_unreachable({ server: name, problem: 'it closed the connection' })
-      const answer = readAnswer(next.value)
-      if ('ok' in answer) {
-        aheadMs = answer.ok.now - clock.now()
-        return answer.ok
-      }
-      const { code, message, known } = answer.refused
-      throw fault.registry_refused({ server: name, code, message, known })
-    } catch (error) {
-      const found = asFault(error)
-      if (found.code.startsWith('reach.')) throw found
-      throw fault.registry_unreachable({ server: name, problem: found.message.replace(/^unexpected: /, '') }, error)
-    } finally {
-      cancel()
-    }
-  }
-  const ask = (request: RegistryRequest): ReturnType<typeof exchange> => {
-    const answer = turn.then(() => exchange(request))
-    turn = answer.catch(() => {})
+  const exchange = exchangesOn(stream, { name, clock, maxAnswerBytes }, readAnswer)
+  const ask = async (request: RegistryRequest): Promise<Extract<RegistryAnswer, { ok: unknown }>['ok']> => {
+    const answer = await exchange(requestValue(request))
+    aheadMs = answer.now - clock.now()
     return answer
   }
   const opened = (cards: readonly Listed[] = []): KnownPeer[] => cards.flatMap((listed) => openListed(listed, clock.now()))

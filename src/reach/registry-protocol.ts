@@ -3,6 +3,7 @@ import type { FaultKind } from '../kernel/fault.ts'
 import { outside } from '../kernel/fault.ts'
 import { fault } from './faults.ts'
 import { maxCardBytes } from './peer-card.ts'
+import type { Refusal } from './request-loop.ts'
 
 export const registryProtocol = '/fairlead/registry/1'
 /** A card in base64url, and what stands around it. */
@@ -24,7 +25,6 @@ export type Listed = { readonly card: string; readonly ageMs: number }
 export type RegistryAnswer =
   | { readonly ok: { readonly now: number; readonly cards?: readonly Listed[]; readonly more?: boolean } }
   | { readonly refused: Refusal }
-export type Refusal = { readonly code: string; readonly kind: FaultKind; readonly message: string; readonly known?: number }
 
 /** A request as it is sent. */
 export function requestValue(request: RegistryRequest): unknown {
@@ -61,7 +61,19 @@ export function readRequest(value: unknown): RegistryRequest {
 
 /** Reads an answer from outside; fault `reach.registry_garbled`. */
 export function readAnswer(value: unknown): RegistryAnswer {
-  const garbled = (problem: string) => fault.registry_garbled({ problem })
+  const reply = readReply(value)
+  if ('refused' in reply) return reply
+  const { now, cards, more } = reply.ok
+  if (cards === undefined) return { ok: { now } }
+  const isListed = (item: unknown): boolean => isObject(item) && typeof item['card'] === 'string' && typeof item['ageMs'] === 'number'
+  if (!Array.isArray(cards) || cards.length > maxPage || !cards.every(isListed)) throw garbled('cards that are none')
+  return { ok: { now, cards: cards as Listed[], more: more === true } }
+}
+
+/** What every answer of a registry is, whatever was asked: its members beside `now` are still to be checked. Fault `reach.registry_garbled`. */
+export type Reply = { readonly ok: { readonly now: number; readonly [member: string]: unknown } } | { readonly refused: Refusal }
+
+export function readReply(value: unknown): Reply {
   if (!isObject(value)) throw garbled('no object')
   const { ok, refused } = value
   if (isObject(refused)) {
@@ -78,11 +90,11 @@ export function readAnswer(value: unknown): RegistryAnswer {
     }
   }
   if (!isObject(ok) || typeof ok['now'] !== 'number') throw garbled('neither "ok" nor "refused"')
-  const { now, cards, more } = ok
-  if (cards === undefined) return { ok: { now } }
-  const isListed = (item: unknown): boolean => isObject(item) && typeof item['card'] === 'string' && typeof item['ageMs'] === 'number'
-  if (!Array.isArray(cards) || cards.length > maxPage || !cards.every(isListed)) throw garbled('cards that are none')
-  return { ok: { now, cards: cards as Listed[], more: more === true } }
+  return { ok: { ...ok, now: ok['now'] } }
+}
+
+function garbled(problem: string): Error {
+  return fault.registry_garbled({ problem })
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -1,10 +1,9 @@
 // The registry's side of `/fairlead/registry/1`: answers each request in turn, within bounds of size, rate and time, and never trusts what it is told.
-import { asFault, outside } from '../kernel/fault.ts'
+import { asFault } from '../kernel/fault.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import type { PeerHost, PeerStream } from '../base/peer/host.ts'
 import { fault } from './faults.ts'
-import { readJson, writeJson } from './json-frames.ts'
 import { type Rate, rateLimit } from './rate.ts'
 import type { Entry, RegistryBook } from './registry-book.ts'
 import {
@@ -16,6 +15,7 @@ import {
   readRequest,
   registryProtocol,
 } from './registry-protocol.ts'
+import { answerEach, refusalOf } from './request-loop.ts'
 
 export type RegistryServerNeeds = { readonly host: PeerHost; readonly book: RegistryBook; readonly clock: Clock; readonly log: Log }
 
@@ -61,29 +61,20 @@ export function serveRegistry(needs: RegistryServerNeeds, settings: RegistryServ
   })
 }
 
-async function converse(
+function converse(
   { book, clock, log }: RegistryServerNeeds,
   stream: PeerStream,
   { idleMs, pageSize }: { idleMs: number; pageSize: number },
   waitMs: () => number,
 ): Promise<void> {
   const from = stream.remotePeer
-  const idle = (): (() => void) => clock.after(idleMs, () => stream.abort())
-  let cancel = idle()
-  try {
-    for await (const value of readJson(stream.duplex, maxRequestBytes)) {
-      cancel()
-      const afterMs = waitMs()
-      const answer = afterMs > 0 ? refusal(fault.too_often({ afterMs })) : await answerTo(book, from, value, { now: clock.now(), pageSize })
-      if ('refused' in answer)
-        log.info('reach.registry.refused', { peer: from, code: answer.refused.code, message: answer.refused.message })
-      cancel = idle()
-      await writeJson(stream.duplex, answer)
-    }
-  } finally {
-    cancel()
-  }
-  await stream.close()
+  return answerEach(stream, clock, { maxRequestBytes, idleMs }, async (value) => {
+    const afterMs = waitMs()
+    const at = { now: clock.now(), pageSize }
+    const answer = afterMs > 0 ? refusalOf(fault.too_often({ afterMs })) : await answerTo(book, from, value, at)
+    if ('refused' in answer) log.info('reach.registry.refused', { peer: from, code: answer.refused.code, message: answer.refused.message })
+    return answer
+  })
 }
 
 type At = { readonly now: number; readonly pageSize: number }
@@ -92,7 +83,7 @@ async function answerTo(book: RegistryBook, from: string, value: unknown, at: At
   try {
     return { ok: { now: at.now, ...(await carryOut(book, from, readRequest(value), at)) } }
   } catch (error) {
-    return refusal(error)
+    return refusalOf(error)
   }
 }
 
@@ -114,14 +105,4 @@ async function carryOut(
   const limit = Math.min(request.limit, pageSize)
   const found = book.list(request.after, limit + 1)
   return { cards: found.slice(0, limit).map(listed), more: found.length > limit }
-}
-
-/** A defect of ours is nobody else's business: only its kind leaves. */
-function refusal(error: unknown): RegistryAnswer {
-  const { code, kind, message, details } = asFault(error)
-  const isOurs = outside[kind].httpStatus >= 500
-  const known = details['known']
-  return {
-    refused: { code, kind, message: isOurs ? 'the registry cannot do that now' : message, ...(typeof known === 'number' ? { known } : {}) },
-  }
 }

@@ -7,17 +7,27 @@ import type { Secret } from '../kernel/secret.ts'
 import { type Wallet, createWallet, loadWallet, readWalletCard } from '../base/identity/wallet.ts'
 import { openSqliteKv } from '../base/kv/sqlite.ts'
 import { createPeerHost } from '../base/peer/host.ts'
+import { type MailboxServerSettings, serveMailboxes } from './mailbox-server.ts'
+import { openMailboxes } from './mailboxes.ts'
 import { openRegistryBook } from './registry-book.ts'
 import { type RegistryServerSettings, serveRegistry } from './registry-server.ts'
 
 export type RegistrySettings = RegistryServerSettings & {
-  /** Holds `wallet.json`, made when it is not there, and `registry.db`. */
+  /** Holds `wallet.json`, made when it is not there, `registry.db` and `mailboxes.db`. */
   readonly folder: string
   /** Multiaddrs. */
   readonly listen: readonly string[]
   readonly announce?: readonly string[]
   readonly passphrase?: Secret | undefined
   readonly maxRecords?: number
+  readonly mailbox?: MailboxSettings
+}
+
+export type MailboxSettings = MailboxServerSettings & {
+  /** How long an item is kept: 7 days by default, and at most. */
+  readonly keepMs?: number
+  /** Of all items together: 256 MiB by default; 0 for no mailboxes. */
+  readonly maxBytes?: number
 }
 
 export interface Registry {
@@ -28,7 +38,7 @@ export interface Registry {
 
 /** Starts a registry; faults of the wallet, the store and `createPeerHost`. */
 export async function startRegistry({ clock, log }: { clock: Clock; log: Log }, settings: RegistrySettings): Promise<Registry> {
-  const { folder, listen, announce, passphrase, maxRecords, ...served } = settings
+  const { folder, listen, announce, passphrase, maxRecords, mailbox = {}, ...served } = settings
   await using starting = new AsyncDisposableStack()
   makeFolder(folder)
   const { identity } = await ownWallet(join(folder, 'wallet.json'), passphrase)
@@ -37,10 +47,18 @@ export async function startRegistry({ clock, log }: { clock: Clock; log: Log }, 
     await openRegistryBook({ bucket: kv.bucket('peer-cards'), clock, log }, maxRecords === undefined ? {} : { maxRecords }),
     (book) => book.close(),
   )
+  const isRegistered = (peerId: string): boolean => book.lookup(peerId, 1)[0]?.card.peerId === peerId
+  const mailboxes =
+    mailbox.maxBytes === 0
+      ? undefined
+      : starting.adopt(openMailboxes({ clock, log, isRegistered }, { path: join(folder, 'mailboxes.db'), ...mailbox }), (open) =>
+          open.close(),
+        )
   const host = starting.adopt(await createPeerHost({ identity, clock, log }, { listen, ...(announce ? { announce } : {}) }), (host) =>
     host.close(),
   )
   serveRegistry({ host, book, clock, log }, served)
+  if (mailboxes) serveMailboxes({ host, mailboxes, clock, log }, mailbox)
   const running = starting.move()
   return { peerId: host.peerId, addresses: () => host.addresses(), close: () => running.disposeAsync() }
 }

@@ -1,6 +1,7 @@
 // How reach shows tables, times and messages to a person.
 import { visibleText } from '../base/terminal/visible.ts'
 import type { KeptMessage } from './inbox.ts'
+import { maxSkewMs } from './message.ts'
 
 /** Columns as wide as their widest cell, two spaces apart. */
 export function tableText(rows: readonly (readonly string[])[]): string {
@@ -28,6 +29,7 @@ export function messageValue({ from, to, id, sentAt, receivedAt, text }: KeptMes
 }
 
 /** A message as a person reads it: one line of who and when, then the text, set in so that no line of it passes for one of ours. */
-export function messageText({ from, receivedAt, text }: KeptMessage): string {
-  return `${new Date(receivedAt).toISOString()} from ${from}\n${visibleText(text).replaceAll(/^/gm, '  ')}`
+export function messageText({ from, sentAt, receivedAt, text }: KeptMessage): string {
+  const waited = receivedAt - sentAt > maxSkewMs ? `, sent ${new Date(sentAt).toISOString()}` : ''
+  return `${new Date(receivedAt).toISOString()} from ${from}${waited}\n${visibleText(text).replaceAll(/^/gm, '  ')}`
 }

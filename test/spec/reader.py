@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Checks ledgers and signed records from spec/ledger.md and spec/records.md alone, with nothing but Python 3: a second opinion on what Fairlead writes.
+"""Checks ledgers, signed records and mailbox items from spec/ alone, with nothing but Python 3 (and age, for what is sealed): a second opinion on what Fairlead writes.
 
     reader.py ledger FOLDER [ORIGIN]          is the ledger in the folder intact?
     reader.py record CONTEXT FILE [NOW_MS]    is the record what its signer said for that purpose?
     reader.py card FILE [NOW_MS]              the same of a peer's card
+    reader.py item SEED_FILE FILE [NOW_MS]    what does the mailbox item say to the holder of that seed (32 bytes)?
     reader.py cases                           one question a line on stdin, as JSON; one answer a line on stdout
 
-Prints the verdict as JSON; the exit code is 0 when it is intact or opened, 1 when it is not.
+Prints the verdict as JSON; the exit code is 0 when it is intact opened or taken, 1 when it is not.
 """
-import base64, gzip, hashlib, json, math, os, re, struct, sys, time, unicodedata, zlib
+import base64, gzip, hashlib, json, math, os, re, struct, subprocess, sys, tempfile, time, unicodedata, zlib
 
 # --- ledger (spec/ledger.md) -------------------------------------------------------------------------------------------------------------
 
@@ -302,6 +303,103 @@ def open_card(data, now):
     return {"outcome": "opened", "said": {"peerId": found["signer"], **said}}
 
 
+# --- messages and mailbox items (spec/messages.md, spec/mailbox.md) --------------------------------------------------------------------------
+
+DAY = 24 * 3_600_000
+
+
+def key_of(text):
+    """The key in a peer id, or None."""
+    n = 0
+    for letter in text:
+        if letter not in LETTERS:
+            return None
+        n = n * 58 + LETTERS.index(letter)
+    data = n.to_bytes(64, "big")[-38:]
+    return data[6:] if peer_id(data[6:]) == text else None
+
+
+def bech32(prefix, data):
+    bits = "".join(f"{byte:08b}" for byte in data)
+    groups = [int(bits[at : at + 5].ljust(5, "0"), 2) for at in range(0, len(bits), 5)]
+    head = prefix.encode()
+    total = 1
+    for group in [byte >> 5 for byte in head] + [0] + [byte & 31 for byte in head] + groups + [0] * 6:
+        top, total = total >> 25, (total & 0x1FFFFFF) << 5 ^ group
+        for bit, generator in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
+            total ^= generator if top >> bit & 1 else 0
+    groups += [(total ^ 1) >> 25 - 5 * at & 31 for at in range(6)]
+    return prefix + "1" + "".join("qpzry9x8gf2tvdw0s3jn54khce6mua7l"[group] for group in groups)
+
+
+def recipient_of(text):
+    """The age recipient of a peer, or None for a key of small order or none at all."""
+    point = point_of(key_of(text))
+    if point is None:
+        return None
+    x, _, z, _ = times(8, point)
+    if x == 0 or z == 0:
+        return None
+    y = point[1]
+    return bech32("age", ((1 + y) * pow(1 - y, -1, P) % P).to_bytes(32, "little"))
+
+
+def scalar_of(seed):
+    scalar = bytearray(hashlib.sha512(seed).digest()[:32])
+    scalar[0], scalar[31] = scalar[0] & 248, scalar[31] & 127 | 64
+    return bytes(scalar)
+
+
+def secret_of(seed):
+    return bech32("age-secret-key-", scalar_of(seed)).upper()
+
+
+def own_id(seed):
+    x, y, z, _ = times(int.from_bytes(scalar_of(seed), "little"), BASE)
+    x, y = x * pow(z, -1, P) % P, y * pow(z, -1, P) % P
+    return peer_id((y | (x & 1) << 255).to_bytes(32, "little"))
+
+
+def unseal(seed, data):
+    if not data.startswith(b"age-encryption.org/v1\n"):
+        return None
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(secret_of(seed).encode() + b"\n")
+        file.flush()
+        found = subprocess.run(["age", "--decrypt", "--identity", file.name], input=data, capture_output=True)
+    return found.stdout if found.returncode == 0 else None
+
+
+def is_message(body):
+    text, to, name = body.get("text"), body.get("to"), body.get("id")
+    return (
+        isinstance(text, str)
+        and 1 <= len(text.encode()) <= 32_768
+        and isinstance(to, str)
+        and key_of(to) is not None
+        and isinstance(name, str)
+        and re.fullmatch(r"[A-Za-z0-9_-]{22,64}", name) is not None
+    )
+
+
+def open_item(seed, data, now):
+    signed = unseal(seed, data)
+    if signed is None:
+        return {"outcome": "not opened"}
+    found = open_record("fairlead/message/1", signed, -1) if len(signed) <= 36_864 else {"outcome": "too large"}
+    if found["outcome"] != "opened" or not is_message(found["body"]):
+        return {"outcome": "invalid"}
+    body = found["body"]
+    if body["to"] != own_id(seed):
+        return {"outcome": "misdirected"}
+    if body["expiresAt"] <= now:
+        return {"outcome": "expired"}
+    if body["expiresAt"] > now + 8 * DAY:
+        return {"outcome": "invalid"}
+    said = {"from": found["signer"], "to": body["to"], "id": body["id"], "sentAt": body["sequence"], "text": body["text"]}
+    return {"outcome": "taken", "says": said, "expiresAt": body["expiresAt"]}
+
+
 # --- from outside ------------------------------------------------------------------------------------------------------------------------
 
 
@@ -310,7 +408,11 @@ def answer(question):
     if what == "ledger":
         known = question.get("known")
         return check_ledger(question["folder"], question.get("origin"), known and (known["seq"], known["hash"].encode()))
+    if what == "keys":
+        return {"recipient": recipient_of(question["peerId"])}
     data = bytes.fromhex(question["bytes"])
+    if what == "item":
+        return open_item(bytes.fromhex(question["seed"]), data, question["now"])
     return open_card(data, question["now"]) if what == "card" else open_record(question["context"], data, question["now"])
 
 
@@ -322,6 +424,9 @@ def main(words):
         return 0
     if what == "ledger" and rest:
         found = check_ledger(*rest[:2])
+    elif what == "item" and len(rest) >= 2:
+        seed, data = (open(path, "rb").read() for path in rest[:2])
+        found = open_item(seed, data, float(rest[2]) if len(rest) > 2 else time.time() * 1000)
     elif what in ("record", "card") and len(rest) >= (2 if what == "record" else 1):
         context = rest.pop(0) if what == "record" else None
         now = float(rest[1]) if len(rest) > 1 else time.time() * 1000
@@ -331,7 +436,7 @@ def main(words):
         print(__doc__)
         return 2
     print(json.dumps(found, default=lambda part: part.hex(), ensure_ascii=False))
-    return 0 if found.get("intact") or found.get("outcome") == "opened" else 1
+    return 0 if found.get("intact") or found.get("outcome") in ("opened", "taken") else 1
 
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@ import { join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { createIdentity } from '../../src/base/identity/identity.ts'
 import { signRecord } from '../../src/base/identity/record.ts'
+import { seal } from '../../src/base/identity/seal.ts'
 import { openLedger } from '../../src/base/ledger/ledger.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { silentLog } from '../../src/kernel/log.ts'
+import { signMessage } from '../../src/reach/message.ts'
 import { signCard } from '../../src/reach/peer-card.ts'
 
 const reader = join(import.meta.dirname, 'reader.py')
@@ -16,6 +18,7 @@ const reader = join(import.meta.dirname, 'reader.py')
 const python = ['/usr/bin/python3', 'python3'].find(
   (path) => spawnSync(path, ['-c', 'import sys; sys.exit(sys.version_info < (3, 8))']).status === 0,
 )
+const hasAge = spawnSync('age', ['--version']).status === 0
 const folder = mkdtempSync(join(tmpdir(), 'reader-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 beforeEach(({ skip }) => skip(python === undefined, 'there is no python3: apt-get install python3'))
@@ -61,6 +64,41 @@ describe('agrees with the specification', () => {
     ])
     const wanted = [...records, ...cards].map(({ name, context: _c, now: _n, record: _r, card: _d, ...verdict }) => [name, verdict])
     expect([...records, ...cards].map(({ name }, index) => [name, found[index]])).toEqual(wanted)
+  })
+})
+
+describe('agrees on mailboxes', () => {
+  type Key = { seed: string; peerId: string; recipient: string; secret: string }
+  type Item = { name: string; item: string; now?: number; outcome: string; says?: object; expiresAt?: number }
+  type Mailbox = { keys: Record<'alice' | 'bob' | 'eve', Key>; weak: string[]; now: number; items: Item[] }
+  const { keys, weak, now, items } = JSON.parse(
+    readFileSync(join(import.meta.dirname, '../../spec/vectors/mailbox/cases.json'), 'utf8'),
+  ) as Mailbox
+
+  test('on the recipient of each peer, and on keys to which nothing is sealed', () => {
+    const peers = [...Object.values(keys), ...weak.map((peerId) => ({ peerId, recipient: null }))]
+    expect(ask(peers.map(({ peerId }) => ({ what: 'keys', peerId })))).toEqual(peers.map(({ recipient }) => ({ recipient })))
+  })
+
+  test('on every item, which age opens for it', ({ skip }) => {
+    skip(!hasAge, 'there is no age: apt-get install age')
+    const { seed } = keys.bob
+    const found = ask(
+      items.map(({ item, now: at }) => ({ what: 'item', seed, now: at ?? now, bytes: Buffer.from(item, 'base64url').toString('hex') })),
+    )
+    expect(items.map(({ name }, index) => [name, found[index]])).toEqual(
+      items.map(({ name, item: _i, now: _n, ...wanted }) => [name, wanted]),
+    )
+  })
+
+  test('on what we seal', async ({ skip }) => {
+    skip(!hasAge, 'there is no age: apt-get install age')
+    const [sender, owner] = [createIdentity(), createIdentity()]
+    const paths = [join(folder, 'seed'), join(folder, 'item')] as const
+    writeFileSync(paths[0], owner.privateKeyRaw, { mode: 0o600 })
+    const { signed } = signMessage(sender, owner.peerId, 'for Zoë', Date.now(), { mayWait: true })
+    writeFileSync(paths[1], await seal(owner.peerId, signed))
+    expect(run('item', ...paths)).toMatchObject({ status: 0, found: { outcome: 'taken', says: { from: sender.peerId, text: 'for Zoë' } } })
   })
 })
 

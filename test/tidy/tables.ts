@@ -116,6 +116,11 @@ export const packages: readonly Package[] = [
   { names: /^(?:smol-toml|yaml|toml-eslint-parser)$/, allowed: /^src\/base\/config\//, why: 'configuration is read by base/config' },
   { names: /^cborg\b/, allowed: /^src\/base\/identity\//, why: 'records are encoded by base/identity' },
   {
+    names: /^(?:age-encryption$|@noble\/curves\b)/,
+    allowed: /^src\/base\/identity\//,
+    why: 'what is sealed to a peer is sealed by base/identity',
+  },
+  {
     names: /^@modelcontextprotocol\//,
     allowed: /^src\/(?:base\/mcp\/(?:tool-(?:server|http)|probe)\.ts)$/,
     why: 'the SDK drops what it does not know, so it stands at the ends only (tool-server, probe, tests)',

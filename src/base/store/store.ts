@@ -16,6 +16,8 @@ export type StoreOptions = {
   readonly migrations: readonly string[]
   readonly log: Log
   readonly clock: Clock
+  /** Whether what is written survives a loss of power, too, and not only SIGKILL: each write then waits for the disk. */
+  readonly isSynced?: boolean
   /** How long a statement waits for another connection's lock; 5,000 by default. */
   readonly busyTimeoutMs?: number
 }
@@ -61,16 +63,15 @@ export function openStore(options: StoreOptions): Store {
   return storeOver(database, options, setAside)
 }
 
-function prepare({ path, migrations, log, busyTimeoutMs = 5_000 }: StoreOptions): DatabaseSync {
+function prepare({ path, migrations, log, isSynced = false, busyTimeoutMs = 5_000 }: StoreOptions): DatabaseSync {
   let database: DatabaseSync | undefined
   try {
     closeSync(openSync(path, 'a', fileMode)) // an empty file is a valid database, and its mode becomes that of -wal and -shm
     database = new DatabaseSync(path, { timeout: busyTimeoutMs })
     const journal = database.prepare('PRAGMA journal_mode = wal').get() as { journal_mode: string }
     if (journal.journal_mode !== 'wal') log.warn('store.no_wal', { path, journalMode: journal.journal_mode })
-    database.exec(
-      'PRAGMA synchronous = normal; PRAGMA foreign_keys = on; PRAGMA trusted_schema = off', // normal: what is written survives SIGKILL, not every loss of power
-    )
+    // normal: what is written survives SIGKILL, not every loss of power
+    database.exec(`PRAGMA synchronous = ${isSynced ? 'full' : 'normal'}; PRAGMA foreign_keys = on; PRAGMA trusted_schema = off`)
     const check = database.prepare('PRAGMA quick_check(1)').get() as { quick_check: string }
     if (check.quick_check !== 'ok') throw fault.damaged({ path, reason: check.quick_check })
     migrate(database, path, migrations, log)

@@ -165,7 +165,8 @@ async function startRegistry({ context: { clock, log }, identities, ports, reach
   const { startRegistry: start } = await import('../../daemons/registry.ts')
   const { host, announce, max_records: maxRecords } = config
   const port = ports['registry-port'] ?? config.port
-  const settings = { folder: join(identities.nodeFolder, 'registry'), host, port, announce, maxRecords }
+  const mailbox = { keepMs: config.mailbox_keep, maxBytes: config.mailbox_bytes }
+  const settings = { folder: join(identities.nodeFolder, 'registry'), host, port, announce, maxRecords, mailbox }
   return listening({ part: 'the registry', host, port, flag: 'registry-port' }, () => start({ clock, log }, settings))
 }
 

@@ -36,8 +36,9 @@ export default command({
 
 const heads = ['ENTRY', 'TIME', 'EVENT', 'PEER', 'MESSAGE', 'SHA-256'] as const
 
-function rowOf({ seq, time, event, peer, id, message, delivered }: PastEntry): string[] {
-  const what = event === 'sent' && delivered === false ? 'not delivered' : (event ?? '')
+function rowOf({ seq, time, event, peer, id, message, delivered, mailbox }: PastEntry): string[] {
+  const isUndelivered = event === 'sent' && delivered === false
+  const what = isUndelivered ? (mailbox ? 'left in mailbox' : 'not delivered') : (event ?? '')
   return [String(seq), time, what, peer ?? '', id ?? '', message ?? ''].map(visibleText)
 }
 

@@ -1,16 +1,19 @@
 // Runs a registry: the place where peers say how they can be reached.
 import { command } from '../../base/terminal/command.ts'
+import { fault } from '../faults.ts'
 import { homeFlags, homeOf, passphraseOf } from '../home.ts'
 import { defaultRegistryPort } from '../known-registries.ts'
 import { listenAddress, listenFlags } from '../listening.ts'
-import { startRegistry } from '../registry.ts'
+import { type MailboxSettings, startRegistry } from '../registry.ts'
 
 export default command({
   summary: 'run a registry, where peers are found',
   description:
-    'Runs until it is stopped. Its own key and its records are kept in the folder "registry" of the home, so that a restart loses nothing.',
+    'Runs until it is stopped. Its own key, its records and the mailboxes are kept in the folder "registry" of the home, so that a restart loses nothing. What lies in a mailbox is sealed: nobody here can read it, or see who left it.',
   flags: {
     announce: { value: 'MULTIADDR', repeat: true, summary: 'an address under which others reach it, besides its own' },
+    'mailbox-days': { value: 'DAYS', type: 'integer', default: 7, summary: 'how long a sealed message waits for its recipient: at most 7' },
+    'mailbox-mib': { value: 'MIB', type: 'integer', default: 256, summary: 'for all mailboxes together; 0 for none' },
     ...listenFlags(defaultRegistryPort),
     ...homeFlags,
   },
@@ -23,7 +26,7 @@ export default command({
     const listen = [listenAddress(flags.host, flags.port)]
     const registry = await startRegistry(
       { clock, log },
-      { folder, listen, announce: flags.announce ?? [], passphrase: passphraseOf(flags) },
+      { folder, listen, announce: flags.announce ?? [], passphrase: passphraseOf(flags), mailbox: mailboxOf(flags) },
     )
     try {
       const addresses = registry.addresses()
@@ -36,3 +39,9 @@ export default command({
     }
   },
 })
+
+function mailboxOf(flags: { 'mailbox-days': number; 'mailbox-mib': number }): MailboxSettings {
+  const { 'mailbox-days': days, 'mailbox-mib': mib } = flags
+  if (days < 1 || days > 7) throw fault.mailbox_days({ days })
+  return { keepMs: days * 24 * 3_600_000, maxBytes: Math.max(0, mib) * (1 << 20) }
+}

@@ -1,68 +1,54 @@
-// Sends a message to a peer, and says "delivered" when the recipient has signed that it has it.
-import { type Fault, asFault } from '../../kernel/fault.ts'
+// Sends a message to a peer: "delivered" when the recipient has signed that it has it, else left in its mailbox at the registry, sealed.
 import { command } from '../../base/terminal/command.ts'
-import { fault } from '../faults.ts'
-import { inRunbookWords, peerDial } from '../find-peer.ts'
-import { addToHistory } from '../history.ts'
+import { visibleText } from '../../base/terminal/visible.ts'
 import { dialingHost, homeFlags, homeOf, openWallet } from '../home.ts'
-import { knownAddresses } from '../known-addresses.ts'
-import { knownRegistries } from '../known-registries.ts'
-import { digestOf, signMessage } from '../message.ts'
-import { deliver } from '../message-client.ts'
-import { messageProtocol } from '../message-protocol.ts'
-import { connectRegistry } from '../registry-client.ts'
+import { knownRegistries, serverText } from '../known-registries.ts'
+import { signMessage } from '../message.ts'
+import { sendMessage } from '../sending.ts'
 
 export default command({
   summary: 'send a message to a peer',
   description:
-    'Encrypted and signed. It is delivered when the recipient’s signed receipt has come back; a recipient who cannot be reached is exit code 5. Somewhere the recipient must run "reach listen", "agent" or "mcp-serve".',
+    'Encrypted and signed. It is delivered when the recipient’s signed receipt has come back; for that the recipient runs "reach listen", "agent" or "mcp-serve". If it cannot be reached, the message is left in its mailbox at the registry, sealed so that nobody else can read it, for up to 7 days. Neither one nor the other is exit code 5.',
   args: {
     peer: { summary: 'a whole peer id; or the beginning of one, or a name, if only one peer at the registry fits' },
     text: { summary: 'what to say: at most 32 KiB' },
   },
   flags: {
     server: { value: 'HOST[:PORT]', summary: 'the registry to ask; the last one registered with by default, else localhost:8765' },
-    address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: the registry is not asked then' },
+    address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: the registry and its mailboxes are not asked then' },
+    'no-mailbox': { summary: 'deliver it now, or not at all' },
     ...homeFlags,
   },
   examples: [
     ['fairlead reach send LinuxBox "the backup is done"', 'to the one peer of that name'],
     ['fairlead reach send 12D3KooWEx "hello" --server registry.example.org', 'to the one peer whose id begins so'],
+    ['fairlead reach send LinuxBox "are you there?" --no-mailbox', 'exit code 5 if it is not'],
   ],
   async run({ terminal, folders, clock, log, signal }, { args, flags }) {
+    const { peer, text } = args
     const home = homeOf({ folders }, flags)
     const { identity } = await openWallet({ folders }, flags)
-    signMessage(identity, identity.peerId, args.text, clock.now()) // what cannot be sent is said before anybody is asked
-    const known = knownRegistries(home.registries)
-    const server = known.choose(flags.server)
+    signMessage(identity, identity.peerId, text, clock.now()) // what cannot be sent is said before anybody is asked
     const host = await dialingHost({ folders, clock, log }, flags)
     try {
-      const registry = (signal?: AbortSignal) => connectRegistry({ host, clock, known }, server, signal)
-      const dial = peerDial(
-        { host, known: knownAddresses(home.addresses), registry },
-        { peer: args.peer, addresses: flags.address ?? [], protocol: messageProtocol },
+      const letter = { peer, text, addresses: flags.address ?? [], server: flags.server, mayWait: !flags['no-mailbox'] }
+      const sent = await sendMessage({ identity, host, home, clock, log }, letter, signal)
+      const { to, id } = sent
+      if (sent.is === 'delivered') {
+        const receivedAt = new Date(sent.receivedAt).toISOString()
+        return terminal.result({ delivered: true, mailbox: false, to, id, receivedAt }, () => `delivered to ${to}`)
+      }
+      const registry = serverText(knownRegistries(home.registries).choose(flags.server))
+      const expiresAt = new Date(sent.expiresAt).toISOString()
+      const who = peer === to ? to : `${visibleText(peer)} (${to})`
+      terminal.note(sent.why)
+      return terminal.result(
+        { delivered: false, mailbox: true, to, id, registry, expiresAt, why: sent.why },
+        () => `left in the mailbox of ${who} at ${registry}, sealed; it is fetched when that peer is there again, and expires ${expiresAt}`,
       )
-      const stream = await dial(signal).catch((error: unknown) => {
-        throw unreached(inRunbookWords(asFault(error), args.peer))
-      })
-      const to = stream.remotePeer
-      const { id, signed } = signMessage(identity, to, args.text, clock.now())
-      const entry = { event: 'sent', peer: to, id, message: digestOf(signed) } as const
-      const receipt = await deliver(clock, stream, { id, signed }).catch(async (error: unknown) => {
-        await addToHistory({ clock, log }, home, { ...entry, delivered: false })
-        throw error
-      })
-      await addToHistory({ clock, log }, home, { ...entry, delivered: true })
-      const result = { delivered: true, to, id, receivedAt: new Date(receipt.receivedAt).toISOString() }
-      terminal.result(result, () => `delivered to ${to}`)
     } finally {
       await host.close()
     }
   },
 })
-
-/** Somebody of whom we know, but who is not there now: another time it may work. */
-function unreached(found: Fault): Fault {
-  const { peer, tried, isKnown } = found.details as { peer: string; tried: string; isKnown?: boolean }
-  return found.code === 'reach.peer_not_found' && isKnown ? fault.not_reached({ peer, tried }, found) : found
-}
