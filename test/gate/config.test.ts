@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { temporaryFolder } from './bed.ts'
+import { main } from '../kit/program.ts'
 
 const launcher = fileURLToPath(new URL('../../bin/fairlead', import.meta.url))
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const hash = '0'.repeat(64)
 
 /** Runs `gate serve` on this configuration, which must end by itself. */

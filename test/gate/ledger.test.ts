@@ -4,7 +4,6 @@ import { createHash, createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { fixtureCommand } from '../kit/fixture/process.ts'
 import { later } from '../kit/cleanup.ts'
@@ -24,8 +23,7 @@ import {
   textOf,
   until,
 } from './bed.ts'
-
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+import { main } from '../kit/program.ts'
 
 /** The digest of arguments as spec/ledger.md has it, computed apart from our code. */
 function digestOf(gate: RunningGate, seq: number, argumentBytes: string): string {

@@ -24,6 +24,7 @@ import {
   until,
 } from './bed.ts'
 import { fixtureOn } from './far-ends.ts'
+import { main } from '../kit/program.ts'
 
 /** Kills the gate with all that it could do about it, and starts it again on the same port and folder. */
 async function killedAndStarted(gate: RunningGate, upstreams: Parameters<typeof gateFor>[0]['upstreams']): Promise<RunningGate> {
@@ -130,8 +131,6 @@ test('SIGTERM with a call that never ends waits no longer than it may', async ()
 async function ready(gate: RunningGate): Promise<number> {
   return (await fetch(`http://127.0.0.1:${gate.port}/readyz`)).status
 }
-
-const main = new URL('../../src/main.ts', import.meta.url).pathname
 
 /** Runs `gate serve` to its end, and what it said. */
 async function serve(config: string): Promise<{ exitCode: number; stderr: string }> {

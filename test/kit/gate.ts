@@ -3,10 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { tokenHash } from '../../src/base/access/principal.ts'
+import { main } from './program.ts'
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const runtime = process.execPath
 
 export type GateUpstream = { readonly url?: string; readonly command?: readonly string[]; readonly more?: string }

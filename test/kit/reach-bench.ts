@@ -10,8 +10,7 @@ import { createInterface } from 'node:readline'
 import { createWallet } from '../../src/base/identity/wallet.ts'
 import { homeIn } from '../../src/reach/home.ts'
 import { type McpClient, mcpClient } from './mcp-client.ts'
-
-const main = resolve(import.meta.dirname, '../../src/main.ts')
+import { main } from './program.ts'
 
 /** The command line of a stdio MCP server that knows nothing of us. */
 export const echoCommand = `${process.execPath} ${resolve(import.meta.dirname, 'echo-server.ts')}`

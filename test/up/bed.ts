@@ -9,8 +9,9 @@ import { commandOf, everyProcess, isRunning } from '../../src/base/supervise/pro
 import type { Shown } from '../../src/commands/up/screen.ts'
 import { later } from '../kit/cleanup.ts'
 import { type McpClient, mcpClient } from '../kit/mcp-client.ts'
+import { main } from '../kit/program.ts'
 
-export const program = [process.execPath, resolve(import.meta.dirname, '../../src/main.ts')] as const
+export const program = [process.execPath, main] as const
 export const echoServer = [process.execPath, resolve(import.meta.dirname, '../kit/echo-server.ts')] as const
 
 export type Bed = { readonly home: string; readonly env: Readonly<Record<string, string>> }
