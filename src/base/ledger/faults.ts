@@ -37,4 +37,9 @@ export const fault = faults('ledger', {
     message: `cannot read the ledger ${d.path}: ${d.reason}`,
     hint: 'check that it exists and that you may read it',
   }),
+  note_invalid: (d: { problem: string }) => ({
+    kind: 'denied',
+    message: `not a checkpoint that counts: ${d.problem}`,
+    hint: 'it was altered or cut on its way, or is of another version',
+  }),
 })
