@@ -26,8 +26,7 @@ const attempt = (act: () => unknown): unknown => {
 }
 
 test('a note that another program signed is read and verified (from the tests of golang.org/x/mod/sumdb/note)', () => {
-  const text =
-    'If you think cryptography is the answer to your problem,\nthen you don\'t know what your problem is.\n'
+  const text = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
   const line = '— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n'
   const publicKey = Buffer.from('ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW', 'base64').subarray(1)
   const parsed = parseNote(`${text}\n${line}`)
@@ -87,12 +86,18 @@ test('the signature for one ledger, owner, chain, size or root is none for anoth
 test('whatever comes is read or refused, and what is read is written the same', () => {
   const line = fc.oneof(fc.string(), fc.constantFrom(...note.split('\n'), '— a AAAAAAA=', '— a+b AAAAAAA=', '—  AAAAAAA='))
   fc.assert(
-    fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.array(line).map((lines) => `${lines.join('\n')}\n`)), (text) => {
-      const parsed = attempt(() => parseNote(text))
-      if (typeof parsed === 'string') expect(parsed).toBe('ledger.note_invalid')
-      else expect(noteText(parsed as ReturnType<typeof parseNote>)).toBe(text)
-      attempt(() => openCheckpoint(text))
-    }),
+    fc.property(
+      fc.oneof(
+        fc.string({ unit: 'binary' }),
+        fc.array(line).map((lines) => `${lines.join('\n')}\n`),
+      ),
+      (text) => {
+        const parsed = attempt(() => parseNote(text))
+        if (typeof parsed === 'string') expect(parsed).toBe('ledger.note_invalid')
+        else expect(noteText(parsed as ReturnType<typeof parseNote>)).toBe(text)
+        attempt(() => openCheckpoint(text))
+      },
+    ),
     { numRuns: 1_000 },
   )
   const long = `${note}${'— a AAAAAAA=\n'.repeat(16)}`
@@ -102,6 +107,15 @@ test('whatever comes is read or refused, and what is read is written the same', 
 test('an origin is a peer, a name without spaces and a hash', () => {
   const origin = { owner: owner.peerId, ledger: 'fairlead/messages', chain }
   expect(parseOrigin(originText(origin))).toEqual(origin)
-  for (const text of ['', owner.peerId, `${owner.peerId}/${chain}`, `${owner.peerId}//${chain}`, `x/y/${chain}`, `${owner.peerId}/a b/${chain}`, `${owner.peerId}/a+b/${chain}`, `${owner.peerId}/a/short`])
+  for (const text of [
+    '',
+    owner.peerId,
+    `${owner.peerId}/${chain}`,
+    `${owner.peerId}//${chain}`,
+    `x/y/${chain}`,
+    `${owner.peerId}/a b/${chain}`,
+    `${owner.peerId}/a+b/${chain}`,
+    `${owner.peerId}/a/short`,
+  ])
     expect(parseOrigin(text)).toBeUndefined()
 })

@@ -1,7 +1,18 @@
 // Checkpoints: what a ledger's owner signs of its tree, and what a witness signs below it (C2SP tlog-checkpoint and tlog-cosignature). Format: spec/ledger.md.
 import { type Identity, isPeerId, publicKeyOf, verify } from '../identity/identity.ts'
 import { fault } from './faults.ts'
-import { cosignatureType, fromBase64, isKeyName, keyIdOf, noteText, parseNote, parseSignature, plainType, signatureLine, withSignature } from './note.ts'
+import {
+  cosignatureType,
+  fromBase64,
+  isKeyName,
+  keyIdOf,
+  noteText,
+  parseNote,
+  parseSignature,
+  plainType,
+  signatureLine,
+  withSignature,
+} from './note.ts'
 import type { TreeHead } from './proof.ts'
 import { treeHashBytes } from './tree.ts'
 
@@ -58,7 +69,8 @@ export function openCheckpoint(note: string): OpenCheckpoint {
   if (own.length !== 1 || !verify(ownerKey, Buffer.from(text), own[0]!.signature))
     throw fault.note_invalid({ problem: `no signature of its owner ${owner}` })
   const cosignatures = signatures.flatMap((one) => openCosignature(text, one) ?? [])
-  if (new Set(cosignatures.map(({ by }) => by)).size < cosignatures.length) throw fault.note_invalid({ problem: 'a witness that signed twice' })
+  if (new Set(cosignatures.map(({ by }) => by)).size < cosignatures.length)
+    throw fault.note_invalid({ problem: 'a witness that signed twice' })
   return { ...checkpoint, note, cosignatures }
 }
 
@@ -67,7 +79,8 @@ function readBody(text: string): Checkpoint {
   const origin = parseOrigin(first)
   const root = fromBase64(third ?? '')
   if (!origin) throw fault.note_invalid({ problem: 'its first line names no ledger of a peer' })
-  if (!/^(?:0|[1-9]\d{0,15})$/.test(second ?? '') || !Number.isSafeInteger(Number(second))) throw fault.note_invalid({ problem: 'its second line is no size' })
+  if (!/^(?:0|[1-9]\d{0,15})$/.test(second ?? '') || !Number.isSafeInteger(Number(second)))
+    throw fault.note_invalid({ problem: 'its second line is no size' })
   if (root?.length !== treeHashBytes) throw fault.note_invalid({ problem: 'its third line is no hash' })
   if (rest.length !== 1) throw fault.note_invalid({ problem: 'more lines than a checkpoint has' })
   return { ...origin, size: Number(second), root }

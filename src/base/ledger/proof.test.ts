@@ -125,7 +125,10 @@ test('any parting of the leaves into ranges gives the same tree, and the same pr
       expect(whole.end).toBe(size)
       const old = 1 + (some % size)
       const wanted = (await spanHashes(consistencySpans(old, size), units))!
-      const found = await spanHashes(consistencySpans(old, size), ranges.flatMap(({ subtrees }) => [...subtrees]))
+      const found = await spanHashes(
+        consistencySpans(old, size),
+        ranges.flatMap(({ subtrees }) => [...subtrees]),
+      )
       if (seams.includes(old)) expect(found).toEqual(wanted)
       else if (found) expect(found).toEqual(wanted)
     }),
@@ -146,7 +149,10 @@ test('lost entries are leaves of no data, however many, at the cost of a few has
 
 test('proofs of impossible shape are refused, not worse', () => {
   const some = fc.oneof(fc.nat(), fc.integer(), fc.double(), fc.constantFrom(2 ** 53, Number.NaN, Infinity))
-  const hashes = fc.array(fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes)), { maxLength: 70 })
+  const hashes = fc.array(
+    fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes)),
+    { maxLength: 70 },
+  )
   fc.assert(
     fc.property(some, some, hashes, (index, size, proof) => {
       const root = Buffer.alloc(32, 1)

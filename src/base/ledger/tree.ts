@@ -65,7 +65,11 @@ export class TreeRange {
   add(subtree: Subtree): void {
     if (subtree.begin !== this.end) throw new RangeError(`leaf ${subtree.begin} where ${this.end} belongs`)
     let last = subtree
-    for (let left = this.#subtrees.at(-1); left?.level === last.level && left.begin % (2 * leavesIn(left)) === 0; left = this.#subtrees.at(-1)) {
+    for (
+      let left = this.#subtrees.at(-1);
+      left?.level === last.level && left.begin % (2 * leavesIn(left)) === 0;
+      left = this.#subtrees.at(-1)
+    ) {
       this.#subtrees.pop()
       last = { begin: left.begin, level: left.level + 1, hash: nodeHash(left.hash, last.hash) }
     }
@@ -85,14 +89,21 @@ export class TreeRange {
   }
 }
 
-/** Leaves of no data, as whole subtrees: they stand for entries that are lost, however many. */
-export function* missingLeaves([begin, end]: LeafSpan): Generator<Subtree> {
-  const hashes = [leafHash(new Uint8Array())]
+/** The fewest whole subtrees that the span consists of, in order: where each begins, and its level. */
+export function* wholeSubtrees([begin, end]: LeafSpan): Generator<Omit<Subtree, 'hash'>> {
   for (let at = begin; at < end;) {
     let level = 0
     while (at % 2 ** (level + 1) === 0 && at + 2 ** (level + 1) <= end) level++
-    while (hashes.length <= level) hashes.push(nodeHash(hashes.at(-1)!, hashes.at(-1)!))
-    yield { begin: at, level, hash: hashes[level]! }
+    yield { begin: at, level }
     at += 2 ** level
+  }
+}
+
+/** Leaves of no data: they stand for entries that are lost, however many. */
+export function* missingLeaves(span: LeafSpan): Generator<Subtree> {
+  const hashes = [leafHash(new Uint8Array())]
+  for (const { begin, level } of wholeSubtrees(span)) {
+    while (hashes.length <= level) hashes.push(nodeHash(hashes.at(-1)!, hashes.at(-1)!))
+    yield { begin, level, hash: hashes[level]! }
   }
 }
