@@ -116,7 +116,7 @@ async function answerTo(desk: Desk, peer: string, value: unknown): Promise<Messa
     judgeMessage(message, { own: identity.peerId, peer, now })
     if (!(await seen.add(from, id))) throw fault.message_replayed({ id })
     inbox.add({ ...message, receivedAt: now })
-    await addToHistory({ clock, log }, home, { event: 'received', peer: from, id, message: digestOf(signed) })
+    await addToHistory({ clock, log, identity }, home, { event: 'received', peer: from, id, message: digestOf(signed) })
     log.info('reach.message.received', { peer, id })
     return { receipt: signReceipt(identity, id, signed, now) }
   } catch (error) {

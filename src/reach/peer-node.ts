@@ -10,10 +10,11 @@ import type { Wire } from '../base/wire/wire.ts'
 import type { AuthorizedPeers } from './authorized-peers.ts'
 import type { Home } from './home.ts'
 import { knownRegistries, parseServer, serverText } from './known-registries.ts'
-import { type MessageServer, type MessageServerNeeds, serveMessages } from './message-server.ts'
+import { serveMessages } from './message-server.ts'
 import { servePeers } from './peer-service.ts'
 import type { ProvedSession } from './preamble.ts'
 import { type Registration, keepRegistered } from './registration.ts'
+import { serveWitness } from './witness-server.ts'
 
 export type NodeHostNeeds = {
   readonly wallet: Wallet
@@ -49,7 +50,8 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
   const server = settings.server === undefined ? known.last() : parseServer(settings.server)
   const registry = server && serverText(server)
   const whileHost = async (host: PeerHost): Promise<HostDuty> => {
-    const messages = takeMessages({ identity, host, home, clock, log })
+    const messages = orNone(log, 'reach.messages.not_taken', () => serveMessages({ identity, host, home, clock, log }))
+    const witness = orNone(log, 'reach.witness.not_served', () => serveWitness({ identity, host, home, clock, log }))
     const registrations = new Map<string, Registration>()
     return {
       asked(servers) {
@@ -58,7 +60,7 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
             registrations.set(text, keepRegistered({ identity, host, clock, log, known }, { name, server: parseServer(text) }))
       },
       async close() {
-        await Promise.all([messages, ...registrations.values()].map(async (part) => part?.close()))
+        await Promise.all([messages, witness, ...registrations.values()].map(async (part) => part?.close()))
       },
     }
   }
@@ -69,12 +71,12 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
   return { host, registry }
 }
 
-/** A home where nothing can be stored takes no messages, and who sends one learns that; what else runs there goes on. */
-function takeMessages(needs: MessageServerNeeds): MessageServer | undefined {
+/** A home where nothing can be stored takes no messages, say, and who sends one learns that; what else runs there goes on. */
+function orNone<Part>(log: Log, event: string, serve: () => Part): Part | undefined {
   try {
-    return serveMessages(needs)
+    return serve()
   } catch (error) {
-    needs.log.error('reach.messages.not_taken', { problem: asFault(error).message })
+    log.error(event, { problem: asFault(error).message })
     return undefined
   }
 }

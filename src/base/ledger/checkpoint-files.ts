@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { asFault } from '../../kernel/fault.ts'
-import { readText, removeFile, statOf, writeWhole } from '../../kernel/file.ts'
+import { readText, statOf, writeWhole } from '../../kernel/file.ts'
 import { isPeerId } from '../identity/identity.ts'
 import { type Origin, type OpenCheckpoint, openCheckpoint, originText } from './checkpoint.ts'
 import { fromBase64, maxNoteBytes } from './note.ts'
@@ -13,9 +13,13 @@ import { TreeRange, treeHashBytes, wholeSubtrees } from './tree.ts'
 const maxStretches = 1_024
 const maxTreeBytes = 8 << 20
 
-const checkpointPath = ({ folder, stem }: Names): string => join(folder, `${stem}.checkpoint`)
 const treePath = ({ folder, stem }: Names): string => join(folder, `${stem}.tree`)
 const witnessedPath = ({ folder, stem }: Names, peerId: string): string => join(folder, `${stem}.witnessed-${peerId}`)
+
+/** Where the owner's last checkpoint is kept. */
+export function checkpointPath({ folder, stem }: Names): string {
+  return join(folder, `${stem}.checkpoint`)
+}
 
 /** A checkpoint in a file: undefined when there is none. A file that does not hold one is told as its problem. */
 function openFile(path: string): OpenCheckpoint | { readonly problem: string } | undefined {
@@ -112,11 +116,6 @@ export function writeStretches(names: Names, origin: Origin, stretches: Stretche
     [stretch.begin, stretch.end, ...stretch.subtrees.map(({ hash }) => hash.toString('base64'))].join(' '),
   )
   writeWhole(treePath(names), `${[originText(origin), ...lines].join('\n')}\n`)
-}
-
-/** Forgets what belonged to a chain that is no more; what witnesses signed of it stays. */
-export function forgetCheckpoint(names: Names): void {
-  for (const path of [checkpointPath(names), treePath(names)]) removeFile(path)
 }
 
 /** The same leaves with fewer seams: those in `keep` stay, and there are never too many. */

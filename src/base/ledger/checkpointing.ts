@@ -1,10 +1,19 @@
 // Makes the checkpoint of a ledger: reads what was added since the last one, syncs it, and signs the tree in the owner's name. The writer of the ledger does not notice.
 import { closeSync, openSync } from 'node:fs'
+import { statOf } from '../../kernel/file.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Identity } from '../identity/identity.ts'
 import { lockFolder } from '../store/lock.ts'
 import { type OpenCheckpoint, openCheckpoint, signCheckpoint } from './checkpoint.ts'
-import { type Stretches, readCheckpoints, readStretches, withSeams, writeCheckpoint, writeStretches } from './checkpoint-files.ts'
+import {
+  type Stretches,
+  checkpointPath,
+  readCheckpoints,
+  readStretches,
+  withSeams,
+  writeCheckpoint,
+  writeStretches,
+} from './checkpoint-files.ts'
 import { systemDisk } from './disk.ts'
 import { fault } from './faults.ts'
 import { entriesFrom, firstEntry } from './lines.ts'
@@ -48,6 +57,12 @@ export async function checkpointLedger(
   writeStretches(names, checkpoint, kept) // first: up to the last checkpoint's size it fits that one, too, if the next step does not come
   writeCheckpoint(names, checkpoint)
   return { names, checkpoint, stretches: kept }
+}
+
+/** Milliseconds of wall time since the owner's last checkpoint was signed; infinite when there is none. */
+export function checkpointAgeMs({ folder, file }: LedgerPlace, now: number): number {
+  const signed = statOf(checkpointPath(namesOf(folder, file ?? 'ledger.jsonl')))
+  return signed ? Math.abs(now - signed.mtimeMs) : Infinity
 }
 
 /** Where entry 1 is gone, and nobody knows its hash: the first that is there gives the chain its name. */

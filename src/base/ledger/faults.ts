@@ -64,17 +64,17 @@ export const fault = faults('ledger', {
     kind: 'denied',
     message: `the checkpoint is of a ledger of ${d.owner}, but ${d.peer} brings it`,
   }),
-  stale_growth: (d: { old: number; known: number; note: string | undefined }) => ({
+  stale_growth: (d: { old: number; known: number }) => ({
     kind: 'conflict',
     message: `the proof begins after ${d.old} entries, but ${d.known} are known here`,
     hint: 'prove it from there',
   }),
-  rolled_back: (d: { ledger: string; size: number; known: number; seenAt: string; note: string | undefined }) => ({
+  rolled_back: (d: { ledger: string; size: number; known: number; seenAt: string }) => ({
     kind: 'conflict',
     message: `${d.ledger} has ${d.size} entries, but ${d.known} were seen at ${d.seenAt}: its end was cut off`,
     hint: 'put back a copy that has them, or find out who removed them',
   }),
-  forked: (d: { ledger: string; known: number; seenAt: string; note: string | undefined }) => ({
+  forked: (d: { ledger: string; known: number; seenAt: string }) => ({
     kind: 'conflict',
     message: `${d.ledger} is not the one of which ${d.known} entries were seen at ${d.seenAt}: some of these were altered`,
     hint: 'put back a copy that has them unaltered, or find out who changed them',

@@ -46,12 +46,18 @@ export function withSignature({ text, signatures }: SignedNote, added: NoteSigna
 export function parseNote(note: string): SignedNote {
   const invalid = (problem: string) => fault.note_invalid({ problem })
   if (Buffer.byteLength(note) > maxNoteBytes) throw invalid(`more than ${maxNoteBytes} bytes`)
-  if (!note.isWellFormed() || /[\0-\u0009\u000b-\u001f]/.test(note)) throw invalid('a character that no note may have')
+  if (!note.isWellFormed() || hasControls(note)) throw invalid('a character that no note may have')
   const end = note.lastIndexOf('\n\n')
   if (end < 0 || !note.endsWith('\n')) throw invalid('no text with signatures below it')
   const lines = note.slice(end + 2, -1).split('\n')
   if (lines.length > maxSignatures) throw invalid(`more than ${maxSignatures} signatures`)
   return { text: note.slice(0, end + 1), signatures: lines.map(parseSignature) }
+}
+
+/** Below U+0020 there is only the line feed. */
+function hasControls(note: string): boolean {
+  for (let at = 0; at < note.length; at++) if (note.charCodeAt(at) < 0x20 && note[at] !== '\n') return true
+  return false
 }
 
 /** Reads one line without its line feed; fault `ledger.note_invalid`. */

@@ -119,7 +119,7 @@ test('any parting of the leaves into ranges gives the same tree, and the same pr
     fc.asyncProperty(parted, async ([size, cuts, some]) => {
       const units = unitsOf(dataOf(size))
       const seams = [...new Set([0, ...cuts.filter((cut) => cut < size), size])].sort((a, b) => a - b)
-      const ranges = seams.slice(1).map((end, n) => new TreeRange(seams[n]!).join(units.slice(seams[n], end)))
+      const ranges = seams.slice(1).map((end, n) => new TreeRange(seams[n]).join(units.slice(seams[n], end)))
       const whole = new TreeRange().join(ranges.flatMap(({ subtrees }) => subtrees))
       expect(whole.root()).toEqual(mth(dataOf(size)))
       expect(whole.end).toBe(size)

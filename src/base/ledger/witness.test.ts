@@ -278,7 +278,7 @@ describe('one entry', () => {
     }
     const text = await entryProofText(made, made.checkpoint, 26)
     expect(checkEntryProof(text)).toMatchObject({ proved: true, seq: 26, line: expect.stringContaining('"n":2') as string })
-    for (const [at] of [...text].entries()) {
+    for (let at = 0; at < text.length; at++) {
       const changed = `${text.slice(0, at)}${text[at] === 'A' ? 'B' : 'A'}${text.slice(at + 1)}`
       if (changed !== text) expect(checkEntryProof(changed)).toMatchObject({ proved: false })
     }

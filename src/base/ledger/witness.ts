@@ -16,7 +16,7 @@ export interface Witness {
   /**
    * Judges a request of the proved `peer` for a ledger of its own (`growthText`), remembers it durably, and only then answers the line that it signed.
    * Faults: `ledger.growth_invalid`, `ledger.note_invalid`, `ledger.foreign_checkpoint`, `ledger.too_many_chains`; `ledger.stale_growth` when the proof begins
-   * elsewhere; `ledger.rolled_back` and `ledger.forked`, which are logged. The last three have what is known in their details, as `note`.
+   * elsewhere; `ledger.rolled_back` and `ledger.forked`, which are logged as errors.
    */
   sign(peer: string, growth: string): string
   /** The last checkpoints that were signed for ledgers of the peer by this name: one for each chain, the latest first. */
@@ -31,15 +31,9 @@ export function openWitness(
   { identity, clock, log }: { readonly identity: Identity; readonly clock: Clock; readonly log: Log },
   folder: string,
 ): Witness {
-  const namesOf = (peer: string): string[] =>
-    statOf(folder) ? readdirSync(folder).filter((name) => name.startsWith(`${peer}.`) && name.endsWith('.note')) : []
   const pathOf = (checkpoint: OpenCheckpoint): string =>
     join(folder, `${checkpoint.owner}.${digest('sha256', originText(checkpoint), 'base64url')}.note`)
   const signedAt = ({ cosignatures }: OpenCheckpoint): number => cosignatures.find(({ by }) => by === identity.peerId)?.at ?? 0
-  const read = (path: string): OpenCheckpoint | undefined => {
-    const text = readText(path)
-    return text === undefined ? undefined : openCheckpoint(text) // a damaged memory must not turn into "never seen": it is a fault
-  }
 
   return {
     sign(peer, growth) {
@@ -48,7 +42,7 @@ export function openWitness(
       if (owner !== peer) throw fault.foreign_checkpoint({ owner, peer })
       const path = pathOf(checkpoint)
       const known = read(path)
-      if (!known && namesOf(peer).length >= maxChainsPerPeer) throw fault.too_many_chains({ peer, limit: maxChainsPerPeer })
+      if (!known && namesIn(folder, peer).length >= maxChainsPerPeer) throw fault.too_many_chains({ peer, limit: maxChainsPerPeer })
       try {
         judge(checkpoint, known, signedAt, old, proof)
       } catch (error) {
@@ -71,11 +65,25 @@ export function openWitness(
       return line
     },
     known: (peer, ledger) =>
-      namesOf(peer)
-        .flatMap((name) => read(join(folder, name)) ?? [])
+      rememberedOf(folder, peer)
         .filter((one) => one.owner === peer && one.ledger === ledger)
         .sort((a, b) => signedAt(b) - signedAt(a)),
   }
+}
+
+/** The files in which the chains of the peer are remembered. */
+function namesIn(folder: string, peer: string): string[] {
+  return statOf(folder) ? readdirSync(folder).filter((name) => name.startsWith(`${peer}.`) && name.endsWith('.note')) : []
+}
+
+/** The last checkpoint of each chain of the peer that the witness in `folder` signed. Fault `ledger.note_invalid` for a damaged memory. */
+export function rememberedOf(folder: string, peer: string): readonly OpenCheckpoint[] {
+  return namesIn(folder, peer).flatMap((name) => read(join(folder, name)) ?? [])
+}
+
+function read(path: string): OpenCheckpoint | undefined {
+  const text = readText(path)
+  return text === undefined ? undefined : openCheckpoint(text) // a damaged memory must not turn into "never seen": it is a fault
 }
 
 function judge(
@@ -87,12 +95,12 @@ function judge(
 ): void {
   const { ledger, size } = checkpoint
   const seenAt = known ? new Date(signedAt(known)).toISOString() : ''
-  const before = known ?? { size: 0, root: Buffer.alloc(0), note: undefined }
-  if (size < before.size) throw fault.rolled_back({ ledger, size, known: before.size, seenAt, note: before.note })
+  const before = known ?? { size: 0, root: Buffer.alloc(0) }
+  if (size < before.size) throw fault.rolled_back({ ledger, size, known: before.size, seenAt })
   if (old > size) throw fault.growth_invalid({ problem: 'it begins after its end' })
-  if (old !== before.size) throw fault.stale_growth({ old, known: before.size, note: before.note })
+  if (old !== before.size) throw fault.stale_growth({ old, known: before.size })
   if (!provesConsistency(before, checkpoint, proof)) {
-    if (known) throw fault.forked({ ledger, known: before.size, seenAt, note: before.note })
+    if (known) throw fault.forked({ ledger, known: before.size, seenAt })
     throw fault.growth_invalid({ problem: 'hashes where nothing is to be proved' })
   }
 }

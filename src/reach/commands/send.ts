@@ -49,10 +49,10 @@ export default command({
       const { id, signed } = signMessage(identity, to, args.text, clock.now())
       const entry = { event: 'sent', peer: to, id, message: digestOf(signed) } as const
       const receipt = await deliver(clock, stream, { id, signed }).catch(async (error: unknown) => {
-        await addToHistory({ clock, log }, home, { ...entry, delivered: false })
+        await addToHistory({ clock, log, identity }, home, { ...entry, delivered: false })
         throw error
       })
-      await addToHistory({ clock, log }, home, { ...entry, delivered: true })
+      await addToHistory({ clock, log, identity }, home, { ...entry, delivered: true })
       const result = { delivered: true, to, id, receivedAt: new Date(receipt.receivedAt).toISOString() }
       terminal.result(result, () => `delivered to ${to}`)
     } finally {
