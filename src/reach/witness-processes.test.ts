@@ -49,7 +49,10 @@ test('asked, signed, verified; what is cut, rewritten or forked afterwards is fo
   const [box, mac] = (await bench.people(1)) as [Person, Person]
   const serving = await bench.serve(box.home, 'agent', ...local)
   const at = ['--witness', box.peerId, '--address', serving.addresses[0]!]
-  expect(await bench.run(mac.home, 'history', ...at)).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('blockchain.json') as string })
+  expect(await bench.run(mac.home, 'history', ...at)).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringContaining('blockchain.json') as string,
+  })
   await write(mac, 5)
   const stranger = await bench.run(mac.home, 'history', ...at)
   expect(stranger).toMatchObject({ exitCode: 4, stderr: expect.stringMatching(/no witness for .*\n.*reach witness add ID/) as string })
@@ -74,8 +77,16 @@ test('asked, signed, verified; what is cut, rewritten or forked afterwards is fo
   }
   const cutText = `cut off: the entries 10 to 12 were seen by ${box.peerId}`
   await harmed(() => writeFileSync(fileOf(mac), readFileSync(fileOf(mac), 'utf8').split('\n').slice(0, 9).join('\n') + '\n'))
-  expect(await ask(mac, '--verify', ...at)).toMatchObject({ exitCode: 3, intact: false, firstBad: { seq: 10, problem: expect.stringContaining(cutText) as string } })
-  expect(await ask(mac, ...at)).toMatchObject({ exitCode: 1, code: 'reach.witness_refused', message: expect.stringContaining('its end was cut off') as string })
+  expect(await ask(mac, '--verify', ...at)).toMatchObject({
+    exitCode: 3,
+    intact: false,
+    firstBad: { seq: 10, problem: expect.stringContaining(cutText) as string },
+  })
+  expect(await ask(mac, ...at)).toMatchObject({
+    exitCode: 1,
+    code: 'reach.witness_refused',
+    message: expect.stringContaining('its end was cut off') as string,
+  })
   restore()
 
   await harmed(() => rewrite(mac, (bodies) => bodies.map((body, n) => (n === 3 ? body.replace('sent', 'received') : body))))
@@ -89,13 +100,22 @@ test('asked, signed, verified; what is cut, rewritten or forked afterwards is fo
     rewrite(mac, (bodies) => bodies.map((body, n) => (n === 3 ? body.replace('sent', 'received') : body)))
     expect(readFileSync(fileOf(mac), 'utf8').split('\n')[0]).toBe(first)
   })
-  expect(await ask(mac, ...at)).toMatchObject({ exitCode: 1, code: 'reach.witness_refused', message: expect.stringContaining('some of these were altered') as string })
+  expect(await ask(mac, ...at)).toMatchObject({
+    exitCode: 1,
+    code: 'reach.witness_refused',
+    message: expect.stringContaining('some of these were altered') as string,
+  })
   restore()
   expect(await ask(mac, '--verify', ...at)).toMatchObject({ exitCode: 0, intact: true })
 
   rmSync(fileOf(mac)) // its owner may do so: a new chain, which is no fork, and is told
   await write(mac, 2)
-  expect(await ask(mac, '--verify', ...at)).toMatchObject({ exitCode: 0, intact: true, entries: 2, earlier: [{ by: box.peerId, size: 12 }] })
+  expect(await ask(mac, '--verify', ...at)).toMatchObject({
+    exitCode: 0,
+    intact: true,
+    entries: 2,
+    earlier: [{ by: box.peerId, size: 12 }],
+  })
   expect(await ask(mac, ...at)).toMatchObject({ exitCode: 0, witnessed: 2 })
   expect((await bench.run(box.home, 'witness', 'remove', mac.peerId)).exitCode).toBe(0)
   await expect.poll(async () => (await ask(mac, ...at)).exitCode, { timeout: 15_000 }).toBe(4)
@@ -110,7 +130,9 @@ test('one entry is proved to somebody who has neither the record nor a wallet', 
   const alone = await bench.run(mac.home, 'history', '--prove', '4')
   expect(alone).toMatchObject({ exitCode: 0, stderr: '' })
   writeFileSync(file, alone.stdout)
-  expect((await bench.run('nobody', 'history', '--check', file)).stdout).toMatch(/^proved: entry 4 of fairlead\/messages.*\nwitnessed by nobody\n/)
+  expect((await bench.run('nobody', 'history', '--check', file)).stdout).toMatch(
+    /^proved: entry 4 of fairlead\/messages.*\nwitnessed by nobody\n/,
+  )
   const at = ['--witness', box.peerId, '--address', serving.addresses[0]!]
   await expect.poll(async () => (await ask(mac, ...at)).exitCode, { timeout: 15_000 }).toBe(0)
   await write(mac, 3)
@@ -119,7 +141,10 @@ test('one entry is proved to somebody who has neither the record nor a wallet', 
   expect(found.exitCode).toBe(0)
   expect(JSON.parse(found.stdout)).toMatchObject({ proved: true, entry: 4, owner: mac.peerId, size: 9, witnesses: [{ by: box.peerId }] })
   writeFileSync(file, readFileSync(file, 'utf8').replace('index 3', 'index 5'))
-  expect(await bench.run('nobody', 'history', '--check', file)).toMatchObject({ exitCode: 3, stdout: expect.stringContaining('proves nothing') as string })
+  expect(await bench.run('nobody', 'history', '--check', file)).toMatchObject({
+    exitCode: 3,
+    stdout: expect.stringContaining('proves nothing') as string,
+  })
   expect((await bench.run(mac.home, 'history', '--prove', '99')).exitCode).toBe(1)
   expect((await bench.run(mac.home, 'history', '--prove', '1', '--verify')).exitCode).toBe(2)
   expect((await bench.run('nobody', 'history', '--check', join(bench.folder, 'nothing'))).exitCode).toBe(1)
@@ -147,5 +172,10 @@ test('SIGKILL of owner and witness at any moment leaves nothing that contradicts
   }
   const last = await ask(mac, ...words().slice(1))
   expect(last).toMatchObject({ exitCode: 0, witnessed: 25 })
-  expect(await ask(mac, '--verify', ...words().slice(1))).toMatchObject({ exitCode: 0, intact: true, problems: [], durability: { witnessed: 25 } })
+  expect(await ask(mac, '--verify', ...words().slice(1))).toMatchObject({
+    exitCode: 0,
+    intact: true,
+    problems: [],
+    durability: { witnessed: 25 },
+  })
 }, 120_000)

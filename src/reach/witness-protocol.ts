@@ -33,8 +33,7 @@ export function knownAnswer(known: readonly OpenCheckpoint[]): WitnessAnswer {
 export function readAnswer(peer: string, value: unknown): WitnessAnswer {
   const { signed, known, refused } = isObject(value) ? value : {}
   if (typeof signed === 'string') return { signed }
-  if (Array.isArray(known) && known.length <= maxKnown && known.every((note) => typeof note === 'string'))
-    return { known }
+  if (Array.isArray(known) && known.length <= maxKnown && known.every((note) => typeof note === 'string')) return { known }
   const { code, kind, message } = isObject(refused) ? refused : {}
   if (typeof code !== 'string' || typeof message !== 'string' || typeof kind !== 'string' || !Object.hasOwn(outside, kind))
     throw fault.witness_garbled({ peer, problem: 'no signature, nothing known and no reason' })

@@ -15,6 +15,8 @@ import { genesis, seal } from './line.ts'
 import { checkEntryProof, entryProofText, growthText, parseGrowth } from './proving.ts'
 import { namesOf } from './segments.ts'
 import { verifyWitnessed } from './verify-witnessed.ts'
+import { dropSegments } from './retention.ts'
+import { keepCheckpoints } from './keep-checkpoints.ts'
 import { openWitness } from './witness.ts'
 
 const owner = createIdentity(Buffer.alloc(32, 1))
@@ -291,4 +293,73 @@ describe('one entry', () => {
       expect(() => parseGrowth(text)).toThrow(Fault)
     }
   })
+})
+
+describe('old files', () => {
+  const dropTo = (keepBytes: number) => dropSegments({ folder }, keepBytes)
+
+  test('dropped, leave their hashes: roots, growth and entries that are left are proved as before', async () => {
+    await add(30)
+    await seen()
+    await add(31)
+    expect(dropTo(0).at(-1)!.to).toBeLessThanOrEqual(30) // what was not signed yet stays
+    const { checkpoint: before } = await checkpoint()
+    const dropped = dropTo(3_000)
+    expect(dropped.length).toBeGreaterThan(1)
+    const gone = dropped.at(-1)!.to
+    expect(gone).toBeGreaterThan(30)
+    expect(await verify()).toMatchObject({
+      intact: true,
+      entries: 61 - gone,
+      gaps: [{ from: 1, to: gone, hashesKept: true }],
+      witnesses: [{ size: 30 }],
+      durability: { written: 61, synced: 61, witnessed: 30 },
+    })
+    expect((await checkpoint()).checkpoint.note).toBe(before.note)
+    await add(5)
+    expect(await seen()).toBe(66) // from 30, which lies within what was dropped, but at a seam
+    const made = await checkpoint()
+    expect(checkEntryProof(await entryProofText(made, made.checkpoint, gone + 1))).toMatchObject({ proved: true, seq: gone + 1 })
+    expect(await attempt(() => entryProofText(made, made.checkpoint, gone))).toBe('ledger.no_entry')
+    expect(await attempt(() => growthText(made, 7))).toBe('ledger.dropped')
+    rmSync(join(folder, 'ledger.tree'))
+    const found = await verify()
+    expect(found).toMatchObject({ intact: false, firstBad: { problem: expect.stringMatching(/^cut off: the entries 1 to \d+ were seen/) as string } })
+    expect(await attempt(checkpoint)).toBe('ledger.inconsistent')
+  })
+
+  test('nothing is dropped without a checkpoint, nor the file that is written', async () => {
+    await add(20)
+    expect(dropTo(0)).toEqual([])
+    await checkpoint()
+    expect(dropTo(0).length).toBeGreaterThan(0)
+    expect(segments()).toEqual(['ledger.jsonl'])
+  })
+})
+
+test('a ledger with entries that were lost goes on: they count as leaves of no data, and what had been seen of them is missed', async () => {
+  await add(10, 1 << 20)
+  await seen()
+  await add(6, 1 << 20)
+  const path = join(folder, 'ledger.jsonl')
+  const lose = (left: number): void => writeFileSync(path, `${readFileSync(path, 'utf8').split('\n').slice(0, left).join('\n')}\n`)
+  lose(12) // .head names 16: the next to open goes on after that
+  await add(2, 1 << 20)
+  expect((await verify()).gaps).toEqual([{ from: 13, to: 16 }])
+  expect(await seen()).toBe(19)
+  expect(await verify()).toMatchObject({ intact: true, gaps: [{ from: 13, to: 16 }], durability: { witnessed: 19 } })
+})
+
+test('kept fresh by its writer: every so often when there is something new, and at the end', async () => {
+  await add(3)
+  const kept = keepCheckpoints({ identity: owner, clock, log }, { folder, origin }, { everyMs: 20 })
+  const size = (): number | undefined => readCheckpoints(names()).own?.size
+  await expect.poll(size, { timeout: 10_000 }).toBe(3)
+  await add(2)
+  await expect.poll(size, { timeout: 10_000 }).toBe(5)
+  await kept.close()
+  const last = keepCheckpoints({ identity: owner, clock, log }, { folder, origin })
+  await add(1)
+  await last.close()
+  expect(size()).toBe(6)
 })
