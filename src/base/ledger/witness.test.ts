@@ -324,7 +324,10 @@ describe('old files', () => {
     expect(await attempt(() => growthText(made, 7))).toBe('ledger.dropped')
     rmSync(join(folder, 'ledger.tree'))
     const found = await verify()
-    expect(found).toMatchObject({ intact: false, firstBad: { problem: expect.stringMatching(/^cut off: the entries 1 to \d+ were seen/) as string } })
+    expect(found).toMatchObject({
+      intact: false,
+      firstBad: { problem: expect.stringMatching(/^cut off: the entries 1 to \d+ were seen/) as string },
+    })
     expect(await attempt(checkpoint)).toBe('ledger.inconsistent')
   })
 
