@@ -16,7 +16,7 @@ import {
 } from './checkpoint-files.ts'
 import { systemDisk } from './disk.ts'
 import { fault } from './faults.ts'
-import { entriesFrom, firstEntry } from './lines.ts'
+import { entriesFrom, entryAt, firstEntry } from './lines.ts'
 import { type Names, listSegments, namesOf } from './segments.ts'
 import { type Subtree, TreeRange, entryLeaf, missingLeaves } from './tree.ts'
 
@@ -43,7 +43,7 @@ export async function checkpointLedger(
   const first = (await firstEntry(names))?.hash
   const isOurs = own?.owner === identity.peerId && own.ledger === origin && (first === undefined || own.chain === first)
   const last = isOurs ? own : undefined
-  const chain = first ?? last?.chain ?? (await someHash(names))
+  const chain = first ?? last?.chain ?? (await entryAt(names, 1))?.hash // where nobody knows entry 1: the first that is there
   if (chain === undefined) return undefined
   const known = last ? readStretches(names, last) : []
   const { stretches, files } = await grown(names, known, last, signal)
@@ -63,12 +63,6 @@ export async function checkpointLedger(
 export function checkpointAgeMs({ folder, file }: LedgerPlace, now: number): number {
   const signed = statOf(checkpointPath(namesOf(folder, file ?? 'ledger.jsonl')))
   return signed ? Math.abs(now - signed.mtimeMs) : Infinity
-}
-
-/** Where entry 1 is gone, and nobody knows its hash: the first that is there gives the chain its name. */
-async function someHash(names: Names): Promise<string | undefined> {
-  for await (const { hash } of entriesFrom(names, 1)) return hash
-  return undefined
 }
 
 function rootOf(stretches: Stretches): Buffer {
@@ -92,24 +86,23 @@ async function grown(
     if (current.end > current.begin) stretches.push(current)
     current = new TreeRange(current.end)
   }
-  const take = (leaves: Iterable<Subtree>): void => {
-    for (const leaf of leaves) {
-      current.add(leaf)
-      if (isProved || current.end !== unproved!.size) continue
-      part()
-      if (!rootOf(stretches).equals(unproved!.root)) throw fault.inconsistent({ path: names.active, size: unproved!.size })
-      isProved = true
-    }
+  const take = (leaf: Subtree): void => {
+    current.add(leaf)
+    if (isProved || current.end !== unproved!.size) return
+    part()
+    if (!rootOf(stretches).equals(unproved!.root)) throw fault.inconsistent({ path: names.active, size: unproved!.size })
+    isProved = true
   }
-  for await (const entry of entriesFrom(names, Math.max(1, start), signal)) {
-    if (entry.seq <= start) continue // only its hash was of interest: the next one follows it
-    if (!files.has(entry.path)) {
-      take(missingLeaves([current.end, entry.seq - 1]))
-      part()
-      files.add(entry.path)
+  for await (const entries of entriesFrom(names, Math.max(1, start), signal))
+    for (const entry of entries) {
+      if (entry.seq <= start) continue // only its hash was of interest: the next one follows it
+      if (!files.has(entry.path)) {
+        for (const leaf of missingLeaves([current.end, entry.seq - 1])) take(leaf)
+        part()
+        files.add(entry.path)
+      }
+      take(entryLeaf(entry))
     }
-    take([entryLeaf(entry)])
-  }
   part()
   if (!isProved) throw fault.inconsistent({ path: names.active, size: unproved!.size })
   return { stretches, files }

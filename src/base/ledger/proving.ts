@@ -4,7 +4,7 @@ import type { Checkpointed } from './checkpointing.ts'
 import { asFault } from '../../kernel/fault.ts'
 import { fault } from './faults.ts'
 import { checkLine, maxLineBytes } from './line.ts'
-import { entriesFrom } from './lines.ts'
+import { entryAt } from './lines.ts'
 import { fromBase64, maxNoteBytes } from './note.ts'
 import { consistencySpans, inclusionSpans, maxProofHashes, provesInclusion } from './proof.ts'
 import { entryLeaf, treeHashBytes } from './tree.ts'
@@ -72,15 +72,13 @@ export async function entryProofText(
 ): Promise<string> {
   const missing = fault.no_entry({ path: names.active, seq, last: checkpoint.size })
   if (!Number.isSafeInteger(seq) || seq < 1 || seq > checkpoint.size) throw missing
-  let line: string | undefined
-  for await (const entry of entriesFrom(names, seq, signal)) {
-    if (entry.seq === seq) line = entry.bytes.toString('base64')
-    break
-  }
-  if (line === undefined) throw missing
+  const entry = await entryAt(names, seq)
+  if (entry?.seq !== seq) throw missing
+  const line = checkLine(entry.bytes)
+  if (typeof line === 'string') throw fault.not_intact({ path: entry.path, seq, problem: line })
   const leaf = [seq - 1, seq] as const
   const [, ...hashes] = await hashesOver(names, stretches, checkpoint.size, [leaf, ...inclusionSpans(seq - 1, checkpoint.size)], signal)
-  return `${proofHead}\nextra ${line}\nindex ${seq - 1}\n${hashLines(hashes)}\n${checkpoint.note}`
+  return `${proofHead}\nextra ${entry.bytes.toString('base64')}\nindex ${seq - 1}\n${hashLines(hashes)}\n${checkpoint.note}`
 }
 
 /** What such a text proves: this line was entry `seq` of the ledger whose owner, and perhaps witnesses, signed the checkpoint. */

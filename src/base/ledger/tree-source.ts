@@ -9,12 +9,13 @@ import { type LeafSpan, type Subtree, TreeRange, entryLeaf, leavesIn, missingLea
 /** The entries of the span as leaves, in order. Those that are not there are leaves of no data. */
 async function* entryLeaves(names: Names, [begin, end]: LeafSpan, signal?: AbortSignal): AsyncGenerator<Subtree> {
   let at = begin
-  for await (const entry of entriesFrom(names, begin + 1, signal)) {
-    if (entry.seq > end) break
-    yield* missingLeaves([at, entry.seq - 1])
-    yield entryLeaf(entry)
-    at = entry.seq
-  }
+  read: for await (const entries of entriesFrom(names, begin + 1, signal))
+    for (const entry of entries) {
+      if (entry.seq > end) break read
+      yield* missingLeaves([at, entry.seq - 1])
+      yield entryLeaf(entry)
+      at = entry.seq
+    }
   yield* missingLeaves([at, end])
 }
 

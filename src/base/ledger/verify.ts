@@ -86,16 +86,18 @@ async function verifySegments(
     file = basename(segment.path)
     line = 0
     try {
-      for await (const bytes of linesOf(segment, signal)) {
-        if (typeof bytes === 'number') {
-          progress.torn.push({ file, sizeBytes: bytes })
+      for await (const lines of linesOf(segment, { signal })) {
+        if (typeof lines === 'number') {
+          progress.torn.push({ file, sizeBytes: lines })
           continue
         }
-        const problem = take(bytes, ++line === 1, progress, known, origin)
-        if (problem) return bad({ file, line, seq: (progress.last?.seq ?? 0) + 1, problem })
-        const judged = trees.take(progress.last!, progress.gaps)
-        if (judged === 'seen') unseen = { file, line: line + 1, seq: progress.last!.seq + 1 }
-        else if (judged !== 'unseen') return bad({ ...unseen, problem: judged.problem })
+        for (const bytes of lines) {
+          const problem = take(bytes, ++line === 1, progress, known, origin)
+          if (problem) return bad({ file, line, seq: (progress.last?.seq ?? 0) + 1, problem })
+          const judged = trees.take(progress.last!, progress.gaps)
+          if (judged === 'seen') unseen = { file, line: line + 1, seq: progress.last!.seq + 1 }
+          else if (judged !== 'unseen') return bad({ ...unseen, problem: judged.problem })
+        }
       }
     } catch (error) {
       if (signal?.aborted) throw error

@@ -139,11 +139,17 @@ describe('checkpoints', () => {
     expect(await attempt(checkpoint)).toBe('ledger.inconsistent')
   })
 
-  test('a ledger that is not intact is not signed', async () => {
+  test('a chain that is broken is not signed; an altered entry is named by who verifies, and cannot be proved', async () => {
     await add(6, 1 << 20)
     const path = join(folder, 'ledger.jsonl')
-    writeFileSync(path, readFileSync(path, 'utf8').replace('"n":3', '"n":7'))
+    const whole = readFileSync(path, 'utf8')
+    writeFileSync(path, whole.split('\n').toSpliced(3, 1).join('\n'))
     expect(await attempt(checkpoint)).toBe('ledger.not_intact')
+    writeFileSync(path, whole.replace('"n":3', '"n":7'))
+    const made = await checkpoint()
+    expect(await verify()).toMatchObject({ intact: false, firstBad: { seq: 4 } })
+    expect(await attempt(() => entryProofText(made, made.checkpoint, 4))).toBe('ledger.not_intact')
+    expect(checkEntryProof(await entryProofText(made, made.checkpoint, 5))).toMatchObject({ proved: true })
   })
 })
 
