@@ -150,6 +150,18 @@ test('one entry is proved to somebody who has neither the record nor a wallet', 
   expect((await bench.run('nobody', 'history', '--check', join(bench.folder, 'nothing'))).exitCode).toBe(1)
 })
 
+test('whoever sends or receives signs its history by the way', async () => {
+  const [box, mac] = (await bench.people(1)) as [Person, Person]
+  const listening = await bench.serve(box.home, 'listen', ...local)
+  expect((await bench.run(mac.home, 'send', box.peerId, 'hello', '--address', listening.addresses[0]!)).exitCode).toBe(0)
+  for (const person of [box, mac])
+    await expect
+      .poll(() => ask(person, '--verify'), { timeout: 15_000 })
+      .toMatchObject({ exitCode: 0, checkpoint: 1, durability: { written: 1, synced: 1, witnessed: 0 } })
+  const { stdout } = await bench.run(mac.home, 'history', '--verify')
+  expect(stdout).toMatch(/^intact: 1 entries, .*\nwritten up to 1, synced up to 1, witnessed by nobody\nsigned by its owner up to 1\n$/)
+}, 60_000)
+
 test('SIGKILL of owner and witness at any moment leaves nothing that contradicts itself', async () => {
   const [box, mac] = (await bench.people(1)) as [Person, Person]
   await bench.run(box.home, 'witness', 'add', mac.peerId)

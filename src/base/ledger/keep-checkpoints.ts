@@ -5,7 +5,7 @@ import type { Log } from '../../kernel/log.ts'
 import type { Identity } from '../identity/identity.ts'
 import { type LedgerPlace, checkpointLedger } from './checkpointing.ts'
 
-/** Everything added since the last one is read each time: about a microsecond and a half of CPU for each entry, in turns with whatever else runs. */
+/** Everything added since the last one is read each time, in turns with whatever else runs: see bench/ledger.ts for what that costs. */
 const defaultEveryMs = 60_000
 
 export interface KeptCheckpoints {
