@@ -83,6 +83,15 @@ test('the signature for one ledger, owner, chain, size or root is none for anoth
   }
 })
 
+test('signed twice by its owner, or with more to say than a checkpoint has, it does not count', () => {
+  const { text, signatures } = parseNote(note)
+  expect(attempt(() => openCheckpoint(noteText({ text, signatures: [...signatures, ...signatures] })))).toBe('ledger.note_invalid')
+  const more = `${text}more\n`
+  const [{ name, keyId }] = signatures as [(typeof signatures)[number]]
+  const signedMore = noteText({ text: more, signatures: [{ name, keyId, signature: Buffer.from(owner.sign(Buffer.from(more))) }] })
+  expect(attempt(() => openCheckpoint(signedMore))).toBe('ledger.note_invalid')
+})
+
 test('whatever comes is read or refused, and what is read is written the same', () => {
   const line = fc.oneof(fc.string(), fc.constantFrom(...note.split('\n'), '— a AAAAAAA=', '— a+b AAAAAAA=', '—  AAAAAAA='))
   fc.assert(

@@ -39,8 +39,7 @@ export async function spanHashes(
   for await (const unit of units) {
     const unitEnd = unit.begin + leavesIn(unit)
     const next = waiting[0]
-    if (!next) break
-    if (unitEnd <= next.range.begin) continue
+    if (!next || unitEnd <= next.range.begin) continue // to the end: whoever gives the leaves may have something to say then
     if (unit.begin !== next.range.end || unitEnd > next.end) return undefined
     next.range.add(unit)
     if (unitEnd === next.end) waiting.shift()

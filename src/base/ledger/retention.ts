@@ -23,7 +23,7 @@ export function dropSegments({ folder, file }: Omit<LedgerPlace, 'origin'>, keep
   const dropped: DroppedSegment[] = []
   for (const [index, { path, firstSeq, sizeBytes }] of segments.entries()) {
     const to = (segments[index + 1]?.firstSeq ?? Number.NaN) - 1
-    if (leftBytes <= keepBytes || firstSeq === undefined || path === names.active || !seams.has(to)) break
+    if (leftBytes <= keepBytes || firstSeq === undefined || !seams.has(to)) break // behind the active one there is none
     removeFile(path)
     leftBytes -= sizeBytes
     dropped.push({ file: basename(path), from: firstSeq, to, sizeBytes })

@@ -7,13 +7,14 @@ import { systemClock as clock } from '../../kernel/clock.ts'
 import { Fault } from '../../kernel/fault.ts'
 import { silentLog as log } from '../../kernel/log.ts'
 import { createIdentity } from '../identity/identity.ts'
-import { openCheckpoint, withCosignature } from './checkpoint.ts'
+import { openCheckpoint, signCheckpoint, withCosignature } from './checkpoint.ts'
 import { readCheckpoints, readStretches, writeWitnessed } from './checkpoint-files.ts'
 import { type Checkpointed, checkpointLedger } from './checkpointing.ts'
 import { openLedger } from './ledger.ts'
 import { genesis, seal } from './line.ts'
 import { checkEntryProof, entryProofText, growthText, parseGrowth } from './proving.ts'
 import { namesOf } from './segments.ts'
+import { entryLeaf } from './tree.ts'
 import { verifyWitnessed } from './verify-witnessed.ts'
 import { dropSegments } from './retention.ts'
 import { keepCheckpoints } from './keep-checkpoints.ts'
@@ -123,6 +124,12 @@ describe('checkpoints', () => {
       expect(readStretches(names(), whole)).not.toEqual([])
     }
     expect(await verify()).toMatchObject({ intact: true, checkpoint: 39 })
+    const last = tree.trimEnd().split(' ').at(-1)!
+    writeFileSync(join(folder, 'ledger.tree'), tree.replace(last, Buffer.alloc(32).toString('base64')))
+    await add(2)
+    const { checkpoint: grown } = await checkpoint()
+    for (const file of ['ledger.checkpoint', 'ledger.tree']) rmSync(join(folder, file))
+    expect((await checkpoint()).checkpoint.note).toBe(grown.note)
   })
 
   test('what contradicts an earlier one is never signed, even when the tree is lost', async () => {
@@ -144,6 +151,10 @@ describe('checkpoints', () => {
     const path = join(folder, 'ledger.jsonl')
     const whole = readFileSync(path, 'utf8')
     writeFileSync(path, whole.split('\n').toSpliced(3, 1).join('\n'))
+    expect(await attempt(checkpoint)).toBe('ledger.not_intact')
+    const lines = whole.split('\n')
+    const { prev } = JSON.parse(lines[3]!) as { prev: string }
+    writeFileSync(path, lines.with(3, seal(4, '2026-01-01T00:00:00.000Z', '"event":"other"', prev).line.trimEnd()).join('\n'))
     expect(await attempt(checkpoint)).toBe('ledger.not_intact')
     writeFileSync(path, whole.replace('"n":3', '"n":7'))
     const made = await checkpoint()
@@ -291,6 +302,24 @@ describe('one entry', () => {
       if (changed !== text) expect(checkEntryProof(changed)).toMatchObject({ proved: false })
     }
     for (const seq of [0, 28, 1.5]) expect(await attempt(() => entryProofText(made, made.checkpoint, seq))).toBe('ledger.no_entry')
+  })
+
+  test('from entries that are not those that were signed, no proof of growth is made', async () => {
+    await add(20, 1 << 20)
+    const made = await checkpoint()
+    expect(await attempt(() => growthText(made, 7))).toContain('old 7\n')
+    altered(18)
+    expect(await attempt(() => growthText(made, 7))).toBe('ledger.dropped')
+  })
+
+  test('is none when its number is not that of its place, whatever its owner signed', () => {
+    const { line, hash } = seal(2, '2026-01-01T00:00:00.000Z', '"event":"call"', genesis(origin).hash)
+    const root = entryLeaf({ seq: 1, hash }).hash
+    const note = signCheckpoint(owner, { ledger: origin, chain: hash, size: 1, root })
+    const text = (seq: string) =>
+      `c2sp.org/tlog-proof@v1\nextra ${Buffer.from(line.trimEnd().replace('"seq":2', seq)).toString('base64')}\nindex 0\n\n${note}`
+    expect(checkEntryProof(text('"seq":2'))).toEqual({ proved: false, problem: 'it is entry 2, not 1' })
+    expect(checkEntryProof(text('"seq":1'))).toMatchObject({ proved: false, problem: expect.stringContaining('altered') as string })
   })
 
   test('texts of any shape are read or refused', () => {
