@@ -176,7 +176,7 @@ export const fault = faults('reach', {
   }),
   witness_refused: (d: { peer: string; code: string; kind: FaultKind; message: string }) => ({
     kind: d.kind,
-    message: `${d.peer} does not sign it: ${d.message}`,
+    message: `the witness ${d.peer} refused: ${d.message}`,
     ...(d.code === 'reach.not_witnessed'
       ? { hint: 'on that machine: fairlead reach witness add ID, with the id that "fairlead reach status" prints here' }
       : {}),
