@@ -1,8 +1,11 @@
-// Measures what one ledger entry costs: CPU per append with 1, 16 and 256 appends in a turn of the event loop, and the same when each is synced.
+// Measures what one ledger entry costs: CPU per append with 1, 16 and 256 appends in a turn of the event loop, and the same when each is synced; then what it
+// costs to sign the tree over all of them, to sign again, and to verify.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { argumentDigest } from '../src/base/ledger/argument.ts'
+import { createIdentity } from '../src/base/identity/identity.ts'
+import { checkpointLedger } from '../src/base/ledger/checkpointing.ts'
 import { type Durability, type Ledger, openLedger } from '../src/base/ledger/ledger.ts'
 import { verifyLedger } from '../src/base/ledger/verify.ts'
 import { systemClock } from '../src/kernel/clock.ts'
@@ -49,6 +52,18 @@ for (const perTurn of [1, 16, 256]) await measure(ledger, 'end line', perTurn, 1
 for (const perTurn of [1, 16, 256]) await measure(ledger, 'begin line, with digest', perTurn, 100_000, () => begin(ledger))
 for (const perTurn of [1, 16, 256]) await measure(ledger, 'end line, synced', perTurn, 300 * perTurn, () => end, 'synced')
 await ledger.close()
+const place = { folder, origin: 'bench/calls' }
+const needs = { identity: createIdentity(), log: silentLog }
+const cpuBefore = process.cpuUsage()
+const made = (await checkpointLedger(needs, place))!
+const { user, system } = process.cpuUsage(cpuBefore)
+console.log(`checkpoint: ${made.checkpoint.size} entries, ${((user + system) / made.checkpoint.size).toFixed(2)} µs CPU each`)
+const again = openLedger({ ...place, clock: systemClock, log: silentLog })
+await again.append(end)
+await again.close()
+const beforeAgain = systemClock.mono()
+await checkpointLedger(needs, place)
+console.log(`checkpoint after one more entry: ${(systemClock.mono() - beforeAgain).toFixed(1)} ms`)
 const start = systemClock.mono()
 const verdict = await verifyLedger(folder)
 const seconds = (systemClock.mono() - start) / 1_000

@@ -6,13 +6,13 @@ export const commands: readonly CommandEntry[] = [
   { path: ['completion'], summary: 'print a script that completes commands in your shell', load: () => import('./commands/completion.ts') },
   { path: ['config'], summary: 'check the configuration, or show every value and where it comes from', load: () => import('./commands/config.ts') },
   { path: ['up'], summary: 'bring up a node on this machine, and prove it with a real call', load: () => import('./commands/up.ts') },
-  { path: ['gate', 'ledger'], summary: 'verify the record of calls: intact, or which entry is the first bad one', load: () => import('./gate/commands/ledger.ts') },
+  { path: ['gate', 'ledger'], summary: 'verify the record of calls: intact, or which entry is the first bad one; drop its oldest files', load: () => import('./gate/commands/ledger.ts') },
   { path: ['gate', 'serve'], summary: 'run the gate: every call checked, recorded and kept alive', load: () => import('./gate/commands/serve.ts') },
   { path: ['operate', 'server'], summary: 'serve the machine tools to AI clients (MCP)', load: () => import('./operate/commands/server.ts') },
   { path: ['reach', 'agent'], summary: 'keep this identity reachable: its port, its registration, its connections', load: () => import('./reach/commands/agent.ts') },
   { path: ['reach', 'client'], summary: 'put a peer\'s server into the configuration of an MCP client', load: () => import('./reach/commands/client.ts') },
   { path: ['reach', 'doctor'], summary: 'find out why a peer cannot be reached', load: () => import('./reach/commands/doctor.ts') },
-  { path: ['reach', 'history'], summary: 'show what was sent and received, or verify the record of it', load: () => import('./reach/commands/history.ts') },
+  { path: ['reach', 'history'], summary: 'show what was sent and received; verify, witness or prove the record of it', load: () => import('./reach/commands/history.ts') },
   { path: ['reach', 'inbox'], summary: 'show the messages that were received', load: () => import('./reach/commands/inbox.ts') },
   { path: ['reach', 'init'], summary: 'make an identity: a key, a peer id and a wallet file', load: () => import('./reach/commands/init.ts') },
   { path: ['reach', 'listen'], summary: 'listen for messages and show them as they come', load: () => import('./reach/commands/listen.ts') },
@@ -23,6 +23,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['reach', 'registry'], summary: 'run a registry, where peers are found', load: () => import('./reach/commands/registry.ts') },
   { path: ['reach', 'send'], summary: 'send a message to a peer', load: () => import('./reach/commands/send.ts') },
   { path: ['reach', 'status'], summary: 'show who we are, where our files are, and how others reach us', load: () => import('./reach/commands/status.ts') },
+  { path: ['reach', 'witness'], summary: 'be a witness for other peers: sign how far their records were seen, so that nobody can cut or alter them later', load: () => import('./reach/commands/witness.ts') },
 ]
 
 export const configs = [

@@ -1,17 +1,13 @@
 // A gate as its configuration says: settings checked, upstreams' transports made, children guarded.
 import { isAbsolute, join } from 'node:path'
-import type { Clock } from '../kernel/clock.ts'
-import type { Log } from '../kernel/log.ts'
 import { resolveCredential } from '../base/config/credential.ts'
 import { createHttpClient } from '../base/http/client.ts'
 import { startGuard } from '../base/supervise/guard.ts'
 import { defaultLimits } from '../base/wire/walk.ts'
-import { type Gate, type GateSettings, startGate } from './gate.ts'
+import { type Gate, type GateNeeds, type GateSettings, startGate } from './gate.ts'
 import type { GateConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
 
-export type ConfiguredGateNeeds = {
-  readonly clock: Clock
-  readonly log: Log
+export type ConfiguredGateNeeds = GateNeeds & {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Relative paths in the configuration are below this folder. */
   readonly folder: string

@@ -9,6 +9,8 @@ import { type Policy, type Rule, createPolicy } from '../base/access/policy.ts'
 import { type Credentials, createDirectory } from '../base/access/principal.ts'
 import { isLoopback } from '../base/http/listener.ts'
 import { openSqliteKv } from '../base/kv/sqlite.ts'
+import type { Identity } from '../base/identity/identity.ts'
+import { keepCheckpoints } from '../base/ledger/keep-checkpoints.ts'
 import { openLedger } from '../base/ledger/ledger.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
 import { Drain } from './drain.ts'
@@ -21,7 +23,7 @@ import { permitLayer } from './permit.ts'
 import { type RecordNeeds, recordLayer, recordRefusal } from './record.ts'
 import { type SessionSettings, Sessions } from './sessions.ts'
 import { type Transport, Upstream, type UpstreamSettings } from './upstream.ts'
-import { watchedLedger } from './watched-ledger.ts'
+import { ledgerName, watchedLedger } from './watched-ledger.ts'
 
 export type GateSettings = FrontDoorSettings &
   Omit<SessionSettings, 'ttlMs'> & {
@@ -51,12 +53,21 @@ const leastSweepMs = 250
 /** After the last call has been answered, its bytes may take so long to leave. */
 const flushMs = 500
 
-export async function startGate(needs: { clock: Clock; log: Log }, settings: GateSettings): Promise<Gate> {
+export type GateNeeds = {
+  readonly clock: Clock
+  readonly log: Log
+  /** Signs the ledger now and then; without one it is a chain that nobody vouches for. */
+  readonly identity?: Identity
+}
+
+export async function startGate(needs: GateNeeds, settings: GateSettings): Promise<Gate> {
   check(settings)
-  const { clock, log } = needs
+  const { clock, log, identity } = needs
   makeFolder(settings.folder)
   await using stack = new AsyncDisposableStack()
-  const written = openLedger({ folder: join(settings.folder, 'ledger'), origin: 'fairlead/gate', clock, log })
+  const place = { folder: join(settings.folder, 'ledger'), origin: ledgerName }
+  const written = openLedger({ ...place, clock, log })
+  if (identity) stack.adopt(keepCheckpoints({ identity, clock, log }, place), (kept) => kept.close()) // last, when the ledger is closed
   stack.defer(() => written.close())
   const ledger = watchedLedger(written)
   const kv = openSqliteKv({ path: join(settings.folder, 'sessions.db'), clock, log, maxEntries: settings.maxSessions })

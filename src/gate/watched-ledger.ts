@@ -2,6 +2,9 @@
 import { type Fault, asFault } from '../kernel/fault.ts'
 import type { Ledger } from '../base/ledger/ledger.ts'
 
+/** What its first entry is chained to, and what it is called where it is signed. */
+export const ledgerName = 'fairlead/gate'
+
 export type WatchedLedger = Ledger & { readonly problem: Fault | undefined }
 
 export function watchedLedger(ledger: Ledger): WatchedLedger {

@@ -201,4 +201,46 @@ export const fault = faults('reach', {
     message: `it takes no more than ${d.limit} messages at once`,
     hint: 'try again in a minute',
   }),
+  no_history: (d: { path: string }) => ({
+    kind: 'missing',
+    message: `there is nothing in ${d.path} yet`,
+    hint: 'it begins with the first message that is sent or received',
+  }),
+  witness_refused: (d: { peer: string; code: string; kind: FaultKind; message: string }) => ({
+    kind: d.kind,
+    message: `the witness ${d.peer} refused: ${d.message}`,
+    ...(d.code === 'reach.not_witnessed'
+      ? { hint: 'on that machine: fairlead reach witness add ID, with the id that "fairlead reach status" prints here' }
+      : {}),
+    ...(d.code === 'ledger.rolled_back' || d.code === 'ledger.forked'
+      ? { hint: 'somebody cut or altered the history: compare it with a copy; deleting it begins a new one' }
+      : {}),
+  }),
+  witness_silent: (d: { peer: string; problem: string }) => ({
+    kind: 'unavailable',
+    message: `${d.peer} was reached but did not answer as a witness: ${d.problem}`,
+    hint: 'ask again; nothing is lost if it has signed already',
+  }),
+  witness_garbled: (d: { peer: string; problem: string }) => ({
+    kind: 'unauthenticated',
+    message: `what ${d.peer} sent is no word of a witness: ${d.problem}`,
+    hint: 'its version of Fairlead may be another one; do not rely on it',
+  }),
+  not_witnessed: (d: { peer: string }) => ({ kind: 'denied', message: `this machine is no witness for ${d.peer}` }),
+  witness_request_invalid: (d: { problem: string }) => ({ kind: 'usage', message: `not a request for a witness: ${d.problem}` }),
+  witness_usage: (d: { action: string }) => ({
+    kind: 'usage',
+    message: `"${d.action}" is nothing that can be done like this`,
+    hint: 'fairlead reach witness add ID | remove ID | list',
+  }),
+  no_proof_file: (d: { file: string }) => ({
+    kind: 'missing',
+    message: `there is no file ${d.file}`,
+    hint: 'a proof is made by: fairlead reach history --prove ENTRY > FILE',
+  }),
+  proof_alone: () => ({
+    kind: 'usage',
+    message: '--prove and --check stand alone',
+    hint: 'ask for one thing at a time; only --verify and --witness go together',
+  }),
 })

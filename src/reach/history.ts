@@ -6,10 +6,16 @@ import { asFault } from '../kernel/fault.ts'
 import { readText } from '../kernel/file.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Ledger } from '../base/ledger/ledger.ts'
-import { type LedgerVerdict, verifyLedger } from '../base/ledger/verify.ts'
+import { type VerifyWitnessedOptions, type WitnessedVerdict, verifyWitnessed } from '../base/ledger/verify-witnessed.ts'
+import type { Checkpointed, LedgerPlace } from '../base/ledger/checkpointing.ts'
+import type { Identity } from '../base/identity/identity.ts'
+import { fault } from './faults.ts'
 import type { Home } from './home.ts'
 
-const origin = 'fairlead/messages'
+/** What the history is called where it is signed. */
+export const historyName = 'fairlead/messages'
+/** With each message the ledger is at rest: its tree is signed so often at most. */
+const signEveryMs = 60_000
 const patienceMs = 2_000
 const againMs = 20
 
@@ -25,19 +31,33 @@ export type HistoryEntry = {
   readonly mailbox?: boolean
 }
 
+/** Where the history lies, as a ledger. */
+export function historyPlace(home: Home): LedgerPlace {
+  return { folder: home.folder, file: basename(home.history), origin: historyName }
+}
+
+export type HistoryNeeds = {
+  readonly clock: Clock
+  readonly log: Log
+  /** Signs the history now and then. */
+  readonly identity?: Identity
+}
+
 /**
  * Adds an entry. Several processes write, so each opens and closes the ledger, waiting up to 2 s for its turn. Never fails: what goes wrong is logged, for a
  * message does not depend on it.
  */
-export async function addToHistory({ clock, log }: { clock: Clock; log: Log }, home: Home, entry: HistoryEntry): Promise<void> {
+export async function addToHistory(needs: HistoryNeeds, home: Home, entry: HistoryEntry): Promise<void> {
+  const { clock, log, identity } = needs
   const until = clock.mono() + patienceMs
   const { openLedger } = await import('../base/ledger/ledger.ts')
   for (;;) {
     let ledger: Ledger | undefined
     try {
-      ledger = openLedger({ folder: home.folder, file: basename(home.history), origin, clock, log, mayBeDeleted: true, reserveBytes: 0 })
+      ledger = openLedger({ ...historyPlace(home), clock, log, mayBeDeleted: true, reserveBytes: 0 })
       await ledger.append(entry)
       await ledger.close()
+      if (identity) await signAtRest({ clock, log, identity }, home)
       return
     } catch (error) {
       await ledger?.close().catch(() => {})
@@ -45,6 +65,38 @@ export async function addToHistory({ clock, log }: { clock: Clock; log: Log }, h
       if (code !== 'store.locked' || clock.mono() > until)
         return log.warn('reach.history.not_written', { file: home.history, problem: message })
       await clock.wait(againMs)
+    }
+  }
+}
+
+/** Whoever does it just now does it for all. */
+async function signAtRest({ clock, log, identity }: Required<HistoryNeeds>, home: Home): Promise<void> {
+  try {
+    const { checkpointAgeMs, checkpointLedger } = await import('../base/ledger/checkpointing.ts')
+    if (checkpointAgeMs(historyPlace(home), clock.now()) < signEveryMs) return
+    await checkpointLedger({ identity, log }, historyPlace(home))
+  } catch (error) {
+    const { code, message } = asFault(error)
+    if (code !== 'store.locked') log.warn('reach.history.not_signed', { file: home.history, problem: message })
+  }
+}
+
+/** Signs the history as it is now, waiting up to 2 s for its turn. Faults: `reach.no_history`, those of `checkpointLedger`. */
+export async function signHistory(
+  { clock, log, identity }: Required<HistoryNeeds>,
+  home: Home,
+  signal?: AbortSignal,
+): Promise<Checkpointed> {
+  const until = clock.mono() + patienceMs
+  const { checkpointLedger } = await import('../base/ledger/checkpointing.ts') // most who read the history sign nothing
+  for (;;) {
+    try {
+      const made = await checkpointLedger({ identity, log }, historyPlace(home), signal)
+      if (!made) throw fault.no_history({ path: home.history })
+      return made
+    } catch (error) {
+      if (asFault(error).code !== 'store.locked' || clock.mono() > until) throw error
+      await clock.wait(againMs, signal)
     }
   }
 }
@@ -78,7 +130,7 @@ export function pastEntries(home: Home, most: number): PastEntry[] {
   })
 }
 
-/** Checks the whole history; fault `ledger.unreadable`. */
-export function verifyHistory(home: Home, signal: AbortSignal): Promise<LedgerVerdict> {
-  return verifyLedger(home.folder, { file: basename(home.history), origin, signal })
+/** Checks the whole history, and everything that was signed of it; fault `ledger.unreadable`. */
+export function verifyHistory(home: Home, options: VerifyWitnessedOptions): Promise<WitnessedVerdict> {
+  return verifyWitnessed(historyPlace(home), options)
 }

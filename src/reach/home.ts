@@ -29,6 +29,8 @@ export type Home = {
   readonly seen: string
   /** What was sent and received, as a ledger: `blockchain.json` in the folder. */
   readonly history: string
+  /** What we witness for others: who they are (`peers`), and how far each ledger of theirs was seen. */
+  readonly witness: string
   /** The registry's own wallet and records, when it is run from this folder. */
   readonly registry: string
 }
@@ -45,6 +47,7 @@ export function homeIn(folder: string): Home {
     unreadable: at('unreadable'),
     seen: at('seen.db'),
     history: at('blockchain.json'),
+    witness: at('witness'),
     registry: at('registry'),
   }
 }

@@ -56,7 +56,7 @@ export function openMessageDesk({ identity, home, clock, log }: MessageDeskNeeds
       judgeMessage(message, { own: identity.peerId, peer, now })
       if (!(await seen.add(from, id))) throw fault.message_replayed({ id })
       inbox.add({ ...message, receivedAt: now })
-      await addToHistory({ clock, log }, home, { event: 'received', peer: from, id, message: digestOf(signed) })
+      await addToHistory({ clock, log, identity }, home, { event: 'received', peer: from, id, message: digestOf(signed) })
       log.info('reach.message.received', { peer, id })
       return signReceipt(identity, id, signed, now)
     },
@@ -74,7 +74,7 @@ export function openMessageDesk({ identity, home, clock, log }: MessageDeskNeeds
       const isHeld = inbox.holds(message) // it came directly as well, or we were killed before it was noted
       if (!isHeld) {
         inbox.add({ ...message, receivedAt: clock.now() })
-        await addToHistory({ clock, log }, home, { event: 'received', peer: from, id, message: digestOf(signed), mailbox: true })
+        await addToHistory({ clock, log, identity }, home, { event: 'received', peer: from, id, message: digestOf(signed), mailbox: true })
         log.info('reach.message.received', { peer: from, id, mailbox: true })
       }
       await noted.done()

@@ -11,10 +11,11 @@ import type { AuthorizedPeers } from './authorized-peers.ts'
 import type { Home } from './home.ts'
 import { type Server, knownRegistries, parseServer, serverText } from './known-registries.ts'
 import { keepMailbox } from './mailbox-keeper.ts'
-import { type MessageServer, type MessageServerNeeds, serveMessages } from './message-server.ts'
+import { serveMessages } from './message-server.ts'
 import { servePeers } from './peer-service.ts'
 import type { ProvedSession } from './preamble.ts'
 import { keepRegistered } from './registration.ts'
+import { serveWitness } from './witness-server.ts'
 
 export type NodeHostNeeds = {
   readonly wallet: Wallet
@@ -50,7 +51,8 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
   const server = settings.server === undefined ? known.last() : parseServer(settings.server)
   const registry = server && serverText(server)
   const whileHost = async (host: PeerHost): Promise<HostDuty> => {
-    const messages = takeMessages({ identity, host, home, clock, log })
+    const messages = orNone(log, 'reach.messages.not_taken', () => serveMessages({ identity, host, home, clock, log }))
+    const witness = orNone(log, 'reach.witness.not_served', () => serveWitness({ identity, host, home, clock, log }))
     const kept = new Map<string, { readonly registration: Part; readonly mailbox: Part | undefined }>()
     const keep = (server: Server) => {
       const registration = keepRegistered({ identity, host, clock, log, known }, { name, server })
@@ -69,7 +71,7 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
           await Promise.all(parts.map(async ({ mailbox }) => mailbox?.close()))
           await messages?.close() // last: the others bring what it stores
         }
-        await Promise.all([closeMessages(), ...parts.map(({ registration }) => registration.close())])
+        await Promise.all([closeMessages(), witness?.close(), ...parts.map(({ registration }) => registration.close())])
       },
     }
   }
@@ -82,12 +84,12 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
 
 type Part = { close(): Promise<void> }
 
-/** A home where nothing can be stored takes no messages, and who sends one learns that; what else runs there goes on. */
-function takeMessages(needs: MessageServerNeeds): MessageServer | undefined {
+/** A home where nothing can be stored takes no messages, say, and who sends one learns that; what else runs there goes on. */
+function orNone<Served>(log: Log, event: string, serve: () => Served): Served | undefined {
   try {
-    return serveMessages(needs)
+    return serve()
   } catch (error) {
-    needs.log.error('reach.messages.not_taken', { problem: asFault(error).message })
+    log.error(event, { problem: asFault(error).message })
     return undefined
   }
 }

@@ -51,7 +51,7 @@ export async function sendMessage(needs: SendingNeeds, letter: Letter, signal: A
   const { to } = way
   const { id, signed } = signMessage(identity, to, letter.text, clock.now(), { mayWait })
   const note = (how: { readonly delivered: boolean; readonly mailbox?: boolean }): Promise<void> =>
-    addToHistory({ clock, log }, home, { event: 'sent', peer: to, id, message: digestOf(signed), ...how })
+    addToHistory({ clock, log, identity }, home, { event: 'sent', peer: to, id, message: digestOf(signed), ...how })
 
   const answer = 'missed' in way ? way.missed : await attempt(clock, way.stream, { id, signed })
   if (!(answer instanceof Fault)) {

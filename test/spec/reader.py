@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Checks ledgers, signed records and mailbox items from spec/ alone, with nothing but Python 3 (and age, for what is sealed): a second opinion on what Fairlead writes.
 
-    reader.py ledger FOLDER [ORIGIN]          is the ledger in the folder intact?
+    reader.py ledger FOLDER [ORIGIN [FILE]]   is the ledger in the folder intact, and the one that was signed?
+    reader.py proof FILE                      is the entry in it one of the ledger that was signed?
     reader.py record CONTEXT FILE [NOW_MS]    is the record what its signer said for that purpose?
     reader.py card FILE [NOW_MS]              the same of a peer's card
     reader.py item SEED_FILE FILE [NOW_MS]    what does the mailbox item say to the holder of that seed (32 bytes)?
@@ -303,20 +304,174 @@ def open_card(data, now):
     return {"outcome": "opened", "said": {"peerId": found["signer"], **said}}
 
 
-# --- messages and mailbox items (spec/messages.md, spec/mailbox.md) --------------------------------------------------------------------------
+# --- the tree, checkpoints and proofs (spec/ledger.md §9 to §12) -----------------------------------------------------------------------------
 
-DAY = 24 * 3_600_000
+
+def leaf_hash(data):
+    return hashlib.sha256(b"\0" + data).digest()
+
+
+def node_hash(left, right):
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+def tree_root(leaves):
+    """RFC 6962 §2.1, level by level: a subtree without a neighbour goes up as it is."""
+    level = list(leaves) or [None]
+    while len(level) > 1:
+        level = [node_hash(*level[at : at + 2]) if at + 1 < len(level) else level[at] for at in range(0, len(level), 2)]
+    return hashlib.sha256().digest() if level[0] is None else level[0]
+
+
+def is_included(index, size, leaf, root, proof):
+    """RFC 6962 §2.1.1, read backwards: which of the two halves each hash stands for follows from index and size."""
+
+    def rebuilt(index, size, proof):
+        if size == 1:
+            return None if proof else leaf
+        if not proof:
+            return None
+        part = 1 << (size - 1).bit_length() - 1
+        inner = rebuilt(index, part, proof[:-1]) if index < part else rebuilt(index - part, size - part, proof[:-1])
+        return inner and (node_hash(inner, proof[-1]) if index < part else node_hash(proof[-1], inner))
+
+    return 0 <= index < size and rebuilt(index, size, proof) == root
+
+
+def is_grown(old, size, old_root, root, proof):
+    """RFC 6962 §2.1.2, read backwards: gives the old root and the new one out of the same hashes."""
+
+    def rebuilt(old, size, proof, known):
+        if old == size:
+            if known:
+                return None if proof else (old_root, old_root)
+            return (proof[0], proof[0]) if len(proof) == 1 else None
+        if not proof:
+            return None
+        part = 1 << (size - 1).bit_length() - 1
+        if old <= part:
+            inner = rebuilt(old, part, proof[:-1], known)
+            return inner and (inner[0], node_hash(inner[1], proof[-1]))
+        inner = rebuilt(old - part, size - part, proof[:-1], False)
+        return inner and (node_hash(proof[-1], inner[0]), node_hash(proof[-1], inner[1]))
+
+    if old > size:
+        return False
+    if old == 0:
+        return not proof
+    return rebuilt(old, size, proof, True) == (old_root, root)
 
 
 def key_of(text):
-    """The key in a peer id, or None."""
+    """The key that a peer id holds, or nothing when it is none."""
     n = 0
     for letter in text:
         if letter not in LETTERS:
             return None
         n = n * 58 + LETTERS.index(letter)
-    data = n.to_bytes(64, "big")[-38:]
-    return data[6:] if peer_id(data[6:]) == text else None
+    data = n.to_bytes(64, "big")[-36:] if n < 256**64 else b""
+    return data[4:] if len(text) == 52 and peer_id(data[4:]) == text else None
+
+
+def key_id(name, kind, key):
+    return hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + key).digest()[:4]
+
+
+def plain_base64(text):
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
+    return data if base64.b64encode(data).decode() == text else None
+
+
+def open_checkpoint(note):
+    """What a checkpoint says, or nothing when it does not count."""
+    text, blank, below = note.rpartition("\n\n")
+    text += "\n"
+    lines = below[:-1].split("\n")
+    if not blank or not below.endswith("\n") or len(note.encode()) > 16_384 or len(lines) > 16 or re.search(r"[\0-\x09\x0b-\x1f]", note):
+        return None
+    body = re.fullmatch(r"([^\s+/]+)/([^\s+]+)/([A-Za-z0-9_-]{43})\n(0|[1-9][0-9]{0,15})\n([A-Za-z0-9+/]{43}=)\n", text)
+    owner_key = key_of(body[1]) if body else None
+    root = plain_base64(body[5]) if body else None
+    if not owner_key or root is None:
+        return None
+    origin, owned, cosigned = text.split("\n")[0], 0, []
+    for line in lines:
+        match = re.fullmatch(r"\u2014 ([^\s+]+) (\S+)", line)
+        data = plain_base64(match[2]) if match else None
+        if data is None or len(data) < 5:
+            return None
+        name, ident, signature = match[1], data[:4], data[4:]
+        if name == origin and ident == key_id(name, 1, owner_key):
+            if not is_signed(owner_key, text.encode(), signature):
+                return None
+            owned += 1
+        key = key_of(name)
+        if key and ident == key_id(name, 4, key):
+            seconds = int.from_bytes(signature[:8], "big")
+            said = f"cosignature/v1\ntime {seconds}\n{text}"
+            if len(signature) != 72 or not is_signed(key, said.encode(), signature[8:]):
+                return None
+            cosigned.append({"by": name, "time": seconds})
+    if owned != 1 or len({one["by"] for one in cosigned}) < len(cosigned):
+        return None
+    return {"owner": body[1], "ledger": body[2], "chain": body[3], "size": int(body[4]), "root": root.hex(), "cosignatures": cosigned}
+
+
+def open_proof(text):
+    """What a proof of an entry says, or nothing when it proves nothing."""
+    above, blank, note = text.partition("\n\n")
+    head, extra, index, *hashes = above.split("\n") + ["", ""]
+    hashes = [plain_base64(line) for line in hashes[:-2]]
+    line = plain_base64(extra[6:]) if extra.startswith("extra ") else None
+    checkpoint = open_checkpoint(note)
+    if head != "c2sp.org/tlog-proof@v1" or line is None or not checkpoint or not all(hash and len(hash) == 32 for hash in hashes):
+        return None
+    begin, tail = BEGIN.match(line), TAIL.fullmatch(line[-107:])
+    if not begin or not tail or begin.end() > len(line) - 107 or digest(line[:-54]) != tail[2]:
+        return None
+    seq = int(begin[1])
+    if index != f"index {seq - 1}":
+        return None
+    if not is_included(seq - 1, checkpoint["size"], leaf_hash(tail[2]), bytes.fromhex(checkpoint["root"]), hashes):
+        return None
+    return {"seq": seq, "line": line.decode(), **checkpoint}
+
+
+def leaves_of(folder, stem, extension):
+    """The leaf of each entry of an intact ledger, of no data where one is missing."""
+    leaves = []
+    for _, data, _ in files_of(folder, stem, extension):
+        for line in data.split(b"\n")[:-1]:
+            seq = int(BEGIN.match(line)[1])
+            leaves += [leaf_hash(b"")] * (seq - 1 - len(leaves)) + [leaf_hash(TAIL.fullmatch(line[-107:])[2])]
+    return leaves
+
+
+def check_signed(folder, origin, stem, extension):
+    """Every checkpoint beside the ledger that is of this chain, and whether the ledger is the one that it is of."""
+    found, names = [], sorted(os.listdir(folder))
+    data = b"".join(data for _, data, _ in files_of(folder, stem, extension)[:1])
+    first = BEGIN.match(data)
+    chain = TAIL.fullmatch(data.split(b"\n")[0][-107:])[2].decode() if first and first[1] == b"1" else None
+    leaves = leaves_of(folder, stem, extension)
+    for name in names:
+        if name != f"{stem}.checkpoint" and not name.startswith(f"{stem}.witnessed-"):
+            continue
+        checkpoint = open_checkpoint(open(os.path.join(folder, name), encoding="utf-8", newline="").read())
+        if not checkpoint or checkpoint["chain"] != chain or (origin is not None and checkpoint["ledger"] != origin):
+            continue
+        size = checkpoint["size"]
+        holds = size <= len(leaves) and tree_root(leaves[:size]).hex() == checkpoint["root"]
+        found.append({"size": size, "holds": holds, "witnesses": [one["by"] for one in checkpoint["cosignatures"]]})
+    return found
+
+
+# --- messages and mailbox items (spec/messages.md, spec/mailbox.md) --------------------------------------------------------------------------
+
+DAY = 24 * 3_600_000
 
 
 def bech32(prefix, data):
@@ -410,6 +565,16 @@ def answer(question):
         return check_ledger(question["folder"], question.get("origin"), known and (known["seq"], known["hash"].encode()))
     if what == "keys":
         return {"recipient": recipient_of(question["peerId"])}
+    if what in ("note", "proof"):
+        return (open_checkpoint if what == "note" else open_proof)(question["text"])
+    if what == "root":
+        return tree_root(leaf_hash(bytes.fromhex(leaf)) for leaf in question["leaves"]).hex()
+    if what in ("inclusion", "consistency"):
+        proof = [bytes.fromhex(hash) for hash in question["proof"]]
+        root = bytes.fromhex(question["root"])
+        if what == "inclusion":
+            return is_included(question["index"], question["size"], bytes.fromhex(question["leaf"]), root, proof)
+        return is_grown(question["old"], question["size"], bytes.fromhex(question["oldRoot"]), root, proof)
     data = bytes.fromhex(question["bytes"])
     if what == "item":
         return open_item(bytes.fromhex(question["seed"]), data, question["now"])
@@ -423,7 +588,15 @@ def main(words):
             print(json.dumps(answer(json.loads(line))), flush=True)
         return 0
     if what == "ledger" and rest:
-        found = check_ledger(*rest[:2])
+        folder, origin, file = (rest + [None, None])[:3]
+        names = os.path.splitext(file or "ledger.jsonl")
+        found = check_ledger(folder, origin, None, *names)
+        if found["intact"]:
+            signed = check_signed(folder, origin, *names)
+            found = {**found, "intact": all(one["holds"] for one in signed), **({"signed": signed} if signed else {})}
+    elif what == "proof" and rest:
+        said = open_proof(open(rest[0], encoding="utf-8", newline="").read())
+        found = {"outcome": "opened", **said} if said else {"outcome": "proves nothing"}
     elif what == "item" and len(rest) >= 2:
         seed, data = (open(path, "rb").read() for path in rest[:2])
         found = open_item(seed, data, float(rest[2]) if len(rest) > 2 else time.time() * 1000)

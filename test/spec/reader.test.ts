@@ -7,7 +7,13 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { createIdentity } from '../../src/base/identity/identity.ts'
 import { signRecord } from '../../src/base/identity/record.ts'
 import { seal } from '../../src/base/identity/seal.ts'
+import { withCosignature } from '../../src/base/ledger/checkpoint.ts'
+import { writeWitnessed } from '../../src/base/ledger/checkpoint-files.ts'
+import { checkpointLedger } from '../../src/base/ledger/checkpointing.ts'
 import { openLedger } from '../../src/base/ledger/ledger.ts'
+import { seal as sealLine } from '../../src/base/ledger/line.ts'
+import { entryProofText, growthText } from '../../src/base/ledger/proving.ts'
+import { openWitness } from '../../src/base/ledger/witness.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import { signMessage } from '../../src/reach/message.ts'
@@ -37,8 +43,8 @@ function ask(questions: readonly unknown[]): unknown[] {
 }
 
 type Cases = { readonly name: string }[]
-const vectors = <Expected>(name: string): Expected =>
-  JSON.parse(readFileSync(join(import.meta.dirname, `../../spec/vectors/${name}/expected.json`), 'utf8')) as Expected
+const vectors = <Expected>(name: string, file = 'expected'): Expected =>
+  JSON.parse(readFileSync(join(import.meta.dirname, `../../spec/vectors/${name}/${file}.json`), 'utf8')) as Expected
 
 describe('agrees with the specification', () => {
   test('on every ledger', () => {
@@ -53,6 +59,25 @@ describe('agrees with the specification', () => {
     })
     const found = ask(questions)
     expect(cases.map(({ name }, index) => [name, found[index]])).toEqual(cases.map(({ name, verdict }) => [name, verdict]))
+  })
+
+  test('on every tree, proof and checkpoint', () => {
+    type Proved = { says: unknown; valid: boolean; name: string; note: string; text: string }
+    const tree = vectors<Record<'inclusion' | 'consistency' | 'notes' | 'proofs', Proved[]> & { leaves: string[]; roots: string[] }>(
+      'ledger',
+      'tree',
+    )
+    const roots = tree.roots.map((_, size) => ({ what: 'root', leaves: tree.leaves.slice(0, size) }))
+    expect(ask(roots)).toEqual(tree.roots)
+    for (const what of ['inclusion', 'consistency'] as const)
+      expect(ask(tree[what].map((one) => ({ what, ...one })))).toEqual(tree[what].map(({ valid }) => valid))
+    const texts = [
+      ...tree.notes.map(({ note }) => ({ what: 'note', text: note })),
+      ...tree.proofs.map(({ text }) => ({ what: 'proof', text })),
+    ]
+    const found = ask(texts)
+    const wanted = [...tree.notes, ...tree.proofs].map(({ name, says }) => [name, says])
+    expect([...tree.notes, ...tree.proofs].map(({ name }, index) => [name, found[index]])).toEqual(wanted)
   })
 
   test('on every record and card', () => {
@@ -128,6 +153,48 @@ test('a ledger that we wrote, in several files, is intact; with one bit of any f
     return { what: 'ledger', folder: other, origin: 'reader.example' }
   })
   for (const [index, found] of ask(altered).entries()) expect([index, found]).toMatchObject([index, { intact: false }])
+})
+
+test('what we signed and witnessed of a ledger holds, and one entry is proved; with the ledger made anew from the second entry on it does not', async () => {
+  const at = join(folder, 'signed')
+  const [owner, watcher] = [createIdentity(), createIdentity()]
+  const origin = 'reader.example'
+  const needs = { identity: owner, clock: systemClock, log: silentLog }
+  for (const count of [5, 16]) {
+    const ledger = openLedger({ ...needs, folder: at, origin, maxSegmentBytes: 1_000 })
+    for (let n = 0; n < count; n++) await ledger.append({ event: 'call', n })
+    await ledger.close()
+    const made = (await checkpointLedger(needs, { folder: at, origin }))!
+    if (count === 16) writeFileSync(join(folder, 'entry'), await entryProofText(made, made.checkpoint, 9))
+    else {
+      const line = openWitness({ ...needs, identity: watcher }, join(folder, 'memory')).sign(owner.peerId, await growthText(made, 0))
+      writeWitnessed(made.names, watcher.peerId, withCosignature(made.checkpoint, line, watcher.peerId))
+    }
+  }
+  const signed = [
+    { size: 21, holds: true, witnesses: [] },
+    { size: 5, holds: true, witnesses: [watcher.peerId] },
+  ]
+  expect(run('ledger', at, origin)).toMatchObject({ status: 0, found: { intact: true, entries: 21, signed } })
+  expect(run('proof', join(folder, 'entry'))).toMatchObject({ status: 0, found: { seq: 9, owner: owner.peerId, size: 21 } })
+  const lines = readdirSync(at)
+    .filter((name) => name.endsWith('.jsonl'))
+    .sort((a, b) => (a === 'ledger.jsonl' ? 1 : b === 'ledger.jsonl' ? -1 : a < b ? -1 : 1))
+    .flatMap((name) => {
+      const found = readFileSync(join(at, name), 'utf8').split('\n').slice(0, -1)
+      rmSync(join(at, name))
+      return found
+    })
+  let prev = (JSON.parse(lines[0]!) as { hash: string }).hash
+  const remade = lines.slice(1).map((_, index) => {
+    const { line, hash } = sealLine(index + 2, '2026-11-20T12:00:00.000Z', '"event":"other"', prev)
+    prev = hash
+    return line
+  })
+  rmSync(join(at, 'ledger.head'))
+  writeFileSync(join(at, 'ledger.jsonl'), `${lines[0]}\n${remade.join('')}`)
+  const bad = signed.map((one) => ({ ...one, holds: false }))
+  expect(run('ledger', at, origin)).toMatchObject({ status: 1, found: { intact: false, entries: 21, signed: bad } })
 })
 
 test('a card and a record that we signed are opened; with any byte altered, never', () => {

@@ -81,7 +81,17 @@ describe('--once', () => {
     expect(new Set(begun.map(({ principal }) => principal))).toEqual(new Set(['owner']))
     expect(begun.filter(({ via }) => via === 'peer').length).toBe(11)
     expect(begun.filter(({ via }) => via === 'token').length).toBe(9)
-    expect((await run(place, ['gate', 'ledger', 'verify'])).exitCode).toBe(0)
+    const verified = await run(place, ['gate', 'ledger', 'verify', '--json'])
+    expect(verified.exitCode).toBe(0)
+    const { entries } = JSON.parse(verified.stdout) as { entries: number }
+    expect(JSON.parse(verified.stdout)).toMatchObject({
+      intact: true,
+      checkpoint: entries,
+      durability: { written: entries, synced: entries },
+    })
+    expect((await run(place, ['gate', 'ledger', 'drop', '--keep', '0'])).stdout).toContain('nothing was dropped')
+    for (const words of [['drop'], ['verify', '--keep', '1'], ['forget']])
+      expect((await run(place, ['gate', 'ledger', ...words])).exitCode).toBe(2)
   })
 
   test('a line that is broken: exit code 5, and the reason that the broken part gave', async () => {

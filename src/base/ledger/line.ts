@@ -29,7 +29,7 @@ export function seal(seq: number, time: string, body: string, prev: string): { r
   return { line: `${hashed},"hash":"${hash}"}\n`, hash }
 }
 
-/** A line that is whole in itself. Whether it stands in its right place is for its reader to tell. */
+/** A line, whole in itself when it was checked. Whether it stands in its right place is for its reader to tell. */
 export type CheckedLine = Place & { readonly prev: string }
 export type LineProblem = 'not a ledger line' | 'altered: its bytes do not give its hash'
 
@@ -38,17 +38,23 @@ domainBytes.copy(scratch)
 
 /** Checks one line, given without its line feed. */
 export function checkLine(line: Buffer): CheckedLine | LineProblem {
+  const said = readLine(line)
+  if (said === undefined) return 'not a ledger line'
   const hashedBytes = line.length - hashTailBytes
-  const prevAt = hashedBytes - prevTailBytes
-  if (prevAt < 8 || line.length >= maxLineBytes) return 'not a ledger line'
-  const seq = seqOf(line)
-  if (seq === undefined) return 'not a ledger line'
-  const tail = line.toString('latin1', prevAt)
-  if (!tail.startsWith(',"prev":"') || !tail.startsWith('","hash":"', 52) || !tail.endsWith('"}')) return 'not a ledger line'
   line.copy(scratch, domainBytes.length, 0, hashedBytes)
   const hash = digest('sha256', scratch.subarray(0, domainBytes.length + hashedBytes), 'base64url')
-  if (hash !== tail.slice(62, 105)) return 'altered: its bytes do not give its hash'
-  return { seq, hash, prev: tail.slice(9, 52) }
+  return hash === said.hash ? said : 'altered: its bytes do not give its hash'
+}
+
+/** What one line, given without its line feed, says of itself: its hash is not checked. Undefined when it has not the form of a line. */
+export function readLine(line: Buffer): CheckedLine | undefined {
+  const prevAt = line.length - hashTailBytes - prevTailBytes
+  if (prevAt < 8 || line.length >= maxLineBytes) return undefined
+  const seq = seqOf(line)
+  if (seq === undefined) return undefined
+  const tail = line.toString('latin1', prevAt)
+  if (!tail.startsWith(',"prev":"') || !tail.startsWith('","hash":"', 52) || !tail.endsWith('"}')) return undefined
+  return { seq, hash: tail.slice(62, 105), prev: tail.slice(9, 52) }
 }
 
 /** The number that a line gives itself, or undefined when it does not begin as a line must. Unproved until the line is checked. */

@@ -1,16 +1,21 @@
 // Checks a ledger from its files alone, in one pass and little memory: nothing altered, removed, added or moved within, and what is missing at the seams.
-import { createReadStream } from 'node:fs'
 import { basename } from 'node:path'
-import { pipeline } from 'node:stream'
-import { createGunzip } from 'node:zlib'
 import { reasonOf } from '../../kernel/fault.ts'
 import { fault } from './faults.ts'
-import { type Place, checkLine, genesis, maxLineBytes } from './line.ts'
+import type { Stretches } from './checkpoint-files.ts'
+import { type Place, checkLine, genesis } from './line.ts'
+import { linesOf } from './lines.ts'
+import { type SeenTree, SeenTrees } from './seen.ts'
 import { type Names, type Segment, listSegments, namesOf, readWatermark } from './segments.ts'
 
 type LineReference = { readonly file: string; readonly line: number; readonly seq: number; readonly problem: string }
 /** Entries that are missing between two files, or before the first: dropped by age, or deleted. */
-type Gap = { readonly from: number; readonly to: number }
+type Gap = {
+  readonly from: number
+  readonly to: number
+  /** Their hashes are still there, as the owner signed them: all the rest can be proved as before. */
+  readonly hashesKept?: true
+}
 /** Bytes after the last line feed of a file: a write that did not finish. With a live writer, perhaps one that is just going on. */
 type Torn = { readonly file: string; readonly sizeBytes: number }
 
@@ -28,6 +33,10 @@ export type VerifyOptions = {
   readonly origin?: string
   /** An entry known from elsewhere that must be in it; by default the one that the writer noted beside it as synced. */
   readonly known?: Place
+  /** Trees of it that others saw: its first entries must give their roots. */
+  readonly seen?: readonly SeenTree[]
+  /** What stands for entries that were dropped. */
+  readonly stretches?: Stretches
   readonly signal?: AbortSignal
 }
 
@@ -64,9 +73,12 @@ async function verifySegments(
   segments: readonly Segment[],
   names: Names,
   known: Place | undefined,
-  { origin, signal }: VerifyOptions,
+  { origin, signal, seen = [], stretches = [] }: VerifyOptions,
 ): Promise<LedgerVerdict> {
   const progress: Progress = { entries: 0, last: undefined, gaps: [], torn: [] }
+  const trees = new SeenTrees(seen, stretches)
+  /** Where the entries begin that nobody but the chain itself speaks for. */
+  let unseen = { file: basename(segments[0]?.path ?? names.active), line: 1, seq: 1 }
   const bad = (firstBad: LineReference): LedgerVerdict => ({ intact: false, firstBad, ...progress })
   let line = 0
   let file = basename(names.active)
@@ -74,13 +86,18 @@ async function verifySegments(
     file = basename(segment.path)
     line = 0
     try {
-      for await (const bytes of linesOf(segment, signal)) {
-        if (typeof bytes === 'number') {
-          progress.torn.push({ file, sizeBytes: bytes })
+      for await (const lines of linesOf(segment, { signal })) {
+        if (typeof lines === 'number') {
+          progress.torn.push({ file, sizeBytes: lines })
           continue
         }
-        const problem = take(bytes, ++line === 1, progress, known, origin)
-        if (problem) return bad({ file, line, seq: (progress.last?.seq ?? 0) + 1, problem })
+        for (const bytes of lines) {
+          const problem = take(bytes, ++line === 1, progress, known, origin)
+          if (problem) return bad({ file, line, seq: (progress.last?.seq ?? 0) + 1, problem })
+          const judged = trees.take(progress.last!, progress.gaps)
+          if (judged === 'seen') unseen = { file, line: line + 1, seq: progress.last!.seq + 1 }
+          else if (judged !== 'unseen') return bad({ ...unseen, problem: judged.problem })
+        }
       }
     } catch (error) {
       if (signal?.aborted) throw error
@@ -98,6 +115,8 @@ async function verifySegments(
       seq: reached + 1,
       problem: `cut off: the entries ${reached + 1} to ${known.seq} are known to have been here`,
     })
+  const cut = trees.beyond(reached)
+  if (cut !== undefined) return bad({ file, line: line + 1, seq: reached + 1, problem: cut })
   return { intact: true, ...progress }
 }
 
@@ -123,23 +142,4 @@ function take(
   progress.last = { seq: line.seq, hash: line.hash }
   progress.entries++
   return undefined
-}
-
-/** Each line without its line feed; at last the number of bytes after the last line feed, if there are any. */
-async function* linesOf({ path, sizeBytes }: Segment, signal: AbortSignal | undefined): AsyncGenerator<Buffer | number> {
-  const isPacked = path.endsWith('.gz')
-  const file = createReadStream(path, { highWaterMark: 1 << 18, end: isPacked ? Infinity : sizeBytes - 1, ...(signal ? { signal } : {}) })
-  const chunks: AsyncIterable<Buffer> = isPacked ? pipeline(file, createGunzip(), () => {}) : file // an error comes to whoever reads the end
-  let rest: Buffer = Buffer.alloc(0)
-  for await (const chunk of chunks) {
-    let at = 0
-    for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a, at)) {
-      yield rest.length > 0 ? Buffer.concat([rest, chunk.subarray(at, end)]) : chunk.subarray(at, end)
-      rest = Buffer.alloc(0)
-      at = end + 1
-    }
-    rest = Buffer.concat([rest, chunk.subarray(at)])
-    if (rest.length > maxLineBytes) return void (yield rest) // no line is so long: it will not pass, and we need not read on
-  }
-  if (rest.length > 0) yield rest.length
 }

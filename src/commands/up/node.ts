@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { tokenHash } from '../../base/access/principal.ts'
 import { loadMachineConfig } from '../../base/config/machine.ts'
-import { createWallet, readWalletCard } from '../../base/identity/wallet.ts'
+import { createWallet, loadWallet, readWalletCard } from '../../base/identity/wallet.ts'
 import { lockFolder } from '../../base/store/lock.ts'
 import type { Context } from '../../base/terminal/command.ts'
 import type { GateConfig } from '../../gate/upstream-kind.ts'
@@ -179,14 +179,17 @@ async function startTools({ context: { clock, log, version }, identities, ports,
   )
 }
 
-async function startGate({ context: { clock, log, env, folders }, ports, path, gate, identities }: Plan, toolsUrl: string) {
+async function startGate(plan: Plan, toolsUrl: string) {
+  const { context, ports, path, gate, identities, passphrase } = plan
+  const { clock, log, env, folders } = context
   const [{ startGate: start }, { upstreams }] = await Promise.all([import('../../daemons/gate.ts'), import('../../extensions.ts')])
   const config = await withMachine(path, gate, ports['gate-port'], toolsUrl, identities)
   const [, host, port] = /^(.*):(\d+)$/.exec(config.listen)!
-  const needs = { clock, log, env, folder: dirname(path), state: folders.state, kinds: upstreams }
-  return listening({ part: 'the gate', host: host!, port: Number(port), flag: 'gate-port' }, () =>
-    start(needs, config, { runtime: folders.runtime, peersReach: machine }),
-  )
+  return listening({ part: 'the gate', host: host!, port: Number(port), flag: 'gate-port' }, async () => {
+    const { identity } = await loadWallet(join(identities.nodeFolder, 'wallet.json'), passphrase)
+    const needs = { identity, clock, log, env, folder: dirname(path), state: folders.state, kinds: upstreams }
+    return start(needs, config, { runtime: folders.runtime, peersReach: machine })
+  })
 }
 
 async function startPeer(
