@@ -2,6 +2,7 @@
 import module from 'node:module'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { isatty } from 'node:tty'
 import { fileURLToPath } from 'node:url'
 import manifest from '../package.json' with { type: 'json' }
 import { aliases } from './aliases.ts'
@@ -80,7 +81,7 @@ function keepCompiled(): void {
   if (cache) module.enableCompileCache?.(join(cache, 'fairlead', 'compiled'))
 }
 
-const exitCodeOf = { SIGINT: 130, SIGTERM: 143 } as const
+const exitCodeOf = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 
 /** Why `Context.signal` was aborted. A command that throws it, instead of returning in good order, ends with `exitCode` and no message. */
 class Stopped extends DOMException {
@@ -94,7 +95,10 @@ class Stopped extends DOMException {
 
 /** One signal asks the command to stop in good order; a second one ends the process at once. */
 function listenForSignals(stop: AbortController): void {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  const hasTerminal = [0, 1, 2].some((stream) => isatty(stream)) // asked now: one that hangs up is none any more
+  // who has no terminal has none to lose; without a listener SIGHUP would end us, since Node undoes what `nohup` did
+  if (!hasTerminal) process.on('SIGHUP', () => {})
+  for (const signal of [...(hasTerminal ? (['SIGHUP'] as const) : []), 'SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       if (stop.signal.aborted) process.exit(exitCodeOf[signal])
       stop.abort(new Stopped(`stopped by ${signal}`, exitCodeOf[signal]))
