@@ -164,6 +164,11 @@ function outputLost(terminal: Terminal, error: Error): number {
   return report(terminal, fault.output_lost({ reason: reasonOf(error) }, error))
 }
 
+/** A pipe whose other end was closed, or a terminal that hung up. */
+function isReaderGone({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'EPIPE' || (code === 'EIO' && process.stdout.isTTY)
+}
+
 /** Waits until what was written has left: `process.exit` would cut it off where a pipe is asynchronous. */
 function flushed(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => {
@@ -178,7 +183,7 @@ async function main(): Promise<never> {
   const terminal = openTerminal(upToDashes(argv).includes('--json'))
   const stop = new AbortController()
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') process.exit(outputLost(terminal, error))
+    if (!isReaderGone(error)) process.exit(outputLost(terminal, error))
     stop.abort(new Stopped('nobody reads our output any more', 0))
   })
   process.stderr.on('error', () => {}) // there is nobody left to tell
@@ -198,7 +203,7 @@ async function main(): Promise<never> {
   terminal.done()
   await Promise.all([flushed(process.stdout), flushed(process.stderr)])
   const lost: NodeJS.ErrnoException | null = process.stdout.errored // its event may not have come yet
-  process.exit(lost && lost.code !== 'EPIPE' ? outputLost(terminal, lost) : exitCode)
+  process.exit(lost && !isReaderGone(lost) ? outputLost(terminal, lost) : exitCode)
 }
 
 await main()
