@@ -142,7 +142,7 @@ function hostAt(pid: number, address: string, own: string): Host {
   // a terminal, as a person has: what runs in it sees one, Ctrl-C goes to what is in front, and what is behind loses it when the shell ends
   const terminal = (script: string): ChildProcess => {
     const [command, ...args] = inside('script', '-qefc', `set -eo pipefail\nstty cols 400 -echo\n${script}`, '/dev/null')
-    return spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+    return spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], detached: true })
   }
   const at = (file: string): string => join(`/proc/${pid}/root`, file.replace(/^~/, home))
   return {
@@ -150,7 +150,7 @@ function hostAt(pid: number, address: string, own: string): Host {
     inside,
     async run(script) {
       const child = terminal(`${script}\n${leaving}`)
-      const timer = setTimeout(() => child.kill('SIGKILL'), 60_000)
+      const timer = setTimeout(() => kill(child), 60_000)
       child.stdin!.end()
       return listen(child).ended.finally(() => clearTimeout(timer))
     },
@@ -161,7 +161,7 @@ function hostAt(pid: number, address: string, own: string): Host {
         ...heard,
         async stop() {
           child.stdin!.write('\u0003')
-          const timer = setTimeout(() => child.kill('SIGKILL'), 20_000)
+          const timer = setTimeout(() => kill(child), 20_000)
           return heard.ended.finally(() => clearTimeout(timer))
         },
       }
@@ -173,6 +173,11 @@ function hostAt(pid: number, address: string, own: string): Host {
     },
     read: (file) => readFileSync(at(file), 'utf8'),
   }
+}
+
+/** With it goes the terminal, and with that all that runs in it. */
+function kill({ pid }: ChildProcess): void {
+  process.kill(-pid!, 'SIGKILL')
 }
 
 function listen(child: ChildProcess): Pick<Window, 'output' | 'ended'> {
