@@ -37,9 +37,7 @@ console.log('ready')`
   const maker = spawn(process.execPath, ['--input-type=module-typescript', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
   later(() => maker.kill('SIGKILL'))
   await once(maker.stdout, 'data')
-  const behind = everyProcess().filter(
-    ({ pid }) => isRunning(pid) && readFileSync(`/proc/${pid}/cmdline`, 'latin1') === 'sleep\u0000601\u0000',
-  )
+  const behind = everyProcess().filter(({ pid }) => isRunning(pid) && commandOf(pid) === 'sleep 601 ')
   expect(behind).toHaveLength(1)
   maker.kill('SIGKILL')
   await until('it has gone', () => !isRunning(behind[0]!.pid))
