@@ -54,7 +54,7 @@ const ways: readonly Way[] = [
 ]
 
 describe('nothing is left behind', () => {
-  test.each(ways)('25 times, after %s', { timeout: 180_000 }, async (_, end, result) => {
+  test.each(ways)('25 times, after %s', { timeout: 300_000 }, async (_, end, result) => {
     const [box, alone, attached] = await bench.people(2)
     const agent = await bench.serve(attached!.home, 'agent', ...local)
     const serving = await serve(box!, [alone!, attached!])
@@ -76,7 +76,7 @@ describe('nothing is left behind', () => {
     expect([alone!, attached!].map(files)).toEqual(written)
   })
 
-  test('25 times, after SIGKILL of the other end, and then the end of its stdin', { timeout: 180_000 }, async () => {
+  test('25 times, after SIGKILL of the other end, and then the end of its stdin', { timeout: 300_000 }, async () => {
     const [box, alone, attached] = await bench.people(2)
     const agent = await bench.serve(attached!.home, 'agent', ...local)
     const before = processes()

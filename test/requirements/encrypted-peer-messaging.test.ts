@@ -41,7 +41,7 @@ afterAll(() => stage?.close())
 const sections = [...new Set(steps.map(({ section }) => section))]
 
 describe(page, () => {
-  test.for(sections)('%s', { timeout: 120_000 }, async (section, { skip }) => {
+  test.for(sections)('%s', { timeout: 300_000 }, async (section, { skip }) => {
     if (missing !== undefined) skip(missing)
     if (failed !== undefined) skip(`"${failed}" failed before it`)
     failed = section

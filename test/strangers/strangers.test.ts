@@ -65,7 +65,7 @@ const call = (tool: string, given: object): string[] => ['--tool-name', tool, '-
 const textOf = ({ answer }: Inspected): string => (answer as { content: { text: string }[] }).content[0]!.text
 
 describe('the Inspector’s command line through mcp-connect', () => {
-  test('@modelcontextprotocol/server-filesystem: lists, reads, searches, refuses and writes', { timeout: 180_000 }, async () => {
+  test('@modelcontextprotocol/server-filesystem: lists, reads, searches, refuses and writes', { timeout: 300_000 }, async () => {
     const files = join(bench.folder, 'projects')
     mkdirSync(files)
     const large = 'ä\u2028"\\\n'.repeat(200_000)
@@ -90,7 +90,7 @@ describe('the Inspector’s command line through mcp-connect', () => {
 
   test(
     '@modelcontextprotocol/server-everything: tools, resources, prompts, progress, and many calls at once',
-    { timeout: 180_000 },
+    { timeout: 300_000 },
     async () => {
       const ask = await bothSides([process.execPath, stranger('@modelcontextprotocol/server-everything')])
       const lists = ['tools/list', 'prompts/list', 'resources/list', 'resources/templates/list'].map((method) => asWithout(ask, method))
@@ -112,7 +112,7 @@ describe('the Inspector’s command line through mcp-connect', () => {
   )
 })
 
-test('npx fetches and runs the server, exactly as the runbook writes the command', { timeout: 180_000 }, async () => {
+test('npx fetches and runs the server, exactly as the runbook writes the command', { timeout: 300_000 }, async () => {
   const [box, mac] = await bench.people(1)
   // as on this machine: where packages come from, what was fetched before, and whom the network wants trusted
   const trusted = process.env['NODE_EXTRA_CA_CERTS']
