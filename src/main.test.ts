@@ -1,5 +1,6 @@
 // Proves the program from outside: exit codes, what goes to stdout and to stderr, signals, broken pipes, and an empty environment.
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -141,6 +142,35 @@ describe('while a command runs', () => {
     expect(await stop(driver('throws', `${wait}; context.signal.throwIfAborted()`), ['SIGINT'])).toMatchObject({ code: 130, stderr: '' })
     const stubborn = `${wait}; setInterval(() => {}, 1e6); context.stdout.write('again\\n'); await new Promise(() => {})`
     expect(await stop(driver('stubborn', stubborn), ['SIGTERM', 'SIGTERM'])).toMatchObject({ code: 143, stderr: '' })
+  })
+
+  test('the end of its terminal asks it to stop; without a terminal a hang-up is nothing, as after nohup', async () => {
+    const left = join(folder, 'left')
+    const wait = "context.stdout.write('ready\\n'); const keep = setInterval(() => {}, 1e6); await stopAsked; clearInterval(keep)"
+    const stopAsked = "const stopAsked = new Promise((resolve) => context.signal.addEventListener('abort', resolve))"
+    const goodOrder = `(await import('node:fs')).writeFileSync('${left}', String(context.signal.reason.message))`
+    const [command, ...words] = driver(
+      'hangup',
+      `${stopAsked}; process.on('SIGHUP', () => context.stdout.write('still here\\n')); ${wait}; ${goodOrder}`,
+    )
+    const env = { HOME: folder, PATH: process.env['PATH']! }
+    const signals = ['SIGHUP', 'SIGTERM'] as const
+
+    const without = spawn(command, [...words, 'it'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+    let told = 0
+    without.stdout.on('data', () => without.kill(signals[told++]))
+    await once(without, 'close')
+    expect(readFileSync(left, 'utf8')).toBe('stopped by SIGTERM')
+    expect(told).toBe(2)
+    rmSync(left)
+
+    const terminal = spawn('script', ['-qec', [command, ...words, 'it'].join(' '), '/dev/null'], {
+      env,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    await once(terminal.stdout, 'data')
+    terminal.kill('SIGKILL') // and nobody holds the other end of it any more
+    await expect.poll(() => existsSync(left) && readFileSync(left, 'utf8'), { timeout: 10_000 }).toBe('stopped by SIGHUP')
   })
 
   test('a reader that goes away ends it quietly', async () => {

@@ -2,6 +2,7 @@
 import module from 'node:module'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { isatty } from 'node:tty'
 import { fileURLToPath } from 'node:url'
 import manifest from '../package.json' with { type: 'json' }
 import { aliases } from './aliases.ts'
@@ -80,7 +81,7 @@ function keepCompiled(): void {
   if (cache) module.enableCompileCache?.(join(cache, 'fairlead', 'compiled'))
 }
 
-const exitCodeOf = { SIGINT: 130, SIGTERM: 143 } as const
+const exitCodeOf = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 
 /** Why `Context.signal` was aborted. A command that throws it, instead of returning in good order, ends with `exitCode` and no message. */
 class Stopped extends DOMException {
@@ -94,7 +95,10 @@ class Stopped extends DOMException {
 
 /** One signal asks the command to stop in good order; a second one ends the process at once. */
 function listenForSignals(stop: AbortController): void {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  const hasTerminal = [0, 1, 2].some((stream) => isatty(stream)) // asked now: one that hangs up is none any more
+  // who has no terminal has none to lose; without a listener SIGHUP would end us, since Node undoes what `nohup` did
+  if (!hasTerminal) process.on('SIGHUP', () => {})
+  for (const signal of [...(hasTerminal ? (['SIGHUP'] as const) : []), 'SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       if (stop.signal.aborted) process.exit(exitCodeOf[signal])
       stop.abort(new Stopped(`stopped by ${signal}`, exitCodeOf[signal]))
@@ -160,6 +164,11 @@ function outputLost(terminal: Terminal, error: Error): number {
   return report(terminal, fault.output_lost({ reason: reasonOf(error) }, error))
 }
 
+/** A pipe whose other end was closed, or a terminal that hung up. */
+function isReaderGone({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'EPIPE' || (code === 'EIO' && process.stdout.isTTY)
+}
+
 /** Waits until what was written has left: `process.exit` would cut it off where a pipe is asynchronous. */
 function flushed(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => {
@@ -174,7 +183,7 @@ async function main(): Promise<never> {
   const terminal = openTerminal(upToDashes(argv).includes('--json'))
   const stop = new AbortController()
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') process.exit(outputLost(terminal, error))
+    if (!isReaderGone(error)) process.exit(outputLost(terminal, error))
     stop.abort(new Stopped('nobody reads our output any more', 0))
   })
   process.stderr.on('error', () => {}) // there is nobody left to tell
@@ -194,7 +203,7 @@ async function main(): Promise<never> {
   terminal.done()
   await Promise.all([flushed(process.stdout), flushed(process.stderr)])
   const lost: NodeJS.ErrnoException | null = process.stdout.errored // its event may not have come yet
-  process.exit(lost && lost.code !== 'EPIPE' ? outputLost(terminal, lost) : exitCode)
+  process.exit(lost && !isReaderGone(lost) ? outputLost(terminal, lost) : exitCode)
 }
 
 await main()

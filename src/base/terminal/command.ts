@@ -56,7 +56,7 @@ export type Context = {
   readonly version: string
   /** The runbook's name that the program was started by (`bmp`), for texts that tell what to type next. */
   readonly alias?: string
-  /** Aborted on SIGINT and SIGTERM: stop in good order and return. */
+  /** Aborted on SIGINT, SIGTERM and the end of its terminal: stop in good order and return. */
   readonly signal: AbortSignal
   /** Raw streams, for commands that speak a protocol on them. Everything else prints through `terminal`. */
   readonly stdin: Readable

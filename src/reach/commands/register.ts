@@ -2,13 +2,13 @@
 import { command } from '../../base/terminal/command.ts'
 import { dialingHost, homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownRegistries, serverText } from '../known-registries.ts'
-import { bareCardTtlMs, publishCard } from '../registration.ts'
-import { connectRegistry } from '../registry-client.ts'
+import { type Publication, bareCardTtlMs, cardTtlMs, publishCard, toldAddresses } from '../registration.ts'
+import { type KnownPeer, connectRegistry } from '../registry-client.ts'
 
 export default command({
   summary: 'make this identity known at a registry',
   description:
-    'The registry’s key is pinned when it is first met. A process that listens ("reach mcp-serve") publishes its addresses by itself and keeps them fresh; this command leaves those that are there as they are.',
+    'The registry’s key is pinned when it is first met. A process that listens ("reach mcp-serve") publishes its addresses by itself and keeps them fresh; this command publishes them once more, as they are now; when nothing listens here, it leaves those that are there.',
   flags: {
     server: {
       value: 'HOST[:PORT]',
@@ -29,9 +29,7 @@ export default command({
       const isNew = known.keyOf(server) === undefined
       const registry = await connectRegistry({ host, clock, known }, server, signal)
       const [ours] = await registry.lookup(identity.peerId)
-      const isServed = ours !== undefined && ours.addresses.length > 0
-      const addresses = isServed ? ours.addresses : []
-      const expiresAt = isServed ? ours.expiresAt : clock.now() + bareCardTtlMs
+      const { addresses, expiresAt } = publication(toldAddresses(host.addresses()), ours, clock.now())
       const { aheadMs } = await publishCard(registry, identity, clock, { name, addresses, expiresAt })
       known.remember(server)
       if (isNew) terminal.note(`the key of ${serverText(server)} is now pinned: ${registry.peerId}`)
@@ -55,3 +53,10 @@ export default command({
     }
   },
 })
+
+/** Where this identity listens on this machine now; else what its card says: it may listen on another. */
+function publication(here: readonly string[], known: KnownPeer | undefined, now: number): Omit<Publication, 'name'> {
+  if (here.length > 0) return { addresses: here, expiresAt: now + cardTtlMs }
+  if (known && known.addresses.length > 0) return known
+  return { addresses: [], expiresAt: now + bareCardTtlMs }
+}

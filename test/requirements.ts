@@ -1,0 +1,11 @@
+// Every command, path, message and promise of the runbooks that Fairlead was asked to make true, by file and line: one list for each runbook.
+import { encryptedPeerMessaging } from './requirements/encrypted-peer-messaging.ts'
+import type { Requirement } from './requirements/requirement.ts'
+
+export type Runbook = {
+  /** Of the runbook as it was given, and of our page that is played. */
+  readonly file: string
+  readonly requirements: readonly Requirement[]
+}
+
+export const runbooks: readonly Runbook[] = [{ file: 'encrypted-peer-messaging.md', requirements: encryptedPeerMessaging }]
