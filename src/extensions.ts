@@ -20,7 +20,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['reach', 'mcp-serve'], summary: 'serve an MCP server of this machine to authorized peers', load: () => import('./reach/commands/mcp-serve.ts') },
   { path: ['reach', 'peers'], summary: 'list the peers that are registered', load: () => import('./reach/commands/peers.ts') },
   { path: ['reach', 'register'], summary: 'make this identity known at a registry', load: () => import('./reach/commands/register.ts') },
-  { path: ['reach', 'registry'], summary: 'run a registry, where peers are found', load: () => import('./reach/commands/registry.ts') },
+  { path: ['reach', 'registry'], summary: 'run a registry, where peers are found, and reached if there is no direct way', load: () => import('./reach/commands/registry.ts') },
   { path: ['reach', 'send'], summary: 'send a message to a peer', load: () => import('./reach/commands/send.ts') },
   { path: ['reach', 'status'], summary: 'show who we are, where our files are, and how others reach us', load: () => import('./reach/commands/status.ts') },
 ]

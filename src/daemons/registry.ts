@@ -2,7 +2,7 @@
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import { listenAddress } from '../reach/listening.ts'
-import { startRegistry as start } from '../reach/registry.ts'
+import { type RelaySettings, startRegistry as start } from '../reach/registry.ts'
 
 export type RegistrySettings = {
   /** Holds the registry's own wallet and its records. */
@@ -12,6 +12,7 @@ export type RegistrySettings = {
   readonly port: number
   readonly announce?: readonly string[]
   readonly maxRecords?: number
+  readonly relay?: RelaySettings
 }
 
 /** Starts the registry; it ends by `close()`. */

@@ -1,4 +1,4 @@
-// The registry as a whole: its own identity and its records in one folder, its door on one port.
+// The registry as a whole: its own identity and its records in one folder, its door on one port, where it is the relay for those it knows, too.
 import { join } from 'node:path'
 import type { Clock } from '../kernel/clock.ts'
 import { makeFolder } from '../kernel/file.ts'
@@ -7,8 +7,12 @@ import type { Secret } from '../kernel/secret.ts'
 import { type Wallet, createWallet, loadWallet, readWalletCard } from '../base/identity/wallet.ts'
 import { openSqliteKv } from '../base/kv/sqlite.ts'
 import { createPeerHost } from '../base/peer/host.ts'
+import type { RelayRules } from '../base/peer/relay-server.ts'
 import { openRegistryBook } from './registry-book.ts'
 import { type RegistryServerSettings, serveRegistry } from './registry-server.ts'
+
+/** How much is relayed at once, for those who are registered; false: nothing. See `RelayRules`. */
+export type RelaySettings = Omit<RelayRules, 'mayReserve'> | false
 
 export type RegistrySettings = RegistryServerSettings & {
   /** Holds `wallet.json`, made when it is not there, and `registry.db`. */
@@ -18,6 +22,7 @@ export type RegistrySettings = RegistryServerSettings & {
   readonly announce?: readonly string[]
   readonly passphrase?: Secret | undefined
   readonly maxRecords?: number
+  readonly relay?: RelaySettings
 }
 
 export interface Registry {
@@ -28,7 +33,7 @@ export interface Registry {
 
 /** Starts a registry; faults of the wallet, the store and `createPeerHost`. */
 export async function startRegistry({ clock, log }: { clock: Clock; log: Log }, settings: RegistrySettings): Promise<Registry> {
-  const { folder, listen, announce, passphrase, maxRecords, ...served } = settings
+  const { folder, listen, announce, passphrase, maxRecords, relay, ...served } = settings
   await using starting = new AsyncDisposableStack()
   makeFolder(folder)
   const { identity } = await ownWallet(join(folder, 'wallet.json'), passphrase)
@@ -41,6 +46,8 @@ export async function startRegistry({ clock, log }: { clock: Clock; log: Log }, 
     host.close(),
   )
   serveRegistry({ host, book, clock, log }, served)
+  // a place for whoever signed a card that holds; who may dial is for those to decide who are dialled
+  if (relay !== false) await host.relay({ ...relay, mayReserve: (peer) => book.lookup(peer, 1)[0]?.card.peerId === peer })
   const running = starting.move()
   return { peerId: host.peerId, addresses: () => host.addresses(), close: () => running.disposeAsync() }
 }

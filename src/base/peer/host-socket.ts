@@ -38,17 +38,15 @@ export type Said =
   | { readonly is: 'no'; readonly stream: string }
   | { readonly is: 'drop'; readonly stream: string }
 
-export type Incoming = {
+export type Dialled = { readonly peer: string; readonly address: string; readonly isRelayed: boolean }
+export type Incoming = Dialled & {
   readonly stream: string
   readonly protocol: string
-  readonly peer: string
-  readonly address: string
   /** Nobody else wants it either. */
   readonly must: boolean
 }
 export type Told = ({ readonly is: 'about' } & About) | ({ readonly is: 'incoming' } & Incoming)
 
-export type Dialled = { readonly peer: string; readonly address: string }
 export type Refused = {
   readonly refused: {
     readonly code: string

@@ -161,6 +161,16 @@ export class Session implements Wire {
     this.#leave()
   }
 
+  /** Drops the channel that it has: the session waits for another one, as after any cut. */
+  cut(problem: string): void {
+    if (this.#channel && !this.#isClosing) this.#lost(problem)
+  }
+
+  /** Whether the channel goes through a relay. */
+  get isRelayed(): boolean {
+    return this.#channel?.stream.isRelayed ?? false
+  }
+
   /** Goes on over a new channel, after `seen`, the last frame the other side has; false when it claims what cannot be. */
   attach(channel: Channel, seen: number, ack: number): boolean {
     if (!this.#out.rewind(seen, ack)) return false

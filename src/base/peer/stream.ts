@@ -3,6 +3,7 @@
 import { Duplex } from 'node:stream'
 import type { Connection, Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
 import type { Clock } from '../../kernel/clock.ts'
+import { isCircuit } from './address.ts'
 import type { PeerStream } from './host.ts'
 import { updateWindowAtHalf } from './savings.ts'
 
@@ -132,6 +133,7 @@ export function peerStream(stream: Stream, connection: Connection, clock: Clock)
   return {
     remotePeer: connection.remotePeer.toString(),
     remoteAddress: connection.remoteAddr.getComponents()[0]?.value ?? '',
+    isRelayed: isCircuit(connection),
     protocol: stream.protocol,
     duplex,
     close: () => closeBoth(duplex, clock),

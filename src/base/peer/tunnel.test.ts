@@ -11,7 +11,8 @@ import { scan } from '../wire/scan.ts'
 import type { Sink } from '../wire/wire.ts'
 import { type PeerHost, type PeerStream, createPeerHost } from './host.ts'
 import { type Message, MessageReader, messageBytes, types, windowBytes, windowFrames } from './message.ts'
-import { backoffMs, connectTunnel } from './tunnel-client.ts'
+import { backoffMs } from './come-back.ts'
+import { connectTunnel } from './tunnel-client.ts'
 import { type AcceptTunnelsSettings, acceptTunnels } from './tunnel-server.ts'
 import { type Tunnel, type TunnelSettings, tunnelProtocol } from './tunnel.ts'
 
@@ -71,6 +72,7 @@ function link(clientId = 'client', serverId = 'server'): Link {
   const stream = (duplex: End, remotePeer: string): PeerStream => ({
     remotePeer,
     remoteAddress: '127.0.0.1',
+    isRelayed: false,
     protocol: tunnelProtocol,
     duplex,
     close: () =>

@@ -23,6 +23,7 @@ export default command({
   flags: {
     server: { value: 'HOST[:PORT]', summary: 'the registry to ask; the last one registered with by default, else localhost:8765' },
     address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: the registry is not asked then' },
+    relay: { summary: 'go through the relay, even if there is a direct way' },
     ...homeFlags,
   },
   examples: [
@@ -39,10 +40,10 @@ export default command({
     try {
       const registry = (signal?: AbortSignal) => connectRegistry({ host, clock, known }, server, signal)
       const dial = peerDial(
-        { host, known: knownAddresses(home.addresses), registry },
+        { host, known: knownAddresses(home.addresses), registry, clock },
         { peer: args.peer, addresses: flags.address ?? [], protocol: messageProtocol },
       )
-      const stream = await dial(signal).catch((error: unknown) => {
+      const stream = await dial(signal, flags.relay ? 'relayed' : 'any').catch((error: unknown) => {
         throw unreached(inRunbookWords(asFault(error), args.peer))
       })
       const to = stream.remotePeer
