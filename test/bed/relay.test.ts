@@ -2,7 +2,7 @@
 // path is cut and comes back at random moments, and the same MCP session goes on: every call is counted at the far end. Imports nothing of the program.
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -89,6 +89,7 @@ describe('two machines behind routers that let nothing in', () => {
     folder = mkdtempSync(join(tmpdir(), 'fairlead-bed-'))
     lab = createLab()
     counted = join(folder, 'calls')
+    writeFileSync(counted, '')
     registry = await startRegistry()
     await Promise.all([run(lab.box, 'box', 'init', '--name', 'Box'), run(lab.mac, 'mac', 'init', '--name', 'Mac')])
     const server = ['--server', lab.publicAddress]
@@ -195,6 +196,7 @@ describe('two machines behind routers that let nothing in', () => {
         const from = performance.now()
         const after = call()
         await within(60_000, `the answers after cut ${n} (${kind.name}); ${client.stderr()}`, Promise.all([before, during, after]))
+        if (process.env['DBG']) console.info(n, kind.name, Math.round(performance.now() - from))
         recoveries.set(kind.name, [...(recoveries.get(kind.name) ?? []), performance.now() - from])
       }
       expect(await Promise.all(answered)).toEqual(sent)

@@ -12,8 +12,10 @@ const staggerMs = 150
 const relayAfterMs = 150
 const addressMs = 6_000
 const dialMs = 10_000
-/** A connection that is open may lead nowhere any more: after this long a new one is made beside it. */
-const reuseMs = 1_500
+/** A connection that is open may lead nowhere any more: after this long a new one is made beside it, and the first that answers counts. */
+const besideMs = 300
+/** After this long nothing is hoped of it. */
+const reuseMs = 3_000
 const maxAddresses = 16
 /** Open connections to one peer that are tried before a new one is made. */
 const maxReused = 4
@@ -162,18 +164,34 @@ export function createDialer(
     if (peerId !== undefined) publicKeyOf(peerId)
     if (peerId === own) throw fault.unreachable({ peerId: own, addresses, problem: 'this is our own identity' })
     const signal = given ?? deadline(clock, dialMs)
+    const again = reuse(openTo(peerId, addresses), protocol, signal)
+    if (addresses.length > 0) {
+      const early = await Promise.race([again, new Promise<undefined>((resolve) => clock.after(besideMs, () => resolve(undefined)))])
+      return early?.opened ?? firstOf(again, anew(peerId, addresses, protocol, signal))
+    }
+    const { opened, unsupported } = await again
+    if (unsupported) throw fault.refused({ peerId: named(peerId), reason: `it does not offer ${protocol}` }, unsupported)
+    return opened ?? anew(peerId, addresses, protocol, signal)
+  }
+
+  type Reused = { readonly opened?: Opened; readonly unsupported?: unknown }
+
+  /** A stream over one of these connections, if any of them answers. */
+  async function reuse(connections: readonly Connection[], protocol: string, signal: AbortSignal): Promise<Reused> {
     let unsupported: unknown
     // more than one process of the same identity may be connected to us, and not each of them offers everything
-    for (const connection of openTo(peerId, addresses).slice(0, maxReused)) {
+    for (const connection of connections.slice(0, maxReused)) {
       try {
-        return await stream(connection, protocol, deadline(clock, reuseMs, signal))
+        return { opened: await stream(connection, protocol, deadline(clock, reuseMs, signal)) }
       } catch (error) {
         if (isUnsupported(error)) unsupported ??= error
         // else: what was open a moment ago may just have ended
       }
     }
-    if (unsupported && addresses.length === 0)
-      throw fault.refused({ peerId: named(peerId), reason: `it does not offer ${protocol}` }, unsupported)
+    return { unsupported }
+  }
+
+  async function anew(peerId: string | undefined, addresses: readonly string[], protocol: string, signal: AbortSignal): Promise<Opened> {
     const connection = await connect(peerId, addresses, signal)
     try {
       return await stream(connection, protocol, signal)
@@ -184,6 +202,20 @@ export function createDialer(
         : 'it ended the connection before the first stream; does it allow this identity?'
       throw fault.refused({ peerId: named(peerId), reason }, error)
     }
+  }
+
+  /** The first that comes; the other one is dropped when it comes, too. */
+  function firstOf(again: Promise<Reused>, fresh: Promise<Opened>): Promise<Opened> {
+    return new Promise((resolve, reject) => {
+      let winner: Opened | undefined
+      const take = (opened: Opened): void => {
+        if (winner) return opened.stream.abort(new Error('not needed'))
+        winner = opened
+        resolve(opened)
+      }
+      void again.then(({ opened }) => opened && take(opened))
+      fresh.then(take, async (error: unknown) => (await again).opened ?? reject(error))
+    })
   }
 
   /** Connections to the peer that may be used for these addresses, direct ones first. */

@@ -35,6 +35,10 @@ export type RelayRules = {
 const placeMs = 3_600_000
 /** How long whoever asks may take to say what, and whoever is asked to answer. */
 const messageMs = 5_000
+/** Who may have a place is waited for so long: after a break both ends come back at the same time. */
+const arrivalMs = 1_000
+/** A connection that has lost its place to another one, and does not answer within this time, leads nowhere. */
+const probeMs = 1_000
 /** Questions under way. */
 const maxAsking = 256
 
@@ -53,6 +57,7 @@ export function serveRelay({ network, clock, log, addresses }: RelayServerNeeds,
   const { mayReserve, maxPlaces = 1_024, maxCircuits = 512, maxCircuitsPerPeer = 32 } = rules
   const places = new Map<string, Place>()
   const circuits = new Map<string, number>()
+  const awaited = new Map<string, Set<() => void>>()
   let circuitCount = 0
   let asking = 0
 
@@ -68,7 +73,9 @@ export function serveRelay({ network, clock, log, addresses }: RelayServerNeeds,
     if (!kept && places.size >= maxPlaces) return { status: statuses.refused }
     // the newest connection counts: the one before may lead nowhere any more
     places.set(peer, { connection, until: clock.mono() + placeMs })
+    for (const arrived of awaited.get(peer) ?? []) arrived()
     if (kept?.connection !== connection) {
+      if (kept) void probe(kept.connection)
       log.info('peer.relay.place', { peer, places: places.size })
       connection.addEventListener('close', () => {
         if (places.get(peer)?.connection === connection) places.delete(peer)
@@ -76,6 +83,33 @@ export function serveRelay({ network, clock, log, addresses }: RelayServerNeeds,
     }
     const expire = Math.floor((clock.now() + placeMs) / 1000)
     return { status: statuses.ok, reservation: { expire, addresses: addresses().map((text) => network.address(text).bytes) } }
+  }
+  /** Ends the connection if nobody answers there, so that the circuits over it end as well, and are made anew at the other end's new place. */
+  async function probe(connection: Connection): Promise<void> {
+    try {
+      const stream = await connection.newStream(stopProtocol, { signal: deadline(clock, probeMs), maxOutboundStreams: maxCircuits })
+      stream.abort(new Error('only a question'))
+    } catch (error) {
+      if ((error as Error).name !== 'UnsupportedProtocolError') connection.abort(new Error('the path was found dead'))
+    }
+  }
+  /** The peer's place, as soon as it has one. */
+  async function placeOf(peer: string): Promise<Place | undefined> {
+    if (!places.has(peer) && mayReserve(peer)) {
+      const waiting = awaited.get(peer) ?? new Set()
+      awaited.set(peer, waiting)
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          cancel()
+          waiting.delete(done)
+          if (waiting.size === 0) awaited.delete(peer)
+          resolve()
+        }
+        const cancel = clock.after(arrivalMs, done)
+        waiting.add(done)
+      })
+    }
+    return places.get(peer)
   }
   function forgetOld(): void {
     const now = clock.mono()
@@ -120,7 +154,7 @@ export function serveRelay({ network, clock, log, addresses }: RelayServerNeeds,
     const from = near.remotePeer
     if (near.isRelayed) return statuses.denied
     if (to === undefined) return statuses.malformed
-    const place = places.get(to)
+    const place = await placeOf(to)
     if (!place) return statuses.noPlace
     const giveBack = room(from)
     if (!giveBack) return statuses.full

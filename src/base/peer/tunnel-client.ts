@@ -26,6 +26,8 @@ export function directAfterMs(attempt: number, random: number): number {
   return Math.min(120_000, 2_000 * 2 ** attempt) * (0.5 + random / 2)
 }
 
+/** How long another path may take while this one is silent. Short: over a path that swallows packets a dial answers only as late as its last try. */
+const asideMs = 2_000
 /** How long a direct way may take to show that it is there. */
 const directMs = 5_000
 
@@ -39,8 +41,9 @@ export async function connectTunnel(needs: ConnectTunnelNeeds, settings: TunnelS
   const { maxFrameBytes } = set.limits
   let welcome: Welcome | undefined
   let session: Session | undefined
-  /** A direct stream that the session is about to move to. */
-  let direct: PeerStream | undefined
+  /** A stream that the session is about to move to. */
+  let better: PeerStream | undefined
+  let isLookingAside = false
   let looking: AbortController | undefined
 
   /** One stream, one HELLO, one answer. Resolves when the session goes on over it. */
@@ -50,8 +53,8 @@ export async function connectTunnel(needs: ConnectTunnelNeeds, settings: TunnelS
     const cancel = clock.after(limitMs, abort)
     over?.addEventListener('abort', abort)
     try {
-      const stream = direct ?? (await open(stop.signal))
-      direct = undefined
+      const stream = better ?? (await open(stop.signal))
+      better = undefined
       return await greet(stream, stop.signal)
     } finally {
       cancel()
@@ -116,7 +119,7 @@ export async function connectTunnel(needs: ConnectTunnelNeeds, settings: TunnelS
     const cancelKeep = clock.after(Math.min(set.keepMs, welcome!.keepMs), () => lost.end({ why: 'expired' }))
     try {
       for (let n = 0; !lost.isGone; n++) {
-        if (!direct) await clock.wait(backoffMs(n, clock.mono() - from, random()), over.signal)
+        if (!better) await clock.wait(backoffMs(n, clock.mono() - from, random()), over.signal)
         try {
           await attempt(attemptMs(n), over.signal)
           log.info('tunnel.resumed', { peer, awayMs: Math.round(clock.mono() - from), attempts: n + 1, isRelayed: lost.isRelayed })
@@ -150,14 +153,34 @@ export async function connectTunnel(needs: ConnectTunnelNeeds, settings: TunnelS
       const found = await openDirect(deadline(clock, directMs, over.signal)).catch(() => undefined)
       if (!found) continue
       if (over.signal.aborted || !going.isRelayed || found.isRelayed) return found.abort()
-      direct = found
-      return going.cut('a direct way was found')
+      return moveTo(found, going, 'a direct way was found')
+    }
+  }
+  function moveTo(stream: PeerStream, going: Session, why: string): void {
+    better = stream
+    going.cut(why)
+  }
+
+  /** The path is silent: another one is looked for beside it, and taken if it is there first. */
+  async function lookAside(going: Session): Promise<void> {
+    if (isLookingAside) return
+    isLookingAside = true
+    const { heard } = going
+    try {
+      const found = await open(deadline(clock, asideMs))
+      if (going.heard === heard && going.stats.isConnected) moveTo(found, going, 'the path is silent, and another one is not')
+      else found.abort()
+    } catch {
+      // the next silence looks again
+    } finally {
+      isLookingAside = false
     }
   }
 
   session = await attempt(set.helloMs)
   const connected = session
   connected.onLost = (problem) => void comeBack(connected, problem)
+  connected.onSilent = () => void lookAside(connected)
   const { onGone } = connected
   connected.onGone = () => {
     looking?.abort()
