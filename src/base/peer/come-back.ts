@@ -7,8 +7,8 @@ export function attemptMs(attempt: number): number {
   return attemptsMs[attempt % attemptsMs.length]!
 }
 
-/** The wait before the nth attempt, `awayMs` after the cut: 25 ms doubling to 800 ms, then a tenth of the time away, at most 5 s; half of it jitter. */
+/** The wait before the nth attempt, `awayMs` after the cut: 25 ms doubling to 400 ms, then a tenth of the time away, at most 5 s; half of it jitter. */
 export function backoffMs(attempt: number, awayMs: number, random: number): number {
-  const full = Math.min(5_000, Math.max(Math.min(25 * 2 ** attempt, 800), awayMs / 10))
+  const full = Math.min(5_000, Math.max(Math.min(25 * 2 ** attempt, 400), awayMs / 10))
   return full * (0.5 + random / 2)
 }

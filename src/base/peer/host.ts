@@ -7,6 +7,7 @@ import type { Identity } from '../identity/identity.ts'
 import { isLoopback } from './address.ts'
 import { createDialer, reasonOf } from './dial.ts'
 import { fault } from './fault.ts'
+import { endMoved } from './moved.ts'
 import type { Place, Places } from './relay-place.ts'
 import type { RelayRules } from './relay-server.ts'
 import { peerStream } from './stream.ts'
@@ -86,6 +87,11 @@ export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSet
   })
   const dialer = createDialer(network, identity.peerId, clock, { maxStreams, wrongIdentity })
   const { peerId } = identity
+  const stopLooking = endMoved(
+    clock,
+    () => network.node.getConnections(),
+    (address) => log.info('peer.moved', { address }),
+  )
   let isClosed = false
   let places: Places | undefined
   const direct = (): readonly string[] => announced(network.listening().map(String), announce, peerId)
@@ -127,6 +133,7 @@ export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSet
     },
     async close() {
       isClosed = true
+      stopLooking()
       places?.close()
       await network.node.stop()
     },

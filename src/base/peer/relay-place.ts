@@ -1,6 +1,5 @@
 // A peer's places at relays, where those find it who cannot reach it directly: taken, looked after, and taken again for ever. libp2p would not come back by itself
 // after a relay was restarted, and would not notice for a long time that the path to it is dead.
-import { networkInterfaces } from 'node:os'
 import type { Connection, Stream } from '@libp2p/interface'
 import { type Clock, deadline } from '../../kernel/clock.ts'
 import { reasonOf } from '../../kernel/fault.ts'
@@ -27,7 +26,7 @@ const renewMs = 5_000
 /** The same while somebody is connected to us through it. */
 const busyRenewMs = 1_000
 const answerMs = 1_500
-/** How often we look whether this machine has other addresses than before: then the path may be dead, and is tried at once. */
+/** How often it is looked whether somebody is. */
 const lookMs = 500
 const acceptMs = 10_000
 /** Addresses that one place gives us. */
@@ -145,12 +144,10 @@ export function createPlaces({ network, open, peerId, clock, log }: PlacesNeeds)
     connection.addEventListener('close', lost)
     if (connection.status !== 'open') lost()
     const ended = AbortSignal.any([over.signal, stop])
-    const before = ownAddresses()
     const through = `/p2p/${connection.remotePeer.toString()}/p2p-circuit`
     const isBusy = (): boolean => network.node.getConnections().some(({ remoteAddr }) => remoteAddr.toString().includes(through))
     try {
-      for (const from = clock.mono(); clock.mono() - from < (isBusy() ? busyRenewMs : renewMs) && ownAddresses() === before;)
-        await clock.wait(lookMs, ended)
+      for (const from = clock.mono(); clock.mono() - from < (isBusy() ? busyRenewMs : renewMs);) await clock.wait(lookMs, ended)
     } finally {
       connection.removeEventListener('close', lost)
     }
@@ -176,13 +173,6 @@ export function createPlaces({ network, open, peerId, clock, log }: PlacesNeeds)
       places.clear()
     },
   }
-}
-
-/** Of this machine's interfaces, to be compared. */
-function ownAddresses(): string {
-  return Object.values(networkInterfaces())
-    .flatMap((each) => each?.map(({ address }) => address))
-    .join()
 }
 
 /** The address that we use first, then the relay's own; loopback only when there is nothing else, for elsewhere it leads nowhere. */
