@@ -63,7 +63,7 @@ export async function attachHost({ clock, wants }: AttachNeeds, path: string, as
     duplex: socket,
     close: () => closeBoth(socket, clock),
     abort(what = 'stream') {
-      if (what === 'connection') control.write(lineText({ is: 'drop', stream: name }))
+      if (what !== 'stream') control.write(lineText({ is: 'drop', stream: name, what }))
       socket.destroy()
     },
   })

@@ -28,6 +28,8 @@ type Miss = { readonly address: string; readonly problem: string; readonly isOth
 export type Dialer = {
   /** An open connection is used only if it is of a kind that the addresses name, direct or relayed; without addresses any will do. */
   open(peerId: string | undefined, addresses: readonly string[], protocol: string, signal?: AbortSignal): Promise<Opened>
+  /** The same over a new connection. */
+  openAnew(peerId: string | undefined, addresses: readonly string[], protocol: string, signal: AbortSignal): Promise<Opened>
 }
 
 /**
@@ -229,7 +231,7 @@ export function createDialer(
       .sort((one, other) => Number(isCircuit(one)) - Number(isCircuit(other)))
   }
 
-  return { open }
+  return { open, openAnew: anew }
 }
 
 /** For messages: a peer whose id is still to be learned has none. */

@@ -79,7 +79,7 @@ export async function serveHost({ host, clock, log, about, onAsks, settleMs }: H
       if (said.is === 'serve') {
         if (!removers.has(said.protocol)) removers.set(said.protocol, board.add(said.protocol, offerOf(socket)))
       } else if (said.is === 'no') announced.get(said.stream)?.(undefined)
-      else streams.get(said.stream)?.abort('connection')
+      else streams.get(said.stream)?.abort(said.what)
     })
     socket.once('end', () => socket.destroy()) // the attached process ended
     socket.once('close', () => {

@@ -12,6 +12,9 @@ import type { Place, Places } from './relay-place.ts'
 import type { RelayRules } from './relay-server.ts'
 import { peerStream } from './stream.ts'
 
+/** What is dropped with a stream. */
+export type Dropped = 'stream' | 'idle' | 'connection'
+
 /** One stream to a peer whose key was proved in the handshake. */
 export interface PeerStream {
   /** The proved peer id of the other end. */
@@ -25,8 +28,11 @@ export interface PeerStream {
   readonly duplex: Duplex
   /** Ends our side once what was written has left, lets the other end for a moment, then lets go of both. Never rejects. */
   close(): Promise<void>
-  /** Drops the stream at once. `'connection'` drops the whole connection beneath it: for a path that was found dead, so that the next dial makes a new one. */
-  abort(what?: 'stream' | 'connection'): void
+  /**
+   * Drops the stream at once. `'connection'` drops the whole connection beneath it: for a path that was found dead, so that the next dial makes a new one;
+   * `'idle'` drops that if nothing else goes over it.
+   */
+  abort(what?: Dropped): void
 }
 
 export interface PeerHost {
@@ -120,7 +126,7 @@ export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSet
       const keep = async (): Promise<void> => {
         const { createPlaces } = await import('./relay-place.ts') // who only dials needs none
         if (isClosed || stop.signal.aborted) return
-        places ??= createPlaces({ network, open: dialer.open, peerId, clock, log })
+        places ??= createPlaces({ network, openAnew: dialer.openAnew, peerId, clock, log })
         const place = places.keep(relay, address)
         stop.signal.addEventListener('abort', () => place.close())
       }

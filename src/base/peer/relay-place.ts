@@ -48,14 +48,14 @@ export interface Places {
 
 export type PlacesNeeds = {
   readonly network: Network
-  readonly open: Dialer['open']
+  readonly openAnew: Dialer['openAnew']
   readonly peerId: string
   readonly clock: Clock
   readonly log: Log
 }
 
 /** Takes circuits from now on, from relays at which a place is kept. */
-export function createPlaces({ network, open, peerId, clock, log }: PlacesNeeds): Places {
+export function createPlaces({ network, openAnew, peerId, clock, log }: PlacesNeeds): Places {
   /** Each with the addresses that it gives us, if it holds. */
   const places = new Map<string, { addresses: readonly string[]; readonly stop: AbortController }>()
   let accepting = 0
@@ -111,7 +111,7 @@ export function createPlaces({ network, open, peerId, clock, log }: PlacesNeeds)
     while (!stop.aborted) {
       let held: Connection | undefined
       try {
-        const { stream, connection } = await open(relay, [address], hopProtocol, deadline(clock, attemptMs(attempts), stop))
+        const { stream, connection } = await openAnew(relay, [address], hopProtocol, deadline(clock, attemptMs(attempts), stop))
         const { addresses } = await reserve(stream, connection)
         held = connection
         place.addresses = relayedAddresses([address, ...addresses.map((bytes) => network.textOf(bytes))], relay, peerId)

@@ -139,7 +139,8 @@ export function peerStream(stream: Stream, connection: Connection, clock: Clock)
     close: () => closeBoth(duplex, clock),
     abort(what = 'stream') {
       duplex.destroy()
-      if (what === 'connection') connection.abort(new Error('the path was found dead'))
+      const isIdle = (): boolean => !connection.streams.some((other) => other !== stream && other.status === 'open')
+      if (what === 'connection' || (what === 'idle' && isIdle())) connection.abort(new Error('not needed any more, or found dead'))
     },
   }
 }
