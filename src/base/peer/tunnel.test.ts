@@ -224,6 +224,25 @@ test('100 cuts at random bytes over 2,000 frames each way: nothing is lost, doub
   await client.close()
 })
 
+test('a path that falls silent is left for another one, long before it counts as dead', async () => {
+  const { links, accepted, connect } = world({ settings: { busyPingMs: 50 } })
+  const client = await connect()
+  const [left, right] = [collector(), collector()]
+  client.read(left)
+  accepted[0]!.read(right)
+  const heard = (): number[][] => [left.frames.map(numberOf), right.frames.map(numberOf)]
+  await Promise.all([send(client, 0, 1), send(accepted[0]!, 0, 1)])
+  await expect.poll(heard).toEqual([[0], [0]])
+  for (const end of links[0]!.ends) end.budgetBytes = 0 // what is written from now on goes nowhere
+  await Promise.all([send(client, 1, 2), send(accepted[0]!, 1, 2)])
+  await expect.poll(heard, { timeout: 8_000 }).toEqual([
+    [0, 1],
+    [0, 1],
+  ])
+  expect([links.length, client.stats.cuts]).toEqual([2, 1])
+  await client.close()
+})
+
 test('a stream that ends cleanly is a cut, not an end', async () => {
   const { links, accepted, connect } = world()
   const client = await connect()
