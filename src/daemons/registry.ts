@@ -2,7 +2,7 @@
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import { listenAddress } from '../reach/listening.ts'
-import { type MailboxSettings, startRegistry as start } from '../reach/registry.ts'
+import { type MailboxSettings, type RelaySettings, startRegistry as start } from '../reach/registry.ts'
 
 export type RegistrySettings = {
   /** Holds the registry's own wallet and its records. */
@@ -13,6 +13,7 @@ export type RegistrySettings = {
   readonly announce?: readonly string[]
   readonly maxRecords?: number
   readonly mailbox?: MailboxSettings
+  readonly relay?: RelaySettings
 }
 
 /** Starts the registry; it ends by `close()`. */

@@ -14,6 +14,9 @@ const registry = z.strictObject({
   host: z.string().min(1).default('127.0.0.1').describe('The IP address that the registry listens on.'),
   port: port(8_765).describe('The port that the registry listens on; 0 takes any free one.'),
   announce,
+  relay: z.boolean().default(true).describe('Whether it relays between peers that cannot reach each other directly.'),
+  max_places: z.int().min(1).max(4_096).default(1_024).describe('How many of the registered peers may keep a place at the relay.'),
+  max_circuits: z.int().min(1).max(4_096).default(512).describe('How many connections it relays at once.'),
   max_records: z.int().min(1).max(60_000).default(10_000).describe('How many peers may be registered.'),
   mailbox_keep: duration({ leastMs: 60_000, mostMs: 7 * 86_400_000 })
     .prefault('7d')

@@ -1,6 +1,8 @@
 // From what a person types to a peer that can be dialled: whole ids, beginnings of ids, names; and the runbook's words for what goes wrong on the way.
 import { type Fault, asFault } from '../kernel/fault.ts'
+import type { Clock } from '../kernel/clock.ts'
 import { isPeerId } from '../base/identity/identity.ts'
+import { isRelayed } from '../base/peer/address.ts'
 import type { PeerHost, PeerStream } from '../base/peer/host.ts'
 import { fault } from './faults.ts'
 import type { KnownAddresses } from './known-addresses.ts'
@@ -14,11 +16,15 @@ export async function findPeer(registry: RegistryClient, text: string): Promise<
   return found[0]
 }
 
+/** Which ways may be used: through a relay, directly, or whichever proves first. */
+export type Way = 'any' | 'direct' | 'relayed'
+
 export type PeerDialNeeds = {
   readonly host: PeerHost
   readonly known: KnownAddresses
-  /** Connects to the registry: asked only when the addresses at hand do not lead to the peer. */
+  /** Connects to the registry: asked only when the addresses at hand do not lead to the peer, or not within a moment. */
   readonly registry: (signal?: AbortSignal) => Promise<RegistryClient>
+  readonly clock: Clock
 }
 
 export type PeerDialSettings = {
@@ -29,11 +35,13 @@ export type PeerDialSettings = {
   readonly protocol: string
 }
 
+export type PeerDial = (signal?: AbortSignal, way?: Way) => Promise<PeerStream>
+
+/** Remembered addresses that lead somewhere do so within this time; after it the registry is asked beside them. */
+const patienceMs = 300
+
 /** Opens streams to one peer, each time by the best way that is known then. */
-export function peerDial(
-  { host, known, registry }: PeerDialNeeds,
-  { peer, addresses, protocol }: PeerDialSettings,
-): (signal?: AbortSignal) => Promise<PeerStream> {
+export function peerDial({ host, known, registry, clock }: PeerDialNeeds, { peer, addresses, protocol }: PeerDialSettings): PeerDial {
   /** A name is asked about once: after that it is this key we talk to, whoever takes the name. */
   let id = isPeerId(peer) ? peer : undefined
 
@@ -47,32 +55,64 @@ export function peerDial(
   }
   const dial = (to: string, at: readonly string[], signal?: AbortSignal): Promise<PeerStream> => host.dial(to, at, protocol, signal)
 
-  return async (signal) => {
+  const dialFound = async (way: Way, signal?: AbortSignal): Promise<PeerStream> => {
+    const found = await lookup(signal)
+    id = found.peerId
+    const usable = ofWay(found.addresses, way)
+    if (usable.length === 0) {
+      const tried = found.addresses.length === 0 ? 'it is registered, but listens nowhere' : `it is registered, but with no ${way} address`
+      throw fault.peer_not_found({ peer: id, tried, isKnown: true })
+    }
+    const stream = await dial(id, usable, signal)
+    known.remember(id, found.addresses)
+    return stream
+  }
+  /** The remembered addresses first, and what the registry says when they are not enough; the first way that proves wins. */
+  const dialBoth = async (to: string, remembered: readonly string[], way: Way, signal?: AbortSignal): Promise<PeerStream> => {
+    const over = new AbortController()
+    const inTime = signal ? AbortSignal.any([signal, over.signal]) : over.signal
+    const cached = dial(to, remembered, inTime)
+    const missed = cached.then(
+      () => over.abort(),
+      (error: unknown) => {
+        if (!isAboutTheWay(asFault(error))) over.abort() // the peer itself said no
+      },
+    )
+    const asked = Promise.race([missed, clock.wait(patienceMs, over.signal).catch(() => {})]).then(() => {
+      over.signal.throwIfAborted()
+      return dialFound(way, inTime)
+    })
     try {
-      if (addresses.length > 0) return await dial((id ??= (await lookup(signal)).peerId), addresses, signal)
-      const remembered = id === undefined ? [] : known.of(id)
-      let missed: Fault | undefined
-      if (id !== undefined && remembered.length > 0) {
-        try {
-          return await dial(id, remembered, signal)
-        } catch (error) {
-          missed = asFault(error)
-          if (!isAboutTheWay(missed)) throw missed // the peer itself said no
-        }
+      const winner = await Promise.any([cached, asked])
+      for (const each of [cached, asked]) void each.then((stream) => stream === winner || stream.abort()).catch(() => {})
+      return winner
+    } catch (error) {
+      const [first, second] = (error as AggregateError).errors.map(asFault) as [Fault, Fault]
+      if (!isAboutTheWay(first)) throw first
+      if (second.code.startsWith('peer.')) throw second
+      throw fault.peer_not_found({ peer, tried: `${first.message}; ${second.message}`, isKnown: true }, second)
+    } finally {
+      over.abort()
+    }
+  }
+
+  return async (signal, way = 'any') => {
+    try {
+      if (addresses.length > 0) {
+        const given = ofWay(addresses, way)
+        if (given.length === 0) throw fault.peer_not_found({ peer: id ?? peer, tried: `no ${way} address was given`, isKnown: true })
+        return await dial((id ??= (await lookup(signal)).peerId), given, signal)
       }
-      const found = await lookup(signal).catch((error: unknown) => {
-        throw missed ? fault.peer_not_found({ peer, tried: `${missed.message}; ${asFault(error).message}`, isKnown: true }, error) : error
-      })
-      id = found.peerId
-      if (found.addresses.length === 0)
-        throw fault.peer_not_found({ peer: id, tried: 'it is registered, but listens nowhere', isKnown: true })
-      const stream = await dial(id, found.addresses, signal)
-      known.remember(id, found.addresses)
-      return stream
+      const remembered = id === undefined ? [] : ofWay(known.of(id), way)
+      return await (id === undefined || remembered.length === 0 ? dialFound(way, signal) : dialBoth(id, remembered, way, signal))
     } catch (error) {
       throw inRunbookWords(asFault(error), id ?? peer)
     }
   }
+}
+
+function ofWay(addresses: readonly string[], way: Way): readonly string[] {
+  return way === 'any' ? addresses : addresses.filter((address) => isRelayed(address) === (way === 'relayed'))
 }
 
 function isAboutTheWay({ code }: Fault): boolean {

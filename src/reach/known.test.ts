@@ -108,6 +108,9 @@ test('loopback is told only when there is nothing else', () => {
   const [far, near, near6] = ['/ip4/192.0.2.7/tcp/1/p2p/x', '/ip4/127.0.0.1/tcp/1/p2p/x', '/ip6/::1/tcp/1/p2p/x'] as const
   expect(toldAddresses([far, near, near6])).toEqual([far])
   expect(toldAddresses([near, near6])).toEqual([near, near6])
+  const many = Array.from({ length: 20 }, (_, n) => `/ip4/192.0.2.${n}/tcp/1/p2p/x`)
+  const relayed = Array.from({ length: 6 }, (_, n) => `/ip4/192.0.2.7/tcp/1/p2p/r${n}/p2p-circuit/p2p/x`)
+  expect(toldAddresses([...many, near, ...relayed])).toEqual([...many.slice(0, 12), ...relayed.slice(0, 4)]) // a card's fill, and the relays keep their part
 })
 
 test('one may ask in bursts, then at a rate; each key for itself', () => {

@@ -3,7 +3,7 @@ import type { Clock } from '../kernel/clock.ts'
 import { asFault } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Wallet } from '../base/identity/wallet.ts'
-import type { PeerHost } from '../base/peer/host.ts'
+import type { OwnHost } from '../base/peer/host.ts'
 import { type HostDuty, type SharedHost, openSharedHost } from '../base/peer/shared-host.ts'
 import { tunnelProtocol } from '../base/peer/tunnel.ts'
 import type { Wire } from '../base/wire/wire.ts'
@@ -50,7 +50,7 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
   const known = knownRegistries(home.registries)
   const server = settings.server === undefined ? known.last() : parseServer(settings.server)
   const registry = server && serverText(server)
-  const whileHost = async (host: PeerHost): Promise<HostDuty> => {
+  const whileHost = async (host: OwnHost): Promise<HostDuty> => {
     const messages = orNone(log, 'reach.messages.not_taken', () => serveMessages({ identity, host, home, clock, log }))
     const witness = orNone(log, 'reach.witness.not_served', () => serveWitness({ identity, host, home, clock, log }))
     const kept = new Map<string, { readonly registration: Part; readonly mailbox: Part | undefined }>()

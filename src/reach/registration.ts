@@ -1,11 +1,14 @@
-// Keeps a peer's card at its registry true: published at once, renewed long before it ends or when an address changes, withdrawn at the end.
+// Keeps a peer's card at its registry true: published at once, renewed long before it ends or when an address changes, withdrawn at the end; and keeps a place at
+// that registry as a relay, for those who cannot reach us directly.
 import { Fault, asFault } from '../kernel/fault.ts'
 import { type Clock, deadline } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import { randomFraction } from '../kernel/random.ts'
 import type { Identity } from '../base/identity/identity.ts'
-import type { PeerHost } from '../base/peer/host.ts'
-import { type KnownRegistries, type Server, serverText } from './known-registries.ts'
+import { isLoopback, isRelayed } from '../base/peer/address.ts'
+import type { OwnHost } from '../base/peer/host.ts'
+import type { Place } from '../base/peer/relay-place.ts'
+import { type KnownRegistries, type Server, serverAddress, serverText } from './known-registries.ts'
 import { maxCardAddresses, signCard } from './peer-card.ts'
 import { maxCardTtlMs } from './registry-book.ts'
 import { type RegistryClient, connectRegistry } from './registry-client.ts'
@@ -39,7 +42,7 @@ export async function publishCard(
 
 export type RegistrationNeeds = {
   readonly identity: Identity
-  readonly host: PeerHost
+  readonly host: OwnHost
   readonly clock: Clock
   readonly log: Log
   readonly known: KnownRegistries
@@ -61,13 +64,22 @@ export interface Registration {
   close(): Promise<void>
 }
 
-/** What is worth telling: loopback only when there is nothing else, for at another machine it would lead to somebody else. */
+/**
+ * What is worth telling, at most a card's fill: loopback only when there is nothing else, for at another machine it would lead to somebody else; and the ways
+ * through relays, however many others there are.
+ */
 export function toldAddresses(addresses: readonly string[]): readonly string[] {
-  const far = addresses.filter((address) => !/^\/(?:ip4\/127\.|ip6\/::1\/)/.test(address))
-  return far.length > 0 ? far : addresses
+  const relayed = addresses.filter(isRelayed)
+  const direct = addresses.filter((address) => !isRelayed(address))
+  const far = direct.filter((address) => !isLoopback(address))
+  return [
+    ...(far.length > 0 ? far : direct).slice(0, maxCardAddresses - Math.min(relayed.length, maxRelayed)),
+    ...relayed.slice(0, maxRelayed),
+  ]
 }
 
-const lookEveryMs = 10_000
+const maxRelayed = 4
+const lookEveryMs = 1_000
 const firstRetryMs = 1_000
 const farewellMs = 2_000
 
@@ -79,11 +91,21 @@ export function keepRegistered(needs: RegistrationNeeds, settings: RegistrationS
   const stop = new AbortController()
   const { promise: tried, resolve: noteTry } = Promise.withResolvers<void>()
   let isPublished = false
+  let place: Place | undefined
+  let relay: string | undefined
 
+  /** The registry is the relay, too, whoever it is by now. */
+  const keepPlace = (registry: string): void => {
+    if (relay === registry) return
+    place?.close()
+    relay = registry
+    place = host.keepPlace(registry, serverAddress(server))
+  }
   const publish = async (addresses: readonly string[], ttlMs: number, signal: AbortSignal): Promise<void> => {
     const client = await connectRegistry({ host, clock, known }, server, signal)
     try {
       const { aheadMs } = await publishCard(client, identity, clock, { name, addresses, expiresAt: clock.now() + ttlMs })
+      if (!stop.signal.aborted) keepPlace(client.peerId)
       if (Math.abs(aheadMs) > 60_000) log.warn('reach.clock', { registry: at, aheadMs })
     } finally {
       await client.close()
@@ -125,6 +147,7 @@ export function keepRegistered(needs: RegistrationNeeds, settings: RegistrationS
     async close() {
       stop.abort(new Error('closed'))
       await running
+      place?.close()
       if (!isPublished) return
       isPublished = false
       await publish([], bareCardTtlMs, deadline(clock, farewellMs)).catch(() => {}) // the card ends by itself

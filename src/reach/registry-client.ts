@@ -74,7 +74,7 @@ export function clientOn(stream: PeerStream, name: string, clock: Clock): Regist
     },
     async close() {
       await stream.close()
-      stream.abort('connection') // it was made for these questions
+      stream.abort('idle') // the connection was made for these questions; the registry is the relay, too, and others may use it by now
     },
   }
 }

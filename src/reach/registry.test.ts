@@ -8,7 +8,7 @@ import * as fc from 'fast-check'
 import { systemClock as clock } from '../kernel/clock.ts'
 import { silentLog as log } from '../kernel/log.ts'
 import { type Identity, createIdentity } from '../base/identity/identity.ts'
-import { type PeerHost, createPeerHost } from '../base/peer/host.ts'
+import { type OwnHost, type PeerHost, createPeerHost } from '../base/peer/host.ts'
 import { jsonFrame, readJson } from './json-frames.ts'
 import { knownRegistries, parseServer } from './known-registries.ts'
 import { signCard } from './peer-card.ts'
@@ -43,7 +43,7 @@ async function registryIn(
   return { ...registry, stop, port: Number(/\/tcp\/(\d+)/.exec(registry.addresses()[0]!)![1]) }
 }
 
-async function hostOf(identity: Identity, listen: readonly string[] = []): Promise<PeerHost> {
+async function hostOf(identity: Identity, listen: readonly string[] = []): Promise<OwnHost> {
   const host = await createPeerHost({ identity, clock, log }, { listen })
   cleanup.push(() => host.close())
   return host

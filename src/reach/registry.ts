@@ -1,4 +1,4 @@
-// The registry as a whole: its own identity and its records in one folder, its door on one port.
+// The registry as a whole: its own identity and its records in one folder, its door on one port, where it is the relay for those it knows, too.
 import { join } from 'node:path'
 import type { Clock } from '../kernel/clock.ts'
 import { makeFolder } from '../kernel/file.ts'
@@ -7,10 +7,14 @@ import type { Secret } from '../kernel/secret.ts'
 import { type Wallet, createWallet, loadWallet, readWalletCard } from '../base/identity/wallet.ts'
 import { openSqliteKv } from '../base/kv/sqlite.ts'
 import { createPeerHost } from '../base/peer/host.ts'
+import type { RelayRules } from '../base/peer/relay-server.ts'
 import { type MailboxServerSettings, serveMailboxes } from './mailbox-server.ts'
 import { openMailboxes } from './mailboxes.ts'
 import { openRegistryBook } from './registry-book.ts'
 import { type RegistryServerSettings, serveRegistry } from './registry-server.ts'
+
+/** How much is relayed at once, for those who are registered; false: nothing. See `RelayRules`. */
+export type RelaySettings = Omit<RelayRules, 'mayReserve'> | false
 
 export type RegistrySettings = RegistryServerSettings & {
   /** Holds `wallet.json`, made when it is not there, `registry.db` and `mailboxes.db`. */
@@ -20,6 +24,7 @@ export type RegistrySettings = RegistryServerSettings & {
   readonly announce?: readonly string[]
   readonly passphrase?: Secret | undefined
   readonly maxRecords?: number
+  readonly relay?: RelaySettings
   readonly mailbox?: MailboxSettings
 }
 
@@ -38,7 +43,7 @@ export interface Registry {
 
 /** Starts a registry; faults of the wallet, the store and `createPeerHost`. */
 export async function startRegistry({ clock, log }: { clock: Clock; log: Log }, settings: RegistrySettings): Promise<Registry> {
-  const { folder, listen, announce, passphrase, maxRecords, mailbox = {}, ...served } = settings
+  const { folder, listen, announce, passphrase, maxRecords, mailbox = {}, relay, ...served } = settings
   await using starting = new AsyncDisposableStack()
   makeFolder(folder)
   const { identity } = await ownWallet(join(folder, 'wallet.json'), passphrase)
@@ -59,6 +64,8 @@ export async function startRegistry({ clock, log }: { clock: Clock; log: Log }, 
   )
   serveRegistry({ host, book, clock, log }, served)
   if (mailboxes) serveMailboxes({ host, mailboxes, clock, log }, mailbox)
+  // a place for whoever signed a card that holds; who may dial is for those to decide who are dialled
+  if (relay !== false) await host.relay({ ...relay, mayReserve: isRegistered })
   const running = starting.move()
   return { peerId: host.peerId, addresses: () => host.addresses(), close: () => running.disposeAsync() }
 }

@@ -32,6 +32,8 @@ export type Letter = {
   readonly addresses: readonly string[]
   /** As in `KnownRegistries.choose`. */
   readonly server: string | undefined
+  /** Through the relay, even if there is a direct way. */
+  readonly isRelayed: boolean
   /** Whether it may be left in a mailbox. */
   readonly mayWait: boolean
 }
@@ -75,12 +77,16 @@ const absence: ReadonlySet<string> = new Set(['reach.not_reached', 'reach.no_rec
 type Way = { readonly to: string; readonly stream: PeerStream } | { readonly to: string; readonly missed: Fault }
 
 /** A stream to the recipient, or why there is none, if it is known at least whom the message is for. */
-async function findWay({ host, home, clock }: SendingNeeds, { peer, addresses, server }: Letter, signal: AbortSignal): Promise<Way> {
+async function findWay(
+  { host, home, clock }: SendingNeeds,
+  { peer, addresses, server, isRelayed }: Letter,
+  signal: AbortSignal,
+): Promise<Way> {
   const known = knownRegistries(home.registries)
   const registry = (signal?: AbortSignal) => connectRegistry({ host, clock, known }, known.choose(server), signal)
-  const dial = peerDial({ host, known: knownAddresses(home.addresses), registry }, { peer, addresses, protocol: messageProtocol })
+  const dial = peerDial({ host, known: knownAddresses(home.addresses), registry, clock }, { peer, addresses, protocol: messageProtocol })
   try {
-    const stream = await dial(signal)
+    const stream = await dial(signal, isRelayed ? 'relayed' : 'any')
     return { to: stream.remotePeer, stream }
   } catch (error) {
     const missed = unreached(inRunbookWords(asFault(error), peer))

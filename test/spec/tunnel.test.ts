@@ -94,7 +94,15 @@ async function streamPair(remotePeer: string): Promise<{ readonly tested: PeerSt
   for (const end of [ours, duplex]) end.on('error', () => {})
   const close = (): Promise<void> => new Promise((resolve) => duplex.end(resolve))
   return {
-    tested: { remotePeer, remoteAddress: '127.0.0.1', protocol: tunnelProtocol, duplex, close, abort: () => void duplex.destroy() },
+    tested: {
+      remotePeer,
+      remoteAddress: '127.0.0.1',
+      isRelayed: false,
+      protocol: tunnelProtocol,
+      duplex,
+      close,
+      abort: () => void duplex.destroy(),
+    },
     ours,
   }
 }

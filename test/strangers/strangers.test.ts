@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { main } from '../kit/program.ts'
 import { type Person, type ReachBench, local, reachBench } from '../kit/reach-bench.ts'
 import { stranger, strangersMissing } from './strangers.ts'
 
-const main = join(import.meta.dirname, '../../src/main.ts')
 const missing = strangersMissing()
 let bench: ReachBench
 beforeAll(async () => {

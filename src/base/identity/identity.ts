@@ -96,6 +96,18 @@ export function publicKeyOf(peerId: string): Uint8Array {
   return Uint8Array.from(bytes.subarray(multihashPrefix.length))
 }
 
+/** The peer id as libp2p's protocols carry it: the multihash, 38 bytes. Fault `identity.bad_peer_id`. */
+export function peerIdBytes(peerId: string): Uint8Array {
+  return Buffer.concat([multihashPrefix, publicKeyOf(peerId)])
+}
+
+/** The peer id in such bytes; fault `identity.bad_peer_id` for those of any other kind of key. */
+export function peerIdIn(bytes: Uint8Array): string {
+  if (bytes.length !== multihashPrefix.length + publicKeySizeBytes || !multihashPrefix.equals(bytes.subarray(0, multihashPrefix.length)))
+    throw fault.bad_peer_id({ text: Buffer.from(bytes).toString('hex') })
+  return peerIdOf(bytes.subarray(multihashPrefix.length))
+}
+
 /** Whether the text is a whole peer id. */
 export function isPeerId(text: string): boolean {
   try {

@@ -55,14 +55,15 @@ export async function attachHost({ clock, wants }: AttachNeeds, path: string, as
   const { peerId } = about
   const handlers = new Map<string, (stream: PeerStream) => void>()
 
-  const streamOn = (socket: Socket, name: string, protocol: string, { peer, address }: Dialled): PeerStream => ({
+  const streamOn = (socket: Socket, name: string, protocol: string, { peer, address, isRelayed }: Dialled): PeerStream => ({
     remotePeer: peer,
     remoteAddress: address,
+    isRelayed,
     protocol,
     duplex: socket,
     close: () => closeBoth(socket, clock),
     abort(what = 'stream') {
-      if (what === 'connection') control.write(lineText({ is: 'drop', stream: name }))
+      if (what !== 'stream') control.write(lineText({ is: 'drop', stream: name, what }))
       socket.destroy()
     },
   })
@@ -73,12 +74,12 @@ export async function attachHost({ clock, wants }: AttachNeeds, path: string, as
     socket.on('error', () => {}) // who reads or writes sees it there
     return socket
   }
-  const take = async ({ stream, protocol, peer, address, must }: Incoming): Promise<void> => {
+  const take = async ({ stream, protocol, must, ...from }: Incoming): Promise<void> => {
     const accept = handlers.get(protocol)
-    if (!accept || !(must || wants(peer, protocol))) return void control.write(lineText({ is: 'no', stream }))
+    if (!accept || !(must || wants(from.peer, protocol))) return void control.write(lineText({ is: 'no', stream }))
     const socket = await open()
     socket.write(lineText({ fairlead: socketVersion, do: 'take', stream }))
-    accept(streamOn(socket, stream, protocol, { peer, address }))
+    accept(streamOn(socket, stream, protocol, from))
   }
   readLines<Told>(control, (told) => {
     if (told.is === 'incoming') take(told).catch(() => control.destroy())

@@ -1,25 +1,35 @@
-// Opens streams to a peer: over a connection that is there, or over the first of its addresses that proves to be it.
+// Opens streams to a peer: over a connection that is there, or over the first of its addresses that proves to be it, the direct ones before those of a relay.
 import type { Connection, Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { type Clock, deadline } from '../../kernel/clock.ts'
 import { publicKeyOf } from '../identity/identity.ts'
+import { isCircuit, isRelayed, relayOf } from './address.ts'
 import { fault } from './fault.ts'
 import type { Network } from './libp2p.ts'
 
 const staggerMs = 150
+/** So much later than the direct addresses the relays are tried: a direct way that is there has been proved by then, most often. */
+const relayAfterMs = 150
 const addressMs = 6_000
 const dialMs = 10_000
-/** A connection that is open may lead nowhere any more: after this long a new one is made beside it. */
+/** A connection that is open may lead nowhere any more: after this long a new one is made beside it, and the first that answers counts. */
+const besideMs = 300
+/** After this long nothing is hoped of it. */
 const reuseMs = 3_000
 const maxAddresses = 16
 /** Open connections to one peer that are tried before a new one is made. */
 const maxReused = 4
 
 type Opened = { readonly stream: Stream; readonly connection: Connection }
+type Way = { readonly address: string; readonly connect: (signal: AbortSignal) => Promise<Connection> }
+type Lane = { readonly ways: Way[]; cancelNext: () => void }
 type Miss = { readonly address: string; readonly problem: string; readonly isOther: boolean }
 
 export type Dialer = {
-  open(peerId: string | undefined, addresses: readonly string[], protocol: string, signal: AbortSignal | undefined): Promise<Opened>
+  /** An open connection is used only if it is of a kind that the addresses name, direct or relayed; without addresses any will do. */
+  open(peerId: string | undefined, addresses: readonly string[], protocol: string, signal?: AbortSignal): Promise<Opened>
+  /** The same over a new connection. */
+  openAnew(peerId: string | undefined, addresses: readonly string[], protocol: string, signal: AbortSignal): Promise<Opened>
 }
 
 /**
@@ -41,10 +51,12 @@ export function createDialer(
     let dial = underWay.get(key)
     if (!dial) {
       const stop = new AbortController()
-      const connection = race(peerId, addresses, stop.signal).finally(() => underWay.delete(key))
-      connection.catch(() => {}) // every waiter may have gone
-      dial = { connection, stop, waiting: 0 }
-      underWay.set(key, dial)
+      const connection = race(peerId, addresses, stop.signal)
+      const started = { connection, stop, waiting: 0 }
+      const over = (): void => void (underWay.get(key) === started && underWay.delete(key))
+      connection.then(over, over) // every waiter may have gone
+      stop.signal.addEventListener('abort', over) // whoever asks from now on begins anew
+      underWay.set(key, (dial = started))
     }
     dial.waiting++
     try {
@@ -57,39 +69,33 @@ export function createDialer(
   }
 
   function race(peerId: string | undefined, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
-    const misses: Miss[] = []
-    const targets: Multiaddr[] = []
-    for (const text of addresses.slice(0, maxAddresses)) {
-      const target = targetOf(text, peerId)
-      if (typeof target === 'string') misses.push({ address: text, problem: target, isOther: false })
-      else targets.push(target)
-    }
+    const { direct, relayed, misses } = waysOf(peerId, addresses.slice(0, maxAddresses))
     return new Promise((resolve, reject) => {
       const attempts = new Set<AbortController>()
       let isOver = false
-      let cancelNext = (): void => {}
       const end = (): void => {
         isOver = true
-        cancelNext()
+        direct.cancelNext()
+        relayed.cancelNext()
         signal.removeEventListener('abort', end)
         for (const attempt of attempts) attempt.abort() // never the winner's: libp2p's socket would follow that signal to its end
+        reject(missedAll(named(peerId), addresses, misses)) // unless it is settled already
       }
-      const startNext = (): void => {
-        cancelNext()
-        const target = isOver ? undefined : targets.shift()
-        if (!target) {
-          if (!isOver && attempts.size === 0) {
-            end()
-            reject(missed(named(peerId), addresses, misses))
-          }
-          return
-        }
+      const missed = (): void => {
+        if (isOver || attempts.size > 0) return
+        if (relayed.ways.length > 0) return startNext(relayed)
+        end()
+      }
+      const startNext = (lane: Lane): void => {
+        lane.cancelNext()
+        const way = isOver ? undefined : lane.ways.shift()
+        if (!way) return missed()
         const attempt = new AbortController()
         attempts.add(attempt)
         const cancelTimeout = clock.after(addressMs, () => attempt.abort())
-        if (targets.length > 0) cancelNext = clock.after(staggerMs, startNext)
-        network
-          .connect(target, attempt.signal)
+        if (lane.ways.length > 0) lane.cancelNext = clock.after(staggerMs, () => startNext(lane))
+        way
+          .connect(attempt.signal)
           .finally(() => {
             cancelTimeout()
             attempts.delete(attempt)
@@ -97,25 +103,49 @@ export function createDialer(
           .then(
             (connection) => {
               if (isOver) return void connection.close().catch(() => connection.abort(new Error('not needed')))
-              end()
               resolve(connection)
+              end()
             },
             (error: unknown) => {
-              misses.push({ address: target.toString(), problem: reasonOf(error), isOther: (error as Error).message === wrongIdentity })
-              startNext()
+              misses.push({ address: way.address, problem: reasonOf(error), isOther: (error as Error).message === wrongIdentity })
+              startNext(lane)
             },
           )
       }
       signal.addEventListener('abort', end, { once: true })
-      startNext()
+      if (direct.ways.length > 0 && relayed.ways.length > 0) relayed.cancelNext = clock.after(relayAfterMs, () => startNext(relayed))
+      startNext(direct)
     })
+  }
+
+  /** The ways to the peer, each lane in order; and the addresses that are none. Those of one relay are one way. */
+  function waysOf(peerId: string | undefined, addresses: readonly string[]): { direct: Lane; relayed: Lane; misses: Miss[] } {
+    const direct: Way[] = []
+    const relays = new Map<string, string[]>()
+    const misses: Miss[] = []
+    for (const text of addresses) {
+      const target = targetOf(text, peerId)
+      const relay = isRelayed(text) ? relayOf(text) : undefined
+      if (typeof target === 'string') misses.push({ address: text, problem: target, isOther: false })
+      else if (!isRelayed(text)) direct.push({ address: target.toString(), connect: (signal) => network.connect(target, signal) })
+      else if (relay && peerId !== undefined) relays.set(relay.peerId, [...(relays.get(relay.peerId) ?? []), relay.address])
+      else misses.push({ address: text, problem: 'it does not say which relay, or whom to reach there', isOther: false })
+    }
+    const relayed = [...relays].map(([relay, at]) => ({
+      address: `the relay ${relay}`,
+      async connect(signal: AbortSignal): Promise<Connection> {
+        const { dialThroughRelay } = await import('./relay-dial.ts') // most dials need none
+        return dialThroughRelay({ network, clock, open }, { relay, addresses: at, peerId: peerId! }, signal)
+      },
+    }))
+    return { direct: { ways: direct, cancelNext() {} }, relayed: { ways: relayed, cancelNext() {} }, misses }
   }
 
   /** The multiaddr to dial, or why it cannot be. */
   function targetOf(text: string, peerId: string | undefined): Multiaddr | string {
     try {
       const address = network.address(text)
-      const holder = address.getComponents().findLast((part) => part.name === 'p2p')?.value
+      const holder = text.endsWith('/p2p-circuit') ? undefined : address.getComponents().findLast((part) => part.name === 'p2p')?.value
       if (peerId === undefined) return address
       if (holder !== undefined && holder !== peerId) return `it is an address of ${holder}`
       return holder === undefined ? address.encapsulate(`/p2p/${peerId}`) : address
@@ -132,36 +162,76 @@ export function createDialer(
     }
   }
 
-  return {
-    async open(peerId, addresses, protocol, given) {
-      if (peerId !== undefined) publicKeyOf(peerId)
-      if (peerId === own) throw fault.unreachable({ peerId: own, addresses, problem: 'this is our own identity' })
-      const signal = given ?? deadline(clock, dialMs)
-      const open = peerId === undefined ? [] : network.node.getConnections(network.peerId(peerId))
-      let unsupported: unknown
-      // more than one process of the same identity may be connected to us, and not each of them offers everything
-      for (const connection of open.filter(({ status }) => status === 'open').slice(0, maxReused)) {
-        try {
-          return await stream(connection, protocol, deadline(clock, reuseMs, signal))
-        } catch (error) {
-          if (isUnsupported(error)) unsupported ??= error
-          // else: what was open a moment ago may just have ended
-        }
-      }
-      if (unsupported && addresses.length === 0)
-        throw fault.refused({ peerId: named(peerId), reason: `it does not offer ${protocol}` }, unsupported)
-      const connection = await connect(peerId, addresses, signal)
-      try {
-        return await stream(connection, protocol, signal)
-      } catch (error) {
-        if (signal.aborted) throw fault.unreachable({ peerId: named(peerId), addresses, problem: 'gave up waiting for an answer' }, error)
-        const reason = isUnsupported(error)
-          ? `it does not offer ${protocol}`
-          : 'it ended the connection before the first stream; does it allow this identity?'
-        throw fault.refused({ peerId: named(peerId), reason }, error)
-      }
-    },
+  async function open(peerId: string | undefined, addresses: readonly string[], protocol: string, given?: AbortSignal): Promise<Opened> {
+    if (peerId !== undefined) publicKeyOf(peerId)
+    if (peerId === own) throw fault.unreachable({ peerId: own, addresses, problem: 'this is our own identity' })
+    const signal = given ?? deadline(clock, dialMs)
+    const again = reuse(openTo(peerId, addresses), protocol, signal)
+    if (addresses.length > 0) {
+      const early = await Promise.race([again, new Promise<undefined>((resolve) => clock.after(besideMs, () => resolve(undefined)))])
+      return early?.opened ?? firstOf(again, anew(peerId, addresses, protocol, signal))
+    }
+    const { opened, unsupported } = await again
+    if (unsupported) throw fault.refused({ peerId: named(peerId), reason: `it does not offer ${protocol}` }, unsupported)
+    return opened ?? anew(peerId, addresses, protocol, signal)
   }
+
+  type Reused = { readonly opened?: Opened; readonly unsupported?: unknown }
+
+  /** A stream over one of these connections, if any of them answers. */
+  async function reuse(connections: readonly Connection[], protocol: string, signal: AbortSignal): Promise<Reused> {
+    let unsupported: unknown
+    // more than one process of the same identity may be connected to us, and not each of them offers everything
+    for (const connection of connections.slice(0, maxReused)) {
+      try {
+        return { opened: await stream(connection, protocol, deadline(clock, reuseMs, signal)) }
+      } catch (error) {
+        if (isUnsupported(error)) unsupported ??= error
+        // else: what was open a moment ago may just have ended
+      }
+    }
+    return { unsupported }
+  }
+
+  async function anew(peerId: string | undefined, addresses: readonly string[], protocol: string, signal: AbortSignal): Promise<Opened> {
+    const connection = await connect(peerId, addresses, signal)
+    try {
+      return await stream(connection, protocol, signal)
+    } catch (error) {
+      if (signal.aborted) throw fault.unreachable({ peerId: named(peerId), addresses, problem: 'gave up waiting for an answer' }, error)
+      const reason = isUnsupported(error)
+        ? `it does not offer ${protocol}`
+        : 'it ended the connection before the first stream; does it allow this identity?'
+      throw fault.refused({ peerId: named(peerId), reason }, error)
+    }
+  }
+
+  /** The first that comes; the other one is dropped when it comes, too. */
+  function firstOf(again: Promise<Reused>, fresh: Promise<Opened>): Promise<Opened> {
+    return new Promise((resolve, reject) => {
+      let winner: Opened | undefined
+      const take = (opened: Opened): void => {
+        if (winner) return opened.stream.abort(new Error('not needed'))
+        winner = opened
+        resolve(opened)
+      }
+      void again.then(({ opened }) => opened && take(opened))
+      fresh.then(take, async (error: unknown) => (await again).opened ?? reject(error))
+    })
+  }
+
+  /** Connections to the peer that may be used for these addresses, direct ones first. */
+  function openTo(peerId: string | undefined, addresses: readonly string[]): Connection[] {
+    if (peerId === undefined) return []
+    const isWanted = (connection: Connection): boolean =>
+      addresses.length === 0 || addresses.some((address) => isRelayed(address) === isCircuit(connection))
+    return network.node
+      .getConnections(network.peerId(peerId))
+      .filter((connection) => connection.status === 'open' && isWanted(connection))
+      .sort((one, other) => Number(isCircuit(one)) - Number(isCircuit(other)))
+  }
+
+  return { open, openAnew: anew }
 }
 
 /** For messages: a peer whose id is still to be learned has none. */
@@ -169,7 +239,7 @@ function named(peerId: string | undefined): string {
   return peerId ?? 'the peer'
 }
 
-function missed(peerId: string, addresses: readonly string[], misses: readonly Miss[]): Error {
+function missedAll(peerId: string, addresses: readonly string[], misses: readonly Miss[]): Error {
   const other = misses.find(({ isOther }) => isOther)
   if (other) return fault.wrong_identity({ peerId, address: other.address })
   const problems = [...new Set(misses.map(({ problem }) => problem))]

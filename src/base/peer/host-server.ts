@@ -7,7 +7,7 @@ import type { Log } from '../../kernel/log.ts'
 import { randomId } from '../../kernel/random.ts'
 import { listenUnix, preambleSockets } from '../wire/unix.ts'
 import type { PeerHost, PeerStream } from './host.ts'
-import { type About, type Opening, type Said, lineText, readLines, socketVersion, splice } from './host-socket.ts'
+import { type About, type Dialled, type Opening, type Said, lineText, readLines, socketVersion, splice } from './host-socket.ts'
 import { type Offer, type Switchboard, createSwitchboard } from './switchboard.ts'
 
 /** How long an attached process may take to say whether it wants a stream. */
@@ -51,7 +51,7 @@ export async function serveHost({ host, clock, log, about, onAsks, settleMs }: H
     async take(stream, must) {
       if (control.destroyed) return false
       const name = randomId()
-      const incoming = { protocol: stream.protocol, peer: stream.remotePeer, address: stream.remoteAddress, must }
+      const incoming = { protocol: stream.protocol, must, ...dialled(stream) }
       const taker = await new Promise<Socket | undefined>((resolve) => {
         const gone = (): void => resolve(undefined)
         const cancel = clock.after(answerMs, gone)
@@ -79,7 +79,7 @@ export async function serveHost({ host, clock, log, about, onAsks, settleMs }: H
       if (said.is === 'serve') {
         if (!removers.has(said.protocol)) removers.set(said.protocol, board.add(said.protocol, offerOf(socket)))
       } else if (said.is === 'no') announced.get(said.stream)?.(undefined)
-      else streams.get(said.stream)?.abort('connection')
+      else streams.get(said.stream)?.abort(said.what)
     })
     socket.once('end', () => socket.destroy()) // the attached process ended
     socket.once('close', () => {
@@ -92,7 +92,7 @@ export async function serveHost({ host, clock, log, about, onAsks, settleMs }: H
     try {
       const stream = await host.dial(peer, addresses, protocol)
       if (socket.destroyed) return stream.abort()
-      socket.write(lineText({ peer: stream.remotePeer, address: stream.remoteAddress }))
+      socket.write(lineText(dialled(stream)))
       await carry(name, stream, socket)
     } catch (error) {
       socket.end(lineText({ refused: asFault(error).toJSON() }))
@@ -119,6 +119,10 @@ export async function serveHost({ host, clock, log, about, onAsks, settleMs }: H
       await closed
     },
   }
+}
+
+function dialled({ remotePeer, remoteAddress, isRelayed }: PeerStream): Dialled {
+  return { peer: remotePeer, address: remoteAddress, isRelayed }
 }
 
 function openingOf(preamble: string): Opening | undefined {

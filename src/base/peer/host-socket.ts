@@ -6,6 +6,7 @@
 import type { Duplex } from 'node:stream'
 import { createInterface } from 'node:readline'
 import { Fault, type FaultKind } from '../../kernel/fault.ts'
+import type { Dropped } from './host.ts'
 
 /** Raised when a line changes its meaning: processes of different releases then do not misunderstand each other. */
 export const socketVersion = 1
@@ -32,23 +33,21 @@ export type About = {
   readonly announce: readonly string[]
 }
 
-/** From the attached process: it serves a protocol; it does not want the stream that was announced; a connection is dead. */
+/** From the attached process: it serves a protocol; it does not want the stream that was announced; a connection is dead, or was made for this stream. */
 export type Said =
   | { readonly is: 'serve'; readonly protocol: string }
   | { readonly is: 'no'; readonly stream: string }
-  | { readonly is: 'drop'; readonly stream: string }
+  | { readonly is: 'drop'; readonly stream: string; readonly what: Exclude<Dropped, 'stream'> }
 
-export type Incoming = {
+export type Dialled = { readonly peer: string; readonly address: string; readonly isRelayed: boolean }
+export type Incoming = Dialled & {
   readonly stream: string
   readonly protocol: string
-  readonly peer: string
-  readonly address: string
   /** Nobody else wants it either. */
   readonly must: boolean
 }
 export type Told = ({ readonly is: 'about' } & About) | ({ readonly is: 'incoming' } & Incoming)
 
-export type Dialled = { readonly peer: string; readonly address: string }
 export type Refused = {
   readonly refused: {
     readonly code: string

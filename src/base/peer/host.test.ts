@@ -61,6 +61,26 @@ describe('faults of dial', () => {
     await expect(client.dial('nonsense', [dead], protocol)).rejects.toThrow(expect.objectContaining({ code: 'identity.bad_peer_id' }))
   })
 
+  test('a dial that was given up does not stand in the way of the next one', async () => {
+    const server = await host({ listen: [loopback] })
+    server.handle(protocol, echo)
+    let isSilent = true
+    const gate = createServer((near) => {
+      if (isSilent) return
+      const far = connect(Number(/\/tcp\/(\d+)/.exec(server.addresses()[0]!)![1]), '127.0.0.1')
+      near.pipe(far).pipe(near)
+      for (const socket of [near, far]) socket.on('error', () => {})
+    }).listen(0, '127.0.0.1')
+    open.push({ close: () => gate.close() })
+    await once(gate, 'listening')
+    const address = `/ip4/127.0.0.1/tcp/${(gate.address() as AddressInfo).port}`
+    const client = await host()
+    const early = AbortSignal.timeout(300)
+    await expect(client.dial(server.peerId, [address], protocol, early)).rejects.toMatchObject({ code: 'peer.unreachable' })
+    isSilent = false
+    expect(await ask(await client.dial(server.peerId, [address], protocol), 'anew')).toBe('anew')
+  })
+
   test('peer.wrong_identity when somebody else answers at that address', async () => {
     const server = await host({ listen: [loopback] })
     const { peerId } = createIdentity()

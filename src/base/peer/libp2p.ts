@@ -1,13 +1,15 @@
 // Assembles libp2p with settings that hold under load; loaded on demand, since it costs more to load than all the rest of us.
+import type { Duplex } from 'node:stream'
 import { noise } from '@libp2p/noise'
 import { privateKeyFromRaw } from '@libp2p/crypto/keys'
-import type { ComponentLogger, Connection, ConnectionGater, Libp2p, Logger, PeerId } from '@libp2p/interface'
+import type { ComponentLogger, Connection, ConnectionGater, Libp2p, Logger, PeerId, Upgrader } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Identity } from '../identity/identity.ts'
+import { CircuitConnection } from './circuit-connection.ts'
 import { readPlainly, writeOnceATick } from './savings.ts'
 
 /** The error message by which a failed dial is known to have met somebody else. */
@@ -23,11 +25,19 @@ export type Network = {
   readonly node: Libp2p
   /** A connection of its own to this one address, which ends in `/p2p/<id>`. The id is proved before it resolves. */
   connect(address: Multiaddr, signal: AbortSignal): Promise<Connection>
+  /** The same over a circuit that a relay carries. `relayed` ends in `/p2p-circuit/p2p/<id>`; `limits` are the relay's, if it has any. */
+  connectOver(circuit: Duplex, relayed: Multiaddr, signal: AbortSignal, limits?: CircuitLimits): Promise<Connection>
+  /** Takes a connection that came over a circuit; resolves when its key is proved. */
+  acceptOver(circuit: Duplex, relayed: Multiaddr, signal: AbortSignal, limits?: CircuitLimits): Promise<void>
   /** The addresses that we really listen on, port 0 and wildcards resolved. */
   listening(): readonly Multiaddr[]
   readonly peerId: (text: string) => PeerId
   readonly address: (text: string) => Multiaddr
+  /** Of a binary multiaddr; throws for what is none. */
+  readonly textOf: (bytes: Uint8Array) => string
 }
+
+export type CircuitLimits = { readonly seconds?: number; readonly bytes?: number }
 
 export type NetworkSettings = {
   readonly identity: Identity
@@ -36,11 +46,12 @@ export type NetworkSettings = {
   readonly gater: ConnectionGater
 }
 
+type Parts = { readonly transportManager: TransportManager; readonly upgrader: Upgrader }
 type TransportManager = { dial(address: Multiaddr, options: { signal: AbortSignal }): Promise<Connection>; getAddrs(): Multiaddr[] }
 
 /** Starts libp2p and listens. Throws what libp2p throws. */
 export async function createNetwork({ identity, listen, announce, gater }: NetworkSettings): Promise<Network> {
-  let transports: TransportManager | undefined
+  let parts: Parts | undefined
   const node = await createLibp2p({
     privateKey: privateKeyFromRaw(Buffer.concat([identity.privateKeyRaw, identity.publicKey])),
     addresses: { listen: [...listen], appendAnnounce: [...announce] }, // pitfall 5: public addresses are not announced by themselves
@@ -67,19 +78,30 @@ export async function createNetwork({ identity, listen, announce, gater }: Netwo
     logger: quiet,
     services: {
       // A service is libp2p's own door to its parts: connect() races addresses by itself, where its dial queue would try one after another.
-      parts: (components: { transportManager: TransportManager }) => {
-        transports = components.transportManager
+      parts: (components: Parts) => {
+        parts = components
         return {}
       },
     },
   })
   return {
     node,
-    connect: (address, signal) => transports!.dial(address, { signal }),
-    listening: () => transports!.getAddrs(),
+    connect: (address, signal) => parts!.transportManager.dial(address, { signal }),
+    connectOver: (circuit, relayed, signal, limits) =>
+      parts!.upgrader.upgradeOutbound(new CircuitConnection(circuit, relayed, 'outbound', silent), limited(signal, limits)),
+    acceptOver: (circuit, relayed, signal, limits) =>
+      parts!.upgrader.upgradeInbound(new CircuitConnection(circuit, relayed, 'inbound', silent), limited(signal, limits)),
+    listening: () => parts!.transportManager.getAddrs(),
     peerId: peerIdFromString,
     address: multiaddr,
+    textOf: (bytes) => multiaddr(bytes).toString(),
   }
+}
+
+function limited(signal: AbortSignal, limits: CircuitLimits | undefined) {
+  const { seconds, bytes } = limits ?? {}
+  if (!seconds && !bytes) return { signal }
+  return { signal, limits: { ...(seconds ? { seconds } : {}), ...(bytes ? { bytes: BigInt(bytes) } : {}) } }
 }
 
 /** What is wrong with the text as a multiaddr of ours, if anything is. */

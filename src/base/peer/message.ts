@@ -13,7 +13,7 @@
 //   3 REFUSED  the other answer, and at any later time the end of the session. Body: JSON `Refusal`. Final
 //   4 FRAME    body: one JSON-RPC message, 1 to maxFrameBytes
 //   5 ACK      carries ack alone
-//   6 PING     carries ack alone. Each side sends one after the greeting and every 5 s: a path on which nothing came for two of them is dead
+//   6 PING     carries ack alone. Each side sends one after the greeting and every 5 s (0.5 s while frames move): a path on which nothing came for two of the long ones is dead
 //   7 CLOSE    the sender is done. seq: its last frame. Answered with CLOSE. A stream that ends without it was cut, and the session waits
 //
 // Unacknowledged frames of one side stay under 4 MiB and 1,024, but for one frame that may begin below and end above.

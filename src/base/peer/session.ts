@@ -7,13 +7,14 @@ import { scan } from '../wire/scan.ts'
 import { type ScanLimits, fault as wireFault } from '../wire/walk.ts'
 import type { Sink, Wire, WireEnd } from '../wire/wire.ts'
 import { type Channel, type Message, type Refusal, refusalOf, types } from './message.ts'
-import { heartbeat } from './heartbeat.ts'
+import { type Heartbeat, heartbeat } from './heartbeat.ts'
 import { Inbox } from './inbox.ts'
 import { Outbox } from './outbox.ts'
 
 export type SessionSettings = {
   readonly limits: ScanLimits
   readonly pingMs: number
+  readonly busyPingMs: number
   /** How long `close()` waits until all has arrived. */
   readonly closeWaitMs: number
 }
@@ -40,6 +41,8 @@ export class Session implements Wire {
   readonly ended: Promise<WireEnd>
   /** Called when the channel was lost and the session waits for another one. */
   onLost: (problem: string) => void = () => {}
+  /** Called again and again while the path is silent although it should not be: it may be cut, without anybody being told. */
+  onSilent: () => void = () => {}
   /** Called once, when nothing of the session is needed any more. */
   onGone: () => void = () => {}
   /** The largest frame that the other side takes. */
@@ -60,7 +63,7 @@ export class Session implements Wire {
   #isConfirmed = false
   #isClosing = false
   #remoteClosed = false
-  #cancelPing: (() => void) | undefined
+  #heartbeat: Heartbeat | undefined
   #cancelClose: (() => void) | undefined
 
   constructor(remotePeer: string, needs: { readonly clock: Clock; readonly log: Log }, settings: SessionSettings) {
@@ -118,6 +121,7 @@ export class Session implements Wire {
     const maxFrameBytes = Math.min(this.maxRemoteFrameBytes, this.#settings.limits.maxFrameBytes)
     if (frame.bytes.length > maxFrameBytes) return this.#answerTooLarge(frame, maxFrameBytes)
     this.#out.push(frame.bytes)
+    this.#heartbeat?.stir()
     if (this.#out.sizeBytes > maxUnackedBytes)
       this.end({ why: 'cut', problem: `more than ${maxUnackedBytes} bytes wait for the other end` })
     this.#pump()
@@ -161,6 +165,21 @@ export class Session implements Wire {
     this.#leave()
   }
 
+  /** Drops the channel that it has: the session waits for another one, as after any cut. */
+  cut(problem: string): void {
+    if (this.#channel && !this.#isClosing) this.#lost(problem)
+  }
+
+  /** Bytes that came over the channel that it has; changes when that does. */
+  get heard(): number {
+    return this.#channel?.bytesIn ?? -1
+  }
+
+  /** Whether the channel goes through a relay. */
+  get isRelayed(): boolean {
+    return this.#channel?.stream.isRelayed ?? false
+  }
+
   /** Goes on over a new channel, after `seen`, the last frame the other side has; false when it claims what cannot be. */
   attach(channel: Channel, seen: number, ack: number): boolean {
     if (!this.#out.rewind(seen, ack)) return false
@@ -174,11 +193,12 @@ export class Session implements Wire {
       drained: () => this.#pump(),
     }
     channel.listen(listener, this.#settings.limits.maxFrameBytes)
-    this.#cancelPing = heartbeat(channel, this.#clock, this.#settings.pingMs, {
+    this.#heartbeat = heartbeat(channel, this.#clock, this.#settings, {
       due: () => {
         this.#owes.ping = true
         this.#pump()
       },
+      silent: () => this.onSilent(),
       missed: () => {
         channel.drop('connection')
         this.#lost('two pings went unanswered')
@@ -247,6 +267,7 @@ export class Session implements Wire {
     } catch (error) {
       return this.#garbage((error as Fault).message)
     }
+    this.#heartbeat?.stir()
     this.#in.push(frame)
   }
 
@@ -286,7 +307,7 @@ export class Session implements Wire {
   #detach(): Channel | undefined {
     const channel = this.#channel
     this.#channel = undefined
-    this.#cancelPing?.()
+    this.#heartbeat?.stop()
     return channel
   }
 

@@ -3,6 +3,7 @@
 import { Duplex } from 'node:stream'
 import type { Connection, Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
 import type { Clock } from '../../kernel/clock.ts'
+import { isCircuit } from './address.ts'
 import type { PeerStream } from './host.ts'
 import { updateWindowAtHalf } from './savings.ts'
 
@@ -132,12 +133,14 @@ export function peerStream(stream: Stream, connection: Connection, clock: Clock)
   return {
     remotePeer: connection.remotePeer.toString(),
     remoteAddress: connection.remoteAddr.getComponents()[0]?.value ?? '',
+    isRelayed: isCircuit(connection),
     protocol: stream.protocol,
     duplex,
     close: () => closeBoth(duplex, clock),
     abort(what = 'stream') {
       duplex.destroy()
-      if (what === 'connection') connection.abort(new Error('the path was found dead'))
+      const isIdle = (): boolean => !connection.streams.some((other) => other !== stream && other.status === 'open')
+      if (what === 'connection' || (what === 'idle' && isIdle())) connection.abort(new Error('not needed any more, or found dead'))
     },
   }
 }

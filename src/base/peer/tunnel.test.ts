@@ -11,7 +11,8 @@ import { scan } from '../wire/scan.ts'
 import type { Sink } from '../wire/wire.ts'
 import { type PeerHost, type PeerStream, createPeerHost } from './host.ts'
 import { type Message, MessageReader, messageBytes, types, windowBytes, windowFrames } from './message.ts'
-import { backoffMs, connectTunnel } from './tunnel-client.ts'
+import { backoffMs } from './come-back.ts'
+import { connectTunnel } from './tunnel-client.ts'
 import { type AcceptTunnelsSettings, acceptTunnels } from './tunnel-server.ts'
 import { type Tunnel, type TunnelSettings, tunnelProtocol } from './tunnel.ts'
 
@@ -71,6 +72,7 @@ function link(clientId = 'client', serverId = 'server'): Link {
   const stream = (duplex: End, remotePeer: string): PeerStream => ({
     remotePeer,
     remoteAddress: '127.0.0.1',
+    isRelayed: false,
     protocol: tunnelProtocol,
     duplex,
     close: () =>
@@ -219,6 +221,25 @@ test('100 cuts at random bytes over 2,000 frames each way: nothing is lost, doub
   expect(left.frames.map(numberOf)).toEqual(all)
   expect(right.frames.map(numberOf)).toEqual(all)
   expect(cuts).toBeGreaterThan(20)
+  await client.close()
+})
+
+test('a path that falls silent is left for another one, long before it counts as dead', async () => {
+  const { links, accepted, connect } = world({ settings: { busyPingMs: 50 } })
+  const client = await connect()
+  const [left, right] = [collector(), collector()]
+  client.read(left)
+  accepted[0]!.read(right)
+  const heard = (): number[][] => [left.frames.map(numberOf), right.frames.map(numberOf)]
+  await Promise.all([send(client, 0, 1), send(accepted[0]!, 0, 1)])
+  await expect.poll(heard).toEqual([[0], [0]])
+  for (const end of links[0]!.ends) end.budgetBytes = 0 // what is written from now on goes nowhere
+  await Promise.all([send(client, 1, 2), send(accepted[0]!, 1, 2)])
+  await expect.poll(heard, { timeout: 8_000 }).toEqual([
+    [0, 1],
+    [0, 1],
+  ])
+  expect([links.length, client.stats.cuts]).toEqual([2, 1])
   await client.close()
 })
 
@@ -640,7 +661,7 @@ describe('hostile bytes', () => {
 })
 
 test('the wait before each attempt grows from 25 ms to 800 ms, then with the time away to 5 s', () => {
-  expect([0, 1, 5, 20].map((n) => backoffMs(n, 0, 0.9999999))).toEqual([25, 50, 800, 800].map((ms) => expect.closeTo(ms, 1)))
+  expect([0, 1, 5, 20].map((n) => backoffMs(n, 0, 0.9999999))).toEqual([25, 50, 400, 400].map((ms) => expect.closeTo(ms, 1)))
   expect(backoffMs(20, 20_000, 0)).toBe(1_000)
   expect(backoffMs(99, 1e9, 0.9999999)).toBeCloseTo(5_000, 0)
 })

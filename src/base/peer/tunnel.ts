@@ -12,6 +12,8 @@ export type TunnelSettings = {
   readonly keepMs?: number
   /** Between two PINGs: 5 s. A path is dead after two without a sign of life. */
   readonly pingMs?: number
+  /** The same while frames move and for 30 s after them: 0.5 s. After two without a sign of life the client looks for another path beside this one. */
+  readonly busyPingMs?: number
   /** How long a greeting may take: 10 s. */
   readonly helloMs?: number
   /** How long `close()` waits until the other end has everything: 2 s. */
@@ -23,6 +25,7 @@ export const tunnelDefaults = {
   limits: defaultLimits,
   keepMs: 300_000,
   pingMs: 5_000,
+  busyPingMs: 500,
   helloMs: 10_000,
   closeWaitMs: 2_000,
 } as const satisfies Required<TunnelSettings>

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { tokenHash } from '../../base/access/principal.ts'
 import { loadMachineConfig } from '../../base/config/machine.ts'
 import { createWallet, loadWallet, readWalletCard } from '../../base/identity/wallet.ts'
+import { isRelayed } from '../../base/peer/address.ts'
 import { lockFolder } from '../../base/store/lock.ts'
 import type { Context } from '../../base/terminal/command.ts'
 import type { GateConfig } from '../../gate/upstream-kind.ts'
@@ -163,10 +164,17 @@ type Plan = {
 
 async function startRegistry({ context: { clock, log }, identities, ports, reach: { registry: config } }: Plan) {
   const { startRegistry: start } = await import('../../daemons/registry.ts')
-  const { host, announce, max_records: maxRecords } = config
+  const { host, announce, max_records: maxRecords, max_places: maxPlaces, max_circuits: maxCircuits } = config
   const port = ports['registry-port'] ?? config.port
-  const mailbox = { keepMs: config.mailbox_keep, maxBytes: config.mailbox_bytes }
-  const settings = { folder: join(identities.nodeFolder, 'registry'), host, port, announce, maxRecords, mailbox }
+  const settings = {
+    folder: join(identities.nodeFolder, 'registry'),
+    host,
+    port,
+    announce,
+    maxRecords,
+    mailbox: { keepMs: config.mailbox_keep, maxBytes: config.mailbox_bytes },
+    relay: config.relay && { maxPlaces, maxCircuits },
+  }
   return listening({ part: 'the registry', host, port, flag: 'registry-port' }, () => start({ clock, log }, settings))
 }
 
@@ -249,8 +257,8 @@ export async function bringUp(context: Context, ports: Ports, passphrase: Secret
     },
     localPeer: peer
       .addresses()
-      .at(-1)!
-      .replace(/\/p2p\/.*$/, ''), // loopback comes last
+      .findLast((address) => !isRelayed(address))!
+      .replace(/\/p2p\/.*$/, ''), // loopback comes last of the direct ones
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   }
 }

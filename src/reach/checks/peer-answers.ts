@@ -2,6 +2,7 @@
 import { deadline } from '../../kernel/clock.ts'
 import { type Fault, asFault } from '../../kernel/fault.ts'
 import { type Answer, bad, good, unknown } from '../../base/checks/check.ts'
+import { isRelayed } from '../../base/peer/address.ts'
 import { tunnelProtocol } from '../../base/peer/tunnel.ts'
 import type { Examination, ReachCheck } from '../examination.ts'
 import { inRunbookWords } from '../find-peer.ts'
@@ -20,12 +21,17 @@ const peerAnswers: ReachCheck = {
     if (found.addresses.length === 0)
       return [found.from === 'memory' ? unknown('not asked: no address is known') : bad('it is registered, but listens nowhere', serve)]
     const dialler = await host()
+    const relayed = found.addresses.filter(isRelayed)
+    const ways = [
+      ...found.addresses.filter((address) => !isRelayed(address)).map((address) => [address]),
+      ...(relayed.length > 0 ? [relayed] : []),
+    ]
     const inTime = deadline(clock, patienceMs, signal)
     // all at once: over a connection that is open already the others would not be tried
     const misses = await Promise.all(
-      found.addresses.map(async (address): Promise<Fault | undefined> => {
+      ways.map(async (addresses): Promise<Fault | undefined> => {
         try {
-          const stream = await dialler.dial(found.peerId, [address], tunnelProtocol, inTime)
+          const stream = await dialler.dial(found.peerId, addresses, tunnelProtocol, inTime)
           stream.abort('connection')
           return undefined
         } catch (error) {
@@ -34,7 +40,11 @@ const peerAnswers: ReachCheck = {
       }),
     )
     const isReached = misses.includes(undefined)
-    return misses.map((miss, at) => answerOf(miss, { address: found.addresses[at]!, isReached, serve, status: command('status') }))
+    return misses.flatMap((miss, at) => {
+      const address = ways[at]![0]!
+      if (miss && isRelayed(address) && ways.length > 1) return [] // whoever is not there has no place at a relay either: that is no second finding
+      return [answerOf(miss, { address, isReached, serve, status: command('status') })]
+    })
   },
 }
 
@@ -42,7 +52,7 @@ type Seen = { readonly address: string; readonly isReached: boolean; readonly se
 
 /** Of several addresses one has to answer; somebody else at any of them is always worth knowing. */
 function answerOf(miss: Fault | undefined, { address, isReached, serve, status }: Seen): Answer {
-  if (!miss) return good('it answers, and proves its id', address)
+  if (!miss) return good(`it answers${isRelayed(address) ? ' through the relay' : ''}, and proves its id`, address)
   const { code, message, hint } = miss
   if (code === 'reach.handshake_failed') return bad(message, `on that machine: ${status} (is that its id, and this its address?)`, address)
   if (code !== 'reach.peer_not_found') return bad(message, hint, address)
@@ -50,7 +60,9 @@ function answerOf(miss: Fault | undefined, { address, isReached, serve, status }
   if (/ECONNREFUSED|mcp-serve/.test(message)) return bad(message, serve, address)
   return bad(
     message,
-    'open its port to this machine: a firewall, or NAT without a forwarded port, is in between; then: mcp-serve --announce MULTIADDR',
+    isRelayed(address)
+      ? serve
+      : 'open its port to this machine: a firewall, or NAT without a forwarded port, is in between; then: mcp-serve --announce MULTIADDR; or let both use a registry that relays',
     address,
   )
 }

@@ -133,7 +133,7 @@ async function askingPeer<Found>(
   try {
     const registry = (asking?: AbortSignal) => connectRegistry({ host, clock, known }, server, asking)
     const dial = peerDial(
-      { host, known: knownAddresses(home.addresses), registry },
+      { host, known: knownAddresses(home.addresses), registry, clock },
       { peer, addresses: asked.address ?? [], protocol: witnessProtocol },
     )
     return await act({ clock, dial: () => dial(signal) }, host.peerId)

@@ -1,7 +1,7 @@
 // Gives an MCP client on stdio the server that a peer serves: frames go through an encrypted tunnel, and nothing but frames goes to stdout.
 import { asFault } from '../../kernel/fault.ts'
 import { command } from '../../base/terminal/command.ts'
-import { connectTunnel } from '../../base/peer/tunnel-client.ts'
+import { type ConnectTunnelNeeds, connectTunnel } from '../../base/peer/tunnel-client.ts'
 import { tunnelProtocol } from '../../base/peer/tunnel.ts'
 import type { WireEnd } from '../../base/wire/wire.ts'
 import { fault } from '../faults.ts'
@@ -24,6 +24,7 @@ export default command({
   flags: {
     server: { value: 'HOST[:PORT]', summary: 'the registry to ask; the last one registered with by default, else localhost:8765' },
     address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: the registry is not asked then' },
+    relay: { summary: 'go through the relay, even if there is a direct way' },
     ...homeFlags,
   },
   examples: [
@@ -42,10 +43,13 @@ export default command({
       const registry = async (signal?: AbortSignal) =>
         (await import('../registry-client.ts')).connectRegistry({ host, clock, known }, server, signal)
       const dial = peerDial(
-        { host, known: knownAddresses(home.addresses), registry },
+        { host, known: knownAddresses(home.addresses), registry, clock },
         { peer: args.peer, addresses: flags.address ?? [], protocol: tunnelProtocol },
       )
-      return connectTunnel({ open: dial, clock, log }).catch((error: unknown) => {
+      const ways: Pick<ConnectTunnelNeeds, 'open' | 'openDirect'> = flags.relay
+        ? { open: (signal) => dial(signal, 'relayed') }
+        : { open: dial, openDirect: (signal) => dial(signal, 'direct') }
+      return connectTunnel({ ...ways, clock, log }).catch((error: unknown) => {
         throw inRunbookWords(asFault(error), args.peer)
       })
     }

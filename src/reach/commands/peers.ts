@@ -1,4 +1,5 @@
 // Lists who is registered: full ids, names, addresses, age.
+import { reachability } from '../../base/peer/address.ts'
 import { command } from '../../base/terminal/command.ts'
 import { homeFlags, homeOf } from '../home.ts'
 import { knownRegistries, serverText } from '../known-registries.ts'
@@ -25,7 +26,7 @@ export default command({
       addresses,
       ageMs,
       expiresAt: new Date(expiresAt).toISOString(),
-      reachability: addresses.length > 0 ? 'direct' : 'none',
+      reachability: reachability(addresses),
     }))
     const rows = peers.map(({ peerId, name, addresses, ageMs, reachability }) => [
       peerId,

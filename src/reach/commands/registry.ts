@@ -7,10 +7,13 @@ import { listenAddress, listenFlags } from '../listening.ts'
 import { type MailboxSettings, startRegistry } from '../registry.ts'
 
 export default command({
-  summary: 'run a registry, where peers are found',
+  summary: 'run a registry, where peers are found, and reached if there is no direct way',
   description:
-    'Runs until it is stopped. Its own key, its records and the mailboxes are kept in the folder "registry" of the home, so that a restart loses nothing. What lies in a mailbox is sealed: nobody here can read it, or see who left it.',
+    'It keeps sealed messages for those who are away, and is the relay for those who are registered: what it keeps and carries is encrypted from end to end, and nobody here can read it. Runs until it is stopped. Its own key, its records and the mailboxes are kept in the folder "registry" of the home, so that a restart loses nothing.',
   flags: {
+    'no-relay': { summary: 'relay nothing: who has no open port is then not reached' },
+    'max-places': { value: 'N', type: 'integer', default: 1_024, summary: 'registered peers that may keep a place at the relay' },
+    'max-circuits': { value: 'N', type: 'integer', default: 512, summary: 'connections that are relayed at once' },
     announce: { value: 'MULTIADDR', repeat: true, summary: 'an address under which others reach it, besides its own' },
     'mailbox-days': { value: 'DAYS', type: 'integer', default: 7, summary: 'how long a sealed message waits for its recipient: at most 7' },
     'mailbox-mib': { value: 'MIB', type: 'integer', default: 256, summary: 'for all mailboxes together; 0 for none' },
@@ -24,9 +27,10 @@ export default command({
   async run({ terminal, folders, clock, log, signal }, { flags }) {
     const { registry: folder } = homeOf({ folders }, flags)
     const listen = [listenAddress(flags.host, flags.port)]
+    const relay = flags['no-relay'] ? false : { maxPlaces: flags['max-places'], maxCircuits: flags['max-circuits'] }
     const registry = await startRegistry(
       { clock, log },
-      { folder, listen, announce: flags.announce ?? [], passphrase: passphraseOf(flags), mailbox: mailboxOf(flags) },
+      { folder, listen, announce: flags.announce ?? [], passphrase: passphraseOf(flags), mailbox: mailboxOf(flags), relay },
     )
     try {
       const addresses = registry.addresses()

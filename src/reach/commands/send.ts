@@ -18,6 +18,7 @@ export default command({
     server: { value: 'HOST[:PORT]', summary: 'the registry to ask; the last one registered with by default, else localhost:8765' },
     address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: the registry and its mailboxes are not asked then' },
     'no-mailbox': { summary: 'deliver it now, or not at all' },
+    relay: { summary: 'go through the relay, even if there is a direct way' },
     ...homeFlags,
   },
   examples: [
@@ -32,7 +33,14 @@ export default command({
     signMessage(identity, identity.peerId, text, clock.now()) // what cannot be sent is said before anybody is asked
     const host = await dialingHost({ folders, clock, log }, flags)
     try {
-      const letter = { peer, text, addresses: flags.address ?? [], server: flags.server, mayWait: !flags['no-mailbox'] }
+      const letter = {
+        peer,
+        text,
+        addresses: flags.address ?? [],
+        server: flags.server,
+        isRelayed: flags.relay ?? false,
+        mayWait: !flags['no-mailbox'],
+      }
       const sent = await sendMessage({ identity, host, home, clock, log }, letter, signal)
       const { to, id } = sent
       if (sent.is === 'delivered') {

@@ -2,6 +2,7 @@
 import { deadline } from '../../kernel/clock.ts'
 import { asFault } from '../../kernel/fault.ts'
 import { command } from '../../base/terminal/command.ts'
+import { reachability } from '../../base/peer/address.ts'
 import { readWalletCard, fault as walletFault } from '../../base/identity/wallet.ts'
 import { homeFlags, homeOf } from '../home.ts'
 import { messagesAfter } from '../inbox.ts'
@@ -33,7 +34,6 @@ export default command({
           },
         )
       : undefined
-    const reachability = (ours?.addresses.length ?? 0) > 0 ? 'direct' : 'none'
     const status = {
       name: card.name,
       peerId: card.peerId,
@@ -44,7 +44,7 @@ export default command({
         ? { server: serverText(server), peerId: known.keyOf(server), isRegistered: ours !== undefined, ...(problem ? { problem } : {}) }
         : undefined,
       addresses: ours?.addresses ?? [],
-      reachability,
+      reachability: reachability(ours?.addresses ?? []),
       counts: {
         registries: known.count(),
         peersReached: knownAddresses(home.addresses).count(),
@@ -59,7 +59,7 @@ export default command({
         `folder        ${home.folder}`,
         `wallet        ${home.wallet}${card.isSealed ? ' (sealed with a passphrase)' : ''}`,
         `registry      ${server ? `${serverText(server)}: ${registered}` : 'none yet: fairlead reach register --server HOST'}`,
-        `reachability  ${reachability}`,
+        `reachability  ${status.reachability}`,
         ...status.addresses.map((address, i) => `${i === 0 ? 'addresses     ' : '              '}${address}`),
         `remembered    ${status.counts.peersReached} peers, ${status.counts.registries} registries`,
         `inbox         ${status.counts.messages} messages`,
