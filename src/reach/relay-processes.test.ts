@@ -54,7 +54,7 @@ test(
 test('a registry that relays nothing: the peer is reached directly, and with --relay it is said why not', { timeout: 60_000 }, async () => {
   const { box, mac } = await scene('--no-relay')
   await expect.poll(async () => (await bench.run(mac.home, 'peers')).stdout, { timeout: 15_000 }).toMatch(/ direct /)
-  const { exitCode, stderr } = await bench.run(mac.home, 'send', box.peerId, 'hello', '--relay')
+  const { exitCode, stderr } = await bench.run(mac.home, 'send', '--no-mailbox', box.peerId, 'hello', '--relay')
   expect(exitCode).toBe(5)
   expect(stderr).toContain('no relayed address')
   expect(await bench.run(mac.home, 'send', box.peerId, 'hello')).toMatchObject({ exitCode: 0 })
