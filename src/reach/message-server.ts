@@ -118,7 +118,7 @@ async function answerTo(desk: Desk, peer: string, value: unknown): Promise<Messa
     inbox.add({ ...message, receivedAt: now })
     await addToHistory({ clock, log }, home, { event: 'received', peer: from, id, message: digestOf(signed) })
     log.info('reach.message.received', { peer, id })
-    return { receipt: signReceipt(identity, id, signed, now) }
+    return { receipt: await signReceipt(identity, id, signed, now) }
   } catch (error) {
     return refusal(error)
   }

@@ -36,16 +36,21 @@ export function digestOf(signed: Uint8Array): string {
 }
 
 /** Signs `text` for the peer `to`, at wall time `now`. Fault `reach.text_invalid`. */
-export function signMessage(
+export async function signMessage(
   identity: Identity,
   to: string,
   text: string,
   now: number,
-): { readonly id: string; readonly signed: Uint8Array } {
+): Promise<{ readonly id: string; readonly signed: Uint8Array }> {
+  checkText(text)
+  const id = randomId()
+  return { id, signed: await signRecord(identity, messageContext, { sequence: now, expiresAt: now + lifeMs, to, id, text }) }
+}
+
+/** Fault `reach.text_invalid` for what cannot be sent. */
+export function checkText(text: string): void {
   const problem = problemOf(text)
   if (problem) throw fault.text_invalid({ problem })
-  const id = randomId()
-  return { id, signed: signRecord(identity, messageContext, { sequence: now, expiresAt: now + lifeMs, to, id, text }) }
 }
 
 function problemOf(text: unknown): string | undefined {
@@ -76,7 +81,7 @@ export function judgeMessage({ from, to, sentAt }: Message, { own, peer, now }: 
 }
 
 /** Signs that the message with these bytes was taken. */
-export function signReceipt(identity: Identity, id: string, signed: Uint8Array, now: number): Uint8Array {
+export function signReceipt(identity: Identity, id: string, signed: Uint8Array, now: number): Promise<Uint8Array> {
   return signRecord(identity, receiptContext, { sequence: now, expiresAt: now + lifeMs, id, message: digestOf(signed) })
 }
 

@@ -92,16 +92,21 @@ test('a ledger that we wrote, in several files, is intact; with one bit of any f
   for (const [index, found] of ask(altered).entries()) expect([index, found]).toMatchObject([index, { intact: false }])
 })
 
-test('a card and a record that we signed are opened; with any byte altered, never', () => {
+test('a card and a record that we signed are opened; with any byte altered, never', async () => {
   const identity = createIdentity()
   const now = Date.now()
-  const card = signCard(identity, { name: 'Zoë’s box', addresses: ['/ip4/192.0.2.7/tcp/8766'], sequence: now, expiresAt: now + 60_000 })
+  const card = await signCard(identity, {
+    name: 'Zoë’s box',
+    addresses: ['/ip4/192.0.2.7/tcp/8766'],
+    sequence: now,
+    expiresAt: now + 60_000,
+  })
   const path = join(folder, 'card')
   writeFileSync(path, card)
   expect(run('card', path)).toMatchObject({ status: 0, found: { outcome: 'opened', said: { peerId: identity.peerId, name: 'Zoë’s box' } } })
   expect(run('card', path, String(now + 60_000))).toEqual({ status: 1, found: { outcome: 'expired' } })
   expect(run('record', 'fairlead/other/1', path)).toEqual({ status: 1, found: { outcome: 'bad signature' } })
-  const raw = signRecord(identity, 'fairlead/example/1', {
+  const raw = await signRecord(identity, 'fairlead/example/1', {
     sequence: 1,
     expiresAt: now + 60_000,
     raw: Uint8Array.of(1, 255),

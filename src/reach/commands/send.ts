@@ -7,7 +7,7 @@ import { addToHistory } from '../history.ts'
 import { dialingHost, homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownAddresses } from '../known-addresses.ts'
 import { knownRegistries } from '../known-registries.ts'
-import { digestOf, signMessage } from '../message.ts'
+import { checkText, digestOf, signMessage } from '../message.ts'
 import { deliver } from '../message-client.ts'
 import { messageProtocol } from '../message-protocol.ts'
 import { connectRegistry } from '../registry-client.ts'
@@ -32,7 +32,7 @@ export default command({
   async run({ terminal, folders, clock, log, signal }, { args, flags }) {
     const home = homeOf({ folders }, flags)
     const { identity } = await openWallet({ folders }, flags)
-    signMessage(identity, identity.peerId, args.text, clock.now()) // what cannot be sent is said before anybody is asked
+    checkText(args.text) // what cannot be sent is said before anybody is asked
     const known = knownRegistries(home.registries)
     const server = known.choose(flags.server)
     const host = await dialingHost({ folders, clock, log }, flags)
@@ -46,7 +46,7 @@ export default command({
         throw unreached(inRunbookWords(asFault(error), args.peer))
       })
       const to = stream.remotePeer
-      const { id, signed } = signMessage(identity, to, args.text, clock.now())
+      const { id, signed } = await signMessage(identity, to, args.text, clock.now())
       const entry = { event: 'sent', peer: to, id, message: digestOf(signed) } as const
       const receipt = await deliver(clock, stream, { id, signed }).catch(async (error: unknown) => {
         await addToHistory({ clock, log }, home, { ...entry, delivered: false })
