@@ -18,6 +18,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['reach', 'listen'], summary: 'listen for messages and show them as they come', load: () => import('./reach/commands/listen.ts') },
   { path: ['reach', 'mcp-connect'], summary: 'be a stdio MCP server whose real server is at a peer', load: () => import('./reach/commands/mcp-connect.ts') },
   { path: ['reach', 'mcp-serve'], summary: 'serve an MCP server of this machine to authorized peers', load: () => import('./reach/commands/mcp-serve.ts') },
+  { path: ['reach', 'passphrase'], summary: 'add, change or remove the passphrase that seals the wallet', load: () => import('./reach/commands/passphrase.ts') },
   { path: ['reach', 'peers'], summary: 'list the peers that are registered', load: () => import('./reach/commands/peers.ts') },
   { path: ['reach', 'register'], summary: 'make this identity known at a registry', load: () => import('./reach/commands/register.ts') },
   { path: ['reach', 'registry'], summary: 'run a registry, where peers are found', load: () => import('./reach/commands/registry.ts') },

@@ -32,6 +32,21 @@ export const fault = faults('reach', {
     message: `"${d.target}" is nothing that can be served`,
     hint: 'write --to unix:PATH',
   }),
+  one_passphrase: () => ({
+    kind: 'usage',
+    message: 'there are two places for one passphrase',
+    hint: 'name --passphrase-file or --passphrase-env, not both',
+  }),
+  agent_seals: () => ({
+    kind: 'usage',
+    message: 'a key in ssh-agent takes no passphrase of ours',
+    hint: 'leave one of them out: ssh-agent asks for its own when the key is added',
+  }),
+  remove_or_set: () => ({
+    kind: 'usage',
+    message: 'shall the passphrase be removed, or be another one?',
+    hint: 'leave --remove out, or the new passphrase',
+  }),
   nobody_authorized: () => ({
     kind: 'usage',
     message: 'nobody would be authorized',

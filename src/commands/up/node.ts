@@ -3,9 +3,13 @@ import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { tokenHash } from '../../base/access/principal.ts'
 import { loadMachineConfig } from '../../base/config/machine.ts'
-import { createWallet, readWalletCard } from '../../base/identity/wallet.ts'
+import { resolveCredential } from '../../base/config/credential.ts'
+import { sshAgent } from '../../base/identity/ssh-agent.ts'
+import { type WalletKeys, createWallet, readWalletCard } from '../../base/identity/wallet.ts'
 import { lockFolder } from '../../base/store/lock.ts'
+import { askSecret } from '../../base/terminal/ask-secret.ts'
 import type { Context } from '../../base/terminal/command.ts'
+import { isPersonAt } from '../../base/terminal/confirm.ts'
 import type { GateConfig } from '../../gate/upstream-kind.ts'
 import { asFault, faults } from '../../kernel/fault.ts'
 import { makeFolder, readText, writeWhole } from '../../kernel/file.ts'
@@ -28,7 +32,7 @@ const fault = faults('up', {
   sealed: (d: { path: string }) => ({
     kind: 'unauthenticated',
     message: `the wallet ${d.path} is sealed with a passphrase`,
-    hint: 'fairlead up --passphrase-file FILE, with the passphrase in a file that only you can read (mode 0600)',
+    hint: 'fairlead up --passphrase-file FILE, with the passphrase in a file that only you can read (mode 0600); or reach.peer.passphrase of fairlead.toml',
   }),
   no_port: (d: { flag: string; port: number }) => ({
     kind: 'usage',
@@ -188,15 +192,30 @@ async function startGate({ context: { clock, log, env, folders }, ports, path, g
   )
 }
 
-async function startPeer(
-  { context: { clock, log }, identities, ports, passphrase, reach: { peer: config } }: Plan,
-  gateSocket: string,
-  registry: string,
-) {
+/** The passphrase of the flag, else of the configuration, else the one that is typed. */
+function walletKeys({ context, passphrase, path, reach: { peer } }: Plan): WalletKeys {
+  const { env, clock, stdin } = context
+  return {
+    async passphrase() {
+      if (passphrase) return passphrase
+      if (peer.passphrase) return resolveCredential(peer.passphrase, { env, folder: dirname(path) })
+      return isPersonAt(stdin) ? askSecret(context, "passphrase of the node's wallet") : undefined
+    },
+    agent: sshAgent(clock, env['SSH_AUTH_SOCK']),
+  }
+}
+
+async function startPeer(plan: Plan, gateSocket: string, registry: string) {
+  const {
+    context: { clock, log },
+    identities,
+    ports,
+    reach: { peer: config },
+  } = plan
   const { startPeer: start } = await import('../../daemons/peer.ts')
   const { host, announce, authorized, authorized_file: authorizedFile, server = serverOf(registry), keep: keepMs } = config
   const port = ports['peer-port'] ?? config.port
-  const wallet = { walletFolder: identities.nodeFolder, ...(passphrase ? { passphrase } : {}) }
+  const wallet = { walletFolder: identities.nodeFolder, keys: walletKeys(plan) }
   const who = { authorized: [identities.client, ...authorized], ...(authorizedFile === undefined ? {} : { authorizedFile }) }
   const settings = { ...wallet, host, port, ...who, gateSocket, server, announce, keepMs }
   return listening({ part: 'the peer host', host, port, flag: 'peer-port' }, () => start({ clock, log }, settings))

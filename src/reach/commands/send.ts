@@ -29,13 +29,15 @@ export default command({
     ['fairlead reach send LinuxBox "the backup is done"', 'to the one peer of that name'],
     ['fairlead reach send 12D3KooWEx "hello" --server registry.example.org', 'to the one peer whose id begins so'],
   ],
-  async run({ terminal, folders, clock, log, signal }, { args, flags }) {
+  async run(context, { args, flags }) {
+    const { terminal, folders, clock, log, signal } = context
     const home = homeOf({ folders }, flags)
-    const { identity } = await openWallet({ folders }, flags)
     checkText(args.text) // what cannot be sent is said before anybody is asked
+    const wallet = await openWallet(context, flags)
+    const { identity } = wallet
     const known = knownRegistries(home.registries)
     const server = known.choose(flags.server)
-    const host = await dialingHost({ folders, clock, log }, flags)
+    const host = await dialingHost(context, flags, wallet)
     try {
       const registry = (signal?: AbortSignal) => connectRegistry({ host, clock, known }, server, signal)
       const dial = peerDial(
