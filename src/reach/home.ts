@@ -6,6 +6,7 @@ import { type Wallet, type WalletKeys, loadWallet, readWalletCard, fault as wall
 import type { SharedHost } from '../base/peer/shared-host.ts'
 import type { Context, Flag } from '../base/terminal/command.ts'
 import { type PassphraseFlags, passphraseFlags, passphraseOr } from './passphrase.ts'
+import { finishRestore } from './restore.ts'
 
 /** Flags that every command of reach takes. */
 export const homeFlags = {
@@ -47,9 +48,14 @@ export function homeIn(folder: string): Home {
   }
 }
 
-/** The folder that a command works in: `--home`, else the one of the runbook's name, else `reach` among this person's state. */
+/**
+ * The folder that a command works in: `--home`, else the one of the runbook's name, else `reach` among this person's state. A restore that was cut off there
+ * is finished first.
+ */
 export function homeOf(context: Pick<Context, 'folders'>, flags: Pick<HomeFlags, 'home'>): Home {
-  return homeIn(flags.home ?? context.folders.home ?? join(context.folders.state, 'reach'))
+  const folder = flags.home ?? context.folders.home ?? join(context.folders.state, 'reach')
+  finishRestore(folder)
+  return homeIn(folder)
 }
 
 /** What of a command's context opening a wallet may need: a sealed one asks whoever is at the terminal, and a key may be in ssh-agent. */

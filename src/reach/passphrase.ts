@@ -34,6 +34,14 @@ export async function passphraseOr(context: Asking, flags: PassphraseFlags, ques
   return namedPassphrase(context, flags) ?? (isPersonAt(context.stdin) ? askSecret(context, question) : undefined)
 }
 
+/** The passphrase that must be known: the one that the flags name, else the one that a person types. Fault `passphrase.nobody_to_ask`. */
+export async function knownPassphrase(context: Asking, flags: PassphraseFlags, question: string, hint: string): Promise<Secret> {
+  const named = namedPassphrase(context, flags)
+  if (named) return named
+  needPerson(context, hint)
+  return askSecret(context, question)
+}
+
 /** A passphrase that is to be set: the one that the flags name, else one that is typed twice. Fault `passphrase.nobody_to_ask`. */
 export async function newPassphrase(context: Asking, flags: PassphraseFlags, question: string, hint: string): Promise<Secret> {
   const named = namedPassphrase(context, flags)
