@@ -57,6 +57,11 @@ export function messagesAfter(folder: string, place = ''): { readonly place: str
     })
 }
 
+/** Names of files that hold no message: damaged ones, or of another version. */
+export function unreadableIn(folder: string): readonly string[] {
+  return namesIn(folder).filter((name) => statOf(join(folder, name)) && !readMessage(join(folder, name)))
+}
+
 function readMessage(path: string): KeptMessage | undefined {
   try {
     const message = JSON.parse(readText(path) ?? 'null') as Partial<KeptMessage> | null
