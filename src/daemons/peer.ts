@@ -1,8 +1,7 @@
 // The peer host as a part of a node: who proves to be an authorized peer is handed to the gate's local socket, which never sees the network underneath.
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
-import type { Secret } from '../kernel/secret.ts'
-import { loadWallet } from '../base/identity/wallet.ts'
+import { type WalletKeys, loadWallet } from '../base/identity/wallet.ts'
 import { authorizedPeers } from '../reach/authorized-peers.ts'
 import { homeIn } from '../reach/home.ts'
 import { listenAddress } from '../reach/listening.ts'
@@ -12,7 +11,8 @@ import { type ProvedSession, handToSocket } from '../reach/preamble.ts'
 export type PeerSettings = {
   /** Holds the wallet, which must be there, and the known registries. */
   readonly walletFolder: string
-  readonly passphrase?: Secret
+  /** What opens it, when it needs more than the file. */
+  readonly keys?: WalletKeys
   readonly host: string
   /** 8766 by custom; 0 for any free one. */
   readonly port: number
@@ -34,7 +34,7 @@ export type PeerSettings = {
 export async function startPeer({ clock, log }: { clock: Clock; log: Log }, settings: PeerSettings) {
   const { host, port, gateSocket, server, announce = [], keepMs } = settings
   const home = homeIn(settings.walletFolder)
-  const wallet = await loadWallet(home.wallet, settings.passphrase)
+  const wallet = await loadWallet(home.wallet, settings.keys)
   const authorized = authorizedPeers({ clock, log }, { ids: settings.authorized, file: settings.authorizedFile })
   try {
     const open = (session: ProvedSession) => handToSocket({ clock, log }, gateSocket, session)

@@ -87,6 +87,24 @@ export function syncFolder(path: string): void {
   }
 }
 
+/** Moves what is at `from` to `to` on the same file system as one step; a file that is there is replaced. */
+export function movePath(from: string, to: string): void {
+  try {
+    renameSync(from, to)
+  } catch (error) {
+    throw fault.unwritable({ path: to, reason: reasonOf(error) }, error)
+  }
+}
+
+/** Removes a folder with all that is in it, if it is there. */
+export function removeFolder(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true })
+  } catch (error) {
+    throw fault.unwritable({ path, reason: reasonOf(error) }, error)
+  }
+}
+
 /** Removes a file if it is there. */
 export function removeFile(path: string): void {
   rmSync(path, { force: true })

@@ -51,7 +51,7 @@ beforeAll(async () => {
 afterEach(async () => {
   expect(await session.call('pid')).toBe(sessionPid)
   const friend = await attacker()
-  const sent = await answerTo(await friend.to(messageProtocol), message(friend.identity, box.peerId, 'honest'))
+  const sent = await answerTo(await friend.to(messageProtocol), await message(friend.identity, box.peerId, 'honest'))
   expect(sent).toMatchObject({ receipt: expect.any(String) as string })
   const found = await answerTo(await friend.to(registryProtocol, registry), jsonFrame({ do: 'lookup', peer: box.peerId }))
   expect(found).toMatchObject({ ok: { cards: [expect.anything()] } })
@@ -85,11 +85,11 @@ async function answerTo(stream: PeerStream, bytes: Uint8Array): Promise<unknown>
     stream.abort()
   }
 }
-const message = (from: Identity, to: string, text: string, now = clock.now()): Buffer =>
-  jsonFrame(requestValue(signMessage(from, to, text, now).signed))
-const card = (owner: Identity, sequence: number): Buffer =>
+const message = async (from: Identity, to: string, text: string, now = clock.now()): Promise<Buffer> =>
+  jsonFrame(requestValue((await signMessage(from, to, text, now)).signed))
+const card = async (owner: Identity, sequence: number): Promise<Buffer> =>
   jsonFrame(
-    registryValue({ do: 'publish', card: signCard(owner, { name: 'a', addresses: [], expiresAt: clock.now() + 60_000, sequence }) }),
+    registryValue({ do: 'publish', card: await signCard(owner, { name: 'a', addresses: [], expiresAt: clock.now() + 60_000, sequence }) }),
   )
 const refused = (code: string) => ({ refused: { code } })
 const inbox = async (): Promise<string> => (await bench.run(box.home, 'inbox')).stdout
@@ -104,12 +104,12 @@ async function closed(socket: Socket): Promise<Buffer> {
 
 test('claiming another’s id', async () => {
   const eve = await attacker()
-  const forged = signMessage(eve.identity, box.peerId, 'I owe you', clock.now()).signed
+  const { signed: forged } = await signMessage(eve.identity, box.peerId, 'I owe you', clock.now())
   const victim = createIdentity()
   const claimed = Uint8Array.from(forged)
   claimed.set(victim.publicKey, Buffer.from(forged).indexOf(eve.identity.publicKey))
   expect(await answerTo(await eve.to(messageProtocol), jsonFrame(requestValue(claimed)))).toMatchObject(refused('reach.message_invalid'))
-  expect(await answerTo(await eve.to(messageProtocol), message(victim, box.peerId, 'I owe you'))).toMatchObject(
+  expect(await answerTo(await eve.to(messageProtocol), await message(victim, box.peerId, 'I owe you'))).toMatchObject(
     refused('reach.message_foreign'),
   )
   await logged(serving, 'reach.message_foreign')
@@ -123,21 +123,21 @@ test('claiming another’s id', async () => {
 
 test('replay', async () => {
   const alice = await attacker()
-  const frame = message(alice.identity, box.peerId, 'pay 5')
+  const frame = await message(alice.identity, box.peerId, 'pay 5')
   expect(await answerTo(await alice.to(messageProtocol), frame)).toMatchObject({ receipt: expect.any(String) as string })
   await rm(join(bench.folder, box.home, '.local/state/fairlead/reach/blockchain.json'))
   expect(await answerTo(await alice.to(messageProtocol), frame)).toMatchObject(refused('reach.message_replayed'))
   await logged(serving, 'reach.message_replayed')
   expect((await inbox()).match(/pay 5/g)).toHaveLength(1)
-  const early = card(alice.identity, 1)
-  expect(await answerTo(await alice.to(registryProtocol, registry), card(alice.identity, 2))).toMatchObject({ ok: {} })
+  const early = await card(alice.identity, 1)
+  expect(await answerTo(await alice.to(registryProtocol, registry), await card(alice.identity, 2))).toMatchObject({ ok: {} })
   expect(await answerTo(await alice.to(registryProtocol, registry), early)).toMatchObject(refused('reach.record_too_old'))
   await logged(registry, 'reach.record_too_old')
 })
 
 test('wrong recipient', async () => {
   const alice = await attacker()
-  const answer = await answerTo(await alice.to(messageProtocol), message(alice.identity, createIdentity().peerId, 'for another'))
+  const answer = await answerTo(await alice.to(messageProtocol), await message(alice.identity, createIdentity().peerId, 'for another'))
   expect(answer).toMatchObject(refused('reach.message_misdirected'))
   await logged(serving, 'reach.message_misdirected')
   expect(await inbox()).not.toContain('for another')
@@ -145,7 +145,10 @@ test('wrong recipient', async () => {
 
 test.each([-75_000, 75_000])('skewed clock: %i ms', async (ms) => {
   const alice = await attacker()
-  const answer = await answerTo(await alice.to(messageProtocol), message(alice.identity, box.peerId, 'from another time', clock.now() + ms))
+  const answer = await answerTo(
+    await alice.to(messageProtocol),
+    await message(alice.identity, box.peerId, 'from another time', clock.now() + ms),
+  )
   expect(answer).toMatchObject({ refused: { code: 'reach.message_skewed', message: expect.stringMatching(/7[3-7] s/) as string } })
   await logged(serving, 'reach.message_skewed')
   expect(await inbox()).not.toContain('from another time')
@@ -155,7 +158,7 @@ test('plaintext frame', async () => {
   const frames = [
     Buffer.from('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"pid"}}\n'),
     Buffer.from('POST /mcp HTTP/1.1\r\nHost: box\r\nContent-Length: 0\r\n\r\n'),
-    message(createIdentity(), box.peerId, 'in the open'),
+    await message(createIdentity(), box.peerId, 'in the open'),
   ]
   for (const service of [serving, registry])
     for (const frame of frames) {
@@ -243,7 +246,7 @@ test('record flood at the registry', async () => {
   const answers = readJson(stream.duplex, 1 << 20)
   let limited = 0
   for (let n = 1; n <= 300 && limited === 0; n++) {
-    stream.duplex.write(card(greedy.identity, n))
+    stream.duplex.write(await card(greedy.identity, n))
     const { value } = (await answers.next()) as { value?: { refused?: { code: string } } }
     if (value?.refused?.code === 'reach.too_often') limited++
   }
@@ -254,8 +257,8 @@ test('record flood at the registry', async () => {
 test('record for a key one does not hold', async () => {
   const thief = await attacker()
   const owner = createIdentity()
-  expect(await answerTo(await thief.to(registryProtocol, registry), card(owner, 1))).toMatchObject(refused('reach.record_invalid'))
-  const forged = card(thief.identity, 1)
+  expect(await answerTo(await thief.to(registryProtocol, registry), await card(owner, 1))).toMatchObject(refused('reach.record_invalid'))
+  const forged = await card(thief.identity, 1)
   const { card: text } = JSON.parse(forged.subarray(4).toString()) as { card: string }
   const bytes = Buffer.from(text, 'base64url')
   bytes[bytes.length - 1]! ^= 1

@@ -32,6 +32,62 @@ export const fault = faults('reach', {
     message: `"${d.target}" is nothing that can be served`,
     hint: 'write --to unix:PATH',
   }),
+  one_passphrase: () => ({
+    kind: 'usage',
+    message: 'there are two places for one passphrase',
+    hint: 'name --passphrase-file or --passphrase-env, not both',
+  }),
+  backup_exists: (d: { path: string }) => ({
+    kind: 'conflict',
+    message: `${d.path} is there already`,
+    hint: 'choose another name, or replace it with --force',
+  }),
+  backup_missing: (d: { path: string }) => ({
+    kind: 'missing',
+    message: `there is no backup at ${d.path}`,
+    hint: 'write the path of a file that "fairlead reach backup" made',
+  }),
+  backup_too_large: (d: { sizeBytes: number; limitBytes: number }) => ({
+    kind: 'limited',
+    message: `a backup of ${d.sizeBytes} bytes: the limit is ${d.limitBytes}`,
+    hint: 'what takes most room? du -a on the folder that "fairlead reach status" shows; move old parts of it away',
+  }),
+  backup_moving: (d: { folder: string }) => ({
+    kind: 'unavailable',
+    message: `${d.folder} does not hold still`,
+    hint: 'try again',
+  }),
+  backup_invalid: (d: { problem: string }) => ({
+    kind: 'conflict',
+    message: `this is no backup of an identity: ${d.problem}`,
+    hint: 'nothing was changed; take another copy of it',
+  }),
+  two_seals: () => ({ kind: 'usage', message: 'a passphrase or recipients, not both', hint: 'age seals a file in one of the two ways' }),
+  age_key_needed: () => ({
+    kind: 'unauthenticated',
+    message: 'the backup was sealed for the owner of an age key',
+    hint: 'name the file with that key: --age-key FILE',
+  }),
+  restore_host_runs: (d: { folder: string }) => ({
+    kind: 'conflict',
+    message: `a process works with the identity in ${d.folder}`,
+    hint: 'stop it first ("fairlead reach agent", "listen", "mcp-serve", "fairlead up")',
+  }),
+  restore_under_way: (d: { folder: string }) => ({
+    kind: 'unavailable',
+    message: `${d.folder} is just being backed up or restored`,
+    hint: 'try again in a moment',
+  }),
+  agent_seals: () => ({
+    kind: 'usage',
+    message: 'a key in ssh-agent takes no passphrase of ours',
+    hint: 'leave one of them out: ssh-agent asks for its own when the key is added',
+  }),
+  remove_or_set: () => ({
+    kind: 'usage',
+    message: 'shall the passphrase be removed, or be another one?',
+    hint: 'leave --remove out, or the new passphrase',
+  }),
   nobody_authorized: () => ({
     kind: 'usage',
     message: 'nobody would be authorized',

@@ -1,18 +1,20 @@
 // The folder of one identity (`~/.bmp` under the runbook's names): where its wallet lies and what this machine remembers beside it.
 import { join } from 'node:path'
 import type { Secret } from '../kernel/secret.ts'
-import { credentialInFile } from '../base/config/credential-file.ts'
-import { type Wallet, loadWallet, readWalletCard, fault as walletFault } from '../base/identity/wallet.ts'
+import { sshAgent } from '../base/identity/ssh-agent.ts'
+import { type Wallet, type WalletKeys, loadWallet, readWalletCard, fault as walletFault } from '../base/identity/wallet.ts'
 import type { SharedHost } from '../base/peer/shared-host.ts'
 import type { Context, Flag } from '../base/terminal/command.ts'
+import { type PassphraseFlags, passphraseFlags, passphraseOr } from './passphrase.ts'
+import { finishRestore } from './restore.ts'
 
 /** Flags that every command of reach takes. */
 export const homeFlags = {
   home: { value: 'DIR', summary: 'the folder of the identity (its wallet.json and what is remembered beside it)' },
-  'passphrase-file': { value: 'FILE', summary: 'a file with the passphrase that seals the wallet' },
+  ...passphraseFlags('the passphrase that seals the wallet'),
 } as const satisfies Record<string, Flag>
 
-export type HomeFlags = { readonly home: string | undefined; readonly 'passphrase-file': string | undefined }
+export type HomeFlags = { readonly home: string | undefined } & PassphraseFlags
 
 export type Home = {
   readonly folder: string
@@ -52,32 +54,42 @@ export function homeIn(folder: string): Home {
   }
 }
 
-/** The folder that a command works in: `--home`, else the one of the runbook's name, else `reach` among this person's state. */
-export function homeOf(context: Pick<Context, 'folders'>, flags: HomeFlags): Home {
-  return homeIn(flags.home ?? context.folders.home ?? join(context.folders.state, 'reach'))
+/**
+ * The folder that a command works in: `--home`, else the one of the runbook's name, else `reach` among this person's state. A restore that was cut off there
+ * is finished first.
+ */
+export function homeOf(context: Pick<Context, 'folders'>, flags: Pick<HomeFlags, 'home'>): Home {
+  const folder = flags.home ?? context.folders.home ?? join(context.folders.state, 'reach')
+  finishRestore(folder)
+  return homeIn(folder)
 }
 
-/** The passphrase that the flags name, from a file that nobody else can read; faults of `credentialInFile`. */
-export function passphraseOf(flags: HomeFlags): Secret | undefined {
-  const path = flags['passphrase-file']
-  return path === undefined ? undefined : credentialInFile(path)
+/** What of a command's context opening a wallet may need: a sealed one asks whoever is at the terminal, and a key may be in ssh-agent. */
+export type Opening = Pick<Context, 'folders' | 'env' | 'clock' | 'terminal' | 'stdin' | 'signal'>
+
+/** What opens a wallet: the passphrase that the flags name, else the one that is typed, and ssh-agent. */
+export function walletKeys(context: Omit<Opening, 'folders'>, flags: PassphraseFlags, path: string): WalletKeys {
+  const passphrase = (): Promise<Secret | undefined> => passphraseOr(context, flags, `passphrase of ${readWalletCard(path)?.name ?? path}`)
+  return { passphrase, agent: sshAgent(context.clock, context.env['SSH_AUTH_SOCK']) }
 }
 
-/** Loads the wallet that the flags name; faults of `loadWallet`. */
-export function openWallet(context: Pick<Context, 'folders'>, flags: HomeFlags): Promise<Wallet> {
-  return loadWallet(homeOf(context, flags).wallet, passphraseOf(flags))
+/** Loads the wallet that the flags name; faults of `loadWallet`, and of asking. */
+export async function openWallet(context: Opening, flags: HomeFlags): Promise<Wallet> {
+  const { wallet } = homeOf(context, flags)
+  return loadWallet(wallet, walletKeys(context, flags, wallet))
 }
 
 /**
  * The host of this identity for a process that only dials: the one that runs on this machine, which needs no passphrase, else one in this process that
- * listens nowhere. Faults of `readWalletCard`, `loadWallet`, `openSharedHost`.
+ * listens nowhere. `opened` is the wallet, if that was needed before. Faults of `readWalletCard`, `loadWallet`, `openSharedHost`.
  */
-export async function dialingHost(context: Pick<Context, 'folders' | 'clock' | 'log'>, flags: HomeFlags): Promise<SharedHost> {
+export async function dialingHost(context: Opening & Pick<Context, 'log'>, flags: HomeFlags, opened?: Wallet): Promise<SharedHost> {
   const { clock, log } = context
   const { folder, wallet } = homeOf(context, flags)
   const card = readWalletCard(wallet)
   if (!card) throw walletFault.missing({ path: wallet })
   const { openSharedHost } = await import('../base/peer/shared-host.ts') // most commands dial nobody
-  const identity = async () => (await openWallet(context, flags)).identity
+  let opening = opened && Promise.resolve(opened)
+  const identity = async () => (await (opening ??= openWallet(context, flags))).identity
   return openSharedHost({ peerId: card.peerId, identity, clock, log }, { folder, listen: [] })
 }

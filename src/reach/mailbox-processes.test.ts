@@ -59,7 +59,7 @@ async function correspondent(port: number) {
   const known = knownRegistries(join(bench.folder, `known-${identity.peerId}.json`))
   const server = parseServer(`localhost:${port}`)
   const leave = async (to: string, text: string): Promise<void> => {
-    const { signed } = signMessage(identity, to, text, clock.now(), { mayWait: true })
+    const { signed } = await signMessage(identity, to, text, clock.now(), { mayWait: true })
     await leaveMessage({ host, clock, known }, server, { to, signed })
   }
   const mailbox = () => connectMailbox({ host, clock, known }, server)

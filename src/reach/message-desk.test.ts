@@ -42,13 +42,13 @@ async function reopened(between = (): void => {}): Promise<void> {
   desk = openMessageDesk({ ...needs, home: homeIn(folder) })
 }
 
-const signed = (text: string, to = bob.peerId) => signMessage(alice, to, text, systemClock.now(), { mayWait: true }).signed
+const signed = async (text: string, to = bob.peerId) => (await signMessage(alice, to, text, systemClock.now(), { mayWait: true })).signed
 const texts = (): string[] => messagesAfter(homeIn(folder).inbox).map(({ message }) => message.text)
 const reasons = (): string[] => unreadableItems(homeIn(folder).unreadable).map(({ code }) => code)
 
 describe('an item is taken', () => {
   test('days after it was sent, as from the one who signed it; the history says how it came', async () => {
-    const message = signed('hello')
+    const message = await signed('hello')
     aheadMs = 6 * day
     expect(await desk.takeItem(await seal(bob.peerId, message))).toBe('taken')
     expect(messagesAfter(homeIn(folder).inbox)[0]!.message).toMatchObject({
@@ -61,7 +61,7 @@ describe('an item is taken', () => {
   })
 
   test('once: handed out again by the registry, sealed again, after a restart, after the inbox was emptied, until its end', async () => {
-    const message = signed('once')
+    const message = await signed('once')
     const item = await seal(bob.peerId, message)
     expect([await desk.takeItem(item), await desk.takeItem(item)]).toEqual(['taken', 'known'])
     rmSync(homeIn(folder).inbox, { recursive: true })
@@ -75,7 +75,7 @@ describe('an item is taken', () => {
   })
 
   test('once, when it came directly before', async () => {
-    const message = signed('both ways')
+    const message = await signed('both ways')
     await desk.take(alice.peerId, message)
     await reopened()
     aheadMs = day
@@ -84,7 +84,7 @@ describe('an item is taken', () => {
   })
 
   test('whole, after a kill between any two steps of taking it', async () => {
-    const message = signMessage(alice, bob.peerId, 'killed', systemClock.now(), { mayWait: true })
+    const message = await signMessage(alice, bob.peerId, 'killed', systemClock.now(), { mayWait: true })
     const item = await seal(bob.peerId, message.signed)
     await desk.close()
     const seen = openSeenMessages({ clock, log }, homeIn(folder).seen)
@@ -98,14 +98,14 @@ describe('an item is taken', () => {
   })
 
   test('when two registries hold it and both hand it out at once', async () => {
-    const item = await seal(bob.peerId, signed('twice'))
+    const item = await seal(bob.peerId, await signed('twice'))
     const fates = await Promise.all([desk.takeItem(item), desk.takeItem(item)])
     expect(fates.toSorted()).toEqual(['known', 'taken'])
     expect(texts()).toEqual(['twice'])
   })
 
   test('of the largest size', async () => {
-    const item = await seal(bob.peerId, signed('ü'.repeat(maxTextBytes / 2)))
+    const item = await seal(bob.peerId, await signed('ü'.repeat(maxTextBytes / 2)))
     expect(item.length).toBeLessThanOrEqual(maxItemBytes)
     expect(await desk.takeItem(item)).toBe('taken')
   })
@@ -124,18 +124,22 @@ describe('an item is set aside, with the reason', () => {
     })
   }
   test.each<[string, string, () => Promise<Uint8Array> | Uint8Array]>([
-    ['sealed to another key', 'seal.not_opened', () => seal(createIdentity().peerId, signed('x'))],
+    ['sealed to another key', 'seal.not_opened', async () => seal(createIdentity().peerId, await signed('x'))],
     ['not sealed', 'seal.not_opened', () => signed('x')],
     ['empty', 'seal.not_opened', () => new Uint8Array()],
     ['sealed, but nothing that was signed', 'reach.message_invalid', () => seal(bob.peerId, Buffer.from('{"text":"hello"}'))],
-    ['signed for another', 'reach.message_misdirected', () => seal(bob.peerId, signed('x', createIdentity().peerId))],
-    ['signed for now only, and late', 'reach.message_expired', () => seal(bob.peerId, record({ expiresAt: systemClock.now() - 1 }))],
-    ['signed for ever', 'reach.message_invalid', () => seal(bob.peerId, record({ expiresAt: systemClock.now() + 9 * day }))],
+    ['signed for another', 'reach.message_misdirected', async () => seal(bob.peerId, await signed('x', createIdentity().peerId))],
+    [
+      'signed for now only, and late',
+      'reach.message_expired',
+      async () => seal(bob.peerId, await record({ expiresAt: systemClock.now() - 1 })),
+    ],
+    ['signed for ever', 'reach.message_invalid', async () => seal(bob.peerId, await record({ expiresAt: systemClock.now() + 9 * day }))],
     [
       'a message with a forged signature',
       'reach.message_invalid',
-      () => {
-        const forged = signed('x')
+      async () => {
+        const forged = await signed('x')
         forged[forged.length - 1]! ^= 1
         return seal(bob.peerId, forged)
       },
@@ -150,11 +154,11 @@ describe('an item is set aside, with the reason', () => {
     expect(more).toEqual([])
     expect(kept).toMatchObject({ code, id: digestOf(item), sealed: Buffer.from(item).toString('base64') })
     expect(texts()).toEqual([])
-    expect(await desk.takeItem(await seal(bob.peerId, signed('honest')))).toBe('taken')
+    expect(await desk.takeItem(await seal(bob.peerId, await signed('honest')))).toBe('taken')
   })
 
   test('changed anywhere', async () => {
-    const item = await seal(bob.peerId, signed('hello'))
+    const item = await seal(bob.peerId, await signed('hello'))
     await fc.assert(
       fc.asyncProperty(fc.nat(item.length - 1), fc.integer({ min: 1, max: 255 }), async (at, flip) => {
         const changed = Uint8Array.from(item)

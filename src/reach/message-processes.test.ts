@@ -128,7 +128,7 @@ test('a message is not taken again after a SIGKILL of the one who took it', asyn
   const { identity } = await loadWallet(join(folderOf(mac!), 'wallet.json'))
   const host = await createPeerHost({ identity, clock, log }, { listen: [] })
   bench.undo(() => host.close())
-  const { signed } = signMessage(identity, box!.peerId, 'once', clock.now())
+  const { signed } = await signMessage(identity, box!.peerId, 'once', clock.now())
   const bring = async ({ addresses }: Service): Promise<unknown> => {
     const { duplex } = await host.dial(box!.peerId, addresses, messageProtocol)
     duplex.end(jsonFrame(requestValue(signed)))

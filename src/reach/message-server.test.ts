@@ -55,7 +55,7 @@ async function sender(): Promise<Sender> {
   const own = await host(identity)
   const stream = (): Promise<PeerStream> => own.dial(bob.identity.peerId, bob.host.addresses(), messageProtocol)
   const say = async (text: string): Promise<unknown> =>
-    deliver(systemClock, await stream(), signMessage(identity, bob.identity.peerId, text, systemClock.now()))
+    deliver(systemClock, await stream(), await signMessage(identity, bob.identity.peerId, text, systemClock.now()))
   return { identity, host: own, stream, say }
 }
 
@@ -77,10 +77,10 @@ describe('refused, and the service goes on', () => {
   test('claiming another’s id: a message that somebody else signed, and one that only says so', async () => {
     await receiving()
     const [eve, victim] = [await sender(), createIdentity()]
-    const { signed } = signMessage(victim, bob.identity.peerId, 'I owe you', systemClock.now())
+    const { signed } = await signMessage(victim, bob.identity.peerId, 'I owe you', systemClock.now())
     expect(await answerTo(await eve.stream(), jsonFrame(requestValue(signed)))).toMatchObject(refusedAs('reach.message_foreign'))
     const at = Buffer.from(signed).indexOf(victim.publicKey)
-    const claimed = signMessage(eve.identity, bob.identity.peerId, 'I owe you', systemClock.now()).signed
+    const { signed: claimed } = await signMessage(eve.identity, bob.identity.peerId, 'I owe you', systemClock.now())
     claimed.set(victim.publicKey, at)
     expect(await answerTo(await eve.stream(), jsonFrame(requestValue(claimed)))).toMatchObject(refusedAs('reach.message_invalid'))
     await eve.say('honest')
@@ -90,7 +90,8 @@ describe('refused, and the service goes on', () => {
   test('replay: by the sender, at once and after a restart; the history deleted or not', async () => {
     const { identity } = await receiving()
     const alice = await sender()
-    const frame = jsonFrame(requestValue(signMessage(alice.identity, identity.peerId, 'pay 5', systemClock.now()).signed))
+    const { signed } = await signMessage(alice.identity, identity.peerId, 'pay 5', systemClock.now())
+    const frame = jsonFrame(requestValue(signed))
     expect(await answerTo(await alice.stream(), frame)).toMatchObject({ receipt: expect.any(String) as string })
     expect(await answerTo(await alice.stream(), frame)).toMatchObject(refusedAs('reach.message_replayed'))
     await bob.server.close()
@@ -104,7 +105,7 @@ describe('refused, and the service goes on', () => {
   test('replay at another recipient', async () => {
     await receiving()
     const alice = await sender()
-    const { signed } = signMessage(alice.identity, createIdentity().peerId, 'for another', systemClock.now())
+    const { signed } = await signMessage(alice.identity, createIdentity().peerId, 'for another', systemClock.now())
     expect(await answerTo(await alice.stream(), jsonFrame(requestValue(signed)))).toMatchObject(refusedAs('reach.message_misdirected'))
     expect(texts()).toEqual([])
   })
@@ -204,15 +205,17 @@ describe('refused, and the service goes on', () => {
 })
 
 describe('a sender believes', () => {
-  async function recipient(answer: (signed: Buffer, identity: Identity, id: string) => unknown): Promise<Promise<unknown>> {
+  type Answer = (signed: Buffer, identity: Identity, id: string) => unknown
+
+  async function recipient(answer: Answer): Promise<Promise<unknown>> {
     const identity = createIdentity()
     const far = await host(identity, ['/ip4/127.0.0.1/tcp/0'])
     const alice = createIdentity()
-    const message = signMessage(alice, identity.peerId, 'hello', systemClock.now())
+    const message = await signMessage(alice, identity.peerId, 'hello', systemClock.now())
     far.handle(messageProtocol, (stream) => {
       void (async () => {
         const { message: signed } = (await readJson(stream.duplex, 1 << 20).next()).value as { message: string }
-        const value = answer(Buffer.from(signed, 'base64url'), identity, message.id)
+        const value = await answer(Buffer.from(signed, 'base64url'), identity, message.id)
         stream.duplex.end(value === undefined ? undefined : jsonFrame(value))
       })()
     })
@@ -220,16 +223,16 @@ describe('a sender believes', () => {
     return deliver(systemClock, stream, message)
   }
 
-  test.each<[string, string, (signed: Buffer, identity: Identity, id: string) => unknown]>([
+  test.each<[string, string, Answer]>([
     [
       'no receipt of another',
       'reach.receipt_invalid',
-      (signed, _, id) => answerValue({ receipt: signReceipt(createIdentity(), id, signed, 0) }),
+      async (signed, _, id) => answerValue({ receipt: await signReceipt(createIdentity(), id, signed, 0) }),
     ],
     [
       'no receipt for another message',
       'reach.receipt_invalid',
-      (_, by, id) => answerValue({ receipt: signReceipt(by, id, Buffer.from('x'), 0) }),
+      async (_, by, id) => answerValue({ receipt: await signReceipt(by, id, Buffer.from('x'), 0) }),
     ],
     ['no word without a signature', 'reach.receipt_invalid', () => ({ ok: true })],
     ['no end without an answer', 'reach.no_receipt', () => undefined],

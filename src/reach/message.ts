@@ -40,18 +40,23 @@ export function digestOf(signed: Uint8Array): string {
 }
 
 /** Signs `text` for the peer `to`, at wall time `now`; with `mayWait` for a mailbox, too. Fault `reach.text_invalid`. */
-export function signMessage(
+export async function signMessage(
   identity: Identity,
   to: string,
   text: string,
   now: number,
   { mayWait = false }: { readonly mayWait?: boolean } = {},
-): { readonly id: string; readonly signed: Uint8Array } {
-  const problem = problemOf(text)
-  if (problem) throw fault.text_invalid({ problem })
+): Promise<{ readonly id: string; readonly signed: Uint8Array }> {
+  checkText(text)
   const id = randomId()
   const expiresAt = now + (mayWait ? mailboxLifeMs : lifeMs)
-  return { id, signed: signRecord(identity, messageContext, { sequence: now, expiresAt, to, id, text }) }
+  return { id, signed: await signRecord(identity, messageContext, { sequence: now, expiresAt, to, id, text }) }
+}
+
+/** Fault `reach.text_invalid` for what cannot be sent. */
+export function checkText(text: string): void {
+  const problem = problemOf(text)
+  if (problem) throw fault.text_invalid({ problem })
 }
 
 function problemOf(text: unknown): string | undefined {
@@ -101,7 +106,7 @@ export function judgeMessage({ from, to, sentAt }: Message, { own, peer, now }: 
 }
 
 /** Signs that the message with these bytes was taken. */
-export function signReceipt(identity: Identity, id: string, signed: Uint8Array, now: number): Uint8Array {
+export function signReceipt(identity: Identity, id: string, signed: Uint8Array, now: number): Promise<Uint8Array> {
   return signRecord(identity, receiptContext, { sequence: now, expiresAt: now + lifeMs, id, message: digestOf(signed) })
 }
 

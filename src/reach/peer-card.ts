@@ -27,7 +27,7 @@ export type PeerCard = {
 }
 
 /** Signs what the identity says of itself; fault `card.malformed` for what nobody would accept. */
-export function signCard(identity: Identity, said: Omit<PeerCard, 'peerId'>): Uint8Array {
+export async function signCard(identity: Identity, said: Omit<PeerCard, 'peerId'>): Promise<Uint8Array> {
   const { name, addresses, sequence, expiresAt } = said
   const problem = problemOf(said)
   if (problem) throw fault.malformed({ problem })

@@ -32,11 +32,11 @@ export async function publishCard(
 ): Promise<{ readonly aheadMs: number }> {
   const addresses = card.addresses.slice(0, maxCardAddresses)
   try {
-    return await client.publish(signCard(identity, { ...card, addresses, sequence: clock.now() }))
+    return await client.publish(await signCard(identity, { ...card, addresses, sequence: clock.now() }))
   } catch (error) {
     const known = error instanceof Fault && error.code === 'reach.registry_refused' ? error.details['known'] : undefined
     if (typeof known !== 'number') throw error
-    return client.publish(signCard(identity, { ...card, addresses, sequence: Math.max(clock.now(), known + 1) }))
+    return client.publish(await signCard(identity, { ...card, addresses, sequence: Math.max(clock.now(), known + 1) }))
   }
 }
 

@@ -107,15 +107,15 @@ test('R4: nobody writes the card of another, replays it or puts back an earlier 
   const { port } = await registryIn(await folder())
   const owner = await client(port)
   const thief = await client(port)
-  const early = signCard(owner.identity, { ...card('early'), sequence: 1 })
-  const late = signCard(owner.identity, { ...card('late'), sequence: 2 })
+  const early = await signCard(owner.identity, { ...card('early'), sequence: 1 })
+  const late = await signCard(owner.identity, { ...card('late'), sequence: 2 })
   await owner.publish(early)
   await owner.publish(late)
   await expect(owner.publish(early)).rejects.toMatchObject({
     code: 'reach.registry_refused',
     details: { code: 'reach.record_too_old', known: 2 },
   })
-  const newer = signCard(owner.identity, { ...card('newer'), sequence: 3 })
+  const newer = await signCard(owner.identity, { ...card('newer'), sequence: 3 })
   await expect(thief.publish(newer)).rejects.toMatchObject({ details: { code: 'reach.record_invalid' } })
   const forged = Uint8Array.from(newer)
   forged[forged.length - 1]! ^= 1
@@ -162,7 +162,7 @@ test('asking again and again leaves no connection behind', async () => {
 test('a list longer than a page comes whole', async () => {
   const { port } = await registryIn(await folder(), 0, { pageSize: 2 })
   const clients = await Promise.all(Array.from({ length: 3 }, () => client(port)))
-  for (const each of clients) await each.publish(signCard(each.identity, { ...card(), sequence: 1 }))
+  for (const each of clients) await each.publish(await signCard(each.identity, { ...card(), sequence: 1 }))
   expect((await clients[0]!.list()).map(({ peerId }) => peerId)).toEqual(clients.map(({ identity }) => identity.peerId).sort())
 })
 

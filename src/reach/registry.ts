@@ -72,6 +72,6 @@ export async function startRegistry({ clock, log }: { clock: Clock; log: Log }, 
 
 async function ownWallet(path: string, passphrase: Secret | undefined): Promise<Wallet> {
   return readWalletCard(path)
-    ? loadWallet(path, passphrase)
+    ? loadWallet(path, { passphrase })
     : createWallet(path, { name: 'registry', ...(passphrase ? { passphrase } : {}) })
 }

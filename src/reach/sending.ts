@@ -51,7 +51,7 @@ export async function sendMessage(needs: SendingNeeds, letter: Letter, signal: A
   const mayWait = letter.mayWait && letter.addresses.length === 0
   const way = await findWay(needs, letter, signal)
   const { to } = way
-  const { id, signed } = signMessage(identity, to, letter.text, clock.now(), { mayWait })
+  const { id, signed } = await signMessage(identity, to, letter.text, clock.now(), { mayWait })
   const note = (how: { readonly delivered: boolean; readonly mailbox?: boolean }): Promise<void> =>
     addToHistory({ clock, log, identity }, home, { event: 'sent', peer: to, id, message: digestOf(signed), ...how })
 

@@ -9,8 +9,8 @@ import { jsonFrame } from './json-frames.ts'
 import { knownAnswer, maxAnswerBytes, openWitnessed, readAnswer, readRequest } from './witness-protocol.ts'
 
 const [owner, watcher, other] = [createIdentity(), createIdentity(), createIdentity()]
-const plain = openCheckpoint(signCheckpoint(owner, { ledger: 'x/y', chain: 'A'.repeat(43), size: 3, root: Buffer.alloc(32, 1) }))
-const signed = withCosignature(plain, cosign(watcher, plain, 1_760_000_000_000), watcher.peerId)
+const plain = openCheckpoint(await signCheckpoint(owner, { ledger: 'x/y', chain: 'A'.repeat(43), size: 3, root: Buffer.alloc(32, 1) }))
+const signed = withCosignature(plain, await cosign(watcher, plain, 1_760_000_000_000), watcher.peerId)
 const attempt = (act: () => unknown): unknown => {
   try {
     return act()

@@ -39,12 +39,12 @@ export function serveWitness({ identity, host, home, clock, log }: WitnessServer
   const streams = new Map<PeerStream, Promise<void>>()
   let isClosed = false
 
-  const answerTo = (peer: string, value: unknown): WitnessAnswer => {
+  const answerTo = async (peer: string, value: unknown): Promise<WitnessAnswer> => {
     try {
       if (!authorized.allows(peer)) throw fault.not_witnessed({ peer })
       const afterMs = limit.take(peer)
       if (afterMs > 0) throw fault.too_often({ afterMs })
-      return judged(witness, peer, value)
+      return await judged(witness, peer, value)
     } catch (error) {
       return refusal(log, peer, error)
     }
@@ -55,7 +55,7 @@ export function serveWitness({ identity, host, home, clock, log }: WitnessServer
       const requests = readJson(stream.duplex, maxRequestBytes)
       const { done, value } = await requests.next()
       if (done) return
-      await writeJson(stream.duplex, answerTo(stream.remotePeer, value))
+      await writeJson(stream.duplex, await answerTo(stream.remotePeer, value))
       stream.duplex.end()
       await requests.next().catch(() => {}) // the other end ends the stream when it has the answer
     } finally {
@@ -82,9 +82,9 @@ export function serveWitness({ identity, host, home, clock, log }: WitnessServer
   }
 }
 
-function judged(witness: Witness, peer: string, value: unknown): WitnessAnswer {
+async function judged(witness: Witness, peer: string, value: unknown): Promise<WitnessAnswer> {
   const request = readRequest(value)
-  return 'sign' in request ? { signed: witness.sign(peer, request.sign) } : knownAnswer(witness.known(peer, request.known))
+  return 'sign' in request ? { signed: await witness.sign(peer, request.sign) } : knownAnswer(witness.known(peer, request.known))
 }
 
 /** A defect of ours is nobody else's business: only its kind leaves. */

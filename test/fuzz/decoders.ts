@@ -31,8 +31,8 @@ const parsed = (bytes: Buffer): unknown => {
     return undefined // JSON itself is not ours
   }
 }
-const { id, signed } = signMessage(alice, bob.peerId, 'hello, bob', now)
-const card = signCard(alice, { name: 'alice', addresses: ['/ip4/192.0.2.1/tcp/8766'], sequence: 3, expiresAt: now + 60_000 })
+const { id, signed } = await signMessage(alice, bob.peerId, 'hello, bob', now)
+const card = await signCard(alice, { name: 'alice', addresses: ['/ip4/192.0.2.1/tcp/8766'], sequence: 3, expiresAt: now + 60_000 })
 const call = {
   jsonrpc: '2.0',
   id: 'a-1',
@@ -70,13 +70,13 @@ export const decoders: readonly Decoder[] = [
   },
   {
     name: 'a signed record',
-    samples: [signRecord(alice, 'fuzz', { sequence: 1, expiresAt: now, list: [1, 'two', { three: true }] })],
+    samples: [await signRecord(alice, 'fuzz', { sequence: 1, expiresAt: now, list: [1, 'two', { three: true }] })],
     decode: (bytes) => openRecord('fuzz', bytes, 0),
   },
   { name: 'a signed message', samples: [signed], decode: openMessage },
   {
     name: 'a receipt',
-    samples: [signReceipt(bob, id, signed, now)],
+    samples: [await signReceipt(bob, id, signed, now)],
     decode: (bytes) => openReceipt(bytes, { to: bob.peerId, id, signed }),
   },
   { name: 'a card', samples: [card], decode: (bytes) => openCard(bytes, now) },

@@ -46,11 +46,12 @@ export interface ReachBench {
   close(): Promise<void>
 }
 
-export async function reachBench(): Promise<ReachBench> {
+/** `more` is added to every environment; it may be changed between two commands. */
+export async function reachBench(more: Record<string, string> = {}): Promise<ReachBench> {
   const folder = await mkdtemp(join(tmpdir(), 'fairlead-reach-'))
   const steps: (() => unknown)[] = []
   let groups = 0
-  const envOf = (home: string): Record<string, string> => ({ HOME: join(folder, home), PATH: process.env['PATH']! })
+  const envOf = (home: string): Record<string, string> => ({ HOME: join(folder, home), PATH: process.env['PATH']!, ...more })
   const person = async (home: string): Promise<Person> => {
     const { wallet } = homeIn(join(folder, home, '.local/state/fairlead/reach'))
     const { identity } = await createWallet(wallet, { name: home })

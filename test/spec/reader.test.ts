@@ -121,7 +121,7 @@ describe('agrees on mailboxes', () => {
     const [sender, owner] = [createIdentity(), createIdentity()]
     const paths = [join(folder, 'seed'), join(folder, 'item')] as const
     writeFileSync(paths[0], owner.privateKeyRaw, { mode: 0o600 })
-    const { signed } = signMessage(sender, owner.peerId, 'for Zoë', Date.now(), { mayWait: true })
+    const { signed } = await signMessage(sender, owner.peerId, 'for Zoë', Date.now(), { mayWait: true })
     writeFileSync(paths[1], await seal(owner.peerId, signed))
     expect(run('item', ...paths)).toMatchObject({ status: 0, found: { outcome: 'taken', says: { from: sender.peerId, text: 'for Zoë' } } })
   })
@@ -167,7 +167,7 @@ test('what we signed and witnessed of a ledger holds, and one entry is proved; w
     const made = (await checkpointLedger(needs, { folder: at, origin }))!
     if (count === 16) writeFileSync(join(folder, 'entry'), await entryProofText(made, made.checkpoint, 9))
     else {
-      const line = openWitness({ ...needs, identity: watcher }, join(folder, 'memory')).sign(owner.peerId, await growthText(made, 0))
+      const line = await openWitness({ ...needs, identity: watcher }, join(folder, 'memory')).sign(owner.peerId, await growthText(made, 0))
       writeWitnessed(made.names, watcher.peerId, withCosignature(made.checkpoint, line, watcher.peerId))
     }
   }
@@ -197,16 +197,21 @@ test('what we signed and witnessed of a ledger holds, and one entry is proved; w
   expect(run('ledger', at, origin)).toMatchObject({ status: 1, found: { intact: false, entries: 21, signed: bad } })
 })
 
-test('a card and a record that we signed are opened; with any byte altered, never', () => {
+test('a card and a record that we signed are opened; with any byte altered, never', async () => {
   const identity = createIdentity()
   const now = Date.now()
-  const card = signCard(identity, { name: 'Zoë’s box', addresses: ['/ip4/192.0.2.7/tcp/8766'], sequence: now, expiresAt: now + 60_000 })
+  const card = await signCard(identity, {
+    name: 'Zoë’s box',
+    addresses: ['/ip4/192.0.2.7/tcp/8766'],
+    sequence: now,
+    expiresAt: now + 60_000,
+  })
   const path = join(folder, 'card')
   writeFileSync(path, card)
   expect(run('card', path)).toMatchObject({ status: 0, found: { outcome: 'opened', said: { peerId: identity.peerId, name: 'Zoë’s box' } } })
   expect(run('card', path, String(now + 60_000))).toEqual({ status: 1, found: { outcome: 'expired' } })
   expect(run('record', 'fairlead/other/1', path)).toEqual({ status: 1, found: { outcome: 'bad signature' } })
-  const raw = signRecord(identity, 'fairlead/example/1', {
+  const raw = await signRecord(identity, 'fairlead/example/1', {
     sequence: 1,
     expiresAt: now + 60_000,
     raw: Uint8Array.of(1, 255),

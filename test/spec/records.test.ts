@@ -86,16 +86,16 @@ describe('records', () => {
     expect(judged(() => openRecord(context, bytes(record), now))).toEqual({ outcome, ...(signer === undefined ? {} : { signer, body }) })
   })
 
-  test('what is opened is what we write, byte for byte', () => {
+  test('what is opened is what we write, byte for byte', async () => {
     const opened = expected.records.filter(({ outcome }) => outcome === 'opened')
     expect(opened.length).toBeGreaterThan(3)
     for (const { context, record, signer, body } of opened) {
       const { seed } = expected.keys.find(({ peerId }) => peerId === signer)!
-      expect(Buffer.from(signRecord(createIdentity(bytes(seed)), context, body!)).toString('hex')).toBe(record)
+      expect(Buffer.from(await signRecord(createIdentity(bytes(seed)), context, body!)).toString('hex')).toBe(record)
     }
   })
 
-  test('the bytes that are signed, put together by the prose', () => {
+  test('the bytes that are signed, put together by the prose', async () => {
     const { protected: header, payload, toBeSigned } = expected.signed
     const [key] = expected.keys
     const { context, record } = expected.records[0]!
@@ -111,7 +111,7 @@ describe('records', () => {
       text.toString('hex'),
     ]
     expect(toBeSigned).toBe([...signed, head(payload.length / 2), payload].join(''))
-    const signature = Buffer.from(createIdentity(bytes(key!.seed)).sign(bytes(toBeSigned))).toString('hex')
+    const signature = Buffer.from(await createIdentity(bytes(key!.seed)).sign(bytes(toBeSigned))).toString('hex')
     expect(record).toBe(['d284', head(header.length / 2), header, 'a0', head(payload.length / 2), payload, '5840', signature].join(''))
   })
 

@@ -62,8 +62,8 @@ export const doors: readonly Door[] = [
     what: 'sockets and HTTP',
     modules: /^(?:node:)?(?:net|http|https|http2|tls|dgram)$/,
     names: /^(?!isIP(?:v[46])?$|BlockList$)/,
-    allowed: /^src\/base\/(?:http\/|control\/|peer\/|wire\/unix\.ts$)/,
-    instead: 'base/http, base/control, base/peer or base/wire/unix.ts',
+    allowed: /^src\/base\/(?:http\/|control\/|peer\/|wire\/unix\.ts$|identity\/ssh-agent\.ts$)/,
+    instead: 'base/http, base/control, base/peer or base/wire/unix.ts; ssh-agent has its own in base/identity',
   },
   {
     what: 'file writes',
@@ -114,6 +114,7 @@ export const packages: readonly Package[] = [
     isTypeFree: true,
   },
   { names: /^(?:smol-toml|yaml|toml-eslint-parser)$/, allowed: /^src\/base\/config\//, why: 'configuration is read by base/config' },
+  { names: /^age-encryption$/, allowed: /^src\/base\/identity\//, why: 'what is sealed is sealed by base/identity' },
   { names: /^cborg\b/, allowed: /^src\/base\/identity\//, why: 'records are encoded by base/identity' },
   {
     names: /^(?:age-encryption$|@noble\/curves\b)/,

@@ -5,10 +5,10 @@ import { createIdentity, isPeerId, peerIdOf, publicKeyOf, verify } from './ident
 
 const seeds = fc.uint8Array({ minLength: 32, maxLength: 32 })
 
-test('the test vector of RFC 8032 gives its public key and signature', () => {
+test('the test vector of RFC 8032 gives its public key and signature', async () => {
   const identity = createIdentity(Buffer.from('4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb', 'hex'))
   expect(Buffer.from(identity.publicKey).toString('hex')).toBe('3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c')
-  const signature = Buffer.from(identity.sign(Buffer.from('72', 'hex'))).toString('hex')
+  const signature = Buffer.from(await identity.sign(Buffer.from('72', 'hex'))).toString('hex')
   expect(signature).toBe(
     '92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00',
   )
@@ -48,11 +48,11 @@ test('what is no peer id is refused', () => {
   expect(() => peerIdOf(new Uint8Array(31))).toThrowError(expect.objectContaining({ code: 'identity.bad_key' }))
 })
 
-test('a signature holds for its key and bytes only', () => {
-  fc.assert(
-    fc.property(seeds, fc.uint8Array({ minLength: 1, maxLength: 200 }), fc.nat(), (seed, bytes, at) => {
+test('a signature holds for its key and bytes only', async () => {
+  await fc.assert(
+    fc.asyncProperty(seeds, fc.uint8Array({ minLength: 1, maxLength: 200 }), fc.nat(), async (seed, bytes, at) => {
       const identity = createIdentity(seed)
-      const signature = identity.sign(bytes)
+      const signature = await identity.sign(bytes)
       expect(verify(identity.publicKey, bytes, signature)).toBe(true)
       const other = Uint8Array.from(bytes)
       other[at % other.length]! ^= 1

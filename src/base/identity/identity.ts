@@ -25,10 +25,10 @@ export interface Identity {
   readonly peerId: string
   /** 32 bytes. */
   readonly publicKey: Uint8Array
-  /** The 32 byte seed. Only for a wallet or a handshake: never log, print or send it. */
+  /** The 32 byte seed. Only for a wallet or to open what was sealed: never log, print or send it. Fault when the key is kept where it cannot leave. */
   readonly privateKeyRaw: Uint8Array
-  /** A 64 byte Ed25519 signature over `bytes`. */
-  sign(bytes: Uint8Array): Uint8Array
+  /** A 64 byte Ed25519 signature over `bytes`; it may come from elsewhere, and then it may fail. */
+  sign(bytes: Uint8Array): Promise<Uint8Array>
 }
 
 const privatePrefix = Buffer.from('302e020100300506032b657004220420', 'hex') // PKCS #8 for Ed25519 (RFC 8410), up to the seed
@@ -52,7 +52,7 @@ class KeyIdentity implements Identity {
     return Uint8Array.from(this.#seed)
   }
 
-  sign(bytes: Uint8Array): Uint8Array {
+  async sign(bytes: Uint8Array): Promise<Uint8Array> {
     return signBytes(null, bytes, this.#key)
   }
 

@@ -58,12 +58,12 @@ function toBeSigned(context: string, header: Uint8Array, payload: Uint8Array): U
  * Signs `body` for the purpose `context` (`fairlead/peer-card/1`). The signer's public key travels in the protected header.
  * Faults: `record.malformed` for a body without its two members, `record.too_large`.
  */
-export function signRecord(identity: Identity, context: string, body: RecordBody): Uint8Array {
+export async function signRecord(identity: Identity, context: string, body: RecordBody): Promise<Uint8Array> {
   const problem = problemOf(body)
   if (problem) throw fault.malformed({ problem })
   const header = headerOf(identity.publicKey)
   const payload = encode(body, { ignoreUndefinedProperties: true })
-  const signature = identity.sign(toBeSigned(context, header, payload))
+  const signature = await identity.sign(toBeSigned(context, header, payload))
   const record = Buffer.concat([Buffer.from([0xc0 | sign1Tag]), encode([header, new Map(), payload, signature])])
   if (record.length > maxRecordBytes) throw fault.too_large({ sizeBytes: record.length })
   return record

@@ -21,7 +21,7 @@ test('a new wallet is 0600 in a 0700 folder and gives the same identity again', 
   expect(again.name).toBe('Builder')
   expect(again.identity.peerId).toBe(identity.peerId)
   expect(again.identity.privateKeyRaw).toEqual(identity.privateKeyRaw)
-  expect(readWalletCard(path)).toEqual({ name: 'Builder', peerId: identity.peerId, isSealed: false })
+  expect(readWalletCard(path)).toEqual({ name: 'Builder', peerId: identity.peerId, isSealed: false, isInAgent: false })
 })
 
 test('a wallet is never overwritten without force, and with it the old one is kept', async () => {
@@ -49,12 +49,12 @@ test('a passphrase seals the key: not in the file, not without it, not with anot
   const text = readFileSync(path, 'utf8')
   expect(text).not.toContain(Buffer.from(identity.privateKeyRaw).toString('base64url'))
   expect(JSON.parse(text).key.logN).toBe(17)
-  expect((await loadWallet(path, new Secret('corréct horse'))).identity.peerId).toBe(identity.peerId)
+  expect((await loadWallet(path, { passphrase: new Secret('corréct horse') })).identity.peerId).toBe(identity.peerId)
   await expect(loadWallet(path)).rejects.toThrow(code('locked'))
-  await expect(loadWallet(path, new Secret('correct horse'))).rejects.toThrow(code('wrong_passphrase'))
+  await expect(loadWallet(path, { passphrase: async () => new Secret('correct horse') })).rejects.toThrow(code('wrong_passphrase'))
   expect(readWalletCard(path)?.isSealed).toBe(true)
   writeFileSync(path, text.replace('"Sealed"', '"Sealer"'))
-  await expect(loadWallet(path, passphrase)).rejects.toThrow(code('wrong_passphrase'))
+  await expect(loadWallet(path, { passphrase })).rejects.toThrow(code('wrong_passphrase'))
 }, 120_000)
 
 test('loose modes of file or folder are refused with the command that mends them', async () => {
@@ -97,7 +97,7 @@ test('a missing or damaged wallet says what is wrong with it', async () => {
   ]
   for (const [content, problem] of bad) {
     writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content))
-    await expect(loadWallet(path, new Secret('x'))).rejects.toThrow(
+    await expect(loadWallet(path, { passphrase: new Secret('x') })).rejects.toThrow(
       expect.objectContaining({ code: 'wallet.damaged', message: expect.stringContaining(problem) }),
     )
   }

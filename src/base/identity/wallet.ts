@@ -1,11 +1,13 @@
-// The wallet: one small file that holds an identity's name, peer id and key, 0600 in a folder that nobody else can write, sealed by a passphrase if there is one.
+// The wallet: one small file that holds an identity's name, peer id and key, 0600 in a folder that nobody else can write. A passphrase may seal the key, or it
+// is not there at all, but in ssh-agent.
 import { createCipheriv, createDecipheriv, scrypt } from 'node:crypto'
 import { dirname } from 'node:path'
 import { faults } from '../../kernel/fault.ts'
 import { makeFolder, readText, statOf, writeWhole } from '../../kernel/file.ts'
 import { randomBytes } from '../../kernel/random.ts'
 import type { Secret } from '../../kernel/secret.ts'
-import { type Identity, createIdentity, isPeerId, seedSizeBytes } from './identity.ts'
+import { type Identity, createIdentity, isPeerId, publicKeyOf, seedSizeBytes } from './identity.ts'
+import { type SshAgent, agentIdentity, fault as agentFault } from './ssh-agent.ts'
 
 export const fault = faults('wallet', {
   missing: (d: { path: string }) => ({
@@ -36,19 +38,31 @@ export const fault = faults('wallet', {
   locked: (d: { path: string }) => ({
     kind: 'unauthenticated',
     message: `the wallet ${d.path} is sealed with a passphrase`,
-    hint: 'name the file that holds the passphrase: --passphrase-file FILE',
+    hint: 'at a terminal it is asked; elsewhere name where it is kept: --passphrase-file FILE, or --passphrase-env NAME',
   }),
   wrong_passphrase: (d: { path: string }) => ({
     kind: 'unauthenticated',
     message: `the passphrase does not open ${d.path}`,
     hint: 'or the file was changed: compare it with your copy',
   }),
+  changed: (d: { path: string }) => ({
+    kind: 'conflict',
+    message: `another process changed ${d.path} meanwhile`,
+    hint: 'look at it ("fairlead reach status"), then try again',
+  }),
 })
 
 export type Wallet = { readonly name: string; readonly identity: Identity }
 
+/** What opens a wallet. */
+export type WalletKeys = {
+  /** Asked for only when the wallet is sealed; undefined when there is none to be had. */
+  readonly passphrase?: Secret | (() => Promise<Secret | undefined>) | undefined
+  readonly agent?: SshAgent | undefined
+}
+
 /** What can be read without the passphrase. Not proved until the wallet was loaded. */
-export type WalletCard = { readonly name: string; readonly peerId: string; readonly isSealed: boolean }
+export type WalletCard = { readonly name: string; readonly peerId: string; readonly isSealed: boolean; readonly isInAgent: boolean }
 
 type PlainKey = { readonly seal: 'none'; readonly seed: string }
 type SealedKey = {
@@ -58,7 +72,9 @@ type SealedKey = {
   readonly nonce: string
   readonly sealed: string
 }
-type WalletFile = { readonly wallet: 1; readonly name: string; readonly peerId: string; readonly key: PlainKey | SealedKey }
+/** The peer id says which public key it is. */
+type AgentsKey = { readonly seal: 'ssh-agent' }
+type WalletFile = { readonly wallet: 1; readonly name: string; readonly peerId: string; readonly key: PlainKey | SealedKey | AgentsKey }
 
 // scrypt (RFC 7914) at N = 2^17, r = 8: about 0.3 s and 134 MB. Files that ask for more are refused, for they would only cost us memory.
 const logN = 17
@@ -68,24 +84,25 @@ const tagSizeBytes = 16
 export type CreateWalletSettings = {
   readonly name: string
   /** Seals the key; without it the file's mode alone protects it. */
-  readonly passphrase?: Secret
+  readonly passphrase?: Secret | undefined
   /** Replaces a wallet that is there. The time, in milliseconds since the Unix epoch: the old one is kept as `<path>.<UTC time>`, which no later one replaces. */
   readonly replaceAt?: number
   /** The identity to keep; a new one by default. */
   readonly identity?: Identity
+  /** Its key is in ssh-agent: the file only says so. */
+  readonly isInAgent?: boolean
 }
 
 /** Writes a wallet at `path` and returns it, with the place of the one it replaced. Faults: `wallet.exists`, `wallet.bad_name`, `wallet.loose_mode` (the folder). */
 export async function createWallet(path: string, settings: CreateWalletSettings): Promise<Wallet & { readonly keptAside?: string }> {
-  const { name, passphrase, replaceAt, identity = createIdentity() } = settings
+  const { name, passphrase, replaceAt, identity = createIdentity(), isInAgent = false } = settings
   if (!/^[^\p{C}]{1,64}$/u.test(name) || name.trim() !== name) throw fault.bad_name({ name })
   makeFolder(dirname(path))
   checkFolder(path)
   const old = readText(path)
   if (old !== undefined && replaceAt === undefined) throw fault.exists({ path, peerId: peerIdIn(path, old) })
-  const key = passphrase ? await seal(identity, name, passphrase) : ({ seal: 'none', seed: encoded(identity.privateKeyRaw) } as const)
-  const file: WalletFile = { wallet: 1, name, peerId: identity.peerId, key }
-  const write = (): void => writeWhole(path, `${JSON.stringify(file, undefined, 2)}\n`, 0o600)
+  const text = isInAgent ? fileText({ name, identity }, { seal: 'ssh-agent' }) : await keyText({ name, identity }, passphrase)
+  const write = (): void => writeWhole(path, text, 0o600)
   if (old === undefined || replaceAt === undefined) {
     write()
     return { name, identity }
@@ -102,10 +119,37 @@ function freeName(path: string, nowMs: number): string {
   return statOf(name) ? freeName(path, nowMs + 1) : name
 }
 
-/** Reads the wallet. Faults: `wallet.missing`, `wallet.loose_mode`, `wallet.damaged`, `wallet.locked`, `wallet.wrong_passphrase`. */
-export async function loadWallet(path: string, passphrase?: Secret): Promise<Wallet> {
+/**
+ * Writes the wallet again as one step: its key sealed with `passphrase`, or with none. Faults: `ssh_agent.key_stays`, `wallet.changed` when the file is no
+ * longer `before`, its text when the wallet was read.
+ */
+export async function resealWallet(path: string, wallet: Wallet, before: string, passphrase: Secret | undefined): Promise<void> {
+  const text = await keyText(wallet, passphrase)
+  if (readText(path) !== before) throw fault.changed({ path })
+  writeWhole(path, text, 0o600)
+}
+
+async function keyText(wallet: Wallet, passphrase: Secret | undefined): Promise<string> {
+  const { name, identity } = wallet
+  return fileText(wallet, passphrase ? await seal(identity, name, passphrase) : { seal: 'none', seed: encoded(identity.privateKeyRaw) })
+}
+
+function fileText({ name, identity }: Wallet, key: WalletFile['key']): string {
+  return `${JSON.stringify({ wallet: 1, name, peerId: identity.peerId, key } satisfies WalletFile, undefined, 2)}\n`
+}
+
+/**
+ * Reads the wallet. Faults: `wallet.missing`, `wallet.loose_mode`, `wallet.damaged`, `wallet.locked`, `wallet.wrong_passphrase`; those of `agentIdentity` when
+ * its key is in ssh-agent.
+ */
+export async function loadWallet(path: string, { passphrase, agent }: WalletKeys = {}): Promise<Wallet> {
   const file = open(path)
-  const seed = file.key.seal === 'none' ? decoded(file.key.seed) : await unseal(path, file, file.key, passphrase)
+  if (file.key.seal === 'ssh-agent') {
+    if (!agent) throw agentFault.not_set({})
+    return { name: file.name, identity: await agentIdentity(agent, publicKeyOf(file.peerId)) }
+  }
+  const given = async (): Promise<Secret | undefined> => (typeof passphrase === 'function' ? passphrase() : passphrase)
+  const seed = file.key.seal === 'none' ? decoded(file.key.seed) : await unseal(path, file, file.key, await given())
   if (seed?.length !== seedSizeBytes) throw fault.damaged({ path, problem: 'its key has not 32 bytes' })
   const identity = createIdentity(seed)
   if (identity.peerId !== file.peerId)
@@ -117,7 +161,7 @@ export async function loadWallet(path: string, passphrase?: Secret): Promise<Wal
 export function readWalletCard(path: string): WalletCard | undefined {
   if (!statOf(path)) return undefined
   const { name, peerId, key } = open(path)
-  return { name, peerId, isSealed: key.seal !== 'none' }
+  return { name, peerId, isSealed: key.seal === 'scrypt+aes-256-gcm', isInAgent: key.seal === 'ssh-agent' }
 }
 
 function open(path: string): WalletFile {
@@ -156,7 +200,7 @@ function parse(path: string, text: string): WalletFile {
   const hasTexts = [key.salt, key.nonce, key.sealed].every((part) => typeof part === 'string')
   const cost = Number.isInteger(key.logN) ? (key.logN as number) : 0
   const isSealed = key.seal === 'scrypt+aes-256-gcm' && hasTexts && cost >= 10 && cost <= maxLogN
-  if (!isPlain && !isSealed) throw damaged('its key is missing or sealed in an unknown way')
+  if (!isPlain && !isSealed && key.seal !== 'ssh-agent') throw damaged('its key is missing or sealed in an unknown way')
   return file as WalletFile
 }
 

@@ -12,9 +12,9 @@ const owner = createIdentity(Buffer.alloc(32, 1))
 const witness = createIdentity(Buffer.alloc(32, 2))
 const chain = 'A'.repeat(43)
 const root = leafHash(Buffer.from('x'))
-const note = signCheckpoint(owner, { ledger: 'example/calls', chain, size: 7, root })
+const note = await signCheckpoint(owner, { ledger: 'example/calls', chain, size: 7, root })
 const now = 1_760_000_000_999
-const cosigned = withCosignature(openCheckpoint(note), cosign(witness, openCheckpoint(note), now), witness.peerId)
+const cosigned = withCosignature(openCheckpoint(note), await cosign(witness, openCheckpoint(note), now), witness.peerId)
 
 const attempt = (act: () => unknown): unknown => {
   try {
@@ -53,12 +53,13 @@ test('a cosignature is over time and text as the specification has it', () => {
   expect(verify(witness.publicKey, Buffer.from(said), signature.subarray(8))).toBe(true)
 })
 
-test('signed again by the same witness, the later one stands; signed by another, both', () => {
-  const later = withCosignature(cosigned, cosign(witness, cosigned, now + 60_000), witness.peerId)
+test('signed again by the same witness, the later one stands; signed by another, both', async () => {
+  const later = withCosignature(cosigned, await cosign(witness, cosigned, now + 60_000), witness.peerId)
   expect(later.cosignatures).toEqual([{ by: witness.peerId, at: 1_760_000_060_000 }])
   const third = createIdentity(Buffer.alloc(32, 3))
-  expect(withCosignature(later, cosign(third, later, now), third.peerId).cosignatures).toHaveLength(2)
-  expect(attempt(() => withCosignature(cosigned, cosign(third, cosigned, now), witness.peerId))).toBe('ledger.note_invalid')
+  expect(withCosignature(later, await cosign(third, later, now), third.peerId).cosignatures).toHaveLength(2)
+  const ofThird = await cosign(third, cosigned, now)
+  expect(attempt(() => withCosignature(cosigned, ofThird, witness.peerId))).toBe('ledger.note_invalid')
 })
 
 test('altered in any byte it does not open, or says the same', () => {
@@ -74,21 +75,21 @@ test('altered in any byte it does not open, or says the same', () => {
     }
 })
 
-test('the signature for one ledger, owner, chain, size or root is none for another', () => {
+test('the signature for one ledger, owner, chain, size or root is none for another', async () => {
   const line = note.slice(note.lastIndexOf('\n\n') + 2)
   for (const other of [{ ledger: 'example/other' }, { chain: 'B'.repeat(43) }, { size: 8 }, { root: leafHash(root) }]) {
-    const forged = signCheckpoint(witness, { ledger: 'example/calls', chain, size: 7, root, ...other }).split('\n\n')[0]!
+    const forged = (await signCheckpoint(witness, { ledger: 'example/calls', chain, size: 7, root, ...other })).split('\n\n')[0]!
     const body = forged.replace(witness.peerId, owner.peerId)
     expect(attempt(() => openCheckpoint(`${body}\n\n${line}`))).toBe('ledger.note_invalid')
   }
 })
 
-test('signed twice by its owner, or with more to say than a checkpoint has, it does not count', () => {
+test('signed twice by its owner, or with more to say than a checkpoint has, it does not count', async () => {
   const { text, signatures } = parseNote(note)
   expect(attempt(() => openCheckpoint(noteText({ text, signatures: [...signatures, ...signatures] })))).toBe('ledger.note_invalid')
   const more = `${text}more\n`
   const [{ name, keyId }] = signatures as [(typeof signatures)[number]]
-  const signedMore = noteText({ text: more, signatures: [{ name, keyId, signature: Buffer.from(owner.sign(Buffer.from(more))) }] })
+  const signedMore = noteText({ text: more, signatures: [{ name, keyId, signature: Buffer.from(await owner.sign(Buffer.from(more))) }] })
   expect(attempt(() => openCheckpoint(signedMore))).toBe('ledger.note_invalid')
 })
 

@@ -51,11 +51,11 @@ function bodyOf(checkpoint: Checkpoint): string {
 }
 
 /** Signs the state of a ledger's tree in its owner's name. */
-export function signCheckpoint(identity: Identity, { ledger, chain, size, root }: Omit<Checkpoint, 'owner'>): string {
+export async function signCheckpoint(identity: Identity, { ledger, chain, size, root }: Omit<Checkpoint, 'owner'>): Promise<string> {
   const checkpoint = { owner: identity.peerId, ledger, chain, size, root }
   const [text, name] = [bodyOf(checkpoint), originText(checkpoint)]
   const keyId = keyIdOf(name, plainType, identity.publicKey)
-  return noteText({ text, signatures: [{ name, keyId, signature: Buffer.from(identity.sign(Buffer.from(text))) }] })
+  return noteText({ text, signatures: [{ name, keyId, signature: Buffer.from(await identity.sign(Buffer.from(text))) }] })
 }
 
 /** Verifies the owner's signature and those of all witnesses; lines of keys that we cannot know do not count. Fault `ledger.note_invalid`. */
@@ -92,13 +92,13 @@ function cosigned(text: string, seconds: bigint): Buffer {
 }
 
 /** Signs the checkpoint as a witness, at wall time `now` in milliseconds; answers the signature's line. It says nothing of whether it may be signed: see `openWitness`. */
-export function cosign(identity: Identity, { note }: OpenCheckpoint, now: number): string {
+export async function cosign(identity: Identity, { note }: OpenCheckpoint, now: number): Promise<string> {
   const { text } = parseNote(note)
   const seconds = BigInt(Math.floor(now / 1000))
   const name = identity.peerId
   const time = Buffer.alloc(8)
   time.writeBigUInt64BE(seconds)
-  const signature = Buffer.concat([time, identity.sign(cosigned(text, seconds))])
+  const signature = Buffer.concat([time, await identity.sign(cosigned(text, seconds))])
   return signatureLine({ name, keyId: keyIdOf(name, cosignatureType, identity.publicKey), signature })
 }
 

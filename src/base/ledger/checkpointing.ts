@@ -51,7 +51,7 @@ export async function checkpointLedger(
   if (last?.size === size && known.length > 0) return { names, checkpoint: last, stretches }
   await sync(files)
   const root = rootOf(stretches)
-  const checkpoint = last?.size === size ? last : openCheckpoint(signCheckpoint(identity, { ledger: origin, chain, size, root }))
+  const checkpoint = last?.size === size ? last : openCheckpoint(await signCheckpoint(identity, { ledger: origin, chain, size, root }))
   const seams = [last?.size ?? 0, ...listSegments(names).map(({ firstSeq }) => (firstSeq ?? 1) - 1), ...witnessed.map((one) => one.size)]
   const kept = withSeams(stretches, new Set(seams))
   writeStretches(names, checkpoint, kept) // first: up to the last checkpoint's size it fits that one, too, if the next step does not come

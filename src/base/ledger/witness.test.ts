@@ -56,7 +56,7 @@ const attempt = async (act: () => unknown): Promise<unknown> => {
 /** Asks for a cosignature as a client does, and keeps it. */
 async function seen(old = witness().known(owner.peerId, origin)[0]?.size ?? 0): Promise<number> {
   const made = await checkpoint()
-  const line = witness().sign(owner.peerId, await growthText(made, old))
+  const line = await witness().sign(owner.peerId, await growthText(made, old))
   writeWitnessed(names(), watcher.peerId, withCosignature(made.checkpoint, line, watcher.peerId))
   return made.checkpoint.size
 }
@@ -205,7 +205,7 @@ describe('a witness', () => {
     altered(9)
     await add(3)
     expect(await attempt(() => seen(20))).toBe('ledger.forked')
-    expect(witness().sign(owner.peerId, before)).toContain(watcher.peerId) // what truly grew is signed after all that
+    expect(await witness().sign(owner.peerId, before)).toContain(watcher.peerId) // what truly grew is signed after all that
   })
 
   test('does not take a damaged memory for having seen nothing', async () => {
@@ -312,10 +312,10 @@ describe('one entry', () => {
     expect(await attempt(() => growthText(made, 7))).toBe('ledger.dropped')
   })
 
-  test('is none when its number is not that of its place, whatever its owner signed', () => {
+  test('is none when its number is not that of its place, whatever its owner signed', async () => {
     const { line, hash } = seal(2, '2026-01-01T00:00:00.000Z', '"event":"call"', genesis(origin).hash)
     const root = entryLeaf({ seq: 1, hash }).hash
-    const note = signCheckpoint(owner, { ledger: origin, chain: hash, size: 1, root })
+    const note = await signCheckpoint(owner, { ledger: origin, chain: hash, size: 1, root })
     const text = (seq: string) =>
       `c2sp.org/tlog-proof@v1\nextra ${Buffer.from(line.trimEnd().replace('"seq":2', seq)).toString('base64')}\nindex 0\n\n${note}`
     expect(checkEntryProof(text('"seq":2'))).toEqual({ proved: false, problem: 'it is entry 2, not 1' })

@@ -18,7 +18,7 @@ export interface Witness {
    * Faults: `ledger.growth_invalid`, `ledger.note_invalid`, `ledger.foreign_checkpoint`, `ledger.too_many_chains`; `ledger.stale_growth` when the proof begins
    * elsewhere; `ledger.rolled_back` and `ledger.forked`, which are logged as errors.
    */
-  sign(peer: string, growth: string): string
+  sign(peer: string, growth: string): Promise<string>
   /** The last checkpoints that were signed for ledgers of the peer by this name: one for each chain, the latest first. */
   known(peer: string, ledger: string): readonly OpenCheckpoint[]
 }
@@ -35,33 +35,41 @@ export function openWitness(
     join(folder, `${checkpoint.owner}.${digest('sha256', originText(checkpoint), 'base64url')}.note`)
   const signedAt = ({ cosignatures }: OpenCheckpoint): number => cosignatures.find(({ by }) => by === identity.peerId)?.at ?? 0
 
+  /** One after the other: what is signed is judged by what was signed before. */
+  let turn: Promise<unknown> = Promise.resolve()
+  const signed = async (peer: string, growth: string): Promise<string> => {
+    const { old, proof, checkpoint } = parseGrowth(growth)
+    const { owner, size } = checkpoint
+    if (owner !== peer) throw fault.foreign_checkpoint({ owner, peer })
+    const path = pathOf(checkpoint)
+    const known = read(path)
+    if (!known && namesIn(folder, peer).length >= maxChainsPerPeer) throw fault.too_many_chains({ peer, limit: maxChainsPerPeer })
+    try {
+      judge(checkpoint, known, signedAt, old, proof)
+    } catch (error) {
+      const { code, message } = asFault(error)
+      const isHarm = code === 'ledger.rolled_back' || code === 'ledger.forked'
+      log[isHarm ? 'error' : 'info']('ledger.witness.refused', {
+        peer,
+        origin: originText(checkpoint),
+        size,
+        known: known?.size ?? 0,
+        code,
+        problem: message,
+      })
+      throw error
+    }
+    const line = await cosign(identity, checkpoint, clock.now())
+    makeFolder(folder)
+    writeWhole(path, withCosignature(checkpoint, line, identity.peerId).note)
+    log.info('ledger.witness.signed', { peer, origin: originText(checkpoint), size })
+    return line
+  }
+
   return {
     sign(peer, growth) {
-      const { old, proof, checkpoint } = parseGrowth(growth)
-      const { owner, size } = checkpoint
-      if (owner !== peer) throw fault.foreign_checkpoint({ owner, peer })
-      const path = pathOf(checkpoint)
-      const known = read(path)
-      if (!known && namesIn(folder, peer).length >= maxChainsPerPeer) throw fault.too_many_chains({ peer, limit: maxChainsPerPeer })
-      try {
-        judge(checkpoint, known, signedAt, old, proof)
-      } catch (error) {
-        const { code, message } = asFault(error)
-        const isHarm = code === 'ledger.rolled_back' || code === 'ledger.forked'
-        log[isHarm ? 'error' : 'info']('ledger.witness.refused', {
-          peer,
-          origin: originText(checkpoint),
-          size,
-          known: known?.size ?? 0,
-          code,
-          problem: message,
-        })
-        throw error
-      }
-      const line = cosign(identity, checkpoint, clock.now())
-      makeFolder(folder)
-      writeWhole(path, withCosignature(checkpoint, line, identity.peerId).note)
-      log.info('ledger.witness.signed', { peer, origin: originText(checkpoint), size })
+      const line = turn.then(() => signed(peer, growth))
+      turn = line.catch(() => {})
       return line
     },
     known: (peer, ledger) =>

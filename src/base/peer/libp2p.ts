@@ -1,8 +1,18 @@
 // Assembles libp2p with settings that hold under load; loaded on demand, since it costs more to load than all the rest of us.
 import type { Duplex } from 'node:stream'
 import { noise } from '@libp2p/noise'
-import { privateKeyFromRaw } from '@libp2p/crypto/keys'
-import type { ComponentLogger, Connection, ConnectionGater, Libp2p, Logger, PeerId, Upgrader } from '@libp2p/interface'
+import { publicKeyFromRaw } from '@libp2p/crypto/keys'
+import type {
+  ComponentLogger,
+  Connection,
+  ConnectionGater,
+  Ed25519PrivateKey,
+  Ed25519PublicKey,
+  Libp2p,
+  Logger,
+  PeerId,
+  Upgrader,
+} from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
@@ -53,7 +63,7 @@ type TransportManager = { dial(address: Multiaddr, options: { signal: AbortSigna
 export async function createNetwork({ identity, listen, announce, gater }: NetworkSettings): Promise<Network> {
   let parts: Parts | undefined
   const node = await createLibp2p({
-    privateKey: privateKeyFromRaw(Buffer.concat([identity.privateKeyRaw, identity.publicKey])),
+    privateKey: signerOf(identity),
     addresses: { listen: [...listen], appendAnnounce: [...announce] }, // pitfall 5: public addresses are not announced by themselves
     transports: [tcp({ dialOpts: socketOptions, listenOpts: socketOptions })],
     connectionEncrypters: [checkedNoise],
@@ -102,6 +112,20 @@ function limited(signal: AbortSignal, limits: CircuitLimits | undefined) {
   const { seconds, bytes } = limits ?? {}
   if (!seconds && !bytes) return { signal }
   return { signal, limits: { ...(seconds ? { seconds } : {}), ...(bytes ? { bytes: BigInt(bytes) } : {}) } }
+}
+
+/** The identity as libp2p's private key: it signs, and the key itself stays where it is. */
+function signerOf(identity: Identity): Ed25519PrivateKey {
+  const publicKey = publicKeyFromRaw(identity.publicKey) as Ed25519PublicKey
+  return {
+    type: 'Ed25519',
+    publicKey,
+    get raw(): Uint8Array {
+      throw new Error('a private key does not leave its identity')
+    },
+    equals: (other) => (other === undefined ? false : publicKey.equals(other.publicKey)),
+    sign: (data) => identity.sign(data instanceof Uint8Array ? data : data.subarray()),
+  }
 }
 
 /** What is wrong with the text as a multiaddr of ours, if anything is. */

@@ -1,12 +1,13 @@
 // The one door to SQLite: opens a database that is whole and up to date, or sets a damaged one aside and begins a fresh one, loudly.
-import { closeSync, fsyncSync, openSync, renameSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { DatabaseSync, type StatementSync, backup } from 'node:sqlite'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Clock } from '../../kernel/clock.ts'
-import { makeFolder, removeFile, syncFolder } from '../../kernel/file.ts'
+import { makeFolder } from '../../kernel/file.ts'
 import type { Log } from '../../kernel/log.ts'
-import { hasForeignLog, markCopy, moveAside, renewMark } from './belonging.ts'
+import { hasForeignLog, moveAside, renewMark } from './belonging.ts'
 import { fault, isDamage, storeFault } from './faults.ts'
+import { backUp, fileMode } from './snapshot.ts'
 
 type SqlValue = null | number | bigint | string | Uint8Array
 
@@ -37,7 +38,6 @@ export interface Store {
 }
 
 const maxPrepared = 200
-const fileMode = 0o600
 
 /**
  * Opens the database at `path`. The caller is its folder's only writer (`lockFolder`); other processes may read.
@@ -148,34 +148,5 @@ function storeOver(database: DatabaseSync, { path }: StoreOptions, setAside: str
       prepared.clear()
       if (database.isOpen) database.close()
     },
-  }
-}
-
-async function backUp(database: DatabaseSync, to: string): Promise<void> {
-  const partial = `${to}.partial`
-  makeFolder(dirname(to))
-  removeFile(partial)
-  try {
-    closeSync(openSync(partial, 'wx', fileMode))
-    await backup(database, partial)
-    const copy = new DatabaseSync(partial)
-    try {
-      markCopy(copy)
-      const check = copy.prepare('PRAGMA quick_check(1)').get() as { quick_check: string }
-      if (check.quick_check !== 'ok') throw new Error(`the copy is damaged: ${check.quick_check}`)
-    } finally {
-      copy.close()
-    }
-    const file = openSync(partial, 'r+')
-    try {
-      fsyncSync(file)
-    } finally {
-      closeSync(file)
-    }
-    renameSync(partial, to)
-    syncFolder(dirname(to))
-  } catch (error) {
-    removeFile(partial)
-    throw error
   }
 }

@@ -7,12 +7,13 @@ import type { Terminal } from './terminal.ts'
 /** A positional argument. The last one may take all that is left. */
 export type Argument = { readonly summary: string; readonly optional?: true; readonly variadic?: true }
 
-/** A flag. Without `value` it is a switch; `repeat` collects every use, in order. `value` names what follows in the help text. */
+/** A flag. Without `value` it is a switch; `repeat` collects every use, in order. `value` names what follows in the help text; `mayBeBare`: it may be left out, and is '' then. */
 export type Flag = {
   readonly summary: string
   readonly value?: string
   readonly type?: 'text' | 'integer'
   readonly repeat?: true
+  readonly mayBeBare?: true
   readonly required?: true
   readonly default?: string | number
 }

@@ -14,6 +14,7 @@ const declared = command({
     tag: { summary: 'labels', value: 'TAG', repeat: true },
     weight: { summary: 'weights', value: 'N', type: 'integer', repeat: true },
     name: { summary: 'name', value: 'NAME' },
+    key: { summary: 'key', value: 'KEY', mayBeBare: true },
   },
   examples: [['fairlead send ann x', 'sends x']],
   async run(_context: Context) {},
@@ -28,12 +29,15 @@ function input(words: string): unknown {
 test('arguments, switches, values, repeats and defaults', () => {
   expect(input('ann')).toEqual({
     args: { peer: 'ann', things: [] },
-    flags: { port: 8765, 'relay-only': false, 'no-wait': false, tag: [], weight: [], name: undefined },
+    flags: { port: 8765, 'relay-only': false, 'no-wait': false, tag: [], weight: [], name: undefined, key: undefined },
   })
   expect(input('ann a b --port 1 --relay-only --no-wait --tag x --tag y --weight -3 --weight=4 --name= --json')).toEqual({
     args: { peer: 'ann', things: ['a', 'b'] },
     flags: { port: 1, 'relay-only': true, 'no-wait': true, tag: ['x', 'y'], weight: [-3, 4], name: '' },
   })
+  expect(input('ann --key --port 1')).toMatchObject({ flags: { key: '', port: 1 } })
+  expect(input('ann --key x')).toMatchObject({ flags: { key: 'x' } })
+  expect(input('ann --key=x')).toMatchObject({ flags: { key: 'x' } })
   expect(input('ann -- --port --json')).toMatchObject({ args: { things: ['--port', '--json'] }, flags: { port: 8765 } })
 })
 

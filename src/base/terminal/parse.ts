@@ -16,10 +16,12 @@ function integer(text: string): number {
 }
 
 function optionOf(key: string, flag: Flag): Option {
-  const option = new Option(flag.value === undefined ? `--${key}` : `--${key} <${flag.value}>`, flag.summary)
+  const value = flag.value === undefined ? '' : flag.mayBeBare ? ` [${flag.value}]` : ` <${flag.value}>`
+  const option = new Option(`--${key}${value}`, flag.summary)
   const read = (text: string): string | number => (flag.type === 'integer' ? integer(text) : text)
   if (flag.repeat) option.argParser<(string | number)[] | undefined>((text, before) => [...(before ?? []), read(text)])
   else if (flag.value !== undefined) option.argParser<string | number>(read)
+  if (flag.mayBeBare) option.preset('')
   if (flag.default !== undefined) option.default(flag.default)
   return option.makeOptionMandatory(flag.required === true)
 }

@@ -3,10 +3,14 @@ import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { tokenHash } from '../../base/access/principal.ts'
 import { loadMachineConfig } from '../../base/config/machine.ts'
-import { createWallet, loadWallet, readWalletCard } from '../../base/identity/wallet.ts'
 import { isRelayed } from '../../base/peer/address.ts'
+import { resolveCredential } from '../../base/config/credential.ts'
+import { sshAgent } from '../../base/identity/ssh-agent.ts'
+import { type WalletKeys, createWallet, loadWallet, readWalletCard } from '../../base/identity/wallet.ts'
 import { lockFolder } from '../../base/store/lock.ts'
+import { askSecret } from '../../base/terminal/ask-secret.ts'
 import type { Context } from '../../base/terminal/command.ts'
+import { isPersonAt } from '../../base/terminal/confirm.ts'
 import type { GateConfig } from '../../gate/upstream-kind.ts'
 import { asFault, faults } from '../../kernel/fault.ts'
 import { makeFolder, readText, writeWhole } from '../../kernel/file.ts'
@@ -29,7 +33,7 @@ const fault = faults('up', {
   sealed: (d: { path: string }) => ({
     kind: 'unauthenticated',
     message: `the wallet ${d.path} is sealed with a passphrase`,
-    hint: 'fairlead up --passphrase-file FILE, with the passphrase in a file that only you can read (mode 0600)',
+    hint: 'fairlead up --passphrase-file FILE, with the passphrase in a file that only you can read (mode 0600); or reach.peer.passphrase of fairlead.toml',
   }),
   no_port: (d: { flag: string; port: number }) => ({
     kind: 'usage',
@@ -155,7 +159,7 @@ type Plan = {
   readonly context: Context
   readonly identities: Identities
   readonly ports: Ports
-  readonly passphrase: Secret | undefined
+  readonly keys: WalletKeys
   readonly path: string
   readonly reach: ReachConfig
   readonly operate: OperateConfig
@@ -188,27 +192,46 @@ async function startTools({ context: { clock, log, version }, identities, ports,
 }
 
 async function startGate(plan: Plan, toolsUrl: string) {
-  const { context, ports, path, gate, identities, passphrase } = plan
+  const { context, ports, path, gate, identities, keys } = plan
   const { clock, log, env, folders } = context
   const [{ startGate: start }, { upstreams }] = await Promise.all([import('../../daemons/gate.ts'), import('../../extensions.ts')])
   const config = await withMachine(path, gate, ports['gate-port'], toolsUrl, identities)
   const [, host, port] = /^(.*):(\d+)$/.exec(config.listen)!
   return listening({ part: 'the gate', host: host!, port: Number(port), flag: 'gate-port' }, async () => {
-    const { identity } = await loadWallet(join(identities.nodeFolder, 'wallet.json'), passphrase)
+    const { identity } = await loadWallet(join(identities.nodeFolder, 'wallet.json'), keys)
     const needs = { identity, clock, log, env, folder: dirname(path), state: folders.state, kinds: upstreams }
     return start(needs, config, { runtime: folders.runtime, peersReach: machine })
   })
 }
 
-async function startPeer(
-  { context: { clock, log }, identities, ports, passphrase, reach: { peer: config } }: Plan,
-  gateSocket: string,
-  registry: string,
-) {
+type Keys = { readonly passphrase: Secret | undefined; readonly path: string; readonly peer: ReachConfig['peer'] }
+
+/** The passphrase of the flag, else of the configuration, else the one that is typed, once. */
+function walletKeys(context: Context, { passphrase, path, peer }: Keys): WalletKeys {
+  const { env, clock, stdin } = context
+  let typed: Promise<Secret> | undefined
+  return {
+    async passphrase() {
+      if (passphrase) return passphrase
+      if (peer.passphrase) return resolveCredential(peer.passphrase, { env, folder: dirname(path) })
+      return isPersonAt(stdin) ? (typed ??= askSecret(context, "passphrase of the node's wallet")) : undefined
+    },
+    agent: sshAgent(clock, env['SSH_AUTH_SOCK']),
+  }
+}
+
+async function startPeer(plan: Plan, gateSocket: string, registry: string) {
+  const {
+    context: { clock, log },
+    identities,
+    ports,
+    keys,
+    reach: { peer: config },
+  } = plan
   const { startPeer: start } = await import('../../daemons/peer.ts')
   const { host, announce, authorized, authorized_file: authorizedFile, server = serverOf(registry), keep: keepMs } = config
   const port = ports['peer-port'] ?? config.port
-  const wallet = { walletFolder: identities.nodeFolder, ...(passphrase ? { passphrase } : {}) }
+  const wallet = { walletFolder: identities.nodeFolder, keys }
   const who = { authorized: [identities.client, ...authorized], ...(authorizedFile === undefined ? {} : { authorizedFile }) }
   const settings = { ...wallet, host, port, ...who, gateSocket, server, announce, keepMs }
   return listening({ part: 'the peer host', host, port, flag: 'peer-port' }, () => start({ clock, log }, settings))
@@ -225,14 +248,17 @@ export async function bringUp(context: Context, ports: Ports, passphrase: Secret
   const { tables, path } = await loadMachineConfig(configs, folders.config)
   await using stack = new AsyncDisposableStack()
   stack.use(onlyNode(folders.state))
+  const { finishRestore } = await import('../../reach/restore.ts')
+  finishRestore(join(folders.state, 'reach'))
   const identities = await identitiesOf(folders.state)
+  const reach = tables['reach'] as ReachConfig
   const plan: Plan = {
     context,
     identities,
     ports,
-    passphrase,
+    keys: walletKeys(context, { passphrase, path, peer: reach.peer }),
     path,
-    reach: tables['reach'] as ReachConfig,
+    reach,
     operate: tables['operate'] as OperateConfig,
     gate: tables['gate'] as GateConfig,
   }

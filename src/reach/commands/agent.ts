@@ -15,8 +15,9 @@ export default command({
     ...homeFlags,
   },
   examples: [['fairlead reach agent', 'until it is stopped']],
-  async run({ terminal, folders, clock, log, signal }, { flags }) {
-    const wallet = await openWallet({ folders }, flags)
+  async run(context, { flags }) {
+    const { terminal, folders, clock, log, signal } = context
+    const wallet = await openWallet(context, flags)
     const settings = {
       home: homeOf({ folders }, flags),
       listen: [listenAddress(flags.host, flags.port)],

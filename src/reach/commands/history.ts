@@ -80,15 +80,16 @@ async function verify(context: Context, asked: Asked): Promise<number> {
 
 async function witness(context: Context, asked: Asked, peer: string): Promise<void> {
   const { terminal, folders, clock, log, signal } = context
-  const { identity } = await openWallet({ folders }, asked)
+  const { identity } = await openWallet(context, asked)
   const made = await signHistory({ clock, log, identity }, homeOf({ folders }, asked), signal)
   const { by, at, size } = await askingPeer(context, asked, peer, (needs) => haveWitnessed(needs, made, signal))
   const time = new Date(at).toISOString()
   terminal.result({ witnessed: size, by, at: time }, () => `witnessed up to ${size} by ${by} at ${time}`)
 }
 
-async function prove({ terminal, folders, clock, log, signal }: Context, asked: Asked, seq: number): Promise<void> {
-  const { identity } = await openWallet({ folders }, asked)
+async function prove(context: Context, asked: Asked, seq: number): Promise<void> {
+  const { terminal, folders, clock, log, signal } = context
+  const { identity } = await openWallet(context, asked)
   const made = await signHistory({ clock, log, identity }, homeOf({ folders }, asked), signal)
   const { chain, owner } = made.checkpoint
   const witnessed = readCheckpoints(made.names)
@@ -121,15 +122,16 @@ function check({ terminal }: Context, file: string): number {
 
 /** Does the asking on a host that dials the peer: by its id it is always the same one, even if a name goes to somebody else meanwhile. */
 async function askingPeer<Found>(
-  { folders, clock, log, signal }: Context,
+  context: Context,
   asked: Asked,
   peer: string,
   act: (needs: WitnessClientNeeds, ownId: string) => Promise<Found>,
 ): Promise<Found> {
+  const { folders, clock, signal } = context
   const home = homeOf({ folders }, asked)
   const known = knownRegistries(home.registries)
   const server = known.choose(asked.server)
-  const host = await dialingHost({ folders, clock, log }, asked)
+  const host = await dialingHost(context, asked)
   try {
     const registry = (asking?: AbortSignal) => connectRegistry({ host, clock, known }, server, asking)
     const dial = peerDial(

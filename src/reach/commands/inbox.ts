@@ -22,12 +22,13 @@ export default command({
     ['fairlead reach inbox', 'the newest 20'],
     ['fairlead reach inbox --limit 1000 --no-fetch --json', 'all that are here, as JSON'],
   ],
-  async run({ terminal, folders, clock, log, signal }, { flags }) {
+  async run(context, { flags }) {
+    const { terminal, folders, clock, log, signal } = context
     const home = homeOf({ folders }, flags)
     const server = flags.server === undefined ? knownRegistries(home.registries).last() : parseServer(flags.server)
     if (server && !flags['no-fetch']) {
       const { visitMailbox } = await import('../mailbox-visit.ts') // it loads the network
-      const identity = async () => (await openWallet({ folders }, flags)).identity
+      const identity = async () => (await openWallet(context, flags)).identity
       const quiet = { ...log, info() {} } // what came is shown below
       await visitMailbox({ home, identity, clock, log: quiet }, server, signal).catch((error: unknown) => {
         const { message, hint } = asFault(error)

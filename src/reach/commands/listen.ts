@@ -22,8 +22,9 @@ export default command({
     ['fairlead reach listen', 'until it is stopped'],
     ['fairlead reach listen --json', 'one JSON object a line: first who we are, then {"message": …}'],
   ],
-  async run({ terminal, folders, clock, log, signal }, { flags }) {
-    const wallet = await openWallet({ folders }, flags)
+  async run(context, { flags }) {
+    const { terminal, folders, clock, log, signal } = context
+    const wallet = await openWallet(context, flags)
     const home = homeOf({ folders }, flags)
     const settings = { home, listen: [listenAddress(flags.host, flags.port)], announce: flags.announce ?? [], server: flags.server }
     let place = endOfInbox(home.inbox)

@@ -34,11 +34,12 @@ export default command({
     ],
     ['fairlead reach mcp-connect LinuxBox', 'by name, at the registry used last'],
   ],
-  async run({ folders, clock, log, signal, stdin, stdout }, { args, flags }) {
+  async run(context, { args, flags }) {
+    const { folders, clock, log, signal, stdin, stdout } = context
     const home = homeOf({ folders }, flags)
     const known = knownRegistries(home.registries)
     const server = known.choose(flags.server)
-    const host = await dialingHost({ folders, clock, log }, flags)
+    const host = await dialingHost(context, flags)
     const open = async () => {
       const registry = async (signal?: AbortSignal) =>
         (await import('../registry-client.ts')).connectRegistry({ host, clock, known }, server, signal)

@@ -46,7 +46,8 @@ export default command({
     ],
     ['fairlead reach mcp-serve --authorized-file peers.txt --to unix:/run/example.sock', 'those peers reach what listens at the socket'],
   ],
-  async run({ env, terminal, folders, clock, log, signal }, { flags }) {
+  async run(context, { flags }) {
+    const { env, terminal, folders, clock, log, signal } = context
     await using cleanup = new AsyncDisposableStack()
     const home = homeOf({ folders }, flags)
     const ids = flags['authorized-peer'] ?? []
@@ -64,7 +65,7 @@ export default command({
       const guard = cleanup.adopt(startGuard({ clock, log }), (guard) => guard.close())
       open = () => servedChild({ guard, clock, log }, { command: line, env: childEnv })
     } else throw fault.one_target({})
-    const wallet = await openWallet({ folders }, flags)
+    const wallet = await openWallet(context, flags)
     const listen = [listenAddress(flags.host, flags.port)]
     const settings = {
       listen,

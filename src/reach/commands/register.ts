@@ -20,11 +20,13 @@ export default command({
     ['fairlead reach register --server registry.example.org', 'known at that registry, which is remembered'],
     ['fairlead reach register', 'once more at the same'],
   ],
-  async run({ terminal, folders, clock, log, signal }, { flags }) {
-    const { name, identity } = await openWallet({ folders }, flags)
+  async run(context, { flags }) {
+    const { terminal, folders, clock, signal } = context
+    const wallet = await openWallet(context, flags)
+    const { name, identity } = wallet
     const known = knownRegistries(homeOf({ folders }, flags).registries)
     const server = known.choose(flags.server)
-    const host = await dialingHost({ folders, clock, log }, flags)
+    const host = await dialingHost(context, flags, wallet)
     try {
       const isNew = known.keyOf(server) === undefined
       const registry = await connectRegistry({ host, clock, known }, server, signal)

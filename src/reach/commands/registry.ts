@@ -1,9 +1,12 @@
 // Runs a registry: the place where peers say how they can be reached.
 import { command } from '../../base/terminal/command.ts'
+import { join } from 'node:path'
+import { readWalletCard } from '../../base/identity/wallet.ts'
 import { fault } from '../faults.ts'
-import { homeFlags, homeOf, passphraseOf } from '../home.ts'
+import { homeFlags, homeOf } from '../home.ts'
 import { defaultRegistryPort } from '../known-registries.ts'
 import { listenAddress, listenFlags } from '../listening.ts'
+import { namedPassphrase, passphraseOr } from '../passphrase.ts'
 import { type MailboxSettings, startRegistry } from '../registry.ts'
 
 export default command({
@@ -24,13 +27,16 @@ export default command({
     ['fairlead reach registry', 'on port 8765 of all addresses'],
     ['fairlead reach registry --port 8765 --host 127.0.0.1', 'for this machine only'],
   ],
-  async run({ terminal, folders, clock, log, signal }, { flags }) {
+  async run(context, { flags }) {
+    const { terminal, folders, clock, log, signal } = context
     const { registry: folder } = homeOf({ folders }, flags)
     const listen = [listenAddress(flags.host, flags.port)]
+    const isSealed = readWalletCard(join(folder, 'wallet.json'))?.isSealed ?? false
+    const passphrase = isSealed ? await passphraseOr(context, flags, 'passphrase of the registry') : namedPassphrase(context, flags)
     const relay = flags['no-relay'] ? false : { maxPlaces: flags['max-places'], maxCircuits: flags['max-circuits'] }
     const registry = await startRegistry(
       { clock, log },
-      { folder, listen, announce: flags.announce ?? [], passphrase: passphraseOf(flags), mailbox: mailboxOf(flags), relay },
+      { folder, listen, announce: flags.announce ?? [], passphrase, mailbox: mailboxOf(flags), relay },
     )
     try {
       const addresses = registry.addresses()

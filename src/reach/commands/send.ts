@@ -3,7 +3,7 @@ import { command } from '../../base/terminal/command.ts'
 import { visibleText } from '../../base/terminal/visible.ts'
 import { dialingHost, homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownRegistries, serverText } from '../known-registries.ts'
-import { signMessage } from '../message.ts'
+import { checkText } from '../message.ts'
 import { sendMessage } from '../sending.ts'
 
 export default command({
@@ -26,12 +26,14 @@ export default command({
     ['fairlead reach send 12D3KooWEx "hello" --server registry.example.org', 'to the one peer whose id begins so'],
     ['fairlead reach send LinuxBox "are you there?" --no-mailbox', 'exit code 5 if it is not'],
   ],
-  async run({ terminal, folders, clock, log, signal }, { args, flags }) {
+  async run(context, { args, flags }) {
+    const { terminal, folders, clock, log, signal } = context
     const { peer, text } = args
     const home = homeOf({ folders }, flags)
-    const { identity } = await openWallet({ folders }, flags)
-    signMessage(identity, identity.peerId, text, clock.now()) // what cannot be sent is said before anybody is asked
-    const host = await dialingHost({ folders, clock, log }, flags)
+    checkText(text) // what cannot be sent is said before anybody is asked
+    const wallet = await openWallet(context, flags)
+    const { identity } = wallet
+    const host = await dialingHost(context, flags, wallet)
     try {
       const letter = {
         peer,

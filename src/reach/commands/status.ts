@@ -3,6 +3,8 @@ import { deadline } from '../../kernel/clock.ts'
 import { asFault } from '../../kernel/fault.ts'
 import { command } from '../../base/terminal/command.ts'
 import { reachability } from '../../base/peer/address.ts'
+import { publicKeyOf } from '../../base/identity/identity.ts'
+import { fingerprintOf } from '../../base/identity/ssh-agent.ts'
 import { readWalletCard, fault as walletFault } from '../../base/identity/wallet.ts'
 import { homeFlags, homeOf } from '../home.ts'
 import { messagesAfter } from '../inbox.ts'
@@ -40,6 +42,7 @@ export default command({
       folder: home.folder,
       wallet: home.wallet,
       sealed: card.isSealed,
+      agentKey: card.isInAgent ? fingerprintOf(publicKeyOf(card.peerId)) : undefined,
       registry: server
         ? { server: serverText(server), peerId: known.keyOf(server), isRegistered: ours !== undefined, ...(problem ? { problem } : {}) }
         : undefined,
@@ -57,7 +60,7 @@ export default command({
         `name          ${card.name}`,
         `peer id       ${terminal.style.bold(card.peerId)}`,
         `folder        ${home.folder}`,
-        `wallet        ${home.wallet}${card.isSealed ? ' (sealed with a passphrase)' : ''}`,
+        `wallet        ${home.wallet}${card.isSealed ? ' (sealed with a passphrase)' : status.agentKey === undefined ? '' : ` (its key is in ssh-agent: ${status.agentKey})`}`,
         `registry      ${server ? `${serverText(server)}: ${registered}` : 'none yet: fairlead reach register --server HOST'}`,
         `reachability  ${status.reachability}`,
         ...status.addresses.map((address, i) => `${i === 0 ? 'addresses     ' : '              '}${address}`),
