@@ -27,13 +27,19 @@ class StreamDuplex extends Duplex {
     stream.addEventListener('drain', this.#onDrain)
     stream.addEventListener('end', this.#onEnd)
     stream.addEventListener('close', this.#onClose)
-    if (stream.readableEnded) this.#onEnd()
+    this.#endIfOver()
   }
 
   readonly #onMessage = (event: StreamMessageEvent): void => {
     if (this.destroyed || this.readableEnded) return
     const pieces = event.data instanceof Uint8Array ? [event.data] : [...event.data]
     for (const piece of pieces) if (!this.push(piece)) this.#pauseOrResume(true)
+    this.#endIfOver()
+  }
+
+  /** 8: what comes together with the end of the negotiation is put back after 'end' was said: there is no other sign that all of it has been read. */
+  #endIfOver(): void {
+    if (this.#stream.readableEnded && this.#stream.readBufferLength === 0) this.#onEnd()
   }
 
   readonly #onEnd = (): void => {
