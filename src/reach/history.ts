@@ -7,6 +7,7 @@ import { readText } from '../kernel/file.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Ledger } from '../base/ledger/ledger.ts'
 import { type LedgerVerdict, verifyLedger } from '../base/ledger/verify.ts'
+import type { FileFacts } from '../base/transfer/outgoing-file.ts'
 import type { Home } from './home.ts'
 
 const origin = 'fairlead/messages'
@@ -19,6 +20,8 @@ export type HistoryEntry = {
   readonly id: string
   /** See `digestOf`. */
   readonly message: string
+  /** Of a file: what it was, but for its name. */
+  readonly file?: FileFacts
   /** Of a sent one: whether the recipient's receipt came. */
   readonly delivered?: boolean
 }
@@ -54,7 +57,7 @@ export function pastEntries(home: Home, most: number): PastEntry[] {
   const lines = (readText(home.history) ?? '').split('\n').slice(-most - 1)
   return lines.flatMap((line) => {
     try {
-      const { seq, time, event, peer, id, message, delivered } = JSON.parse(line) as PastEntry
+      const { seq, time, event, peer, id, message, file, delivered } = JSON.parse(line) as PastEntry
       const known = event === 'sent' || event === 'received'
       return known && typeof seq === 'number' && typeof time === 'string'
         ? [
@@ -65,6 +68,7 @@ export function pastEntries(home: Home, most: number): PastEntry[] {
               ...(peer ? { peer } : {}),
               ...(id ? { id } : {}),
               ...(message ? { message } : {}),
+              ...(file ? { file } : {}),
               ...(delivered === undefined ? {} : { delivered }),
             },
           ]

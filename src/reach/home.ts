@@ -23,6 +23,10 @@ export type Home = {
   readonly addresses: string
   /** Messages that came, a file each. */
   readonly inbox: string
+  /** Files that came. */
+  readonly downloads: string
+  /** Whose files are taken. */
+  readonly fileSenders: string
   /** Ids of messages that came lately. */
   readonly seen: string
   /** What was sent and received, as a ledger: `blockchain.json` in the folder. */
@@ -40,6 +44,8 @@ export function homeIn(folder: string): Home {
     registries: at('registries.json'),
     addresses: at('addresses.json'),
     inbox: at('inbox'),
+    downloads: at('downloads'),
+    fileSenders: at('file-senders.json'),
     seen: at('seen.db'),
     history: at('blockchain.json'),
     registry: at('registry'),

@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeFolder, readText, removeFile, statOf, writeWhole } from '../kernel/file.ts'
+import type { FileFacts } from '../base/transfer/outgoing-file.ts'
 import type { Message } from './message.ts'
 
 /** Messages that are kept. */
@@ -10,6 +11,8 @@ export const maxKept = 1_000
 export type KeptMessage = Message & {
   /** Our wall time in milliseconds. */
   readonly receivedAt: number
+  /** It is a file, not a text: `name` is the one in the folder of downloads. */
+  readonly file?: FileFacts & { readonly name: string }
 }
 
 /** Names sort in the order of arrival: milliseconds of wall time, made to grow where the clock does not. */
@@ -26,14 +29,13 @@ export interface InboxWriter {
   add(message: KeptMessage): void
 }
 
-/** The inbox in `folder`, for the one process that receives. */
+/** The inbox in `folder`, for the one process that receives: in it there may be several of these. */
 export function inboxWriter(folder: string, most = maxKept): InboxWriter {
   makeFolder(folder)
-  const names = namesIn(folder)
-  let last = Number(names.at(-1)?.slice(0, 15) ?? 0)
   return {
     add(message) {
-      last = Math.max(last + 1, message.receivedAt)
+      const names = namesIn(folder)
+      const last = Math.max(Number(names.at(-1)?.slice(0, 15) ?? 0) + 1, message.receivedAt)
       const name = `${String(last).padStart(15, '0')}.json`
       writeWhole(join(folder, name), `${JSON.stringify(message)}\n`)
       names.push(name)
@@ -62,7 +64,9 @@ function readMessage(path: string): KeptMessage | undefined {
     const message = JSON.parse(readText(path) ?? 'null') as Partial<KeptMessage> | null
     const texts = [message?.from, message?.to, message?.id, message?.text]
     const numbers = [message?.sentAt, message?.receivedAt]
-    return texts.every((text) => typeof text === 'string') && numbers.every((number) => typeof number === 'number')
+    const file = message?.file
+    const isFile = file === undefined || (typeof file?.name === 'string' && typeof file.sizeBytes === 'number')
+    return isFile && texts.every((text) => typeof text === 'string') && numbers.every((number) => typeof number === 'number')
       ? (message as KeptMessage)
       : undefined
   } catch {

@@ -8,6 +8,7 @@ import { type HostDuty, type SharedHost, openSharedHost } from '../base/peer/sha
 import { tunnelProtocol } from '../base/peer/tunnel.ts'
 import type { Wire } from '../base/wire/wire.ts'
 import type { AuthorizedPeers } from './authorized-peers.ts'
+import { serveFiles } from './file-server.ts'
 import type { Home } from './home.ts'
 import { knownRegistries, parseServer, serverText } from './known-registries.ts'
 import { type MessageServer, type MessageServerNeeds, serveMessages } from './message-server.ts'
@@ -39,7 +40,7 @@ export type NodeHost = {
 }
 
 /**
- * Becomes the host of the identity, or attaches to it: the host takes messages and is registered. A registry that does not answer is no failure: it is
+ * Becomes the host of the identity, or attaches to it: the host takes messages and files, and is registered. A registry that does not answer is no failure: it is
  * tried again. Faults of `openSharedHost` and `parseServer`.
  */
 export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds, settings: NodeHostSettings): Promise<NodeHost> {
@@ -50,6 +51,7 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
   const registry = server && serverText(server)
   const whileHost = async (host: PeerHost): Promise<HostDuty> => {
     const messages = takeMessages({ identity, host, home, clock, log })
+    const files = serveFiles({ identity, host, home, clock, log })
     const registrations = new Map<string, Registration>()
     return {
       asked(servers) {
@@ -58,7 +60,7 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
             registrations.set(text, keepRegistered({ identity, host, clock, log, known }, { name, server: parseServer(text) }))
       },
       async close() {
-        await Promise.all([messages, ...registrations.values()].map(async (part) => part?.close()))
+        await Promise.all([messages, files, ...registrations.values()].map(async (part) => part?.close()))
       },
     }
   }

@@ -3,6 +3,7 @@ import { command } from '../../base/terminal/command.ts'
 import type { LedgerVerdict } from '../../base/ledger/verify.ts'
 import { type PastEntry, pastEntries, verifyHistory } from '../history.ts'
 import { homeFlags, homeOf } from '../home.ts'
+import { sizeText } from '../../base/terminal/amount.ts'
 import { visibleText } from '../../base/terminal/visible.ts'
 import { tableText } from '../shown.ts'
 
@@ -36,9 +37,10 @@ export default command({
 
 const heads = ['ENTRY', 'TIME', 'EVENT', 'PEER', 'MESSAGE', 'SHA-256'] as const
 
-function rowOf({ seq, time, event, peer, id, message, delivered }: PastEntry): string[] {
+function rowOf({ seq, time, event, peer, id, message, file, delivered }: PastEntry): string[] {
   const what = event === 'sent' && delivered === false ? 'not delivered' : (event ?? '')
-  return [String(seq), time, what, peer ?? '', id ?? '', message ?? ''].map(visibleText)
+  const digest = file ? `${file.sha256} (a file, ${sizeText(file.sizeBytes)})` : (message ?? '')
+  return [String(seq), time, what, peer ?? '', id ?? '', digest].map(visibleText)
 }
 
 function verdictText(verdict: LedgerVerdict): string {

@@ -1,8 +1,7 @@
 // Sends a message to a peer, and says "delivered" when the recipient has signed that it has it.
-import { type Fault, asFault } from '../../kernel/fault.ts'
+import { asFault } from '../../kernel/fault.ts'
 import { command } from '../../base/terminal/command.ts'
-import { fault } from '../faults.ts'
-import { inRunbookWords, peerDial } from '../find-peer.ts'
+import { inRunbookWords, peerDial, unreached } from '../find-peer.ts'
 import { addToHistory } from '../history.ts'
 import { dialingHost, homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownAddresses } from '../known-addresses.ts'
@@ -60,9 +59,3 @@ export default command({
     }
   },
 })
-
-/** Somebody of whom we know, but who is not there now: another time it may work. */
-function unreached(found: Fault): Fault {
-  const { peer, tried, isKnown } = found.details as { peer: string; tried: string; isKnown?: boolean }
-  return found.code === 'reach.peer_not_found' && isKnown ? fault.not_reached({ peer, tried }, found) : found
-}
