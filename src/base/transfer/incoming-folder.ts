@@ -7,13 +7,13 @@ import type { Clock } from '../../kernel/clock.ts'
 import { reasonOf } from '../../kernel/fault.ts'
 import { makeFolder, readText, removeFile, syncFolder, writeWhole } from '../../kernel/file.ts'
 import { fault } from './faults.ts'
-import { IncomingFile, isFull } from './incoming-file.ts'
+import { IncomingFile, type PartEnds, isFull } from './incoming-file.ts'
 import { numberedName, safeName } from './name.ts'
 import type { FileFacts } from './outgoing-file.ts'
 
 const partsFolder = '.partial' // no name that `safeName` gives begins with a dot
 const maxParts = 64
-const maxPlans = 1_024
+const maxPlans = 256
 const maxAlike = 9_999
 
 /** Attempts with the same `from`, `name`, size and SHA-256 go on with the same part. */
@@ -95,19 +95,17 @@ function makeFolders(path: string, parts: string): void {
   if (!look(parts)?.isDirectory()) throw fault.in_the_way({ path: parts, what: 'no folder' }) // a link that leads elsewhere is none
 }
 
-async function openPart(
-  part: string,
-  folder: string,
-  { sizeBytes, sha256 }: FileFacts,
-  ends: ConstructorParameters<typeof IncomingFile>[4],
-) {
+async function openPart(part: string, folder: string, { sizeBytes, sha256 }: FileFacts, ends: PartEnds) {
+  const needsBytes = Math.max(0, sizeBytes - (look(part)?.size ?? 0))
+  const { bavail, bsize } = await statfs(folder)
+  if (bavail * bsize < needsBytes) throw fault.no_room({ folder, needsBytes })
   const file = await open(part, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK, 0o600).catch(
     (error: unknown) => {
       const reason = reasonOf(error)
       throw reason === 'ELOOP'
         ? fault.in_the_way({ path: part, what: 'a symbolic link' })
         : isFull(reason)
-          ? fault.no_room({ folder, needsBytes: sizeBytes }, error)
+          ? fault.no_room({ folder, needsBytes }, error)
           : fault.unwritable({ path: part, reason }, error)
     },
   )
@@ -116,8 +114,6 @@ async function openPart(
     if (!stat.isFile()) throw fault.in_the_way({ path: part, what: 'no plain file' })
     if (stat.size > sizeBytes) await file.truncate() // not our doing
     const heldBytes = stat.size > sizeBytes ? 0 : stat.size
-    const { bavail, bsize } = await statfs(folder)
-    if (bavail * bsize < sizeBytes - heldBytes) throw fault.no_room({ folder, needsBytes: sizeBytes - heldBytes })
     return new IncomingFile(file, part, { sizeBytes, sha256 }, heldBytes, ends)
   } catch (error) {
     await file.close()
