@@ -5,8 +5,10 @@ import { reasonOf } from '../../kernel/fault.ts'
 import { fault } from './faults.ts'
 import type { FileFacts } from './outgoing-file.ts'
 
-/** Held in memory, and as much again that is being written. Small, for what is hashed at once holds up all else in the process. */
-const batchBytes = 256 << 10
+/** Held in memory, and as much again that is being written. */
+const batchBytes = 1 << 20
+/** Read and hashed at once when an attempt goes on. */
+const hashBytes = 256 << 10
 /** Written to the disk itself whenever this much is new, while more arrives: else all of it would wait at the end. */
 const syncBytes = 32 << 20
 
@@ -30,7 +32,8 @@ export class IncomingFile {
   #batchedBytes = 0
   #heldBytes: number
   #unsyncedBytes = 0
-  #writing: Promise<void>
+  readonly #hashing: Promise<void>
+  #writing: Promise<void> = Promise.resolve()
   #syncing: Promise<void> = Promise.resolve()
   #isOpen = true
 
@@ -41,8 +44,8 @@ export class IncomingFile {
     this.#facts = facts
     this.#heldBytes = heldBytes
     this.#ends = ends
-    this.#writing = this.#hashHeld()
-    this.#writing.catch(() => {}) // met by the next write
+    this.#hashing = this.#hashHeld()
+    this.#hashing.catch(() => {}) // met by the next write
   }
 
   /** Bytes from its beginning that are in its part: an attempt that is cut off goes on from here. */
@@ -54,6 +57,8 @@ export class IncomingFile {
   async write(piece: Uint8Array): Promise<void> {
     const { sizeBytes } = this.#facts
     if (this.#heldBytes + this.#batchedBytes + piece.length > sizeBytes) throw fault.too_long({ sizeBytes })
+    await this.#hashing
+    this.#hash.update(piece) // piece by piece: a whole batch at once would hold up all else in the process
     this.#batch.push(piece)
     this.#batchedBytes += piece.length
     if (this.#batchedBytes >= batchBytes) await this.#begin()
@@ -64,6 +69,7 @@ export class IncomingFile {
    * `transfer.damaged` (the part is gone then), those of `write` and of `settle`.
    */
   async finish(name: string): Promise<string> {
+    await this.#hashing
     await this.#begin()
     await this.#writing
     const found = this.#hash.digest('hex')
@@ -96,15 +102,17 @@ export class IncomingFile {
 
   async #release(): Promise<void> {
     this.#isOpen = false
+    await this.#hashing.catch(() => {})
     await this.#syncing.catch(() => {})
     await this.#file.close()
     this.#ends.released()
   }
 
   async #hashHeld(): Promise<void> {
-    const piece = Buffer.allocUnsafe(Math.min(batchBytes, this.#heldBytes))
-    for (let at = 0; at < this.#heldBytes;) {
-      const most = Math.min(piece.length, this.#heldBytes - at)
+    const piece = Buffer.allocUnsafe(Math.min(hashBytes, this.#heldBytes))
+    const end = this.#heldBytes
+    for (let at = 0; at < end && this.#isOpen;) {
+      const most = Math.min(piece.length, end - at)
       const { bytesRead } = await this.#file.read(piece, 0, most, at).catch((error: unknown) => this.#failed(error))
       if (bytesRead === 0) throw fault.unwritable({ path: this.#path, reason: 'somebody else cut it off' })
       this.#hash.update(piece.subarray(0, bytesRead))
@@ -126,10 +134,8 @@ export class IncomingFile {
   async #append(batch: Uint8Array[], sizeBytes: number): Promise<void> {
     const at = this.#heldBytes
     this.#heldBytes += sizeBytes
-    const written = this.#writeAll(batch, at)
-    for (const piece of batch) this.#hash.update(piece)
     try {
-      await written
+      await this.#writeAll(batch, at)
     } catch (error) {
       this.#heldBytes = at
       throw error

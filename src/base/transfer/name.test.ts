@@ -27,6 +27,7 @@ test.each([
   ['\u200bcom1', '_com1'],
   ['what? "this": <no>|*', 'what_ _this__ _no___'],
   ['  spaced   out  ', 'spaced out'],
+  ['x \u200b 👋', 'x 👋'],
   ['\ud800x', '\ufffdx'],
 ])('%j becomes %j', (text, name) => expect(safeName(text)).toBe(name))
 

@@ -17,8 +17,9 @@ export function safeName(text: string): string {
     .split(/[/\\]/)
     .findLast((part) => !/^[\s.]*$/.test(part))
   const plain = (last ?? '')
-    .replaceAll(/[\s\p{Zl}\p{Zp}]+/gu, ' ')
+    .replaceAll(/\s/g, ' ')
     .replaceAll(/\p{C}/gu, '')
+    .replaceAll(/ +/g, ' ')
     .replaceAll(/[<>:"|?*]/g, '_')
   return settled(plain)
 }

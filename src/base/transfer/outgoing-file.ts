@@ -7,7 +7,7 @@ import { reasonOf } from '../../kernel/fault.ts'
 import { fault } from './faults.ts'
 
 /** Read at once: memory that is held by a file on its way is a few of these. */
-const pieceBytes = 256 << 10
+const pieceBytes = 1 << 20
 
 export type FileFacts = {
   readonly sizeBytes: number
@@ -41,17 +41,29 @@ export async function openOutgoing(path: string, { signal }: { readonly signal?:
       if (!isSame(first, await file.stat({ bigint: true }))) throw fault.changed({ path })
     }
     const pieces = (offset: number) => piecesOf(file, offset, sizeBytes, () => fault.changed({ path }), unreadable)
-    const hash = createHash('sha256')
-    for await (const piece of pieces(0)) {
-      signal?.throwIfAborted()
-      hash.update(piece)
-    }
+    const sha256 = await hashOf(file, sizeBytes, signal).catch((error: unknown) => {
+      throw signal?.aborted ? error : unreadable(error)
+    })
     await check()
-    return { name: basename(path), sizeBytes, sha256: hash.digest('hex'), pieces, check, close: () => file.close() }
+    return { name: basename(path), sizeBytes, sha256, pieces, check, close: () => file.close() }
   } catch (error) {
     await file.close()
     throw error
   }
+}
+
+/** All of it through one buffer; one that has become shorter is found by who looks next. */
+async function hashOf(file: FileHandle, sizeBytes: number, signal: AbortSignal | undefined): Promise<string> {
+  const hash = createHash('sha256')
+  const buffer = Buffer.allocUnsafe(Math.min(pieceBytes, sizeBytes))
+  for (let at = 0; at < sizeBytes;) {
+    signal?.throwIfAborted()
+    const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, sizeBytes - at), at)
+    if (bytesRead === 0) break
+    hash.update(buffer.subarray(0, bytesRead))
+    at += bytesRead
+  }
+  return hash.digest('hex')
 }
 
 function isSame(first: BigIntStats, now: BigIntStats): boolean {
