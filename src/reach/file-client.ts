@@ -13,8 +13,11 @@ import { jsonFrame, readJson, writeBytes } from './json-frames.ts'
 import { type Receipt, digestOf } from './message.ts'
 import { type MessageRefusal, maxAnswerBytes } from './message-protocol.ts'
 
-/** A recipient that says nothing for so long is not there any more: it speaks every second. */
+/** A recipient that says nothing for so long is not there any more: it speaks four times a second. */
 const silentMs = 30_000
+
+/** Sent at once when a rate was asked for: what shares the way waits for no more than this. */
+const gentleBytes = 64 << 10
 
 export type FileClientNeeds = {
   readonly identity: Identity
@@ -111,6 +114,7 @@ async function bring(
   const signed = signOffer(identity, { to, id, name, sizeBytes, sha256 }, clock.now())
   let broken: Fault | undefined
   let isLate = false
+  let rate: number | undefined
   let cancel = (): void => {}
   const watch = (): void => {
     cancel()
@@ -123,13 +127,18 @@ async function bring(
   signal.addEventListener('abort', stop, { once: true })
   const pump = async (from: number): Promise<void> => {
     let at = from
-    for await (const piece of file.pieces(from)) {
-      if (duplex.destroyed) return // the answer, or its absence, says why
-      await writeBytes(duplex, piece)
-      at += piece.length
-      sent.bytes += piece.length
-      onProgress(at)
-    }
+    for await (const piece of file.pieces(from))
+      for (let begin = 0; begin < piece.length;) {
+        if (duplex.destroyed) return // the answer, or its absence, says why
+        const part = piece.subarray(begin, rate === undefined ? piece.length : begin + gentleBytes)
+        const dueMs = clock.mono() + (rate === undefined ? 0 : (part.length / rate) * 1000)
+        await writeBytes(duplex, part)
+        begin += part.length
+        at += part.length
+        sent.bytes += part.length
+        onProgress(at)
+        if (clock.mono() < dueMs) await clock.wait(dueMs - clock.mono(), signal)
+      }
     await file.check()
   }
   try {
@@ -142,6 +151,7 @@ async function bring(
       const answer: FileAnswer = readFileAnswer(to, sizeBytes, value)
       if ('receipt' in answer) return openFileReceipt(answer.receipt, signed)
       if ('refused' in answer) throw refused(identity.peerId, to, answer.refused)
+      rate = answer.rate
       sent.best = Math.max(sent.best, answer.held)
       if (isAsked) continue
       isAsked = true

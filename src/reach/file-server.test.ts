@@ -28,6 +28,7 @@ let folder: string
 let bob: { identity: Identity; host: PeerHost; server: FileServer }
 let alice: Sender
 let aheadMs = 0
+const maxBytes = 8 << 20
 const bobsClock: Clock = { ...systemClock, now: () => systemClock.now() + aheadMs }
 const home = () => homeIn(join(folder, 'bob'))
 
@@ -37,7 +38,7 @@ beforeEach(async () => {
   undo.push(() => rmSync(folder, { recursive: true, force: true }))
   await receiving()
   alice = await sender()
-  fileSenders(home().fileSenders).put(alice.identity.peerId, { maxBytes: 1 << 20 })
+  fileSenders(home().fileSenders).put(alice.identity.peerId, { maxBytes })
 })
 afterEach(async () => {
   for (const step of undo.splice(0).toReversed()) await step()
@@ -151,7 +152,7 @@ describe('who may send, and what', () => {
     const eve = createIdentity()
     const offer = offerOf(Buffer.from('x'))
     const answer = async (bytes: Uint8Array) => (await alice.talk(framed(bytes))).next()
-    expect(await answer(signed({ ...offer, sizeBytes: (1 << 20) + 1 }))).toMatchObject(refusedAs('reach.file_too_large'))
+    expect(await answer(signed({ ...offer, sizeBytes: maxBytes + 1 }))).toMatchObject(refusedAs('reach.file_too_large'))
     expect(await answer(signed({ ...offer, to: eve.peerId }))).toMatchObject(refusedAs('reach.message_misdirected'))
     expect(await answer(signed(offer, eve))).toMatchObject(refusedAs('reach.message_foreign'))
     const body = { sequence: systemClock.now(), expiresAt: systemClock.now() + 1e5, ...offer, size: 1 }
@@ -204,11 +205,11 @@ describe('what is offered and what comes', () => {
   })
 
   test('whoever comes back takes the place of the connection that it lost, and goes on from what is there', async () => {
-    const bytes = randomBytes(600_000)
+    const bytes = randomBytes(4_000_000)
     const offer = offerOf(bytes)
     const lost = await alice.talk(framed(signed(offer)))
     await lost.next()
-    lost.stream.duplex.write(bytes.subarray(0, 400_000))
+    lost.stream.duplex.write(bytes.subarray(0, 3_000_000))
     await expect
       .poll(() => lost.next(), { timeout: 20_000 })
       .toMatchObject({ held: expect.toSatisfy((held: number) => held > 0) as number })
@@ -280,6 +281,7 @@ describe('the sender', () => {
       { held: 6 },
       { held: -1 },
       { held: 'all' },
+      { held: 0, rate: 0 },
       {},
       7,
       { receipt: 'AAAA' },

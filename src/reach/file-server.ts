@@ -22,6 +22,8 @@ export type FileServerNeeds = {
   readonly home: Home
   readonly clock: Clock
   readonly log: Log
+  /** Whether somebody waits for answers that pass through this process, beside whom a file should go gently. */
+  readonly isBusy?: () => boolean
 }
 
 export type FileServerSettings = {
@@ -34,6 +36,8 @@ export type FileServerSettings = {
   readonly silentMs?: number
 }
 
+/** Bytes a second beside a tunnel that is in use. */
+const gentleRate = 16 << 20
 /** How long a sender may take to read its answer. */
 const farewellMs = 5_000
 /** Streams that are open at once, in all and of one peer. */
@@ -162,7 +166,7 @@ async function take(desk: Desk, stream: PeerStream, offer: Offer, signed: Uint8A
 
 /** Asks for what is missing and stores it; returns when as many bytes are there as were offered. */
 async function receive(
-  { clock, senders, limits }: Desk,
+  { clock, senders, limits, isBusy }: Desk,
   stream: PeerStream,
   { from, sizeBytes }: Offer,
   file: IncomingFile,
@@ -181,7 +185,8 @@ async function receive(
   }
   const tick = (): void => {
     cancel = clock.after(heldEveryMs, tick)
-    if (!duplex.writableNeedDrain) void writeJson(duplex, { held: file.heldBytes })
+    if (!duplex.writableNeedDrain)
+      void writeJson(duplex, fileAnswerValue({ held: file.heldBytes, ...(isBusy?.() ? { rate: gentleRate } : {}) }))
     if (!isListed() || (isWaiting && clock.mono() - lastHeard > limits.silentMs)) stream.abort()
   }
   tick()

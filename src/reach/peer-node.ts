@@ -3,13 +3,14 @@ import type { Clock } from '../kernel/clock.ts'
 import { asFault } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Wallet } from '../base/identity/wallet.ts'
-import type { PeerHost } from '../base/peer/host.ts'
+import type { OwnHost } from '../base/peer/host.ts'
 import { type HostDuty, type SharedHost, openSharedHost } from '../base/peer/shared-host.ts'
 import { tunnelProtocol } from '../base/peer/tunnel.ts'
 import type { Wire } from '../base/wire/wire.ts'
 import type { AuthorizedPeers } from './authorized-peers.ts'
 import { serveFiles } from './file-server.ts'
 import type { Home } from './home.ts'
+import { inUse } from './in-use.ts'
 import { knownRegistries, parseServer, serverText } from './known-registries.ts'
 import { type MessageServer, type MessageServerNeeds, serveMessages } from './message-server.ts'
 import { servePeers } from './peer-service.ts'
@@ -49,9 +50,10 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
   const known = knownRegistries(home.registries)
   const server = settings.server === undefined ? known.last() : parseServer(settings.server)
   const registry = server && serverText(server)
-  const whileHost = async (host: PeerHost): Promise<HostDuty> => {
+  const whileHost = async (host: OwnHost): Promise<HostDuty> => {
     const messages = takeMessages({ identity, host, home, clock, log })
-    const files = serveFiles({ identity, host, home, clock, log })
+    const isBusy = inUse({ clock, countBytes: () => host.countBytes(tunnelProtocol) })
+    const files = serveFiles({ identity, host, home, clock, log, isBusy })
     const registrations = new Map<string, Registration>()
     return {
       asked(servers) {

@@ -40,6 +40,12 @@ export interface PeerHost {
   close(): Promise<void>
 }
 
+/** A host that runs in this process. */
+export interface OwnHost extends PeerHost {
+  /** How many bytes have arrived on streams of this protocol so far, whoever opened them. */
+  countBytes(protocol: string): number
+}
+
 export type PeerHostNeeds = {
   readonly identity: Identity
   readonly log: Log
@@ -56,7 +62,7 @@ export type PeerHostSettings = {
 }
 
 /** Starts a host. Faults: `peer.bad_address`, `peer.cannot_listen`. */
-export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSettings): Promise<PeerHost> {
+export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSettings): Promise<OwnHost> {
   const { identity, log, clock } = needs
   const { listen, announce = [] } = settings
   const { createNetwork, maxStreams, parseAddress, wrongIdentity } = await import('./libp2p.ts')
@@ -68,13 +74,19 @@ export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSet
     throw fault.cannot_listen({ addresses: listen, problem: reasonOf(error) }, error)
   })
   const dialer = createDialer(network, identity.peerId, clock, { maxStreams, wrongIdentity })
+  const arrivedBytes = new Map<string, number>()
+  const wrapped = (stream: Stream, connection: Connection): PeerStream =>
+    peerStream(stream, connection, clock, (sizeBytes) =>
+      arrivedBytes.set(stream.protocol, (arrivedBytes.get(stream.protocol) ?? 0) + sizeBytes),
+    )
   let isClosed = false
   return {
     peerId: identity.peerId,
+    countBytes: (protocol) => arrivedBytes.get(protocol) ?? 0,
     addresses: () => announced(network.listening().map(String), announce, identity.peerId),
     handle(protocol, accept) {
       const options = { maxInboundStreams: maxStreams, maxOutboundStreams: maxStreams, runOnLimitedConnection: true } // pitfall 7
-      const incoming = (stream: Stream, connection: Connection): void => accept(peerStream(stream, connection, clock))
+      const incoming = (stream: Stream, connection: Connection): void => accept(wrapped(stream, connection))
       void network.node
         .handle(protocol, incoming, options)
         .catch((error: unknown) => log.error('peer.handle_failed', { protocol, problem: reasonOf(error) }))
@@ -87,7 +99,7 @@ export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSet
     async dial(peerId, addresses, protocol, signal) {
       if (isClosed) throw fault.closed({ peerId: identity.peerId })
       const { stream, connection } = await dialer.open(peerId, addresses, protocol, signal)
-      return peerStream(stream, connection, clock)
+      return wrapped(stream, connection)
     },
     async close() {
       isClosed = true

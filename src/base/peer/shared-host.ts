@@ -10,7 +10,7 @@ import { type FolderLock, lockFolder } from '../store/lock.ts'
 import { attachHost } from './attached-host.ts'
 import { orAborted } from './dial.ts'
 import { fault } from './fault.ts'
-import { type PeerHost, type PeerStream, createPeerHost } from './host.ts'
+import { type OwnHost, type PeerHost, type PeerStream, createPeerHost } from './host.ts'
 import { serveHost } from './host-server.ts'
 
 export type SharedHostNeeds = {
@@ -23,7 +23,7 @@ export type SharedHostNeeds = {
   /** Whether a stream of a protocol that we serve is for us, when several processes serve it. Absent: every one. */
   readonly wants?: (peerId: string, protocol: string) => boolean
   /** Goes on as long as this process is the host; told of what it and the attached processes ask for. */
-  readonly whileHost?: (host: PeerHost) => Promise<HostDuty>
+  readonly whileHost?: (host: OwnHost) => Promise<HostDuty>
 }
 
 /** What goes on beside the host. */

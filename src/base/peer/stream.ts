@@ -19,9 +19,12 @@ class StreamDuplex extends Duplex {
   /** The write that waits for room, if there is one. */
   #onRoom: ((error?: Error) => void) | undefined
 
-  constructor(stream: Stream) {
+  readonly #onBytes: (sizeBytes: number) => void
+
+  constructor(stream: Stream, onBytes: (sizeBytes: number) => void) {
     super({ allowHalfOpen: true, readableHighWaterMark: bufferBytes, writableHighWaterMark: bufferBytes })
     this.#stream = stream
+    this.#onBytes = onBytes
     updateWindowAtHalf(stream)
     stream.addEventListener('message', this.#onMessage) // 4: events, for `for await` knows no back-pressure; at once, for without a listener 4 MiB reset the stream
     stream.addEventListener('drain', this.#onDrain)
@@ -32,6 +35,7 @@ class StreamDuplex extends Duplex {
 
   readonly #onMessage = (event: StreamMessageEvent): void => {
     if (this.destroyed || this.readableEnded) return
+    this.#onBytes(event.data.byteLength)
     const pieces = event.data instanceof Uint8Array ? [event.data] : [...event.data]
     for (const piece of pieces) if (!this.push(piece)) this.#pauseOrResume(true)
     this.#endIfOver()
@@ -131,9 +135,9 @@ class StreamDuplex extends Duplex {
   }
 }
 
-/** Wraps a libp2p stream. From here on nobody else may touch it. */
-export function peerStream(stream: Stream, connection: Connection, clock: Clock): PeerStream {
-  const duplex = new StreamDuplex(stream)
+/** Wraps a libp2p stream. From here on nobody else may touch it. `onBytes` is told how many arrive. */
+export function peerStream(stream: Stream, connection: Connection, clock: Clock, onBytes: (sizeBytes: number) => void): PeerStream {
+  const duplex = new StreamDuplex(stream, onBytes)
   duplex.on('error', () => {}) // who reads or writes sees it there; a stream that nobody holds any more must not end the process
   return {
     remotePeer: connection.remotePeer.toString(),
