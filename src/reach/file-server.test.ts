@@ -50,10 +50,10 @@ async function host(identity: Identity, listen: readonly string[] = []): Promise
   return made
 }
 
-async function receiving(settings: FileServerSettings = {}): Promise<void> {
+async function receiving(settings: FileServerSettings = {}, isBusy = () => false): Promise<void> {
   const identity = createIdentity()
   const made = await host(identity, ['/ip4/127.0.0.1/tcp/0'])
-  const server = serveFiles({ identity, host: made, home: home(), clock: bobsClock, log }, settings)
+  const server = serveFiles({ identity, host: made, home: home(), clock: bobsClock, log, isBusy }, settings)
   undo.push(() => server.close())
   bob = { identity, host: made, server }
 }
@@ -260,10 +260,25 @@ test('no more files at once than are allowed: the next is told so, and taken whe
   await expect.poll(() => bring(Buffer.from('x')), { timeout: 20_000 }).toMatchObject(taken)
 })
 
+test('beside something that is in use a file goes gently, and at full speed when that ends', async () => {
+  const use = { isBusy: true }
+  await receiving({}, () => use.isBusy)
+  const { stream, next } = await alice.talk(framed(signed(offerOf(randomBytes(1_000)))))
+  expect(await next()).toEqual({ held: 0, rate: 16 << 20 })
+  use.isBusy = false
+  let answer = await next()
+  while (answer && typeof answer === 'object' && 'rate' in answer) answer = await next()
+  expect(answer).toEqual({ held: 0 })
+  stream.abort()
+})
+
 describe('the sender', () => {
-  async function offering(settings: Partial<Parameters<typeof sendFile>[1]> = {}): Promise<ReturnType<typeof sendFile>> {
+  async function offering(
+    settings: Partial<Parameters<typeof sendFile>[1]> = {},
+    bytes: Uint8Array = Buffer.from('hello'),
+  ): Promise<ReturnType<typeof sendFile>> {
     const path = join(folder, 'out.txt')
-    writeFileSync(path, 'hello')
+    writeFileSync(path, bytes)
     const file = await openOutgoing(path)
     undo.push(() => file.close())
     const own = await host(alice.identity)
@@ -294,6 +309,13 @@ describe('the sender', () => {
       bob = { ...bob, host: liar }
       await expect(offering()).rejects.toMatchObject({ code: 'reach.receipt_invalid' })
     }
+  })
+
+  test('sends no faster than it is asked to', async () => {
+    await receiving({}, () => true)
+    const from = performance.now()
+    await offering({}, Buffer.alloc(8 << 20))
+    expect(performance.now() - from).toBeGreaterThan(450) // 8 of 16 MiB a second; the clock of timers may be a little early
   })
 
   test('what an earlier attempt left there damaged is sent once more, whole', async () => {
