@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Household, childEnv, freePort, listens, until } from './kit/children.ts'
+import { type Carrier, carryFile, writeRandom } from './kit/carry.ts'
 import { type LineClient, openLineClient } from './kit/line-client.ts'
 import { median, percentile, show, table } from './kit/numbers.ts'
 import { machineState } from './kit/process.ts'
@@ -15,6 +16,7 @@ const usage = `node bench/reach.ts [options]: one MCP server on stdio, through a
   --quick           fewer of everything
   --calls N         round trips of 1 KB a round (2000)     --rounds N   (5)
   --starts N        cold starts (10)                       --results N  results of 1 MiB a round (200)
+  --file-mb N       size of the file that is sent (200)     --files N    times that it is sent (5)
   --without-ours    ssh and plain stdio alone
   --check           exit 3 when a target is missed, or could not be measured`
 
@@ -28,6 +30,8 @@ const { values } = parseArgs({
     rounds: { type: 'string' },
     starts: { type: 'string' },
     results: { type: 'string' },
+    files: { type: 'string' },
+    'file-mb': { type: 'string' },
   },
 })
 if (values.help) {
@@ -38,19 +42,27 @@ const rounds = Number(values.rounds ?? (values.quick ? 2 : 5))
 const calls = Number(values.calls ?? (values.quick ? 300 : 2000))
 const starts = Number(values.starts ?? (values.quick ? 3 : 10))
 const results = Number(values.results ?? (values.quick ? 20 : 200))
+const files = Number(values.files ?? (values.quick ? 2 : 5))
+const fileBytes = Number(values['file-mb'] ?? 200) * 1e6
 
 /** One way to the server: the command that a client would have in its configuration. */
 type Way = {
   readonly name: 'plain stdio' | 'ssh' | 'fairlead reach'
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string>>
+  /** The command that brings a file there, and where it then is. */
+  readonly carry?: Carrier
 }
 
 const server = [process.execPath, fileURLToPath(new URL('kit/echo-raw.mjs', import.meta.url))] as const
 const household = new Household()
+const carried = join(household.place('file'), 'file')
+writeRandom(carried, fileBytes)
 
 async function sshWay(): Promise<Way> {
-  return { name: 'ssh', argv: [...(await startSsh(household)), ...server], env: {} }
+  const ssh = await startSsh(household)
+  const arrived = join(household.place('ssh-files'), 'file')
+  return { name: 'ssh', argv: [...ssh, ...server], env: {}, carry: { argv: [...ssh, `cat > ${arrived}`], env: {}, arrived, isPiped: true } }
 }
 
 /** Two identities in folders of their own, one serving to the other, without a registry. */
@@ -84,10 +96,21 @@ async function reachWay(): Promise<Way> {
     { env },
   )
   await until(() => listens(port), 'mcp-serve did not start', { hopeless: started.over })
+  execFileSync(launcher, ['reach', 'accept-files', calling, '--home', join(home, 'server')], {
+    env: { ...childEnv, ...env },
+    stdio: 'ignore',
+  })
+  const client = ['--home', join(home, 'client'), '--address', `/ip4/127.0.0.1/tcp/${port}`]
   return {
     name: 'fairlead reach',
-    argv: [launcher, 'reach', 'mcp-connect', serving, '--home', join(home, 'client'), '--address', `/ip4/127.0.0.1/tcp/${port}`],
+    argv: [launcher, 'reach', 'mcp-connect', serving, ...client],
     env,
+    carry: {
+      argv: [launcher, 'reach', 'send-file', serving, carried, ...client],
+      env,
+      arrived: join(home, 'server', 'downloads', 'file'),
+      isPiped: false,
+    },
   }
 }
 
@@ -106,7 +129,14 @@ async function waysThatWork(): Promise<Way[]> {
   return ways
 }
 
-type Figures = { readonly trips: number[]; readonly startsMs: number[]; readonly bulkSeconds: number[] }
+type Figures = {
+  readonly trips: number[]
+  readonly startsMs: number[]
+  readonly bulkSeconds: number[]
+  readonly fileSeconds: number[]
+  /** Round trips while files go the same way. */
+  readonly besideFile: number[]
+}
 
 /** Who begins changes from round to round, so that what drifts on the machine falls on all alike. */
 async function eachInTurn(ways: readonly Way[], times: number, act: (way: Way) => Promise<void>): Promise<void> {
@@ -145,6 +175,19 @@ async function measure(ways: readonly Way[], figures: ReadonlyMap<Way, Figures>)
     for (let call = 0; call < results; call++) await client.call('bulk', 1 << 20)
     figures.get(way)!.bulkSeconds.push((performance.now() - from) / 1000)
   })
+  process.stderr.write(`${files} files of ${fileBytes / 1e6} MB\n`)
+  await eachInTurn(ways, files, async (way) => {
+    if (way.carry) figures.get(way)!.fileSeconds.push(await carryFile(way.carry, carried, fileBytes))
+  })
+  await eachInTurn(ways, Math.min(files, 3), async (way) => {
+    if (!way.carry) return
+    const carrying = { isOver: false }
+    const done = carryFile(way.carry, carried, fileBytes).finally(() => {
+      carrying.isOver = true
+    })
+    while (!carrying.isOver) figures.get(way)!.besideFile.push(await clients.get(way)!.call(text, 1024))
+    await done
+  })
   for (const client of clients.values()) await client.close()
   return { bareMs }
 }
@@ -152,10 +195,12 @@ async function measure(ways: readonly Way[], figures: ReadonlyMap<Way, Figures>)
 const state = machineState()
 process.stdout.write(`${state}\n${buildNote()}`)
 const ways = await waysThatWork()
-const figures = new Map<Way, Figures>(ways.map((way) => [way, { trips: [], startsMs: [], bulkSeconds: [] }]))
+const figures = new Map<Way, Figures>(
+  ways.map((way) => [way, { trips: [], startsMs: [], bulkSeconds: [], fileSeconds: [], besideFile: [] }]),
+)
 const { bareMs } = await measure(ways, figures)
 
-const rows = [...figures].map(([way, { trips, startsMs, bulkSeconds }]) => {
+const rows = [...figures].map(([way, { trips, startsMs, bulkSeconds, fileSeconds, besideFile }]) => {
   const sorted = trips.toSorted((a, b) => a - b)
   const bulk = median(bulkSeconds)
   return {
@@ -165,10 +210,26 @@ const rows = [...figures].map(([way, { trips, startsMs, bulkSeconds }]) => {
     startMs: median(startsMs),
     bulk,
     rate: (results * (1 << 20)) / 1e6 / bulk,
+    fileSeconds: median(fileSeconds),
+    besideP99: percentile(
+      besideFile.toSorted((a, b) => a - b),
+      0.99,
+    ),
   }
 })
-const cells = rows.map((row) => [row.name, show(row.p50), show(row.p99), show(row.startMs), show(row.bulk), show(row.rate)])
-process.stdout.write(`\n${table(['', '1 KB p50 ms', 'p99 ms', 'start → tools/list ms', `${results} × 1 MiB s`, 'MB/s'], cells)}\n`)
+const cells = rows.map((row) => [
+  row.name,
+  show(row.p50),
+  show(row.p99),
+  show(row.startMs),
+  show(row.bulk),
+  show(row.rate),
+  show(row.fileSeconds),
+  show(row.besideP99),
+])
+process.stdout.write(
+  `\n${table(['', '1 KB p50 ms', 'p99 ms', 'start → tools/list ms', `${results} × 1 MiB s`, 'MB/s', `file of ${fileBytes / 1e6} MB s`, 'p99 beside it ms'], cells)}\n`,
+)
 process.stdout.write(`bare \`node -e 0\`: ${show(median(bareMs))} ms\n`)
 
 const [ssh, ours] = [rows.find(({ name }) => name === 'ssh'), rows.find(({ name }) => name === 'fairlead reach')]
@@ -180,11 +241,15 @@ if (ssh && ours) {
       ['round trip of 1 KB, p99', ours.p99 / ssh.p99, 1],
       ['start to the first tools/list', ours.startMs / ssh.startMs, 0.7],
       ['time of the 1 MiB results', ours.bulk / ssh.bulk, 1],
+      ['time of the file, start to end', ours.fileSeconds / ssh.fileSeconds, 1],
     ] as const
   ).map(([name, ratio, target]) => {
     if (ratio > target) missed++
     return [`${name}, fairlead / ssh`, `${show(ratio)}×`, `≤ ${target}×`, ratio <= target ? 'met' : 'MISSED']
   })
+  const beside = ours.besideP99 / ours.p99
+  if (beside > 1.5) missed++
+  verdicts.push(['p99 beside a file / alone, fairlead', `${show(beside)}×`, '≤ 1.5×', beside <= 1.5 ? 'met' : 'MISSED'])
   process.stdout.write(`\n${table(['ratio', 'measured', 'target', ''], verdicts)}\n`)
 }
 const folder = new URL('results/', import.meta.url)

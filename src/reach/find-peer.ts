@@ -141,3 +141,9 @@ export function inRunbookWords(found: Fault, peer: string): Fault {
       return found
   }
 }
+
+/** Somebody of whom we know, but who is not there now: another time it may work. */
+export function unreached(found: Fault): Fault {
+  const { peer, tried, isKnown } = found.details as { peer: string; tried: string; isKnown?: boolean }
+  return found.code === 'reach.peer_not_found' && isKnown ? fault.not_reached({ peer, tried }, found) : found
+}

@@ -10,6 +10,7 @@ import { type VerifyWitnessedOptions, type WitnessedVerdict, verifyWitnessed } f
 import type { Checkpointed, LedgerPlace } from '../base/ledger/checkpointing.ts'
 import type { Identity } from '../base/identity/identity.ts'
 import { fault } from './faults.ts'
+import type { FileFacts } from '../base/transfer/outgoing-file.ts'
 import type { Home } from './home.ts'
 
 /** What the history is called where it is signed. */
@@ -25,6 +26,8 @@ export type HistoryEntry = {
   readonly id: string
   /** See `digestOf`. */
   readonly message: string
+  /** Of a file: what it was, but for its name. */
+  readonly file?: FileFacts
   /** Of a sent one: whether the recipient's receipt came. */
   readonly delivered?: boolean
   /** It was left in a mailbox, or came out of one. */
@@ -108,7 +111,7 @@ export function pastEntries(home: Home, most: number): PastEntry[] {
   const lines = (readText(home.history) ?? '').split('\n').slice(-most - 1)
   return lines.flatMap((line) => {
     try {
-      const { seq, time, event, peer, id, message, delivered, mailbox } = JSON.parse(line) as PastEntry
+      const { seq, time, event, peer, id, message, file, delivered, mailbox } = JSON.parse(line) as PastEntry
       const known = event === 'sent' || event === 'received'
       return known && typeof seq === 'number' && typeof time === 'string'
         ? [
@@ -119,6 +122,7 @@ export function pastEntries(home: Home, most: number): PastEntry[] {
               ...(peer ? { peer } : {}),
               ...(id ? { id } : {}),
               ...(message ? { message } : {}),
+              ...(file ? { file } : {}),
               ...(delivered === undefined ? {} : { delivered }),
               ...(mailbox === undefined ? {} : { mailbox }),
             },

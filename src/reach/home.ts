@@ -27,6 +27,10 @@ export type Home = {
   readonly inbox: string
   /** Mailbox items that are no messages for this identity. */
   readonly unreadable: string
+  /** Files that came. */
+  readonly downloads: string
+  /** Whose files are taken. */
+  readonly fileSenders: string
   /** Ids of messages that came lately. */
   readonly seen: string
   /** What was sent and received, as a ledger: `blockchain.json` in the folder. */
@@ -47,6 +51,8 @@ export function homeIn(folder: string): Home {
     addresses: at('addresses.json'),
     inbox: at('inbox'),
     unreadable: at('unreadable'),
+    downloads: at('downloads'),
+    fileSenders: at('file-senders.json'),
     seen: at('seen.db'),
     history: at('blockchain.json'),
     witness: at('witness'),

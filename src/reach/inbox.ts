@@ -1,5 +1,6 @@
 // The messages that came, a file each, so that every process can read what the one that is the host receives. The oldest make room for the newest.
 import { type KeptFiles, endOfFiles, filesAfter, keptFiles } from './kept-files.ts'
+import type { FileFacts } from '../base/transfer/outgoing-file.ts'
 import type { Message } from './message.ts'
 
 /** Messages that are kept. */
@@ -8,6 +9,8 @@ export const maxKept = 1_000
 export type KeptMessage = Message & {
   /** Our wall time in milliseconds. */
   readonly receivedAt: number
+  /** It is a file, not a text: `name` is the one in the folder of downloads. */
+  readonly file?: FileFacts & { readonly name: string }
 }
 
 export interface InboxWriter {
@@ -18,7 +21,7 @@ export interface InboxWriter {
 
 const keyOf = ({ from, id }: Pick<Message, 'from' | 'id'>): string => `${from}/${id}`
 
-/** The inbox in `folder`, for the one process that receives. */
+/** The inbox in `folder`, for the one process that receives: in it there may be several of these. */
 export function inboxWriter(folder: string, most = maxKept): InboxWriter {
   const files: KeptFiles<KeptMessage> = keptFiles(folder, most, { read: readMessage, keyOf })
   return {
@@ -41,7 +44,9 @@ function readMessage(value: unknown): KeptMessage | undefined {
   const message = value as Partial<KeptMessage> | null
   const texts = [message?.from, message?.to, message?.id, message?.text]
   const numbers = [message?.sentAt, message?.receivedAt]
-  return texts.every((text) => typeof text === 'string') && numbers.every((number) => typeof number === 'number')
+  const file = message?.file
+  const isFile = file === undefined || (typeof file?.name === 'string' && typeof file.sizeBytes === 'number')
+  return isFile && texts.every((text) => typeof text === 'string') && numbers.every((number) => typeof number === 'number')
     ? (message as KeptMessage)
     : undefined
 }

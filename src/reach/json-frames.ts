@@ -48,6 +48,30 @@ function parse(body: Buffer): unknown {
   }
 }
 
+/**
+ * The first value that arrives; what comes after it stays in the stream. Faults as those of `readJson`, with `frames.cut` for a stream that ends before.
+ */
+export async function readFirstJson(stream: Duplex, maxBytes: number): Promise<unknown> {
+  const sizeBytes = (await readBytes(stream, headSizeBytes)).readUInt32BE()
+  if (sizeBytes > maxBytes) throw fault.too_large({ sizeBytes, maxBytes })
+  return parse(sizeBytes === 0 ? Buffer.alloc(0) : await readBytes(stream, sizeBytes))
+}
+
+async function readBytes(stream: Duplex, sizeBytes: number): Promise<Buffer> {
+  for (;;) {
+    const bytes = stream.read(sizeBytes) as Buffer | null
+    if (bytes?.length === sizeBytes) return bytes
+    if (bytes || stream.readableEnded || stream.destroyed) throw fault.cut({})
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        for (const event of ['readable', 'end', 'close']) stream.off(event, done)
+        resolve()
+      }
+      for (const event of ['readable', 'end', 'close']) stream.on(event, done)
+    })
+  }
+}
+
 /** The bytes of one value. */
 export function jsonFrame(value: unknown): Buffer {
   const body = Buffer.from(JSON.stringify(value))
@@ -57,8 +81,13 @@ export function jsonFrame(value: unknown): Buffer {
 }
 
 /** Writes one value and waits until the stream can take the next. */
-export async function writeJson(stream: Duplex, value: unknown): Promise<void> {
-  if (stream.destroyed || stream.write(jsonFrame(value))) return
+export function writeJson(stream: Duplex, value: unknown): Promise<void> {
+  return writeBytes(stream, jsonFrame(value))
+}
+
+/** Writes and waits until the stream can take more, or is over. */
+export async function writeBytes(stream: Duplex, bytes: Uint8Array): Promise<void> {
+  if (stream.destroyed || stream.write(bytes)) return
   await new Promise<void>((resolve) => {
     const done = (): void => {
       stream.off('drain', done)

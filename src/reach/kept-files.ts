@@ -27,14 +27,13 @@ export function keptFiles<Value>(
   { read, keyOf }: { readonly read: (value: unknown) => Value | undefined; readonly keyOf: (value: Value) => string },
 ): KeptFiles<Value> {
   makeFolder(folder)
-  const names = namesIn(folder)
-  let last = Number(names.at(-1)?.slice(0, 15) ?? 0)
   let keys: Map<string, string> | undefined
   const known = (): Map<string, string> =>
     (keys ??= new Map(filesAfter(folder, '', read).map(({ place, value }) => [place, keyOf(value)] as const)))
   return {
     add(at, value) {
-      last = Math.max(last + 1, at)
+      const names = namesIn(folder) // anew: another part of this process may have added one
+      const last = Math.max(Number(names.at(-1)?.slice(0, 15) ?? 0) + 1, at)
       const name = `${String(last).padStart(15, '0')}.json`
       writeWhole(join(folder, name), `${JSON.stringify(value)}\n`)
       names.push(name)

@@ -8,18 +8,19 @@ import { fault } from './faults.ts'
 
 export const messageContext = 'fairlead/message/1'
 const receiptContext = 'fairlead/message-receipt/1'
+export const idPattern = /^[A-Za-z0-9_-]{22,64}$/
 /** Of the text, in UTF-8. */
 export const maxTextBytes = 32 << 10
 /** A signed message is no larger. */
 export const maxMessageBytes = 36 << 10
 /** How far the sender's clock may be from ours. */
 export const maxSkewMs = 60_000
-const lifeMs = 2 * maxSkewMs
+/** How long a message and what is like it says that it holds. */
+export const lifeMs = 2 * maxSkewMs
 /** How long a message may wait in a mailbox: so long its signature is good. */
 export const mailboxLifeMs = 7 * 24 * 3_600_000
 /** What clocks may differ by between those who never meet. */
 const maxItemSkewMs = 24 * 3_600_000
-const idPattern = /^[A-Za-z0-9_-]{22,64}$/
 
 export type Message = {
   /** The peer id that signed it. */
@@ -98,7 +99,10 @@ export function openItem(
 }
 
 /** Whether the message may be taken by `own` at wall time `now` from the proved `peer`. Faults: `reach.message_misdirected`, `_foreign`, `_skewed`. */
-export function judgeMessage({ from, to, sentAt }: Message, { own, peer, now }: { own: string; peer: string; now: number }): void {
+export function judgeMessage(
+  { from, to, sentAt }: Pick<Message, 'from' | 'to' | 'sentAt'>,
+  { own, peer, now }: { own: string; peer: string; now: number },
+): void {
   if (from !== peer) throw fault.message_foreign({ signer: from, peer })
   if (to !== own) throw fault.message_misdirected({ to })
   const aheadMs = sentAt - now

@@ -8,7 +8,9 @@ import { type HostDuty, type SharedHost, openSharedHost } from '../base/peer/sha
 import { tunnelProtocol } from '../base/peer/tunnel.ts'
 import type { Wire } from '../base/wire/wire.ts'
 import type { AuthorizedPeers } from './authorized-peers.ts'
+import { serveFiles } from './file-server.ts'
 import type { Home } from './home.ts'
+import { inUse } from './in-use.ts'
 import { type Server, knownRegistries, parseServer, serverText } from './known-registries.ts'
 import { keepMailbox } from './mailbox-keeper.ts'
 import { serveMessages } from './message-server.ts'
@@ -41,7 +43,7 @@ export type NodeHost = {
 }
 
 /**
- * Becomes the host of the identity, or attaches to it: the host takes messages, empties its mailboxes and is registered. A registry that does not answer
+ * Becomes the host of the identity, or attaches to it: the host takes messages and files, empties its mailboxes and is registered. A registry that does not answer
  * is no failure: it is tried again. Faults of `openSharedHost` and `parseServer`.
  */
 export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds, settings: NodeHostSettings): Promise<NodeHost> {
@@ -53,6 +55,8 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
   const whileHost = async (host: OwnHost): Promise<HostDuty> => {
     const messages = orNone(log, 'reach.messages.not_taken', () => serveMessages({ identity, host, home, clock, log }))
     const witness = orNone(log, 'reach.witness.not_served', () => serveWitness({ identity, host, home, clock, log }))
+    const isBusy = inUse({ clock, countBytes: () => host.countBytes(tunnelProtocol) })
+    const files = orNone(log, 'reach.files.not_taken', () => serveFiles({ identity, host, home, clock, log, isBusy }))
     const kept = new Map<string, { readonly registration: Part; readonly mailbox: Part | undefined }>()
     const keep = (server: Server) => {
       const registration = keepRegistered({ identity, host, clock, log, known }, { name, server })
@@ -71,7 +75,7 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
           await Promise.all(parts.map(async ({ mailbox }) => mailbox?.close()))
           await messages?.close() // last: the others bring what it stores
         }
-        await Promise.all([closeMessages(), witness?.close(), ...parts.map(({ registration }) => registration.close())])
+        await Promise.all([closeMessages(), files?.close(), witness?.close(), ...parts.map(({ registration }) => registration.close())])
       },
     }
   }

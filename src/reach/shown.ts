@@ -1,4 +1,5 @@
 // How reach shows tables, times and messages to a person.
+import { sizeText } from '../base/terminal/amount.ts'
 import { visibleText } from '../base/terminal/visible.ts'
 import type { KeptMessage } from './inbox.ts'
 import { maxSkewMs } from './message.ts'
@@ -24,12 +25,14 @@ export function ageText(ageMs: number): string {
 }
 
 /** A message as JSON says it. */
-export function messageValue({ from, to, id, sentAt, receivedAt, text }: KeptMessage) {
-  return { from, to, id, sentAt: new Date(sentAt).toISOString(), receivedAt: new Date(receivedAt).toISOString(), text }
+export function messageValue({ from, to, id, sentAt, receivedAt, text, file }: KeptMessage) {
+  const times = { sentAt: new Date(sentAt).toISOString(), receivedAt: new Date(receivedAt).toISOString() }
+  return { from, to, id, ...times, text, ...(file ? { file } : {}) }
 }
 
 /** A message as a person reads it: one line of who and when, then the text, set in so that no line of it passes for one of ours. */
-export function messageText({ from, sentAt, receivedAt, text }: KeptMessage): string {
+export function messageText({ from, sentAt, receivedAt, text, file }: KeptMessage): string {
   const waited = receivedAt - sentAt > maxSkewMs ? `, sent ${new Date(sentAt).toISOString()}` : ''
-  return `${new Date(receivedAt).toISOString()} from ${from}${waited}\n${visibleText(text).replaceAll(/^/gm, '  ')}`
+  const said = file ? `file: downloads/${file.name} (${sizeText(file.sizeBytes)})` : text
+  return `${new Date(receivedAt).toISOString()} from ${from}${waited}\n${visibleText(said).replaceAll(/^/gm, '  ')}`
 }

@@ -29,6 +29,8 @@ export type Service = Served & {
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
+export type Tap = { readonly address: string; seen(): Buffer; passedBytes(): number }
+
 export interface ReachBench {
   readonly folder: string
   /** Runs a command to its end; its stdin stays open. */
@@ -38,8 +40,8 @@ export interface ReachBench {
   client(home: string, ...words: string[]): McpClient
   /** The one who serves and those who connect, all new. */
   people(clients: number): Promise<Person[]>
-  /** A way to a service that keeps what passes over it. */
-  tap(to: Served): Promise<{ readonly address: string; seen(): Buffer }>
+  /** A way to a service that keeps what passes over it, or with a rate, in bytes a second towards the service, only counts it. */
+  tap(to: Served, bytesPerSecond?: number): Promise<Tap>
   /** To be done at `reset`, last first. */
   undo(step: () => unknown): void
   reset(): Promise<void>
@@ -77,8 +79,9 @@ export async function reachBench(more: Record<string, string> = {}): Promise<Rea
       const group = ++groups
       return Promise.all(Array.from({ length: clients + 1 }, (_, i) => person(i === 0 ? `box-${group}` : `mac-${group}-${i}`)))
     },
-    async tap(to) {
+    async tap(to, bytesPerSecond) {
       const passed: Buffer[] = []
+      let passedBytes = 0
       const sockets: Socket[] = []
       const server = createServer((near) => {
         const far = connect(portOf(to), '127.0.0.1')
@@ -88,8 +91,12 @@ export async function reachBench(more: Record<string, string> = {}): Promise<Rea
           [far, near],
         ] as const) {
           from.on('data', (chunk: Buffer) => {
-            passed.push(chunk)
+            passedBytes += chunk.length
+            if (bytesPerSecond === undefined) passed.push(chunk)
             into.write(chunk)
+            if (bytesPerSecond === undefined || into !== far) return
+            from.pause()
+            setTimeout(() => from.resume(), (chunk.length / bytesPerSecond) * 1000)
           })
           from.on('error', () => {})
           from.on('close', () => into.destroy())
@@ -101,7 +108,7 @@ export async function reachBench(more: Record<string, string> = {}): Promise<Rea
         server.close()
       })
       const { port } = server.address() as { port: number }
-      return { address: `/ip4/127.0.0.1/tcp/${port}`, seen: () => Buffer.concat(passed) }
+      return { address: `/ip4/127.0.0.1/tcp/${port}`, seen: () => Buffer.concat(passed), passedBytes: () => passedBytes }
     },
     undo: (step) => void steps.push(step),
     reset,

@@ -90,6 +90,19 @@ describe('agrees with the specification', () => {
     const wanted = [...records, ...cards].map(({ name, context: _c, now: _n, record: _r, card: _d, ...verdict }) => [name, verdict])
     expect([...records, ...cards].map(({ name }, index) => [name, found[index]])).toEqual(wanted)
   })
+
+  test('on every offer of a file, as far as it is a record', () => {
+    type Offer = { name: string; signed: string; says?: { from: string; name: string; sizeBytes: number; sha256: string } }
+    const cases = readFileSync(join(import.meta.dirname, '../../spec/vectors/files/cases.json'), 'utf8')
+    const taken = (JSON.parse(cases) as { offers: Offer[] }).offers.filter(({ says }) => says !== undefined)
+    const hex = (signed: string): string => Buffer.from(signed, 'base64url').toString('hex')
+    const found = ask(taken.map(({ signed }) => ({ what: 'record', context: 'fairlead/file-offer/1', now: 0, bytes: hex(signed) })))
+    const wanted = taken.map(({ says }) => {
+      const { from: signer, name, sizeBytes: size, sha256 } = says!
+      return { outcome: 'opened', signer, body: { name, size, sha256 } }
+    })
+    expect(found).toMatchObject(wanted)
+  })
 })
 
 describe('agrees on mailboxes', () => {

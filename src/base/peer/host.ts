@@ -62,6 +62,8 @@ export interface OwnHost extends PeerHost {
   keepPlace(relay: string, address: string): Place
   /** Carries circuits between others from now on. */
   relay(rules: RelayRules): Promise<void>
+  /** How many bytes have arrived on streams of this protocol so far, whoever opened them. */
+  countBytes(protocol: string): number
 }
 
 export type PeerHostNeeds = {
@@ -98,15 +100,21 @@ export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSet
     () => network.node.getConnections(),
     (address) => log.info('peer.moved', { address }),
   )
+  const arrivedBytes = new Map<string, number>()
+  const wrapped = (stream: Stream, connection: Connection): PeerStream =>
+    peerStream(stream, connection, clock, (sizeBytes) =>
+      arrivedBytes.set(stream.protocol, (arrivedBytes.get(stream.protocol) ?? 0) + sizeBytes),
+    )
   let isClosed = false
   let places: Places | undefined
   const direct = (): readonly string[] => announced(network.listening().map(String), announce, peerId)
   return {
     peerId,
+    countBytes: (protocol) => arrivedBytes.get(protocol) ?? 0,
     addresses: () => [...direct(), ...(places?.addresses() ?? [])],
     handle(protocol, accept) {
       const options = { maxInboundStreams: maxStreams, maxOutboundStreams: maxStreams, runOnLimitedConnection: true } // pitfall 7
-      const incoming = (stream: Stream, connection: Connection): void => accept(peerStream(stream, connection, clock))
+      const incoming = (stream: Stream, connection: Connection): void => accept(wrapped(stream, connection))
       void network.node
         .handle(protocol, incoming, options)
         .catch((error: unknown) => log.error('peer.handle_failed', { protocol, problem: reasonOf(error) }))
@@ -119,7 +127,7 @@ export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSet
     async dial(peerId, addresses, protocol, signal) {
       if (isClosed) throw fault.closed({ peerId: identity.peerId })
       const { stream, connection } = await dialer.open(peerId, addresses, protocol, signal)
-      return peerStream(stream, connection, clock)
+      return wrapped(stream, connection)
     },
     keepPlace(relay, address) {
       const stop = new AbortController()

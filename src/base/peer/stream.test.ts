@@ -187,3 +187,12 @@ test('a message leaves in one system call, and its arrival costs none: 200 round
   for (let trips = 0; trips < 200; trips++) await trip()
   expect(writes.reduce((sum, { mock }) => sum + mock.calls.length, 0)).toBeLessThan(420) // a few are libp2p's own pings and room for more
 })
+
+test('pitfall 8: an answer and an end that come with the first bytes of the stream are read in this order', async () => {
+  for (let times = 0; times < 30; times++) {
+    arrived = ({ duplex }) => void duplex.end('no')
+    const ours = await client.dial(server.peerId, server.addresses(), protocol)
+    expect(await heardBy(ours)).toBe('no')
+    ours.abort()
+  }
+})

@@ -20,21 +20,31 @@ class StreamDuplex extends Duplex {
   /** The write that waits for room, if there is one. */
   #onRoom: ((error?: Error) => void) | undefined
 
-  constructor(stream: Stream) {
+  readonly #onBytes: (sizeBytes: number) => void
+
+  constructor(stream: Stream, onBytes: (sizeBytes: number) => void) {
     super({ allowHalfOpen: true, readableHighWaterMark: bufferBytes, writableHighWaterMark: bufferBytes })
     this.#stream = stream
+    this.#onBytes = onBytes
     updateWindowAtHalf(stream)
     stream.addEventListener('message', this.#onMessage) // 4: events, for `for await` knows no back-pressure; at once, for without a listener 4 MiB reset the stream
     stream.addEventListener('drain', this.#onDrain)
     stream.addEventListener('end', this.#onEnd)
     stream.addEventListener('close', this.#onClose)
-    if (stream.readableEnded) this.#onEnd()
+    this.#endIfOver()
   }
 
   readonly #onMessage = (event: StreamMessageEvent): void => {
     if (this.destroyed || this.readableEnded) return
+    this.#onBytes(event.data.byteLength)
     const pieces = event.data instanceof Uint8Array ? [event.data] : [...event.data]
     for (const piece of pieces) if (!this.push(piece)) this.#pauseOrResume(true)
+    this.#endIfOver()
+  }
+
+  /** 8: what comes together with the end of the negotiation is put back after 'end' was said: there is no other sign that all of it has been read. */
+  #endIfOver(): void {
+    if (this.#stream.readableEnded && this.#stream.readBufferLength === 0) this.#onEnd()
   }
 
   readonly #onEnd = (): void => {
@@ -126,9 +136,14 @@ class StreamDuplex extends Duplex {
   }
 }
 
-/** Wraps a libp2p stream. From here on nobody else may touch it. */
-export function peerStream(stream: Stream, connection: Connection, clock: Clock): PeerStream {
-  const duplex = new StreamDuplex(stream)
+/** Wraps a libp2p stream. From here on nobody else may touch it. `onBytes` is told how many arrive. */
+export function peerStream(
+  stream: Stream,
+  connection: Connection,
+  clock: Clock,
+  onBytes: (sizeBytes: number) => void = () => {},
+): PeerStream {
+  const duplex = new StreamDuplex(stream, onBytes)
   duplex.on('error', () => {}) // who reads or writes sees it there; a stream that nobody holds any more must not end the process
   return {
     remotePeer: connection.remotePeer.toString(),

@@ -4,6 +4,7 @@ import { command } from '../../base/terminal/command.ts'
 import { readCheckpoints } from '../../base/ledger/checkpoint-files.ts'
 import { checkEntryProof, entryProofText } from '../../base/ledger/proving.ts'
 import { verdictText } from '../../base/ledger/verdict-text.ts'
+import { sizeText } from '../../base/terminal/amount.ts'
 import { visibleText } from '../../base/terminal/visible.ts'
 import { readWalletCard } from '../../base/identity/wallet.ts'
 import { readText } from '../../kernel/file.ts'
@@ -146,8 +147,9 @@ async function askingPeer<Found>(
 
 const heads = ['ENTRY', 'TIME', 'EVENT', 'PEER', 'MESSAGE', 'SHA-256'] as const
 
-function rowOf({ seq, time, event, peer, id, message, delivered, mailbox }: PastEntry): string[] {
+function rowOf({ seq, time, event, peer, id, message, file, delivered, mailbox }: PastEntry): string[] {
   const isUndelivered = event === 'sent' && delivered === false
   const what = isUndelivered ? (mailbox ? 'left in mailbox' : 'not delivered') : (event ?? '')
-  return [String(seq), time, what, peer ?? '', id ?? '', message ?? ''].map(visibleText)
+  const digest = file ? `${file.sha256} (a file, ${sizeText(file.sizeBytes)})` : (message ?? '')
+  return [String(seq), time, what, peer ?? '', id ?? '', digest].map(visibleText)
 }
