@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Checks ledgers and signed records from spec/ledger.md and spec/records.md alone, with nothing but Python 3: a second opinion on what Fairlead writes.
+"""Checks ledgers, signed records and backup archives from spec/ledger.md, records.md and backup.md alone, with nothing but Python 3: a second opinion on what Fairlead writes.
 
     reader.py ledger FOLDER [ORIGIN]          is the ledger in the folder intact?
     reader.py record CONTEXT FILE [NOW_MS]    is the record what its signer said for that purpose?
     reader.py card FILE [NOW_MS]              the same of a peer's card
+    reader.py backup FILE                     is the archive (age -d … > FILE) whole, and as its list says?
     reader.py cases                           one question a line on stdin, as JSON; one answer a line on stdout
 
 Prints the verdict as JSON; the exit code is 0 when it is intact or opened, 1 when it is not.
@@ -302,6 +303,48 @@ def open_card(data, now):
     return {"outcome": "opened", "said": {"peerId": found["signer"], **said}}
 
 
+# --- backups (backup.md) -----------------------------------------------------------------------------------------------------------------
+
+
+def field(block, at, length):
+    return block[at : at + length].split(b"\0")[0].decode("utf-8")
+
+
+def members(archive):
+    """(name, content) of each member of a ustar archive, or ValueError."""
+    found, at = [], 0
+    while any(block := archive[at : at + 512]):
+        size, total = int(field(block, 124, 12), 8), int(field(block, 148, 8), 8)
+        if field(block, 257, 6) != "ustar" or total != sum(block[:148] + b" " * 8 + block[156:]) or block[156:157] != b"0":
+            raise ValueError
+        name = "/".join(part for part in (field(block, 345, 155), field(block, 0, 100)) if part)
+        parts = name.split("/")
+        if len(parts) > 8 or any(not part or part[0] == "." for part in parts) or "\\" in name or any(ord(c) < 32 for c in name):
+            raise ValueError
+        found.append((name, archive[at + 512 : at + 512 + size]))
+        at += 512 + -(-size // 512) * 512
+    if archive[at:] != bytes(1024):
+        raise ValueError
+    names = [name for name, _ in found]
+    folders = {"/".join(name.split("/")[:n]) for name in names for n in range(1, name.count("/") + 1)}
+    if len(set(names)) < len(names) or folders & set(names):
+        raise ValueError
+    return found
+
+
+def open_backup(archive):
+    try:
+        (first, text), *files = members(archive)
+        listed = json.loads(text)
+        facts = [{"name": name, "sizeBytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files]
+        wallet = json.loads(dict(files)["wallet.json"])
+        if first != "fairlead-backup.json" or listed["backup"] != 1 or listed["files"] != facts or wallet["peerId"] != listed["peerId"]:
+            raise ValueError
+        return {"outcome": "opened", "says": {"name": listed["name"], "peerId": listed["peerId"], "files": [name for name, _ in files]}}
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return {"outcome": "refused"}
+
+
 # --- from outside ------------------------------------------------------------------------------------------------------------------------
 
 
@@ -311,6 +354,8 @@ def answer(question):
         known = question.get("known")
         return check_ledger(question["folder"], question.get("origin"), known and (known["seq"], known["hash"].encode()))
     data = bytes.fromhex(question["bytes"])
+    if what == "backup":
+        return open_backup(data)
     return open_card(data, question["now"]) if what == "card" else open_record(question["context"], data, question["now"])
 
 
@@ -322,6 +367,8 @@ def main(words):
         return 0
     if what == "ledger" and rest:
         found = check_ledger(*rest[:2])
+    elif what == "backup" and rest:
+        found = open_backup(open(rest[0], "rb").read())
     elif what in ("record", "card") and len(rest) >= (2 if what == "record" else 1):
         context = rest.pop(0) if what == "record" else None
         now = float(rest[1]) if len(rest) > 1 else time.time() * 1000
