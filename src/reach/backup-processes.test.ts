@@ -143,9 +143,7 @@ describe('R12: an identity', () => {
         env: { HOME, PATH: process.env['PATH']! },
       })
       const ended = once(child, 'close')
-      let isOver = false
-      void ended.then(() => (isOver = true))
-      while (!isOver && !existsSync(join(folder, until))) await new Promise((next) => setImmediate(next))
+      while (child.exitCode === null && !existsSync(join(folder, until))) await new Promise((next) => setImmediate(next))
       child.kill('SIGKILL')
       await ended
       const id = await idOf(mac!.home)
