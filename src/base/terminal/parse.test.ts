@@ -49,7 +49,7 @@ test.each([
   ['--relay-only', /missing required argument 'peer'/, /--help/],
   ['ann -x', /unknown option '-x'/, /--help/],
   ['ann --relay-only=secret', /unknown option '--relay-only'$/, /--help/],
-  ['ann --prot=secret', /unknown option '--prot'$/, /--port/],
+  ['ann --prot=secret', /unknown option '--prot'$/, /--help/],
 ])('%s is a usage fault', (words, message, hint) => {
   expect(() => input(words)).toThrow(
     expect.objectContaining({
