@@ -2,11 +2,15 @@
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
-import { createWallet, readWalletCard } from '../base/identity/wallet.ts'
+import { ageOpen } from '../base/identity/age.ts'
+import { createWallet, loadWallet, readWalletCard } from '../base/identity/wallet.ts'
 import { verifyLedger } from '../base/ledger/verify.ts'
 import { openSqliteKv } from '../base/kv/sqlite.ts'
 import { systemClock as clock } from '../kernel/clock.ts'
+import { Fault } from '../kernel/fault.ts'
+import { Secret } from '../kernel/secret.ts'
 import { createLog } from '../kernel/log.ts'
 import { maxBackupBytes, makeBackup, openBackup } from './backup.ts'
 import { type ArchiveFile, packTar, unpackTar } from './backup-tar.ts'
@@ -208,5 +212,45 @@ describe('a restore', () => {
     mkdirSync(join(folder, '.restore'))
     using _ = lockBackup(folder)
     expect(() => finishRestore(folder)).toThrow(expect.objectContaining({ code: 'reach.restore_under_way' }))
+  })
+})
+
+describe('spec/backup.md', () => {
+  type Says = { name: string; peerId: string; files: string[] }
+  type Vectors = {
+    wallets: { name: string; file: string; passphrase?: string; seed: string }[]
+    sealed: { key: string; age: string; says: Says }
+    archives: { name: string; gzip: string; outcome: 'opened' | 'refused'; says?: Says }[]
+  }
+  const path = join(import.meta.dirname, '../../spec/vectors/backup/cases.json')
+  const { wallets, sealed, archives } = JSON.parse(readFileSync(path, 'utf8')) as Vectors
+  const target = (): string => {
+    const folder = join(root, `home-${++count}`)
+    mkdirSync(folder)
+    return folder
+  }
+  const judged = (archive: Uint8Array): object => {
+    try {
+      const backup = openBackup(archive)
+      restoreHome(target(), backup, 0)
+      const { name, peerId, files } = backup.manifest
+      return { outcome: 'opened', says: { name, peerId, files: files.map((file) => file.name) } }
+    } catch (error) {
+      if (error instanceof Fault && error.code === 'reach.backup_invalid') return { outcome: 'refused' }
+      throw error
+    }
+  }
+  test.each(archives)('an archive: $name', ({ gzip, outcome, says }) => {
+    expect(judged(gunzipSync(Buffer.from(gzip, 'base64')))).toEqual({ outcome, ...(says ? { says } : {}) })
+  })
+  test('a sealed file', async () => {
+    const opened = await ageOpen(Buffer.from(sealed.age, 'base64'), { keys: new Secret(sealed.key) }, 'it')
+    expect(judged(opened)).toEqual({ outcome: 'opened', says: sealed.says })
+  })
+  test.each(wallets)('a wallet: $name', async ({ file, passphrase, seed }) => {
+    const wallet = join(target(), 'wallet.json')
+    writeFileSync(wallet, file, { mode: 0o600 })
+    const { identity } = await loadWallet(wallet, { passphrase: passphrase === undefined ? undefined : new Secret(passphrase) })
+    expect(Buffer.from(identity.privateKeyRaw).toString('hex')).toBe(seed)
   })
 })

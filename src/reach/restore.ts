@@ -37,14 +37,22 @@ export type Restored = { readonly keptAside: string | undefined }
 type Move = (from: string, to: string) => void
 
 /** Replaces what is in `folder` by a checked backup; what was there is kept in a folder in it. The caller has both locks. Fault `reach.backup_invalid`. */
-export function restoreHome(
-  folder: string,
-  { manifest, files }: { readonly manifest: Manifest; readonly files: readonly ArchiveFile[] },
-  now: number,
-  move: Move = movePath,
-): Restored {
+export function restoreHome(folder: string, backup: Backup, now: number, move: Move = movePath): Restored {
   const building = join(folder, '.restoring')
   removeFolder(building) // of one that was killed
+  try {
+    stage(folder, building, backup, now)
+  } catch (error) {
+    removeFolder(building)
+    throw error
+  }
+  move(building, join(folder, '.restore'))
+  return swap(folder, move)
+}
+
+type Backup = { readonly manifest: Manifest; readonly files: readonly ArchiveFile[] }
+
+function stage(folder: string, building: string, { manifest, files }: Backup, now: number): void {
   for (const { name, bytes } of files) {
     const path = join(building, 'staged', name)
     makeFolder(dirname(path))
@@ -54,8 +62,6 @@ export function restoreHome(
   if (card?.peerId !== manifest.peerId) throw fault.backup_invalid({ problem: 'its wallet is of another identity than it says' })
   makeFolder(join(building, freeName(folder, now)))
   syncFolder(building)
-  move(building, join(folder, '.restore'))
-  return swap(folder, move)
 }
 
 /** Finishes a restore that was cut off, if there is one. Every command does so before it looks at the folder. Fault `reach.restore_under_way`. */

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Checks ledgers, signed records and mailbox items from spec/ alone, with nothing but Python 3 (and age, for what is sealed): a second opinion on what Fairlead writes.
+"""Checks ledgers, signed records, mailbox items and backup archives from spec/ alone, with nothing but Python 3 (and age, for what is sealed): a second opinion on what Fairlead writes.
 
     reader.py ledger FOLDER [ORIGIN [FILE]]   is the ledger in the folder intact, and the one that was signed?
     reader.py proof FILE                      is the entry in it one of the ledger that was signed?
     reader.py record CONTEXT FILE [NOW_MS]    is the record what its signer said for that purpose?
     reader.py card FILE [NOW_MS]              the same of a peer's card
     reader.py item SEED_FILE FILE [NOW_MS]    what does the mailbox item say to the holder of that seed (32 bytes)?
+    reader.py backup FILE                     is the archive (age -d … > FILE) whole, and as its list says?
     reader.py cases                           one question a line on stdin, as JSON; one answer a line on stdout
 
 Prints the verdict as JSON; the exit code is 0 when it is intact opened or taken, 1 when it is not.
@@ -555,6 +556,48 @@ def open_item(seed, data, now):
     return {"outcome": "taken", "says": said, "expiresAt": body["expiresAt"]}
 
 
+# --- backups (backup.md) -----------------------------------------------------------------------------------------------------------------
+
+
+def field(block, at, length):
+    return block[at : at + length].split(b"\0")[0].decode("utf-8")
+
+
+def members(archive):
+    """(name, content) of each member of a ustar archive, or ValueError."""
+    found, at = [], 0
+    while any(block := archive[at : at + 512]):
+        size, total = int(field(block, 124, 12), 8), int(field(block, 148, 8), 8)
+        if field(block, 257, 6) != "ustar" or total != sum(block[:148] + b" " * 8 + block[156:]) or block[156:157] != b"0":
+            raise ValueError
+        name = "/".join(part for part in (field(block, 345, 155), field(block, 0, 100)) if part)
+        parts = name.split("/")
+        if len(parts) > 8 or any(not part or part[0] == "." for part in parts) or "\\" in name or any(ord(c) < 32 for c in name):
+            raise ValueError
+        found.append((name, archive[at + 512 : at + 512 + size]))
+        at += 512 + -(-size // 512) * 512
+    if archive[at:] != bytes(1024):
+        raise ValueError
+    names = [name for name, _ in found]
+    folders = {"/".join(name.split("/")[:n]) for name in names for n in range(1, name.count("/") + 1)}
+    if len(set(names)) < len(names) or folders & set(names):
+        raise ValueError
+    return found
+
+
+def open_backup(archive):
+    try:
+        (first, text), *files = members(archive)
+        listed = json.loads(text)
+        facts = [{"name": name, "sizeBytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files]
+        wallet = json.loads(dict(files)["wallet.json"])
+        if first != "fairlead-backup.json" or listed["backup"] != 1 or listed["files"] != facts or wallet["peerId"] != listed["peerId"]:
+            raise ValueError
+        return {"outcome": "opened", "says": {"name": listed["name"], "peerId": listed["peerId"], "files": [name for name, _ in files]}}
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return {"outcome": "refused"}
+
+
 # --- from outside ------------------------------------------------------------------------------------------------------------------------
 
 
@@ -578,6 +621,8 @@ def answer(question):
     data = bytes.fromhex(question["bytes"])
     if what == "item":
         return open_item(bytes.fromhex(question["seed"]), data, question["now"])
+    if what == "backup":
+        return open_backup(data)
     return open_card(data, question["now"]) if what == "card" else open_record(question["context"], data, question["now"])
 
 
@@ -600,6 +645,8 @@ def main(words):
     elif what == "item" and len(rest) >= 2:
         seed, data = (open(path, "rb").read() for path in rest[:2])
         found = open_item(seed, data, float(rest[2]) if len(rest) > 2 else time.time() * 1000)
+    elif what == "backup" and rest:
+        found = open_backup(open(rest[0], "rb").read())
     elif what in ("record", "card") and len(rest) >= (2 if what == "record" else 1):
         context = rest.pop(0) if what == "record" else None
         now = float(rest[1]) if len(rest) > 1 else time.time() * 1000

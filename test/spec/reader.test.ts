@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { createIdentity } from '../../src/base/identity/identity.ts'
 import { signRecord } from '../../src/base/identity/record.ts'
@@ -78,6 +79,15 @@ describe('agrees with the specification', () => {
     const found = ask(texts)
     const wanted = [...tree.notes, ...tree.proofs].map(({ name, says }) => [name, says])
     expect([...tree.notes, ...tree.proofs].map(({ name }, index) => [name, found[index]])).toEqual(wanted)
+  })
+
+  test('on every backup', () => {
+    type Archive = { name: string; gzip: string; outcome: string; says?: object }
+    const path = join(import.meta.dirname, '../../spec/vectors/backup/cases.json')
+    const { archives } = JSON.parse(readFileSync(path, 'utf8')) as { archives: Archive[] }
+    const found = ask(archives.map(({ gzip }) => ({ what: 'backup', bytes: gunzipSync(Buffer.from(gzip, 'base64')).toString('hex') })))
+    const expected = archives.map(({ name, outcome, says }) => [name, { outcome, ...(says ? { says } : {}) }])
+    expect(archives.map(({ name }, index) => [name, found[index]])).toEqual(expected)
   })
 
   test('on every record and card', () => {

@@ -148,3 +148,13 @@ test('ports that are given as 0 are free ones, told as they are; others are take
   for (const port of Object.values(ports)) expect(port).toBeGreaterThan(1023)
   expect((await (await fetch(shown.addresses.health)).json()) as object).toMatchObject({ status: 'ok' })
 })
+
+test('a sealed wallet is opened by the credential that fairlead.toml names, and by nothing less', async () => {
+  const node = bed('[reach.peer]\npassphrase = { env = "NODE_PASSPHRASE" }\n')
+  const passphrase = { NODE_PASSPHRASE: 'node-Marker-27' }
+  expect((await run(node, ['reach', 'init', '--name', 'sealed', '--passphrase-env', 'NODE_PASSPHRASE'], passphrase)).exitCode).toBe(0)
+  const opened = await run(node, once, passphrase)
+  expect(opened.exitCode, opened.stderr).toBe(0)
+  expect(opened.stdout + opened.stderr).not.toContain('Marker')
+  expect(await run(node, once)).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('NODE_PASSPHRASE') as string })
+})

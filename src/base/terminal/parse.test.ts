@@ -48,6 +48,8 @@ test.each([
   ['ann --port 99999999999999999999', /whole number/, /--help/],
   ['--relay-only', /missing required argument 'peer'/, /--help/],
   ['ann -x', /unknown option '-x'/, /--help/],
+  ['ann --relay-only=secret', /unknown option '--relay-only'$/, /--help/],
+  ['ann --prot=secret', /unknown option '--prot'$/, /--help/],
 ])('%s is a usage fault', (words, message, hint) => {
   expect(() => input(words)).toThrow(
     expect.objectContaining({

@@ -46,9 +46,10 @@ function parserOf(name: string, command: Command): Parser {
   return parser
 }
 
-/** What commander says, in our words: its suggestion becomes the hint. */
+/** What commander says, in our words: its suggestion becomes the hint. The value of an option that is none is not repeated: it may be a secret. */
 function problemOf(error: CommanderError, name: string): Error {
-  const [first = '', ...more] = error.message.replace(/^error: /, '').split('\n')
+  const said = error.message.replace(/^error: /, '').replace(/^(unknown option '--?[^=']*)=[^]*?'(?=\n|$)/, "$1'")
+  const [first = '', ...more] = said.split('\n')
   const meant = /\(Did you mean (.+?)\?\)/.exec(more.join(' '))?.[1]
   return fault.bad_input(
     { problem: `${name}: ${first.replace(/\.$/, '')}`, hint: meant ? `did you mean ${meant}?` : `see: ${name} --help` },

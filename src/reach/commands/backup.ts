@@ -49,7 +49,11 @@ export default command({
     if (card.isInAgent) terminal.note('the key itself is in ssh-agent, and not in this backup: keep a copy of it elsewhere')
     const { name, peerId, leftOut } = manifest
     const result = { file: path, sizeBytes: sealed.length, name, peerId, files: manifest.files.length, leftOut, hasKey: !card.isInAgent }
-    terminal.result(result, () => `${name} (${peerId}): ${manifest.files.length} files in ${path}, ${sizeText(sealed.length)}`)
+    terminal.result(
+      result,
+      () =>
+        `${name} (${peerId}): ${manifest.files.length} ${manifest.files.length === 1 ? 'file' : 'files'} in ${path}, ${sizeText(sealed.length)}`,
+    )
   },
 })
 
