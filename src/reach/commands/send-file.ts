@@ -83,6 +83,7 @@ export default command({
     } catch (error) {
       terminal.done()
       await remember(false)
+      signal.throwIfAborted() // whoever stops it knows why
       throw unreached(asFault(error))
     }
   },
