@@ -176,6 +176,19 @@ test('SIGKILL of the recipient in the middle: the sender waits for it, goes on, 
   expect(received(box)).toEqual(['big'])
 })
 
+test('SIGINT in the middle ends it without a word, and what has arrived is kept', async () => {
+  const { box, mac, listening } = await acquainted()
+  const { address } = await bench.tap(listening, 8 * mib)
+  const { ended, child } = sending(mac, box.peerId, written(mac, 'big', randomBytes(sizeBytes)), '--address', address)
+  let errors = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
+  await expect.poll(() => heldBytes(box), { timeout: 60_000, interval: 5 }).toBeGreaterThan(4 * mib)
+  child.kill('SIGINT')
+  expect(await ended).toEqual({ exitCode: 130, stdout: '' })
+  expect(errors).toBe('')
+  expect(heldBytes(box)).toBeGreaterThan(4 * mib)
+})
+
 test('a file that changes on its way is not delivered', async () => {
   const { box, mac, listening } = await acquainted()
   const path = written(mac, 'log', randomBytes(sizeBytes))

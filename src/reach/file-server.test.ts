@@ -238,8 +238,7 @@ describe('what is offered and what comes', () => {
       fc.asyncProperty(anything, async (bytes) => {
         const { stream, next } = await alice.talk(Buffer.alloc(0))
         stream.duplex.end(bytes)
-        const answer = await next()
-        expect([undefined, 'refused']).toContain(answer && Object.keys(answer)[0])
+        expect([undefined, 'refused']).toContain(Object.keys((await next()) ?? {})[0])
         stream.abort()
       }),
       { numRuns: 60 },

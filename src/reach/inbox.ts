@@ -1,5 +1,5 @@
 // The messages that came, a file each, so that every process can read what the one that is the host receives. The oldest make room for the newest.
-import { type KeptFiles, endOfFiles, filesAfter, keptFiles } from './kept-files.ts'
+import { type KeptFiles, damagedFiles, endOfFiles, filesAfter, keptFiles } from './kept-files.ts'
 import type { FileFacts } from '../base/transfer/outgoing-file.ts'
 import type { Message } from './message.ts'
 
@@ -38,6 +38,11 @@ export function endOfInbox(folder: string): string {
 /** The messages that came after `place`, oldest first, each with its own place. What cannot be read, or was removed meanwhile, is left out. */
 export function messagesAfter(folder: string, place = ''): { readonly place: string; readonly message: KeptMessage }[] {
   return filesAfter(folder, place, readMessage).map(({ place, value }) => ({ place, message: value }))
+}
+
+/** Names of files that hold no message. */
+export function damagedMessages(folder: string): readonly string[] {
+  return damagedFiles(folder, readMessage)
 }
 
 function readMessage(value: unknown): KeptMessage | undefined {

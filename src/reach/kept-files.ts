@@ -67,6 +67,11 @@ export function filesAfter<Value>(
     })
 }
 
+/** Names of the files that hold no value of ours: damaged ones, or of another version. */
+export function damagedFiles(folder: string, read: (value: unknown) => unknown): readonly string[] {
+  return namesIn(folder).filter((name) => statOf(join(folder, name)) && readFile(join(folder, name), read) === undefined)
+}
+
 function readFile<Value>(path: string, read: (value: unknown) => Value | undefined): Value | undefined {
   try {
     return read(JSON.parse(readText(path) ?? 'null'))

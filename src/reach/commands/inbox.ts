@@ -3,7 +3,7 @@ import { asFault } from '../../kernel/fault.ts'
 import { command } from '../../base/terminal/command.ts'
 import { visibleText } from '../../base/terminal/visible.ts'
 import { homeFlags, homeOf, openWallet } from '../home.ts'
-import { messagesAfter } from '../inbox.ts'
+import { damagedMessages, messagesAfter } from '../inbox.ts'
 import { knownRegistries, parseServer, serverText } from '../known-registries.ts'
 import { messageText, messageValue } from '../shown.ts'
 import { type UnreadableItem, unreadableItems } from '../unreadable.ts'
@@ -35,10 +35,12 @@ export default command({
         terminal.note(`the mailbox at ${serverText(server)} could not be emptied: ${message}${hint ? ` (${hint})` : ''}`)
       })
     }
+    const damaged = damagedMessages(home.inbox)
+    if (damaged.length > 0) terminal.note(`not readable: ${damaged.slice(0, 20).join(', ')}`)
     const all = messagesAfter(home.inbox)
     const messages = all.slice(Math.max(0, all.length - Math.max(0, flags.limit))).map(({ message }) => message)
     const unreadable = unreadableItems(home.unreadable)
-    terminal.result({ kept: all.length, messages: messages.map(messageValue), unreadable: unreadable.map(unreadableValue) }, () =>
+    terminal.result({ kept: all.length, damaged, messages: messages.map(messageValue), unreadable: unreadable.map(unreadableValue) }, () =>
       [
         all.length === 0 ? 'no messages' : messages.map(messageText).join('\n'),
         ...(unreadable.length === 0 ? [] : [`unreadable, kept in ${home.unreadable}:`, ...unreadable.map(unreadableText)]),

@@ -7,7 +7,7 @@ import { openOutgoing } from '../../base/transfer/outgoing-file.ts'
 import { sendFile } from '../file-client.ts'
 import { progressOf } from '../file-progress.ts'
 import { fileProtocol } from '../file-protocol.ts'
-import { inRunbookWords, peerDial, unreached } from '../find-peer.ts'
+import { peerDial, unreached } from '../find-peer.ts'
 import { addToHistory } from '../history.ts'
 import { homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownAddresses } from '../known-addresses.ts'
@@ -47,9 +47,7 @@ export default command({
     )
     let to = args.peer
     const dial = async (signal?: AbortSignal) => {
-      const stream = await redial(signal).catch((error: unknown) => {
-        throw inRunbookWords(asFault(error), to)
-      })
+      const stream = await redial(signal)
       to = stream.remotePeer
       return stream
     }
@@ -84,6 +82,7 @@ export default command({
     } catch (error) {
       terminal.done()
       await remember(false)
+      signal.throwIfAborted() // whoever stops it knows why
       throw unreached(asFault(error))
     }
   },
