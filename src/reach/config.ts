@@ -37,6 +37,7 @@ const peer = z.strictObject({
     .min(1)
     .optional()
     .describe('The registry to be known at, as HOST or HOST:PORT; the last one registered with when it is not named.'),
+  lan: z.boolean().default(true).describe('Whether it answers who asks for this peer by its id on the local network.'),
   authorized: z.array(peerId).default([]).describe('Peers that may connect. What they may call is decided by the gate.'),
   authorized_file: z.string().min(1).optional().describe('A file with more of them, one a line, read again when it changes.'),
   keep: duration({ leastMs: 1_000 }).prefault('5m').describe('How long a session whose connection broke waits for its peer to come back.'),

@@ -4,6 +4,7 @@ import { asFault } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Wallet } from '../base/identity/wallet.ts'
 import type { OwnHost } from '../base/peer/host.ts'
+import type { LanAnswers } from '../base/peer/lan-answers.ts'
 import { type HostDuty, type SharedHost, openSharedHost } from '../base/peer/shared-host.ts'
 import { tunnelProtocol } from '../base/peer/tunnel.ts'
 import type { Wire } from '../base/wire/wire.ts'
@@ -32,6 +33,8 @@ export type NodeHostSettings = {
   readonly announce?: readonly string[]
   /** `HOST[:PORT]`; by default the last one registered with, and none when there is none. */
   readonly server?: string | undefined
+  /** Whether who asks for this peer on the local network is answered: by default, as long as we listen there. */
+  readonly isLanAnswered?: boolean
 }
 
 export type NodeHost = {
@@ -45,7 +48,7 @@ export type NodeHost = {
  * is no failure: it is tried again. Faults of `openSharedHost` and `parseServer`.
  */
 export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds, settings: NodeHostSettings): Promise<NodeHost> {
-  const { home, listen, announce } = settings
+  const { home, listen, announce, isLanAnswered = true } = settings
   const { identity, name } = wallet
   const known = knownRegistries(home.registries)
   const server = settings.server === undefined ? known.last() : parseServer(settings.server)
@@ -53,6 +56,7 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
   const whileHost = async (host: OwnHost): Promise<HostDuty> => {
     const messages = orNone(log, 'reach.messages.not_taken', () => serveMessages({ identity, host, home, clock, log }))
     const witness = orNone(log, 'reach.witness.not_served', () => serveWitness({ identity, host, home, clock, log }))
+    const lan = isLanAnswered ? await lanAnswers({ host, clock, log }) : undefined
     const kept = new Map<string, { readonly registration: Part; readonly mailbox: Part | undefined }>()
     const keep = (server: Server) => {
       const registration = keepRegistered({ identity, host, clock, log, known }, { name, server })
@@ -66,6 +70,7 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
         for (const text of [...servers].slice(0, maxRegistries)) if (!kept.has(text)) kept.set(text, keep(parseServer(text)))
       },
       async close() {
+        lan?.close()
         const parts = [...kept.values()]
         const closeMessages = async (): Promise<void> => {
           await Promise.all(parts.map(async ({ mailbox }) => mailbox?.close()))
@@ -80,6 +85,11 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
     { folder: home.folder, listen, ...(announce ? { announce } : {}), asks: registry === undefined ? [] : [registry] },
   )
   return { host, registry }
+}
+
+async function lanAnswers({ host, clock, log }: { readonly host: OwnHost; readonly clock: Clock; readonly log: Log }): Promise<LanAnswers> {
+  const { answerOnLan } = await import('../base/peer/lan-answers.ts') // who attaches to a host answers nobody
+  return answerOnLan({ peerId: host.peerId, addresses: () => host.addresses(), clock, log })
 }
 
 type Part = { close(): Promise<void> }

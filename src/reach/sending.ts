@@ -36,6 +36,8 @@ export type Letter = {
   readonly isRelayed: boolean
   /** Whether it may be left in a mailbox. */
   readonly mayWait: boolean
+  /** As in `PeerDialSettings`. */
+  readonly isLanAsked: boolean
 }
 
 export type Sent =
@@ -79,12 +81,15 @@ type Way = { readonly to: string; readonly stream: PeerStream } | { readonly to:
 /** A stream to the recipient, or why there is none, if it is known at least whom the message is for. */
 async function findWay(
   { host, home, clock }: SendingNeeds,
-  { peer, addresses, server, isRelayed }: Letter,
+  { peer, addresses, server, isRelayed, isLanAsked }: Letter,
   signal: AbortSignal,
 ): Promise<Way> {
   const known = knownRegistries(home.registries)
   const registry = (signal?: AbortSignal) => connectRegistry({ host, clock, known }, known.choose(server), signal)
-  const dial = peerDial({ host, known: knownAddresses(home.addresses), registry, clock }, { peer, addresses, protocol: messageProtocol })
+  const dial = peerDial(
+    { host, known: knownAddresses(home.addresses), registry, clock },
+    { peer, addresses, protocol: messageProtocol, isLanAsked },
+  )
   try {
     const stream = await dial(signal, isRelayed ? 'relayed' : 'any')
     return { to: stream.remotePeer, stream }

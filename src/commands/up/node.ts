@@ -206,11 +206,19 @@ async function startPeer(
   registry: string,
 ) {
   const { startPeer: start } = await import('../../daemons/peer.ts')
-  const { host, announce, authorized, authorized_file: authorizedFile, server = serverOf(registry), keep: keepMs } = config
+  const {
+    host,
+    announce,
+    authorized,
+    authorized_file: authorizedFile,
+    server = serverOf(registry),
+    lan: isLanAnswered,
+    keep: keepMs,
+  } = config
   const port = ports['peer-port'] ?? config.port
   const wallet = { walletFolder: identities.nodeFolder, ...(passphrase ? { passphrase } : {}) }
   const who = { authorized: [identities.client, ...authorized], ...(authorizedFile === undefined ? {} : { authorizedFile }) }
-  const settings = { ...wallet, host, port, ...who, gateSocket, server, announce, keepMs }
+  const settings = { ...wallet, host, port, ...who, gateSocket, server, announce, isLanAnswered, keepMs }
   return listening({ part: 'the peer host', host, port, flag: 'peer-port' }, () => start({ clock, log }, settings))
 }
 

@@ -2,7 +2,7 @@
 import { command } from '../../base/terminal/command.ts'
 import { homeFlags, homeOf, openWallet } from '../home.ts'
 import { endOfInbox, messagesAfter } from '../inbox.ts'
-import { defaultPeerPort, listenAddress, listenFlags } from '../listening.ts'
+import { defaultPeerPort, lanFlag, listenAddress, listenFlags } from '../listening.ts'
 import { openNodeHost } from '../peer-node.ts'
 import { messageText, messageValue } from '../shown.ts'
 
@@ -16,6 +16,7 @@ export default command({
     server: { value: 'HOST[:PORT]', summary: 'the registry to be known at; the last one registered with by default' },
     announce: { value: 'MULTIADDR', repeat: true, summary: 'an address under which others reach this machine, besides its own' },
     ...listenFlags(defaultPeerPort),
+    ...lanFlag,
     ...homeFlags,
   },
   examples: [
@@ -25,7 +26,13 @@ export default command({
   async run({ terminal, folders, clock, log, signal }, { flags }) {
     const wallet = await openWallet({ folders }, flags)
     const home = homeOf({ folders }, flags)
-    const settings = { home, listen: [listenAddress(flags.host, flags.port)], announce: flags.announce ?? [], server: flags.server }
+    const settings = {
+      home,
+      listen: [listenAddress(flags.host, flags.port)],
+      announce: flags.announce ?? [],
+      server: flags.server,
+      isLanAnswered: !flags['no-lan'],
+    }
     let place = endOfInbox(home.inbox)
     const { host, registry } = await openNodeHost({ wallet, clock, log }, settings)
     try {

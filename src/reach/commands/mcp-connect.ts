@@ -10,6 +10,7 @@ import { dialingHost, homeFlags, homeOf } from '../home.ts'
 import { joinWires } from '../joined.ts'
 import { knownAddresses } from '../known-addresses.ts'
 import { knownRegistries } from '../known-registries.ts'
+import { nearbyFlag } from '../nearby.ts'
 import { renewedWire } from '../renewed-wire.ts'
 import { stdioWire } from '../stdio-wire.ts'
 
@@ -25,6 +26,7 @@ export default command({
     server: { value: 'HOST[:PORT]', summary: 'the registry to ask; the last one registered with by default, else localhost:8765' },
     address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: the registry is not asked then' },
     relay: { summary: 'go through the relay, even if there is a direct way' },
+    ...nearbyFlag,
     ...homeFlags,
   },
   examples: [
@@ -44,7 +46,7 @@ export default command({
         (await import('../registry-client.ts')).connectRegistry({ host, clock, known }, server, signal)
       const dial = peerDial(
         { host, known: knownAddresses(home.addresses), registry, clock },
-        { peer: args.peer, addresses: flags.address ?? [], protocol: tunnelProtocol },
+        { peer: args.peer, addresses: flags.address ?? [], protocol: tunnelProtocol, isLanAsked: !flags['no-lan'] },
       )
       const ways: Pick<ConnectTunnelNeeds, 'open' | 'openDirect'> = flags.relay
         ? { open: (signal) => dial(signal, 'relayed') }
