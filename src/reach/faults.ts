@@ -40,7 +40,7 @@ export const fault = faults('reach', {
   peer_not_found: (d: { peer: string; tried: string; isKnown?: boolean }) => ({
     kind: 'missing',
     message: `Peer not found: ${d.peer} (${d.tried})`,
-    hint: 'are both registered ("fairlead reach peers")? is it running "fairlead reach mcp-serve"? can this machine reach its address? "fairlead reach register" on both renews what is known',
+    hint: 'are both registered ("fairlead reach peers")? is it running "fairlead reach mcp-serve"? can this machine reach its address? "fairlead reach register" on both renews what is known; on one network its whole id is enough',
   }),
   peer_ambiguous: (d: { peer: string; candidates: readonly string[] }) => ({
     kind: 'usage',

@@ -19,6 +19,7 @@ export type LanAnswersSettings = {
   readonly networks?: () => readonly LanNetwork[]
 }
 
+/** The answering, until it is closed. */
 export interface LanAnswers {
   close(): void
 }

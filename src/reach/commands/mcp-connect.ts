@@ -34,6 +34,7 @@ export default command({
       'fairlead reach mcp-connect 12D3KooWExamplePeerIdOfTheOtherMachine --server registry.example.org',
       'as the "command" and "args" of a client’s configuration',
     ],
+    ['fairlead reach mcp-connect 12D3KooWExamplePeerIdOfTheOtherMachine', 'on the same network no registry is needed for a whole id'],
     ['fairlead reach mcp-connect LinuxBox', 'by name, at the registry used last'],
   ],
   async run({ folders, clock, log, signal, stdin, stdout }, { args, flags }) {
