@@ -47,7 +47,7 @@ export const fault = faults('reach', {
     message: `"${d.peer}" means more than one peer: ${d.candidates.join(', ')}`,
     hint: 'write more of the id, or all of it',
   }),
-  not_nearby: () => ({ kind: 'missing', message: 'nobody on the local network proves to be that peer' }),
+  nobody_knows: () => ({ kind: 'missing', message: 'nobody who was asked knows where that peer is' }),
   handshake_failed: (d: { peer: string; problem: string }) => ({
     kind: 'unauthenticated',
     message: `Handshake Failed: ${d.peer}: ${d.problem}`,

@@ -4,10 +4,10 @@ import type { Clock } from '../kernel/clock.ts'
 import { isPeerId } from '../base/identity/identity.ts'
 import { isRelayed } from '../base/peer/address.ts'
 import type { PeerHost, PeerStream } from '../base/peer/host.ts'
+import { type Search, dialAsFound } from './as-found.ts'
 import { fault } from './faults.ts'
 import { firstOf } from './first-way.ts'
 import type { KnownAddresses } from './known-addresses.ts'
-import { dialNearby } from './nearby.ts'
 import type { KnownPeer, RegistryClient } from './registry-client.ts'
 
 /** The one peer that is meant. Faults: `reach.peer_not_found`, `reach.peer_ambiguous` with the candidates. */
@@ -35,8 +35,8 @@ export type PeerDialSettings = {
   /** Addresses to use instead of looking for any. */
   readonly addresses: readonly string[]
   readonly protocol: string
-  /** Whether it may be asked for on the local network, by its whole id. */
-  readonly isLanAsked: boolean
+  /** Where else it may be looked for by its whole id, one after the other. */
+  readonly searches: readonly Search[]
 }
 
 export type PeerDial = (signal?: AbortSignal, way?: Way) => Promise<PeerStream>
@@ -44,7 +44,7 @@ export type PeerDial = (signal?: AbortSignal, way?: Way) => Promise<PeerStream>
 /** Opens streams to one peer, each time by the best way that is known then: see `stepsTo`. */
 export function peerDial(
   { host, known, registry, clock }: PeerDialNeeds,
-  { peer, addresses, protocol, isLanAsked }: PeerDialSettings,
+  { peer, addresses, protocol, searches }: PeerDialSettings,
 ): PeerDial {
   /** A name is asked about once: after that it is this key we talk to, whoever takes the name. */
   let id = isPeerId(peer) ? peer : undefined
@@ -77,9 +77,9 @@ export function peerDial(
     return [
       ...(remembered.length > 0 ? [(signal: AbortSignal) => dial(id!, remembered, signal)] : []),
       (signal: AbortSignal) => dialFound(way, signal),
-      ...(isLanAsked && way !== 'relayed'
-        ? [(signal: AbortSignal) => dialNearby({ host, known, clock }, { peer: id, protocol }, signal)]
-        : []),
+      ...(way === 'relayed'
+        ? []
+        : searches.map((search) => (signal: AbortSignal) => dialAsFound({ host, known }, { peer: id, protocol }, search, signal))),
     ]
   }
   return async (signal, way = 'any') => {
@@ -101,9 +101,9 @@ function ofWay(addresses: readonly string[], way: Way): readonly string[] {
   return way === 'any' ? addresses : addresses.filter((address) => isRelayed(address) === (way === 'relayed'))
 }
 
-/** What to say when no way led there. Nobody on the local network is no news. */
+/** What to say when no way led there. That a search found nothing is no news. */
 function missOf(peer: string, misses: readonly Fault[]): Fault {
-  const [first, second] = misses.filter(({ code }) => code !== 'reach.not_nearby')
+  const [first, second] = misses.filter(({ code }) => code !== 'reach.nobody_knows')
   if (!first || !second) return first ?? misses[0]!
   if (second.code.startsWith('peer.')) return second
   return fault.peer_not_found({ peer, tried: `${first.message}; ${second.message}`, isKnown: true }, second)

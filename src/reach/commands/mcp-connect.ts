@@ -10,7 +10,7 @@ import { dialingHost, homeFlags, homeOf } from '../home.ts'
 import { joinWires } from '../joined.ts'
 import { knownAddresses } from '../known-addresses.ts'
 import { knownRegistries } from '../known-registries.ts'
-import { nearbyFlag } from '../nearby.ts'
+import { searchFlags, searchesOf } from '../searches.ts'
 import { renewedWire } from '../renewed-wire.ts'
 import { stdioWire } from '../stdio-wire.ts'
 
@@ -26,7 +26,7 @@ export default command({
     server: { value: 'HOST[:PORT]', summary: 'the registry to ask; the last one registered with by default, else localhost:8765' },
     address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: the registry is not asked then' },
     relay: { summary: 'go through the relay, even if there is a direct way' },
-    ...nearbyFlag,
+    ...searchFlags,
     ...homeFlags,
   },
   examples: [
@@ -47,7 +47,12 @@ export default command({
         (await import('../registry-client.ts')).connectRegistry({ host, clock, known }, server, signal)
       const dial = peerDial(
         { host, known: knownAddresses(home.addresses), registry, clock },
-        { peer: args.peer, addresses: flags.address ?? [], protocol: tunnelProtocol, isLanAsked: !flags['no-lan'] },
+        {
+          peer: args.peer,
+          addresses: flags.address ?? [],
+          protocol: tunnelProtocol,
+          searches: searchesOf({ host, home, clock }, flags, server),
+        },
       )
       const ways: Pick<ConnectTunnelNeeds, 'open' | 'openDirect'> = flags.relay
         ? { open: (signal) => dial(signal, 'relayed') }

@@ -1,0 +1,55 @@
+// Where a peer is looked for by its whole id when no registry leads to it: on the local network, and in the distributed hash table.
+import type { Clock } from '../kernel/clock.ts'
+import type { PeerHost } from '../base/peer/host.ts'
+import type { Flag } from '../base/terminal/command.ts'
+import type { Search } from './as-found.ts'
+import { type Home } from './home.ts'
+import type { Contact } from './kad-lookup.ts'
+import { knownAddresses } from './known-addresses.ts'
+import { type Server, serverAddress } from './known-registries.ts'
+
+/** Of the commands that look for a peer. */
+export const searchFlags = {
+  'no-lan': { summary: 'do not ask for the peer on the local network, where everybody hears which one is asked for' },
+  dht: { summary: 'if nothing else leads to the peer, ask the distributed hash table, beginning at the registry and at nodes met before' },
+  'dht-node': { value: 'MULTIADDR', repeat: true, summary: 'the same, beginning there, too' },
+} as const satisfies Record<string, Flag>
+
+export type SearchFlags = {
+  readonly 'no-lan': boolean
+  readonly dht: boolean
+  readonly 'dht-node': readonly string[]
+}
+
+/** Where the distributed hash table begins; undefined when it is not to be used. */
+export function dhtBootstrap(flags: Pick<SearchFlags, 'dht' | 'dht-node'>, registry: Server | undefined): readonly Contact[] | undefined {
+  const given = flags['dht-node']
+  if (!flags.dht && given.length === 0) return undefined
+  const addresses = [...given, ...(registry ? [serverAddress(registry)] : [])]
+  return addresses.map((address) => ({ peerId: /\/p2p\/([^/]+)$/.exec(address)?.[1], addresses: [address] }))
+}
+
+export type SearchNeeds = { readonly host: PeerHost; readonly home: Home; readonly clock: Clock }
+
+/** The searches that the flags allow, the nearest first. */
+export function searchesOf({ host, home, clock }: SearchNeeds, flags: SearchFlags, registry: Server): readonly Search[] {
+  const bootstrap = dhtBootstrap(flags, registry)
+  return [...(flags['no-lan'] ? [] : [lanSearch(clock)]), ...(bootstrap ? [kadSearch({ host, home, clock }, bootstrap)] : [])]
+}
+
+/** Asks on the local network. */
+export function lanSearch(clock: Clock): Search {
+  return async (peer, found, signal) => {
+    const { searchLan } = await import('../base/peer/lan-search.ts')
+    await searchLan({ clock }, peer, (address) => found([address]), signal)
+  }
+}
+
+function kadSearch({ host, home, clock }: SearchNeeds, bootstrap: readonly Contact[]): Search {
+  return async (peer, found, signal) => {
+    const [{ kadLookup }, { kadAsk }] = await Promise.all([import('./kad-lookup.ts'), import('./kad-protocol.ts')])
+    const nodes = knownAddresses(home.nodes)
+    const ask = kadAsk({ host, clock, met: (id, card) => card && card.addresses.length > 0 && nodes.remember(id, card.addresses) })
+    await kadLookup(ask, peer, [...bootstrap, ...nodes.all()], ({ addresses }) => addresses.length > 0 && found(addresses), signal)
+  }
+}
