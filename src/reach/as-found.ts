@@ -9,6 +9,8 @@ export type Wanted = {
   /** Undefined when only a name is known: nobody can be asked for that. */
   readonly peer: string | undefined
   readonly protocol: string
+  /** Which of the addresses may be used. */
+  readonly usable: (addresses: readonly string[]) => readonly string[]
 }
 
 /** Hands on addresses of the peer as they are found, and resolves when there will be no more. */
@@ -17,7 +19,7 @@ export type Search = (peer: string, found: (addresses: readonly string[]) => voi
 /** A stream to the first who proves to be the peer; fault `reach.nobody_knows` when nobody does. */
 export async function dialAsFound(
   { host, known }: AsFoundNeeds,
-  { peer, protocol }: Wanted,
+  { peer, protocol, usable }: Wanted,
   search: Search,
   signal: AbortSignal,
 ): Promise<PeerStream> {
@@ -25,7 +27,9 @@ export async function dialAsFound(
   const { promise: first, resolve } = Promise.withResolvers<PeerStream>()
   const enough = new AbortController()
   const tries: Promise<void>[] = []
-  const attempt = async (addresses: readonly string[]): Promise<void> => {
+  const attempt = async (found: readonly string[]): Promise<void> => {
+    const addresses = usable(found)
+    if (addresses.length === 0) return
     const stream = await host.dial(peer, addresses, protocol, signal)
     if (enough.signal.aborted) return stream.abort()
     enough.abort()

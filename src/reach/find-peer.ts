@@ -79,7 +79,10 @@ export function peerDial(
       (signal: AbortSignal) => dialFound(way, signal),
       ...(way === 'relayed'
         ? []
-        : searches.map((search) => (signal: AbortSignal) => dialAsFound({ host, known }, { peer: id, protocol }, search, signal))),
+        : searches.map(
+            (search) => (signal: AbortSignal) =>
+              dialAsFound({ host, known }, { peer: id, protocol, usable: (found) => ofWay(found, way) }, search, signal),
+          )),
     ]
   }
   return async (signal, way = 'any') => {

@@ -24,14 +24,11 @@ export function placeOf(peerId: string): Buffer {
   return createHash('sha256').update(peerId).digest()
 }
 
-/** Orders by distance from `target`, nearest first. */
-export function byDistance(target: string): (one: string, other: string) => number {
-  const to = placeOf(target)
-  return (one, other) => Buffer.compare(distance(to, placeOf(one)), distance(to, placeOf(other)))
-}
-
-function distance(one: Buffer, other: Buffer): Buffer {
-  return Buffer.from(one.map((byte, at) => byte ^ other[at]!))
+/** How far two places are from each other: the less by `Buffer.compare`, the nearer. */
+export function distance(one: Buffer, other: Buffer): Buffer {
+  const bits = Buffer.alloc(one.length)
+  for (let at = 0; at < bits.length; at++) bits[at] = one[at]! ^ other[at]!
+  return bits
 }
 
 /** How many of the first bits two places share: 0 to 256. */
@@ -41,31 +38,36 @@ function sharedBits(one: Buffer, other: Buffer): number {
   return at < 0 ? 256 : at * 8 + Math.clz32(bits[at]!) - 24
 }
 
+type Entry = { readonly card: SignedCard; readonly place: Buffer }
+
 /** A table for the node `own`: at most 20 cards for each of 256 distances, of which the far ones alone ever fill. */
 export function kadTable(own: string): KadTable {
   const here = placeOf(own)
-  const buckets = new Map<number, Map<string, SignedCard>>()
-  const bucketOf = (peerId: string): Map<string, SignedCard> => {
-    const at = sharedBits(here, placeOf(peerId))
-    const bucket = buckets.get(at) ?? new Map<string, SignedCard>()
+  const buckets = new Map<number, Map<string, Entry>>()
+  const bucketAt = (place: Buffer): Map<string, Entry> => {
+    const at = sharedBits(here, place)
+    const bucket = buckets.get(at) ?? new Map<string, Entry>()
     buckets.set(at, bucket)
     return bucket
   }
-  const all = (): SignedCard[] => [...buckets.values()].flatMap((bucket) => [...bucket.values()])
+  const all = (): Entry[] => [...buckets.values()].flatMap((bucket) => [...bucket.values()])
   return {
     add(card) {
       if (card.peerId === own) return
-      const bucket = bucketOf(card.peerId)
+      const place = placeOf(card.peerId)
+      const bucket = bucketAt(place)
       const before = bucket.get(card.peerId)
-      if (before ? before.sequence < card.sequence : bucket.size < bucketSize) bucket.set(card.peerId, card)
+      if (before ? before.card.sequence < card.sequence : bucket.size < bucketSize) bucket.set(card.peerId, { card, place })
     },
-    remove: (peerId) => void bucketOf(peerId).delete(peerId),
+    remove: (peerId) => void bucketAt(placeOf(peerId)).delete(peerId),
     closest(target, now) {
-      for (const { peerId, expiresAt } of all()) if (expiresAt <= now) bucketOf(peerId).delete(peerId)
-      const order = byDistance(target)
+      for (const { card, place } of all()) if (card.expiresAt <= now) bucketAt(place).delete(card.peerId)
+      const to = placeOf(target)
       return all()
-        .sort((one, other) => order(one.peerId, other.peerId))
+        .map(({ card, place }) => ({ card, away: distance(to, place) }))
+        .sort((one, other) => Buffer.compare(one.away, other.away))
         .slice(0, bucketSize)
+        .map(({ card }) => card)
     },
     count: () => all().length,
   }

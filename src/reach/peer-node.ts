@@ -10,6 +10,9 @@ import { tunnelProtocol } from '../base/peer/tunnel.ts'
 import type { Wire } from '../base/wire/wire.ts'
 import type { AuthorizedPeers } from './authorized-peers.ts'
 import type { Home } from './home.ts'
+import { knownAddresses } from './known-addresses.ts'
+import type { Contact } from './kad-lookup.ts'
+import { contactsAt } from './searches.ts'
 import { type Server, knownRegistries, parseServer, serverText } from './known-registries.ts'
 import { keepMailbox } from './mailbox-keeper.ts'
 import { serveMessages } from './message-server.ts'
@@ -35,6 +38,8 @@ export type NodeHostSettings = {
   readonly server?: string | undefined
   /** Whether who asks for this peer on the local network is answered: by default, as long as we listen there. */
   readonly isLanAnswered?: boolean
+  /** Multiaddrs of nodes at which the distributed hash table begins, besides the registry; undefined: we take no part in it. */
+  readonly dhtNodes?: readonly string[] | undefined
 }
 
 export type NodeHost = {
@@ -48,7 +53,7 @@ export type NodeHost = {
  * is no failure: it is tried again. Faults of `openSharedHost` and `parseServer`.
  */
 export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds, settings: NodeHostSettings): Promise<NodeHost> {
-  const { home, listen, announce, isLanAnswered = true } = settings
+  const { home, listen, announce, isLanAnswered = true, dhtNodes } = settings
   const { identity, name } = wallet
   const known = knownRegistries(home.registries)
   const server = settings.server === undefined ? known.last() : parseServer(settings.server)
@@ -57,6 +62,7 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
     const messages = orNone(log, 'reach.messages.not_taken', () => serveMessages({ identity, host, home, clock, log }))
     const witness = orNone(log, 'reach.witness.not_served', () => serveWitness({ identity, host, home, clock, log }))
     const lan = isLanAnswered ? await lanAnswers({ host, clock, log }) : undefined
+    const kad = dhtNodes && (await kadNode({ wallet, host, home, clock, log }, contactsAt(dhtNodes, server)))
     const kept = new Map<string, { readonly registration: Part; readonly mailbox: Part | undefined }>()
     const keep = (server: Server) => {
       const registration = keepRegistered({ identity, host, clock, log, known }, { name, server })
@@ -76,7 +82,7 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
           await Promise.all(parts.map(async ({ mailbox }) => mailbox?.close()))
           await messages?.close() // last: the others bring what it stores
         }
-        await Promise.all([closeMessages(), witness?.close(), ...parts.map(({ registration }) => registration.close())])
+        await Promise.all([closeMessages(), kad?.close(), witness?.close(), ...parts.map(({ registration }) => registration.close())])
       },
     }
   }
@@ -90,6 +96,14 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
 async function lanAnswers({ host, clock, log }: { readonly host: OwnHost; readonly clock: Clock; readonly log: Log }): Promise<LanAnswers> {
   const { answerOnLan } = await import('../base/peer/lan-answers.ts') // who attaches to a host answers nobody
   return answerOnLan({ peerId: host.peerId, addresses: () => host.addresses(), clock, log })
+}
+
+async function kadNode(
+  { wallet: { identity, name }, host, home, clock, log }: NodeHostNeeds & { readonly host: OwnHost; readonly home: Home },
+  bootstrap: readonly Contact[],
+): Promise<Part> {
+  const { startKadNode } = await import('./kad-node.ts')
+  return startKadNode({ identity, host, nodes: knownAddresses(home.nodes), clock, log }, { name, bootstrap })
 }
 
 type Part = { close(): Promise<void> }

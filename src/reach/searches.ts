@@ -3,7 +3,7 @@ import type { Clock } from '../kernel/clock.ts'
 import type { PeerHost } from '../base/peer/host.ts'
 import type { Flag } from '../base/terminal/command.ts'
 import type { Search } from './as-found.ts'
-import { type Home } from './home.ts'
+import type { Home } from './home.ts'
 import type { Contact } from './kad-lookup.ts'
 import { knownAddresses } from './known-addresses.ts'
 import { type Server, serverAddress } from './known-registries.ts'
@@ -21,20 +21,24 @@ export type SearchFlags = {
   readonly 'dht-node': readonly string[]
 }
 
-/** Where the distributed hash table begins; undefined when it is not to be used. */
-export function dhtBootstrap(flags: Pick<SearchFlags, 'dht' | 'dht-node'>, registry: Server | undefined): readonly Contact[] | undefined {
-  const given = flags['dht-node']
-  if (!flags.dht && given.length === 0) return undefined
-  const addresses = [...given, ...(registry ? [serverAddress(registry)] : [])]
-  return addresses.map((address) => ({ peerId: /\/p2p\/([^/]+)$/.exec(address)?.[1], addresses: [address] }))
+/** Whom to ask first: the nodes at these multiaddrs, and the registry, whoever it is. */
+export function contactsAt(addresses: readonly string[], registry: Server | undefined): readonly Contact[] {
+  return [...addresses, ...(registry ? [serverAddress(registry)] : [])].map((address) => ({
+    peerId: /\/p2p\/([^/]+)$/.exec(address)?.[1],
+    addresses: [address],
+  }))
 }
 
 export type SearchNeeds = { readonly host: PeerHost; readonly home: Home; readonly clock: Clock }
 
 /** The searches that the flags allow, the nearest first. */
 export function searchesOf({ host, home, clock }: SearchNeeds, flags: SearchFlags, registry: Server): readonly Search[] {
-  const bootstrap = dhtBootstrap(flags, registry)
-  return [...(flags['no-lan'] ? [] : [lanSearch(clock)]), ...(bootstrap ? [kadSearch({ host, home, clock }, bootstrap)] : [])]
+  const nodes = flags['dht-node']
+  const isDhtAsked = flags.dht || nodes.length > 0
+  return [
+    ...(flags['no-lan'] ? [] : [lanSearch(clock)]),
+    ...(isDhtAsked ? [kadSearch({ host, home, clock }, contactsAt(nodes, registry))] : []),
+  ]
 }
 
 /** Asks on the local network. */

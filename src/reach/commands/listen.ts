@@ -2,7 +2,7 @@
 import { command } from '../../base/terminal/command.ts'
 import { homeFlags, homeOf, openWallet } from '../home.ts'
 import { endOfInbox, messagesAfter } from '../inbox.ts'
-import { defaultPeerPort, lanFlag, listenAddress, listenFlags } from '../listening.ts'
+import { defaultPeerPort, findableFlags, listenAddress, listenFlags } from '../listening.ts'
 import { openNodeHost } from '../peer-node.ts'
 import { messageText, messageValue } from '../shown.ts'
 
@@ -16,7 +16,7 @@ export default command({
     server: { value: 'HOST[:PORT]', summary: 'the registry to be known at; the last one registered with by default' },
     announce: { value: 'MULTIADDR', repeat: true, summary: 'an address under which others reach this machine, besides its own' },
     ...listenFlags(defaultPeerPort),
-    ...lanFlag,
+    ...findableFlags,
     ...homeFlags,
   },
   examples: [
@@ -32,6 +32,7 @@ export default command({
       announce: flags.announce ?? [],
       server: flags.server,
       isLanAnswered: !flags['no-lan'],
+      dhtNodes: flags.dht || flags['dht-node'].length > 0 ? flags['dht-node'] : undefined,
     }
     let place = endOfInbox(home.inbox)
     const { host, registry } = await openNodeHost({ wallet, clock, log }, settings)
