@@ -1,5 +1,5 @@
 // The distributed hash table: on a network in memory every peer is found, whoever is dead, silent or lying on the way; on real hosts the same without the node where all began.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
@@ -61,6 +61,15 @@ describe('a table', () => {
       }),
     )
   })
+})
+
+test('places and distances are those of spec/kad.md', () => {
+  type Vectors = { places: { peerId: string; place: string }[]; nearest: { target: string; order: string[] }[] }
+  const file = join(import.meta.dirname, '../../spec/vectors/kad/cases.json')
+  const { places, nearest } = JSON.parse(readFileSync(file, 'utf8')) as Vectors
+  expect(places.length).toBeGreaterThan(3)
+  for (const { peerId, place } of places) expect(placeOf(peerId).toString('hex')).toBe(place)
+  for (const { target, order } of nearest) expect([...order].sort(byDistance(target))).toEqual(order)
 })
 
 describe('a lookup in a network of 120, each of which knows those who asked it', () => {

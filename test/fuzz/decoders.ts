@@ -9,6 +9,7 @@ import { MessageReader, bodyOf, jsonBytes, messageBytes, refusalOf, types } from
 import { scan } from '../../src/base/wire/scan.ts'
 import { jsonFrame, readJson } from '../../src/reach/json-frames.ts'
 import { readJsonc } from '../../src/reach/jsonc.ts'
+import { kadAnswerValue, kadRequestValue, readKadAnswer, readKadRequest } from '../../src/reach/kad-protocol.ts'
 import { openMessage, openReceipt, signMessage, signReceipt } from '../../src/reach/message.ts'
 import * as messages from '../../src/reach/message-protocol.ts'
 import { openCard, signCard } from '../../src/reach/peer-card.ts'
@@ -124,6 +125,16 @@ export const decoders: readonly Decoder[] = [
     name: 'a question and an answer on the local network',
     samples: [lanQuestion(alice.peerId, 7), lanAnswer(alice.peerId, 7, 8766)],
     decode: (bytes) => [lanQuestionId(bytes, alice.peerId), lanAnswerPort(bytes, alice.peerId, 7)],
+  },
+  {
+    name: 'a question to the hash table',
+    samples: [text(kadRequestValue({ find: bob.peerId })), text(kadRequestValue({ find: bob.peerId, card }))],
+    decode: (bytes) => readKadRequest(parsed(bytes)),
+  },
+  {
+    name: 'an answer of the hash table',
+    samples: [text(kadAnswerValue([])), text(kadAnswerValue([card, card]))],
+    decode: (bytes) => readKadAnswer(parsed(bytes), now),
   },
   { name: 'a line of a ledger', samples: [text(line)], decode: (bytes) => checkLine(bytes) },
   {

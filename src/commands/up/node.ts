@@ -173,6 +173,7 @@ async function startRegistry({ context: { clock, log }, identities, ports, reach
     announce,
     maxRecords,
     mailbox: { keepMs: config.mailbox_keep, maxBytes: config.mailbox_bytes },
+    isDhtNode: config.dht,
     relay: config.relay && { maxPlaces, maxCircuits },
   }
   return listening({ part: 'the registry', host, port, flag: 'registry-port' }, () => start({ clock, log }, settings))
@@ -213,12 +214,25 @@ async function startPeer(
     authorized_file: authorizedFile,
     server = serverOf(registry),
     lan: isLanAnswered,
+    dht,
+    dht_nodes: dhtNodes,
     keep: keepMs,
   } = config
   const port = ports['peer-port'] ?? config.port
   const wallet = { walletFolder: identities.nodeFolder, ...(passphrase ? { passphrase } : {}) }
   const who = { authorized: [identities.client, ...authorized], ...(authorizedFile === undefined ? {} : { authorizedFile }) }
-  const settings = { ...wallet, host, port, ...who, gateSocket, server, announce, isLanAnswered, keepMs }
+  const settings = {
+    ...wallet,
+    host,
+    port,
+    ...who,
+    gateSocket,
+    server,
+    announce,
+    isLanAnswered,
+    dhtNodes: dht ? dhtNodes : undefined,
+    keepMs,
+  }
   return listening({ part: 'the peer host', host, port, flag: 'peer-port' }, () => start({ clock, log }, settings))
 }
 
