@@ -58,11 +58,12 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
   const known = knownRegistries(home.registries)
   const server = settings.server === undefined ? known.last() : parseServer(settings.server)
   const registry = server && serverText(server)
+  const bootstrap = dhtNodes && contactsAt(dhtNodes, server)
   const whileHost = async (host: OwnHost): Promise<HostDuty> => {
     const messages = orNone(log, 'reach.messages.not_taken', () => serveMessages({ identity, host, home, clock, log }))
     const witness = orNone(log, 'reach.witness.not_served', () => serveWitness({ identity, host, home, clock, log }))
     const lan = isLanAnswered ? await lanAnswers({ host, clock, log }) : undefined
-    const kad = dhtNodes && (await kadNode({ wallet, host, home, clock, log }, contactsAt(dhtNodes, server)))
+    const kad = bootstrap && (await kadNode({ wallet, host, home, clock, log }, bootstrap))
     const kept = new Map<string, { readonly registration: Part; readonly mailbox: Part | undefined }>()
     const keep = (server: Server) => {
       const registration = keepRegistered({ identity, host, clock, log, known }, { name, server })

@@ -1,5 +1,7 @@
 // Where a peer is looked for by its whole id when no registry leads to it: on the local network, and in the distributed hash table.
 import type { Clock } from '../kernel/clock.ts'
+import { isPeerId } from '../base/identity/identity.ts'
+import { fault } from '../base/peer/fault.ts'
 import type { PeerHost } from '../base/peer/host.ts'
 import type { Flag } from '../base/terminal/command.ts'
 import type { Search } from './as-found.ts'
@@ -21,12 +23,14 @@ export type SearchFlags = {
   readonly 'dht-node': readonly string[]
 }
 
-/** Whom to ask first: the nodes at these multiaddrs, and the registry, whoever it is. */
+/** Whom to ask first: the nodes at these multiaddrs, and the registry, whoever it is. Fault `peer.bad_address`. */
 export function contactsAt(addresses: readonly string[], registry: Server | undefined): readonly Contact[] {
-  return [...addresses, ...(registry ? [serverAddress(registry)] : [])].map((address) => ({
-    peerId: /\/p2p\/([^/]+)$/.exec(address)?.[1],
-    addresses: [address],
-  }))
+  return [...addresses, ...(registry ? [serverAddress(registry)] : [])].map((address) => {
+    const form = /^\/(?:ip[46]|dns[46]?)\/[^/]+\/tcp\/\d{1,5}(?:\/p2p\/([^/]+))?$/.exec(address)
+    const peerId = form?.[1]
+    if (!form || (peerId !== undefined && !isPeerId(peerId))) throw fault.bad_address({ address, problem: 'no node can be there' })
+    return { peerId, addresses: [address] }
+  })
 }
 
 export type SearchNeeds = { readonly host: PeerHost; readonly home: Home; readonly clock: Clock }
