@@ -26,13 +26,17 @@ export type PeerSettings = {
   readonly server?: string
   /** Multiaddrs under which others reach us, besides our own. */
   readonly announce?: readonly string[]
+  /** Whether who asks for this peer on the local network is answered; true by default. */
+  readonly isLanAnswered?: boolean
+  /** As in `NodeHostSettings`. */
+  readonly dhtNodes?: readonly string[] | undefined
   /** How long a session that was cut may come back; 5 min by default. */
   readonly keepMs?: number
 }
 
 /** Starts the peer host; it ends by `close()`. Faults: those of the wallet, of the authorized ids and of the port. */
 export async function startPeer({ clock, log }: { clock: Clock; log: Log }, settings: PeerSettings) {
-  const { host, port, gateSocket, server, announce = [], keepMs } = settings
+  const { host, port, gateSocket, server, announce = [], isLanAnswered = true, dhtNodes, keepMs } = settings
   const home = homeIn(settings.walletFolder)
   const wallet = await loadWallet(home.wallet, settings.keys)
   const authorized = authorizedPeers({ clock, log }, { ids: settings.authorized, file: settings.authorizedFile })
@@ -40,7 +44,7 @@ export async function startPeer({ clock, log }: { clock: Clock; log: Log }, sett
     const open = (session: ProvedSession) => handToSocket({ clock, log }, gateSocket, session)
     const node = await startPeerNode(
       { wallet, authorized, open, clock, log },
-      { listen: [listenAddress(host, port)], announce, server, home, ...(keepMs === undefined ? {} : { keepMs }) },
+      { listen: [listenAddress(host, port)], announce, server, home, isLanAnswered, dhtNodes, ...(keepMs === undefined ? {} : { keepMs }) },
     )
     const close = async (): Promise<void> => {
       authorized.close()

@@ -14,6 +14,7 @@ export type RegistrySettings = {
   readonly maxRecords?: number
   readonly mailbox?: MailboxSettings
   readonly relay?: RelaySettings
+  readonly isDhtNode?: boolean
 }
 
 /** Starts the registry; it ends by `close()`. */

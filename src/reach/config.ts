@@ -15,6 +15,7 @@ const registry = z.strictObject({
   host: z.string().min(1).default('127.0.0.1').describe('The IP address that the registry listens on.'),
   port: port(8_765).describe('The port that the registry listens on; 0 takes any free one.'),
   announce,
+  dht: z.boolean().default(false).describe('Whether it takes part in the distributed hash table of peers, so that others may begin there.'),
   relay: z.boolean().default(true).describe('Whether it relays between peers that cannot reach each other directly.'),
   max_places: z.int().min(1).max(4_096).default(1_024).describe('How many of the registered peers may keep a place at the relay.'),
   max_circuits: z.int().min(1).max(4_096).default(512).describe('How many connections it relays at once.'),
@@ -38,6 +39,12 @@ const peer = z.strictObject({
     .min(1)
     .optional()
     .describe('The registry to be known at, as HOST or HOST:PORT; the last one registered with when it is not named.'),
+  lan: z.boolean().default(true).describe('Whether it answers who asks for this peer by its id on the local network.'),
+  dht: z
+    .boolean()
+    .default(false)
+    .describe('Whether it takes part in the distributed hash table of peers, beginning at the registry and at nodes met before.'),
+  dht_nodes: z.array(z.string().startsWith('/')).max(16).default([]).describe('Multiaddrs of nodes at which it begins, too.'),
   authorized: z.array(peerId).default([]).describe('Peers that may connect. What they may call is decided by the gate.'),
   authorized_file: z.string().min(1).optional().describe('A file with more of them, one a line, read again when it changes.'),
   passphrase: credential.optional().describe("What opens the node's wallet when a passphrase seals it."),

@@ -18,7 +18,11 @@ import { registryProtocol } from './registry-protocol.ts'
 export type ReachCheck = Check<Examination>
 
 /** Where the peer is to be looked for. */
-export type Target = { readonly peerId: string; readonly addresses: readonly string[]; readonly from: 'flag' | 'registry' | 'memory' }
+export type Target = {
+  readonly peerId: string
+  readonly addresses: readonly string[]
+  readonly from: 'flag' | 'registry' | 'memory' | 'network'
+}
 
 export interface Examination {
   readonly clock: Clock
@@ -40,6 +44,8 @@ export interface Examination {
   registry(): Promise<RegistryClient>
   /** The one peer that is meant. Faults of `findPeer` and `registry`. */
   card(): Promise<KnownPeer>
+  /** Where somebody on the local network says that the peer listens; undefined when it was not asked, as with `--address`, or when the id is not known. */
+  nearby(): Promise<readonly string[] | undefined>
   /** Undefined when no peer is meant, or its id cannot be told. */
   target(): Promise<Target | undefined>
   /** A command line of reach, as this person would type it. */
@@ -61,6 +67,8 @@ export type ExaminationSettings = {
   readonly peer: string | undefined
   /** `HOST[:PORT]`. */
   readonly server: string | undefined
+  /** Whether the local network may be asked. */
+  readonly isLanAsked: boolean
   /** Multiaddrs of the peer, to be used instead of looking for it. */
   readonly addresses: readonly string[]
   /** What comes before the words of a command, and the flags that have to follow. */
@@ -71,10 +79,11 @@ const dialMs = 8_000
 
 export function createExamination(needs: ExaminationNeeds, settings: ExaminationSettings): Examination {
   const { clock, log, signal, known, openWallet } = needs
-  const { home, peer, addresses, program } = settings
+  const { home, peer, addresses, program, isLanAsked } = settings
   const isAsked = addresses.length === 0 || settings.server !== undefined || !isPeerId(peer ?? '')
   const server = (): Server | undefined => (isAsked ? known.choose(settings.server) : undefined)
   const pinned = (): string | undefined => known.keyOf(server()!)
+  const peerId = peer !== undefined && isPeerId(peer) ? peer : undefined
   let hosting: Promise<PeerHost> | undefined
 
   const wallet = once(openWallet)
@@ -104,16 +113,25 @@ export function createExamination(needs: ExaminationNeeds, settings: Examination
     throw fault.registry_key_changed({ server: serverText(server()!), pinned: key, found: client.peerId, file: known.path })
   }
   const card = once(async () => findPeer(await registry(), peer!))
+  const nearby = once(async () => {
+    const id = peerId ?? (await card().catch(() => undefined))?.peerId
+    if (!isLanAsked || addresses.length > 0 || id === undefined) return undefined
+    const { searchLan } = await import('../base/peer/lan-search.ts')
+    const found: string[] = []
+    await searchLan({ clock }, id, (address) => found.push(address), signal)
+    return found
+  })
   const target = once(async (): Promise<Target | undefined> => {
     if (peer === undefined) return undefined
-    if (isPeerId(peer) && addresses.length > 0) return { peerId: peer, addresses, from: 'flag' }
+    if (peerId !== undefined && addresses.length > 0) return { peerId, addresses, from: 'flag' }
     const found = await card().catch(() => undefined) // a check of its own says why
-    const peerId = found?.peerId ?? (isPeerId(peer) ? peer : undefined)
-    if (peerId === undefined) return undefined
-    if (addresses.length > 0) return { peerId, addresses, from: 'flag' }
-    return found
-      ? { peerId, addresses: found.addresses, from: 'registry' }
-      : { peerId, addresses: needs.addresses.of(peerId), from: 'memory' }
+    const id = found?.peerId ?? peerId
+    if (id === undefined) return undefined
+    if (addresses.length > 0) return { peerId: id, addresses, from: 'flag' }
+    const here = (await nearby()) ?? []
+    const elsewhere = found?.addresses ?? needs.addresses.of(id)
+    const from = found ? 'registry' : elsewhere.length > 0 ? 'memory' : 'network'
+    return { peerId: id, addresses: [...new Set([...here, ...elsewhere])], from }
   })
   return {
     clock,
@@ -127,6 +145,7 @@ export function createExamination(needs: ExaminationNeeds, settings: Examination
     anyRegistry,
     registry,
     card,
+    nearby,
     target,
     command: (words) => `${program.name} ${words}${program.flags}`,
     close: async () => (await hosting?.catch(() => undefined))?.close(),

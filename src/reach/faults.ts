@@ -96,13 +96,14 @@ export const fault = faults('reach', {
   peer_not_found: (d: { peer: string; tried: string; isKnown?: boolean }) => ({
     kind: 'missing',
     message: `Peer not found: ${d.peer} (${d.tried})`,
-    hint: 'are both registered ("fairlead reach peers")? is it running "fairlead reach mcp-serve"? can this machine reach its address? "fairlead reach register" on both renews what is known',
+    hint: 'are both registered ("fairlead reach peers")? is it running "fairlead reach mcp-serve"? can this machine reach its address? "fairlead reach register" on both renews what is known; on one network its whole id is enough',
   }),
   peer_ambiguous: (d: { peer: string; candidates: readonly string[] }) => ({
     kind: 'usage',
     message: `"${d.peer}" means more than one peer: ${d.candidates.join(', ')}`,
     hint: 'write more of the id, or all of it',
   }),
+  nobody_knows: () => ({ kind: 'missing', message: 'nobody who was asked knows where that peer is' }),
   handshake_failed: (d: { peer: string; problem: string }) => ({
     kind: 'unauthenticated',
     message: `Handshake Failed: ${d.peer}: ${d.problem}`,

@@ -4,7 +4,9 @@ import type { Clock } from '../kernel/clock.ts'
 import { isPeerId } from '../base/identity/identity.ts'
 import { isRelayed } from '../base/peer/address.ts'
 import type { PeerHost, PeerStream } from '../base/peer/host.ts'
+import { type Search, dialAsFound } from './as-found.ts'
 import { fault } from './faults.ts'
+import { firstOf } from './first-way.ts'
 import type { KnownAddresses } from './known-addresses.ts'
 import type { KnownPeer, RegistryClient } from './registry-client.ts'
 
@@ -33,15 +35,17 @@ export type PeerDialSettings = {
   /** Addresses to use instead of looking for any. */
   readonly addresses: readonly string[]
   readonly protocol: string
+  /** Where else it may be looked for by its whole id, one after the other. */
+  readonly searches: readonly Search[]
 }
 
 export type PeerDial = (signal?: AbortSignal, way?: Way) => Promise<PeerStream>
 
-/** Remembered addresses that lead somewhere do so within this time; after it the registry is asked beside them. */
-const patienceMs = 300
-
-/** Opens streams to one peer, each time by the best way that is known then. */
-export function peerDial({ host, known, registry, clock }: PeerDialNeeds, { peer, addresses, protocol }: PeerDialSettings): PeerDial {
+/** Opens streams to one peer, each time by the best way that is known then: see `stepsTo`. */
+export function peerDial(
+  { host, known, registry, clock }: PeerDialNeeds,
+  { peer, addresses, protocol, searches }: PeerDialSettings,
+): PeerDial {
   /** A name is asked about once: after that it is this key we talk to, whoever takes the name. */
   let id = isPeerId(peer) ? peer : undefined
 
@@ -67,35 +71,20 @@ export function peerDial({ host, known, registry, clock }: PeerDialNeeds, { peer
     known.remember(id, found.addresses)
     return stream
   }
-  /** The remembered addresses first, and what the registry says when they are not enough; the first way that proves wins. */
-  const dialBoth = async (to: string, remembered: readonly string[], way: Way, signal?: AbortSignal): Promise<PeerStream> => {
-    const over = new AbortController()
-    const inTime = signal ? AbortSignal.any([signal, over.signal]) : over.signal
-    const cached = dial(to, remembered, inTime)
-    const missed = cached.then(
-      () => over.abort(),
-      (error: unknown) => {
-        if (!isAboutTheWay(asFault(error))) over.abort() // the peer itself said no
-      },
-    )
-    const asked = Promise.race([missed, clock.wait(patienceMs, over.signal).catch(() => {})]).then(() => {
-      over.signal.throwIfAborted()
-      return dialFound(way, inTime)
-    })
-    try {
-      const winner = await Promise.any([cached, asked])
-      for (const each of [cached, asked]) void each.then((stream) => stream === winner || stream.abort()).catch(() => {})
-      return winner
-    } catch (error) {
-      const [first, second] = (error as AggregateError).errors.map(asFault) as [Fault, Fault]
-      if (!isAboutTheWay(first)) throw first
-      if (second.code.startsWith('peer.')) throw second
-      throw fault.peer_not_found({ peer, tried: `${first.message}; ${second.message}`, isKnown: true }, second)
-    } finally {
-      over.abort()
-    }
+  /** The ways in their order; each begins when those before it have missed, or have not led anywhere within a moment. The key decides, not who told us. */
+  const stepsTo = (way: Way) => {
+    const remembered = id === undefined ? [] : ofWay(known.of(id), way)
+    return [
+      ...(remembered.length > 0 ? [(signal: AbortSignal) => dial(id!, remembered, signal)] : []),
+      (signal: AbortSignal) => dialFound(way, signal),
+      ...(way === 'relayed'
+        ? []
+        : searches.map(
+            (search) => (signal: AbortSignal) =>
+              dialAsFound({ host, known }, { peer: id, protocol, usable: (found) => ofWay(found, way) }, search, signal),
+          )),
+    ]
   }
-
   return async (signal, way = 'any') => {
     try {
       if (addresses.length > 0) {
@@ -103,10 +92,10 @@ export function peerDial({ host, known, registry, clock }: PeerDialNeeds, { peer
         if (given.length === 0) throw fault.peer_not_found({ peer: id ?? peer, tried: `no ${way} address was given`, isKnown: true })
         return await dial((id ??= (await lookup(signal)).peerId), given, signal)
       }
-      const remembered = id === undefined ? [] : ofWay(known.of(id), way)
-      return await (id === undefined || remembered.length === 0 ? dialFound(way, signal) : dialBoth(id, remembered, way, signal))
+      return await firstOf(stepsTo(way), clock, signal)
     } catch (error) {
-      throw inRunbookWords(asFault(error), id ?? peer)
+      const miss = error instanceof AggregateError ? missOf(id ?? peer, error.errors as Fault[]) : asFault(error)
+      throw inRunbookWords(miss, id ?? peer)
     }
   }
 }
@@ -115,8 +104,12 @@ function ofWay(addresses: readonly string[], way: Way): readonly string[] {
   return way === 'any' ? addresses : addresses.filter((address) => isRelayed(address) === (way === 'relayed'))
 }
 
-function isAboutTheWay({ code }: Fault): boolean {
-  return code === 'peer.unreachable' || code === 'peer.wrong_identity' || code === 'peer.bad_address'
+/** What to say when no way led there. That a search found nothing is no news. */
+function missOf(peer: string, misses: readonly Fault[]): Fault {
+  const [first, second] = misses.filter(({ code }) => code !== 'reach.nobody_knows')
+  if (!first || !second) return first ?? misses[0]!
+  if (second.code.startsWith('peer.')) return second
+  return fault.peer_not_found({ peer, tried: `${first.message}; ${second.message}`, isKnown: true }, second)
 }
 
 /** The faults of a connection as the runbook's troubleshooting names them; others as they are. */

@@ -23,6 +23,8 @@ export type Home = {
   readonly registries: string
   /** Addresses at which peers were reached. */
   readonly addresses: string
+  /** Addresses of nodes of the distributed hash table. */
+  readonly nodes: string
   /** Messages that came, a file each. */
   readonly inbox: string
   /** Mailbox items that are no messages for this identity. */
@@ -49,6 +51,7 @@ export function homeIn(folder: string): Home {
     wallet: at('wallet.json'),
     registries: at('registries.json'),
     addresses: at('addresses.json'),
+    nodes: at('nodes.json'),
     inbox: at('inbox'),
     unreadable: at('unreadable'),
     downloads: at('downloads'),

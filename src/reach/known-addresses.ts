@@ -10,6 +10,8 @@ export interface KnownAddresses {
   /** Puts these addresses first among the peer's; nothing is written when nothing changes. */
   remember(peerId: string, addresses: readonly string[]): void
   count(): number
+  /** Every peer with its addresses, the latest first. */
+  all(): readonly { readonly peerId: string; readonly addresses: readonly string[] }[]
 }
 
 export function knownAddresses(path: string): KnownAddresses {
@@ -25,6 +27,10 @@ export function knownAddresses(path: string): KnownAddresses {
   return {
     of: (peerId) => read()[peerId] ?? [],
     count: () => Object.keys(read()).length,
+    all: () =>
+      Object.entries(read())
+        .map(([peerId, addresses]) => ({ peerId, addresses }))
+        .toReversed(),
     remember(peerId, addresses) {
       const all = read()
       const before = all[peerId] ?? []

@@ -13,6 +13,13 @@ export function listenFlags<const Port extends number>(port: Port) {
   } as const satisfies Record<string, Flag>
 }
 
+/** Of the commands that may become the host of an identity. */
+export const findableFlags = {
+  'no-lan': { summary: 'do not answer who asks for this peer by its id on the local network' },
+  dht: { summary: 'take part in the distributed hash table of peers, beginning at the registry and at nodes met before' },
+  'dht-node': { value: 'MULTIADDR', repeat: true, summary: 'the same, beginning there, too' },
+} as const satisfies Record<string, Flag>
+
 /** The multiaddr of an IP address (or `localhost`) and a port, 0 for any free one; fault `reach.host_invalid`. */
 export function listenAddress(host: string, port: number): string {
   const address = host === 'localhost' ? '127.0.0.1' : host

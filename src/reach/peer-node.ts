@@ -4,6 +4,7 @@ import { asFault } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Wallet } from '../base/identity/wallet.ts'
 import type { OwnHost } from '../base/peer/host.ts'
+import type { LanAnswers } from '../base/peer/lan-answers.ts'
 import { type HostDuty, type SharedHost, openSharedHost } from '../base/peer/shared-host.ts'
 import { tunnelProtocol } from '../base/peer/tunnel.ts'
 import type { Wire } from '../base/wire/wire.ts'
@@ -11,6 +12,9 @@ import type { AuthorizedPeers } from './authorized-peers.ts'
 import { serveFiles } from './file-server.ts'
 import type { Home } from './home.ts'
 import { inUse } from './in-use.ts'
+import { knownAddresses } from './known-addresses.ts'
+import type { Contact } from './kad-lookup.ts'
+import { contactsAt } from './searches.ts'
 import { type Server, knownRegistries, parseServer, serverText } from './known-registries.ts'
 import { keepMailbox } from './mailbox-keeper.ts'
 import { serveMessages } from './message-server.ts'
@@ -34,6 +38,10 @@ export type NodeHostSettings = {
   readonly announce?: readonly string[]
   /** `HOST[:PORT]`; by default the last one registered with, and none when there is none. */
   readonly server?: string | undefined
+  /** Whether who asks for this peer on the local network is answered: by default, as long as we listen there. */
+  readonly isLanAnswered?: boolean
+  /** Multiaddrs of nodes at which the distributed hash table begins, besides the registry; undefined: we take no part in it. */
+  readonly dhtNodes?: readonly string[] | undefined
 }
 
 export type NodeHost = {
@@ -47,16 +55,19 @@ export type NodeHost = {
  * is no failure: it is tried again. Faults of `openSharedHost` and `parseServer`.
  */
 export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds, settings: NodeHostSettings): Promise<NodeHost> {
-  const { home, listen, announce } = settings
+  const { home, listen, announce, isLanAnswered = true, dhtNodes } = settings
   const { identity, name } = wallet
   const known = knownRegistries(home.registries)
   const server = settings.server === undefined ? known.last() : parseServer(settings.server)
   const registry = server && serverText(server)
+  const bootstrap = dhtNodes && contactsAt(dhtNodes, server)
   const whileHost = async (host: OwnHost): Promise<HostDuty> => {
     const messages = orNone(log, 'reach.messages.not_taken', () => serveMessages({ identity, host, home, clock, log }))
     const witness = orNone(log, 'reach.witness.not_served', () => serveWitness({ identity, host, home, clock, log }))
     const isBusy = inUse({ clock, countBytes: () => host.countBytes(tunnelProtocol) })
     const files = orNone(log, 'reach.files.not_taken', () => serveFiles({ identity, host, home, clock, log, isBusy }))
+    const lan = isLanAnswered ? await lanAnswers({ host, clock, log }) : undefined
+    const kad = bootstrap && (await kadNode({ wallet, host, home, clock, log }, bootstrap))
     const kept = new Map<string, { readonly registration: Part; readonly mailbox: Part | undefined }>()
     const keep = (server: Server) => {
       const registration = keepRegistered({ identity, host, clock, log, known }, { name, server })
@@ -70,12 +81,19 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
         for (const text of [...servers].slice(0, maxRegistries)) if (!kept.has(text)) kept.set(text, keep(parseServer(text)))
       },
       async close() {
+        lan?.close()
         const parts = [...kept.values()]
         const closeMessages = async (): Promise<void> => {
           await Promise.all(parts.map(async ({ mailbox }) => mailbox?.close()))
           await messages?.close() // last: the others bring what it stores
         }
-        await Promise.all([closeMessages(), files?.close(), witness?.close(), ...parts.map(({ registration }) => registration.close())])
+        await Promise.all([
+          closeMessages(),
+          files?.close(),
+          kad?.close(),
+          witness?.close(),
+          ...parts.map(({ registration }) => registration.close()),
+        ])
       },
     }
   }
@@ -84,6 +102,19 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
     { folder: home.folder, listen, ...(announce ? { announce } : {}), asks: registry === undefined ? [] : [registry] },
   )
   return { host, registry }
+}
+
+async function lanAnswers({ host, clock, log }: { readonly host: OwnHost; readonly clock: Clock; readonly log: Log }): Promise<LanAnswers> {
+  const { answerOnLan } = await import('../base/peer/lan-answers.ts') // who attaches to a host answers nobody
+  return answerOnLan({ peerId: host.peerId, addresses: () => host.addresses(), clock, log })
+}
+
+async function kadNode(
+  { wallet: { identity, name }, host, home, clock, log }: NodeHostNeeds & { readonly host: OwnHost; readonly home: Home },
+  bootstrap: readonly Contact[],
+): Promise<Part> {
+  const { startKadNode } = await import('./kad-node.ts')
+  return startKadNode({ identity, host, nodes: knownAddresses(home.nodes), clock, log }, { name, bootstrap })
 }
 
 type Part = { close(): Promise<void> }

@@ -8,6 +8,7 @@ import { type Wallet, createWallet, loadWallet, readWalletCard } from '../base/i
 import { openSqliteKv } from '../base/kv/sqlite.ts'
 import { createPeerHost } from '../base/peer/host.ts'
 import type { RelayRules } from '../base/peer/relay-server.ts'
+import { knownAddresses } from './known-addresses.ts'
 import { type MailboxServerSettings, serveMailboxes } from './mailbox-server.ts'
 import { openMailboxes } from './mailboxes.ts'
 import { openRegistryBook } from './registry-book.ts'
@@ -26,6 +27,8 @@ export type RegistrySettings = RegistryServerSettings & {
   readonly maxRecords?: number
   readonly relay?: RelaySettings
   readonly mailbox?: MailboxSettings
+  /** Whether it takes part in the distributed hash table, as the place where others begin. */
+  readonly isDhtNode?: boolean
 }
 
 export type MailboxSettings = MailboxServerSettings & {
@@ -43,7 +46,7 @@ export interface Registry {
 
 /** Starts a registry; faults of the wallet, the store and `createPeerHost`. */
 export async function startRegistry({ clock, log }: { clock: Clock; log: Log }, settings: RegistrySettings): Promise<Registry> {
-  const { folder, listen, announce, passphrase, maxRecords, mailbox = {}, relay, ...served } = settings
+  const { folder, listen, announce, passphrase, maxRecords, mailbox = {}, relay, isDhtNode = false, ...served } = settings
   await using starting = new AsyncDisposableStack()
   makeFolder(folder)
   const { identity } = await ownWallet(join(folder, 'wallet.json'), passphrase)
@@ -66,6 +69,11 @@ export async function startRegistry({ clock, log }: { clock: Clock; log: Log }, 
   if (mailboxes) serveMailboxes({ host, mailboxes, clock, log }, mailbox)
   // a place for whoever signed a card that holds; who may dial is for those to decide who are dialled
   if (relay !== false) await host.relay({ ...relay, mayReserve: isRegistered })
+  if (isDhtNode) {
+    const { startKadNode } = await import('./kad-node.ts')
+    const nodes = knownAddresses(join(folder, 'nodes.json'))
+    starting.adopt(startKadNode({ identity, host, nodes, clock, log }, { name: 'registry', bootstrap: [] }), (node) => node.close())
+  }
   const running = starting.move()
   return { peerId: host.peerId, addresses: () => host.addresses(), close: () => running.disposeAsync() }
 }

@@ -4,6 +4,7 @@ import { type Clock, deadline } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import { type Identity, isPeerId } from '../base/identity/identity.ts'
 import type { PeerHost, PeerStream } from '../base/peer/host.ts'
+import type { Search } from './as-found.ts'
 import { fault } from './faults.ts'
 import { inRunbookWords, peerDial } from './find-peer.ts'
 import { addToHistory } from './history.ts'
@@ -36,6 +37,8 @@ export type Letter = {
   readonly isRelayed: boolean
   /** Whether it may be left in a mailbox. */
   readonly mayWait: boolean
+  /** As in `PeerDialSettings`. */
+  readonly searches: readonly Search[]
 }
 
 export type Sent =
@@ -79,12 +82,15 @@ type Way = { readonly to: string; readonly stream: PeerStream } | { readonly to:
 /** A stream to the recipient, or why there is none, if it is known at least whom the message is for. */
 async function findWay(
   { host, home, clock }: SendingNeeds,
-  { peer, addresses, server, isRelayed }: Letter,
+  { peer, addresses, server, isRelayed, searches }: Letter,
   signal: AbortSignal,
 ): Promise<Way> {
   const known = knownRegistries(home.registries)
   const registry = (signal?: AbortSignal) => connectRegistry({ host, clock, known }, known.choose(server), signal)
-  const dial = peerDial({ host, known: knownAddresses(home.addresses), registry, clock }, { peer, addresses, protocol: messageProtocol })
+  const dial = peerDial(
+    { host, known: knownAddresses(home.addresses), registry, clock },
+    { peer, addresses, protocol: messageProtocol, searches },
+  )
   try {
     const stream = await dial(signal, isRelayed ? 'relayed' : 'any')
     return { to: stream.remotePeer, stream }

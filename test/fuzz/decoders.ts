@@ -4,10 +4,12 @@ import { createIdentity } from '../../src/base/identity/identity.ts'
 import { openRecord, signRecord } from '../../src/base/identity/record.ts'
 import { genesis, seal, checkLine } from '../../src/base/ledger/line.ts'
 import { SseReader } from '../../src/base/mcp/sse.ts'
+import { lanAnswer, lanAnswerPort, lanQuestion, lanQuestionId } from '../../src/base/peer/lan-packet.ts'
 import { MessageReader, bodyOf, jsonBytes, messageBytes, refusalOf, types } from '../../src/base/peer/message.ts'
 import { scan } from '../../src/base/wire/scan.ts'
 import { jsonFrame, readJson } from '../../src/reach/json-frames.ts'
 import { readJsonc } from '../../src/reach/jsonc.ts'
+import { kadAnswerValue, kadRequestValue, readKadAnswer, readKadRequest } from '../../src/reach/kad-protocol.ts'
 import { openMessage, openReceipt, signMessage, signReceipt } from '../../src/reach/message.ts'
 import * as messages from '../../src/reach/message-protocol.ts'
 import { openCard, signCard } from '../../src/reach/peer-card.ts'
@@ -118,6 +120,21 @@ export const decoders: readonly Decoder[] = [
     name: 'server-sent events',
     samples: [text('id: 1\nevent: message\ndata: {"a":1}\ndata: 2\n\n: ping\r\n\r\nretry: 100\rdata: x\r\r'), text('\ufeffdata: y\n\n')],
     decode: (bytes) => new SseReader(1 << 12, () => {}).take(bytes),
+  },
+  {
+    name: 'a question and an answer on the local network',
+    samples: [lanQuestion(alice.peerId, 7), lanAnswer(alice.peerId, 7, 8766)],
+    decode: (bytes) => [lanQuestionId(bytes, alice.peerId), lanAnswerPort(bytes, alice.peerId, 7)],
+  },
+  {
+    name: 'a question to the hash table',
+    samples: [text(kadRequestValue({ find: bob.peerId })), text(kadRequestValue({ find: bob.peerId, card }))],
+    decode: (bytes) => readKadRequest(parsed(bytes)),
+  },
+  {
+    name: 'an answer of the hash table',
+    samples: [text(kadAnswerValue([])), text(kadAnswerValue([card, card]))],
+    decode: (bytes) => readKadAnswer(parsed(bytes), now),
   },
   { name: 'a line of a ledger', samples: [text(line)], decode: (bytes) => checkLine(bytes) },
   {

@@ -177,6 +177,7 @@ async function startRegistry({ context: { clock, log }, identities, ports, reach
     announce,
     maxRecords,
     mailbox: { keepMs: config.mailbox_keep, maxBytes: config.mailbox_bytes },
+    isDhtNode: config.dht,
     relay: config.relay && { maxPlaces, maxCircuits },
   }
   return listening({ part: 'the registry', host, port, flag: 'registry-port' }, () => start({ clock, log }, settings))
@@ -229,11 +230,32 @@ async function startPeer(plan: Plan, gateSocket: string, registry: string) {
     reach: { peer: config },
   } = plan
   const { startPeer: start } = await import('../../daemons/peer.ts')
-  const { host, announce, authorized, authorized_file: authorizedFile, server = serverOf(registry), keep: keepMs } = config
+  const {
+    host,
+    announce,
+    authorized,
+    authorized_file: authorizedFile,
+    server = serverOf(registry),
+    lan: isLanAnswered,
+    dht,
+    dht_nodes: dhtNodes,
+    keep: keepMs,
+  } = config
   const port = ports['peer-port'] ?? config.port
   const wallet = { walletFolder: identities.nodeFolder, keys }
   const who = { authorized: [identities.client, ...authorized], ...(authorizedFile === undefined ? {} : { authorizedFile }) }
-  const settings = { ...wallet, host, port, ...who, gateSocket, server, announce, keepMs }
+  const settings = {
+    ...wallet,
+    host,
+    port,
+    ...who,
+    gateSocket,
+    server,
+    announce,
+    isLanAnswered,
+    dhtNodes: dht ? dhtNodes : undefined,
+    keepMs,
+  }
   return listening({ part: 'the peer host', host, port, flag: 'peer-port' }, () => start({ clock, log }, settings))
 }
 

@@ -11,7 +11,7 @@ const patienceMs = 6_000
 
 const peerAnswers: ReachCheck = {
   title: "trying the peer's addresses",
-  after: ['wallet', 'peer-registered'],
+  after: ['wallet', 'peer-registered', 'peer-nearby'],
   async run(examination, signal) {
     const { clock, peer, target, host, command } = examination
     if (peer === undefined) return []
@@ -19,7 +19,7 @@ const peerAnswers: ReachCheck = {
     if (!found) return [unknown(`not asked: which peer ${peer} is could not be told`)]
     const serve = `on that machine: ${command(`mcp-serve --authorized-peer ${await ourId(examination)} --command "…"`)}`
     if (found.addresses.length === 0)
-      return [found.from === 'memory' ? unknown('not asked: no address is known') : bad('it is registered, but listens nowhere', serve)]
+      return [found.from === 'network' ? unknown('not asked: no address is known') : bad('it is registered, but listens nowhere', serve)]
     const dialler = await host()
     const relayed = found.addresses.filter(isRelayed)
     const ways = [

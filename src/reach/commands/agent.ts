@@ -1,7 +1,7 @@
 // Runs the host of this identity and nothing else: one process that keeps the port, the registration and the connections which the others share.
 import { command } from '../../base/terminal/command.ts'
 import { homeFlags, homeOf, openWallet } from '../home.ts'
-import { defaultPeerPort, listenAddress, listenFlags } from '../listening.ts'
+import { defaultPeerPort, findableFlags, listenAddress, listenFlags } from '../listening.ts'
 import { openNodeHost } from '../peer-node.ts'
 
 export default command({
@@ -12,6 +12,7 @@ export default command({
     server: { value: 'HOST[:PORT]', summary: 'the registry to be known at; the last one registered with by default' },
     announce: { value: 'MULTIADDR', repeat: true, summary: 'an address under which others reach this machine, besides its own' },
     ...listenFlags(defaultPeerPort),
+    ...findableFlags,
     ...homeFlags,
   },
   examples: [['fairlead reach agent', 'until it is stopped']],
@@ -23,6 +24,8 @@ export default command({
       listen: [listenAddress(flags.host, flags.port)],
       announce: flags.announce ?? [],
       server: flags.server,
+      isLanAnswered: !flags['no-lan'],
+      dhtNodes: flags.dht || flags['dht-node'].length > 0 ? flags['dht-node'] : undefined,
     }
     const { host, registry } = await openNodeHost({ wallet, clock, log }, settings)
     try {

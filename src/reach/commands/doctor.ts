@@ -6,6 +6,7 @@ import { type Context, command } from '../../base/terminal/command.ts'
 import { type ReachCheck, createExamination } from '../examination.ts'
 import { type HomeFlags, homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownAddresses } from '../known-addresses.ts'
+import { searchFlags } from '../searches.ts'
 import { knownRegistries, parseServer } from '../known-registries.ts'
 
 export default command({
@@ -18,6 +19,7 @@ export default command({
   flags: {
     server: { value: 'HOST[:PORT]', summary: 'the registry; the last one registered with by default, else localhost:8765' },
     address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: with a whole id the registry is not asked then' },
+    'no-lan': searchFlags['no-lan'],
     ...homeFlags,
   },
   examples: [
@@ -36,7 +38,7 @@ export default command({
     const examination = cleanup.adopt(
       createExamination(
         { clock, log, signal, known, addresses: knownAddresses(home.addresses), openWallet: () => openWallet(context, flags) },
-        { home, peer: args.peer, server, addresses, program: programOf(context, flags) },
+        { home, peer: args.peer, server, addresses, isLanAsked: !flags['no-lan'], program: programOf(context, flags) },
       ),
       (opened) => opened.close(),
     )

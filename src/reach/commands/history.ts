@@ -14,6 +14,7 @@ import { type PastEntry, historyName, pastEntries, signHistory, verifyHistory } 
 import { dialingHost, homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownAddresses } from '../known-addresses.ts'
 import { knownRegistries } from '../known-registries.ts'
+import { searchFlags, searchesOf } from '../searches.ts'
 import { connectRegistry } from '../registry-client.ts'
 import { tableText } from '../shown.ts'
 import { type WitnessClientNeeds, askKnown, haveWitnessed } from '../witness-client.ts'
@@ -30,6 +31,7 @@ const flags = {
   limit: { value: 'COUNT', type: 'integer', default: 20, summary: 'how many of the newest to show' },
   server: { value: 'HOST[:PORT]', summary: 'the registry to ask for the witness; the last one registered with by default' },
   address: { value: 'MULTIADDR', repeat: true, summary: 'where the witness listens: the registry is not asked then' },
+  ...searchFlags,
   ...homeFlags,
 } as const satisfies Record<string, Flag>
 type Asked = Input<Record<string, never>, typeof flags>['flags']
@@ -137,7 +139,7 @@ async function askingPeer<Found>(
     const registry = (asking?: AbortSignal) => connectRegistry({ host, clock, known }, server, asking)
     const dial = peerDial(
       { host, known: knownAddresses(home.addresses), registry, clock },
-      { peer, addresses: asked.address ?? [], protocol: witnessProtocol },
+      { peer, addresses: asked.address ?? [], protocol: witnessProtocol, searches: searchesOf({ host, home, clock }, asked, server) },
     )
     return await act({ clock, dial: () => dial(signal) }, host.peerId)
   } finally {

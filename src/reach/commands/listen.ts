@@ -2,7 +2,7 @@
 import { command } from '../../base/terminal/command.ts'
 import { homeFlags, homeOf, openWallet } from '../home.ts'
 import { endOfInbox, messagesAfter } from '../inbox.ts'
-import { defaultPeerPort, listenAddress, listenFlags } from '../listening.ts'
+import { defaultPeerPort, findableFlags, listenAddress, listenFlags } from '../listening.ts'
 import { openNodeHost } from '../peer-node.ts'
 import { messageText, messageValue } from '../shown.ts'
 
@@ -16,6 +16,7 @@ export default command({
     server: { value: 'HOST[:PORT]', summary: 'the registry to be known at; the last one registered with by default' },
     announce: { value: 'MULTIADDR', repeat: true, summary: 'an address under which others reach this machine, besides its own' },
     ...listenFlags(defaultPeerPort),
+    ...findableFlags,
     ...homeFlags,
   },
   examples: [
@@ -26,7 +27,14 @@ export default command({
     const { terminal, folders, clock, log, signal } = context
     const wallet = await openWallet(context, flags)
     const home = homeOf({ folders }, flags)
-    const settings = { home, listen: [listenAddress(flags.host, flags.port)], announce: flags.announce ?? [], server: flags.server }
+    const settings = {
+      home,
+      listen: [listenAddress(flags.host, flags.port)],
+      announce: flags.announce ?? [],
+      server: flags.server,
+      isLanAnswered: !flags['no-lan'],
+      dhtNodes: flags.dht || flags['dht-node'].length > 0 ? flags['dht-node'] : undefined,
+    }
     let place = endOfInbox(home.inbox)
     const { host, registry } = await openNodeHost({ wallet, clock, log }, settings)
     try {

@@ -10,6 +10,7 @@ import { dialingHost, homeFlags, homeOf } from '../home.ts'
 import { joinWires } from '../joined.ts'
 import { knownAddresses } from '../known-addresses.ts'
 import { knownRegistries } from '../known-registries.ts'
+import { searchFlags, searchesOf } from '../searches.ts'
 import { renewedWire } from '../renewed-wire.ts'
 import { stdioWire } from '../stdio-wire.ts'
 
@@ -25,6 +26,7 @@ export default command({
     server: { value: 'HOST[:PORT]', summary: 'the registry to ask; the last one registered with by default, else localhost:8765' },
     address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: the registry is not asked then' },
     relay: { summary: 'go through the relay, even if there is a direct way' },
+    ...searchFlags,
     ...homeFlags,
   },
   examples: [
@@ -32,6 +34,7 @@ export default command({
       'fairlead reach mcp-connect 12D3KooWExamplePeerIdOfTheOtherMachine --server registry.example.org',
       'as the "command" and "args" of a client’s configuration',
     ],
+    ['fairlead reach mcp-connect 12D3KooWExamplePeerIdOfTheOtherMachine', 'on the same network no registry is needed for a whole id'],
     ['fairlead reach mcp-connect LinuxBox', 'by name, at the registry used last'],
   ],
   async run(context, { args, flags }) {
@@ -45,7 +48,12 @@ export default command({
         (await import('../registry-client.ts')).connectRegistry({ host, clock, known }, server, signal)
       const dial = peerDial(
         { host, known: knownAddresses(home.addresses), registry, clock },
-        { peer: args.peer, addresses: flags.address ?? [], protocol: tunnelProtocol },
+        {
+          peer: args.peer,
+          addresses: flags.address ?? [],
+          protocol: tunnelProtocol,
+          searches: searchesOf({ host, home, clock }, flags, server),
+        },
       )
       const ways: Pick<ConnectTunnelNeeds, 'open' | 'openDirect'> = flags.relay
         ? { open: (signal) => dial(signal, 'relayed') }

@@ -6,7 +6,7 @@ import { splitWords } from '../../base/supervise/words.ts'
 import { authorizedPeers } from '../authorized-peers.ts'
 import { fault } from '../faults.ts'
 import { homeFlags, homeOf, openWallet } from '../home.ts'
-import { defaultPeerPort, listenAddress, listenFlags } from '../listening.ts'
+import { defaultPeerPort, findableFlags, listenAddress, listenFlags } from '../listening.ts'
 import { type PeerNodeNeeds, startPeerNode } from '../peer-node.ts'
 import { handToSocket } from '../preamble.ts'
 import { servedChild } from '../served-child.ts'
@@ -37,6 +37,7 @@ export default command({
     },
     announce: { value: 'MULTIADDR', repeat: true, summary: 'an address under which others reach this machine, besides its own' },
     ...listenFlags(defaultPeerPort),
+    ...findableFlags,
     ...homeFlags,
   },
   examples: [
@@ -71,6 +72,8 @@ export default command({
       listen,
       announce: flags.announce ?? [],
       server: flags.server,
+      isLanAnswered: !flags['no-lan'],
+      dhtNodes: flags.dht || flags['dht-node'].length > 0 ? flags['dht-node'] : undefined,
       home,
       keepMs: Math.max(0, flags.keep) * 1000,
     }

@@ -17,6 +17,7 @@ export default command({
     'no-relay': { summary: 'relay nothing: who has no open port is then not reached' },
     'max-places': { value: 'N', type: 'integer', default: 1_024, summary: 'registered peers that may keep a place at the relay' },
     'max-circuits': { value: 'N', type: 'integer', default: 512, summary: 'connections that are relayed at once' },
+    dht: { summary: 'take part in the distributed hash table of peers, so that others may begin here' },
     announce: { value: 'MULTIADDR', repeat: true, summary: 'an address under which others reach it, besides its own' },
     'mailbox-days': { value: 'DAYS', type: 'integer', default: 7, summary: 'how long a sealed message waits for its recipient: at most 7' },
     'mailbox-mib': { value: 'MIB', type: 'integer', default: 256, summary: 'for all mailboxes together; 0 for none' },
@@ -36,7 +37,15 @@ export default command({
     const relay = flags['no-relay'] ? false : { maxPlaces: flags['max-places'], maxCircuits: flags['max-circuits'] }
     const registry = await startRegistry(
       { clock, log },
-      { folder, listen, announce: flags.announce ?? [], passphrase, mailbox: mailboxOf(flags), relay },
+      {
+        folder,
+        listen,
+        announce: flags.announce ?? [],
+        passphrase,
+        mailbox: mailboxOf(flags),
+        relay,
+        isDhtNode: flags.dht,
+      },
     )
     try {
       const addresses = registry.addresses()

@@ -13,6 +13,7 @@ import { homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownAddresses } from '../known-addresses.ts'
 import { knownRegistries } from '../known-registries.ts'
 import { connectRegistry } from '../registry-client.ts'
+import { searchFlags, searchesOf } from '../searches.ts'
 
 export default command({
   summary: 'send a file to a peer',
@@ -25,6 +26,7 @@ export default command({
   flags: {
     server: { value: 'HOST[:PORT]', summary: 'the registry to ask; the last one registered with by default, else localhost:8765' },
     address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: the registry is not asked then' },
+    ...searchFlags,
     patience: { value: 'SECONDS', type: 'integer', default: 300, summary: 'how long to try again while nothing gets through' },
     ...homeFlags,
   },
@@ -43,7 +45,12 @@ export default command({
     const registry = (signal?: AbortSignal) => connectRegistry({ host, clock, known }, server, signal)
     const redial = peerDial(
       { host, known: knownAddresses(home.addresses), registry, clock },
-      { peer: args.peer, addresses: flags.address ?? [], protocol: fileProtocol },
+      {
+        peer: args.peer,
+        addresses: flags.address ?? [],
+        protocol: fileProtocol,
+        searches: searchesOf({ host, home, clock }, flags, server),
+      },
     )
     let to = args.peer
     const dial = async (signal?: AbortSignal) => {

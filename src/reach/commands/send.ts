@@ -4,6 +4,7 @@ import { visibleText } from '../../base/terminal/visible.ts'
 import { dialingHost, homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownRegistries, serverText } from '../known-registries.ts'
 import { checkText } from '../message.ts'
+import { searchFlags, searchesOf } from '../searches.ts'
 import { sendMessage } from '../sending.ts'
 
 export default command({
@@ -19,6 +20,7 @@ export default command({
     address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: the registry and its mailboxes are not asked then' },
     'no-mailbox': { summary: 'deliver it now, or not at all' },
     relay: { summary: 'go through the relay, even if there is a direct way' },
+    ...searchFlags,
     ...homeFlags,
   },
   examples: [
@@ -42,6 +44,7 @@ export default command({
         server: flags.server,
         isRelayed: flags.relay ?? false,
         mayWait: !flags['no-mailbox'],
+        searches: searchesOf({ host, home, clock }, flags, knownRegistries(home.registries).choose(flags.server)),
       }
       const sent = await sendMessage({ identity, host, home, clock, log }, letter, signal)
       const { to, id } = sent
