@@ -1,7 +1,8 @@
 // The list "bad input and abuse" of reach, a test for each line, against real processes: refused, logged, and the service goes on. Those who attack have a
 // host of their own in this process and say what they like; what they met is seen from outside.
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { type Socket, connect } from 'node:net'
 import { join } from 'node:path'
@@ -10,10 +11,13 @@ import type { McpClient } from '../../test/kit/mcp-client.ts'
 import { type Person, type ReachBench, type Service, echoCommand, local, portOf, reachBench } from '../../test/kit/reach-bench.ts'
 import { systemClock as clock } from '../kernel/clock.ts'
 import { silentLog as log } from '../kernel/log.ts'
+import { randomId } from '../kernel/random.ts'
 import { type Identity, createIdentity } from '../base/identity/identity.ts'
 import { loadWallet } from '../base/identity/wallet.ts'
 import { type PeerHost, type PeerStream, createPeerHost } from '../base/peer/host.ts'
 import { tunnelProtocol } from '../base/peer/tunnel.ts'
+import { signOffer } from './file-offer.ts'
+import { fileProtocol, offerValue } from './file-protocol.ts'
 import { jsonFrame, readJson } from './json-frames.ts'
 import { signMessage } from './message.ts'
 import { messageProtocol, requestValue } from './message-protocol.ts'
@@ -267,6 +271,34 @@ test('record for a key one does not hold', async () => {
   await logged(registry, 'reach.record_invalid')
 })
 
+test('path traversal in file names', async () => {
+  const eve = await attacker()
+  const refusedFirst = await eve.to(fileProtocol)
+  const bytes = Buffer.from('planted')
+  const facts = { sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }
+  const offer = async (name: string): Promise<Buffer> =>
+    jsonFrame(offerValue(await signOffer(eve.identity, { to: box.peerId, id: randomId(), name, ...facts }, clock.now())))
+  expect(await answerTo(refusedFirst, await offer('a.txt'))).toMatchObject({ refused: { message: 'not authorized' } })
+  expect((await bench.run(box.home, 'accept-files', eve.identity.peerId)).exitCode).toBe(0)
+  const names = ['../../planted', '/tmp/planted', '..', 'a/../../planted', '.ssh', 'nul\u0000planted', '~/planted', '\u202eplanted']
+  for (const name of names) {
+    const { duplex } = await eve.to(fileProtocol)
+    duplex.write(await offer(name))
+    const answers = readJson(duplex, 1 << 16)
+    expect((await answers.next()).value).toMatchObject({ held: 0 })
+    duplex.write(bytes)
+    let answer = (await answers.next()).value as { held?: number; receipt?: string }
+    while (answer.held !== undefined) answer = (await answers.next()).value as typeof answer
+    expect(answer).toMatchObject({ receipt: expect.any(String) as string })
+  }
+  const folder = join(bench.folder, box.home)
+  const planted = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => holds(join(folder, path), 'planted'))
+  expect(planted).toHaveLength(names.length)
+  for (const path of planted)
+    expect(path).toMatch(/^\.local\/state\/fairlead\/reach\/downloads\/[^/.\p{Cc}\p{Bidi_C}][^/\p{Cc}\p{Bidi_C}]*$/u)
+  expect(['/tmp/planted', join(bench.folder, 'planted')].filter((path) => existsSync(path))).toEqual([])
+})
+
 test('an unauthorized peer learns nothing but "not authorized"', async () => {
   const stranger = await bench.people(0)
   const client = bench.client(stranger[0]!.home, box.peerId, '--address', serving.addresses[0]!)
@@ -301,6 +333,10 @@ test('a revoked peer on an open session: it ends within 1 s of the owner’s cha
   await expect.poll(end, { timeout: 10_000 }).toBeDefined()
   expect(Date.parse((JSON.parse(end()!) as { time: string }).time) - changedAt).toBeLessThan(1_000)
 })
+
+function holds(path: string, text: string): boolean {
+  return statSync(path).isFile() && readFileSync(path, 'utf8') === text
+}
 
 /** Resident memory of a process, as the kernel counts it. */
 function residentMiB(pid: number): number {
