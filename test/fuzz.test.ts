@@ -13,7 +13,7 @@ const forMs = process.env['FAIRLEAD_LONG'] ? 60_000 : 700
 const slowMs = 2_000
 console.log(`fuzz: FAIRLEAD_SEED=${seed}`)
 
-test.each(decoders)('$name', { timeout: forMs + 60_000 }, async ({ samples, decode }) => {
+test.each(decoders)('$name', { timeout: forMs + 60_000 }, async ({ samples, decode, throws }) => {
   for (const sample of samples) await decode(Buffer.from(sample))
   const random = randomFrom(seed)
   const until = performance.now() + forMs
@@ -28,7 +28,7 @@ test.each(decoders)('$name', { timeout: forMs + 60_000 }, async ({ samples, deco
     }
     const { user, system } = process.cpuUsage(from)
     const input = (): string => `seed ${seed}, input ${n}, base64 ${bytes.toString('base64')}`
-    if (thrown !== undefined && !(thrown instanceof Fault))
+    if (thrown !== undefined && !(thrown instanceof Fault) && !(throws && (thrown as Error).constructor === throws))
       throw new Error(`no fault, but ${inspect(thrown)}: ${input()}`, { cause: thrown })
     if (thrown instanceof Fault && thrown.kind === 'bug') throw new Error(`a bug: ${input()}`, { cause: thrown })
     if ((user + system) / 1_000 > slowMs) throw new Error(`${(user + system) / 1_000} ms: ${input()}`)

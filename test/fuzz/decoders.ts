@@ -1,15 +1,24 @@
 // Every decoder of bytes that come from outside, with samples of what it accepts: one entry each.
+import { createHash } from 'node:crypto'
 import { Duplex } from 'node:stream'
 import { createIdentity } from '../../src/base/identity/identity.ts'
 import { openRecord, signRecord } from '../../src/base/identity/record.ts'
+import { readKeys } from '../../src/base/identity/ssh-agent.ts'
+import { openCheckpoint, signCheckpoint } from '../../src/base/ledger/checkpoint.ts'
+import { parseGrowth } from '../../src/base/ledger/proving.ts'
 import { genesis, seal, checkLine } from '../../src/base/ledger/line.ts'
 import { SseReader } from '../../src/base/mcp/sse.ts'
-import { lanAnswer, lanAnswerPort, lanQuestion, lanQuestionId } from '../../src/base/peer/lan-packet.ts'
 import { MessageReader, bodyOf, jsonBytes, messageBytes, refusalOf, types } from '../../src/base/peer/message.ts'
+import { lanAnswer, lanAnswerPort, lanQuestion, lanQuestionId } from '../../src/base/peer/lan-packet.ts'
+import { hopTypes, relayBytes, relayMessage } from '../../src/base/peer/relay-message.ts'
 import { scan } from '../../src/base/wire/scan.ts'
+import { packTar, unpackTar } from '../../src/reach/backup-tar.ts'
+import { openOffer, signOffer } from '../../src/reach/file-offer.ts'
+import { readFileAnswer } from '../../src/reach/file-protocol.ts'
 import { jsonFrame, readJson } from '../../src/reach/json-frames.ts'
 import { readJsonc } from '../../src/reach/jsonc.ts'
 import { kadAnswerValue, kadRequestValue, readKadAnswer, readKadRequest } from '../../src/reach/kad-protocol.ts'
+import * as mailbox from '../../src/reach/mailbox-protocol.ts'
 import { openMessage, openReceipt, signMessage, signReceipt } from '../../src/reach/message.ts'
 import * as messages from '../../src/reach/message-protocol.ts'
 import { openCard, signCard } from '../../src/reach/peer-card.ts'
@@ -19,8 +28,9 @@ export type Decoder = {
   readonly name: string
   /** What it reads without complaint. */
   readonly samples: readonly Uint8Array[]
-  /** Gives a value or throws a fault; nothing else. */
+  /** Gives a value or throws a fault, or exactly such an error where one is named; nothing else. */
   readonly decode: (bytes: Buffer) => unknown
+  readonly throws?: ErrorConstructor | RangeErrorConstructor
 }
 
 const now = 1_790_000_000_000
@@ -41,6 +51,8 @@ const call = {
   method: 'tools/call',
   params: { name: 'x', arguments: { a: [1, -2.5e3, 'é\u{1f600}'] }, _meta: { progressToken: 7 } },
 }
+const offer = await signOffer(alice, { to: bob.peerId, id, name: 'a.txt', sizeBytes: 5, sha256: 'a'.repeat(64) }, now)
+const note = await signCheckpoint(alice, { ledger: 'fuzz/calls', chain: 'A'.repeat(43), size: 0, root: createHash('sha256').digest() })
 const line = seal(1, '2026-11-20T00:00:00.000Z', '"event":"x","n":1', genesis('test').hash).line
 
 export const decoders: readonly Decoder[] = [
@@ -137,6 +149,56 @@ export const decoders: readonly Decoder[] = [
     decode: (bytes) => readKadAnswer(parsed(bytes), now),
   },
   { name: 'a line of a ledger', samples: [text(line)], decode: (bytes) => checkLine(bytes) },
+  {
+    name: 'a request at a mailbox',
+    samples: [
+      mailbox.requestValue({ do: 'leave', to: bob.peerId, item: signed }),
+      { do: 'fetch', waitMs: 5 },
+      { do: 'remove', ids: ['A'.repeat(43)] },
+    ].map(text),
+    decode: (bytes) => mailbox.readRequest(parsed(bytes)),
+  },
+  {
+    name: 'an answer of a mailbox',
+    samples: [text(mailbox.answerValue({ ok: { now, expiresAt: now + 5, items: [signed] } }))],
+    decode: (bytes) => mailbox.readAnswer(parsed(bytes)),
+  },
+  { name: 'an offer of a file', samples: [offer], decode: openOffer },
+  {
+    name: 'an answer to an offer',
+    samples: [text({ held: 5, rate: 16 << 20 }), text({ receipt: 'AAAA' })],
+    decode: (bytes) => readFileAnswer(bob.peerId, 100, parsed(bytes)),
+  },
+  { name: 'a checkpoint', samples: [text(note)], decode: (bytes) => openCheckpoint(bytes.toString()) },
+  {
+    name: 'a request to a witness',
+    samples: [text(`old 0\n\n${note}`)],
+    decode: (bytes) => parseGrowth(bytes.toString()),
+  },
+  {
+    name: 'a message of a relay',
+    samples: [
+      relayBytes('hop', { type: hopTypes.connect, peer: bob.peerId }).subarray(1),
+      relayBytes('hop', { type: hopTypes.status, status: 100 }).subarray(1),
+    ],
+    decode: (bytes) => relayMessage('hop', bytes),
+    throws: Error,
+  },
+  { name: 'a backup', samples: [packTar([{ name: 'wallet.json', bytes: text('{}'), modifiedAt: now }])], decode: unpackTar },
+  {
+    name: 'the keys of an agent',
+    samples: [
+      Buffer.concat([
+        Buffer.from([12, 0, 0, 0, 1, 0, 0, 0, 51, 0, 0, 0, 11]),
+        text('ssh-ed25519'),
+        Buffer.from([0, 0, 0, 32]),
+        Buffer.alloc(32, 7),
+        Buffer.from([0, 0, 0, 1, 0x61]),
+      ]),
+    ],
+    decode: readKeys,
+    throws: RangeError,
+  },
   {
     name: 'JSON with comments',
     samples: [text('{ // a client\n "mcpServers": { "x": { "command": "y", "args": ["a",], } /* end */ } }')],
