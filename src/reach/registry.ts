@@ -8,6 +8,7 @@ import { type Wallet, createWallet, loadWallet, readWalletCard } from '../base/i
 import { openSqliteKv } from '../base/kv/sqlite.ts'
 import { createPeerHost } from '../base/peer/host.ts'
 import { openRegistryBook } from './registry-book.ts'
+import { registryStatements } from './registry-statements.ts'
 import { type RegistryServerSettings, serveRegistry } from './registry-server.ts'
 
 export type RegistrySettings = RegistryServerSettings & {
@@ -40,7 +41,8 @@ export async function startRegistry({ clock, log }: { clock: Clock; log: Log }, 
   const host = starting.adopt(await createPeerHost({ identity, clock, log }, { listen, ...(announce ? { announce } : {}) }), (host) =>
     host.close(),
   )
-  serveRegistry({ host, book, clock, log }, served)
+  const statements = registryStatements({ bucket: kv.bucket('key-statements'), clock, log })
+  serveRegistry({ host, book, statements, clock, log }, served)
   const running = starting.move()
   return { peerId: host.peerId, addresses: () => host.addresses(), close: () => running.disposeAsync() }
 }
