@@ -14,20 +14,22 @@ const patienceMs = 2_000
 const againMs = 20
 
 export type HistoryEntry = {
-  readonly event: 'sent' | 'received'
+  readonly event: 'sent' | 'received' | 'rotated' | 'revoked'
+  /** Of a rotation: the new id; of a revocation: the one that ended. */
   readonly peer: string
-  readonly id: string
-  /** See `digestOf`. */
+  /** Of a message. */
+  readonly id?: string
+  /** The digest of the signed message or statement: see `digestOf`. */
   readonly message: string
   /** Of a sent one: whether the recipient's receipt came. */
   readonly delivered?: boolean
 }
 
 /**
- * Adds an entry. Several processes write, so each opens and closes the ledger, waiting up to 2 s for its turn. Never fails: what goes wrong is logged, for a
- * message does not depend on it.
+ * Adds an entry; whether it is there. Several processes write, so each opens and closes the ledger, waiting up to 2 s for its turn. Never fails: what goes
+ * wrong is logged, for a message does not depend on it.
  */
-export async function addToHistory({ clock, log }: { clock: Clock; log: Log }, home: Home, entry: HistoryEntry): Promise<void> {
+export async function addToHistory({ clock, log }: { clock: Clock; log: Log }, home: Home, entry: HistoryEntry): Promise<boolean> {
   const until = clock.mono() + patienceMs
   const { openLedger } = await import('../base/ledger/ledger.ts')
   for (;;) {
@@ -36,12 +38,14 @@ export async function addToHistory({ clock, log }: { clock: Clock; log: Log }, h
       ledger = openLedger({ folder: home.folder, file: basename(home.history), origin, clock, log, mayBeDeleted: true, reserveBytes: 0 })
       await ledger.append(entry)
       await ledger.close()
-      return
+      return true
     } catch (error) {
       await ledger?.close().catch(() => {})
       const { code, message } = asFault(error)
-      if (code !== 'store.locked' || clock.mono() > until)
-        return log.warn('reach.history.not_written', { file: home.history, problem: message })
+      if (code !== 'store.locked' || clock.mono() > until) {
+        log.warn('reach.history.not_written', { file: home.history, problem: message })
+        return false
+      }
       await clock.wait(againMs)
     }
   }
@@ -49,13 +53,15 @@ export async function addToHistory({ clock, log }: { clock: Clock; log: Log }, h
 
 export type PastEntry = { readonly seq: number; readonly time: string } & Partial<HistoryEntry>
 
+const events: ReadonlySet<string> = new Set<HistoryEntry['event']>(['sent', 'received', 'rotated', 'revoked'])
+
 /** The last entries, oldest first; lines that cannot be read are left out (`verifyHistory` names them). */
 export function pastEntries(home: Home, most: number): PastEntry[] {
   const lines = (readText(home.history) ?? '').split('\n').slice(-most - 1)
   return lines.flatMap((line) => {
     try {
       const { seq, time, event, peer, id, message, delivered } = JSON.parse(line) as PastEntry
-      const known = event === 'sent' || event === 'received'
+      const known = event !== undefined && events.has(event)
       return known && typeof seq === 'number' && typeof time === 'string'
         ? [
             {

@@ -21,6 +21,12 @@ export type Home = {
   readonly registries: string
   /** Addresses at which peers were reached. */
   readonly addresses: string
+  /** What peers said of their own keys: rotations and revocations. */
+  readonly statements: string
+  /** How this identity came from earlier ones: what those signed when they were rotated. */
+  readonly succession: string
+  /** The wallet that a rotation is about to put in place. */
+  readonly nextWallet: string
   /** Messages that came, a file each. */
   readonly inbox: string
   /** Ids of messages that came lately. */
@@ -39,6 +45,9 @@ export function homeIn(folder: string): Home {
     wallet: at('wallet.json'),
     registries: at('registries.json'),
     addresses: at('addresses.json'),
+    statements: at('statements.json'),
+    succession: at('succession.json'),
+    nextWallet: at('wallet.next.json'),
     inbox: at('inbox'),
     seen: at('seen.db'),
     history: at('blockchain.json'),

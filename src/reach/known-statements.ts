@@ -9,6 +9,8 @@ const maxKeys = 1_024
 
 export interface KnownStatements {
   standing(peerId: string): Standing
+  /** What the key said. */
+  of(peerId: string): Statement | undefined
   /** Notes what is new; whether there was something. */
   add(statements: readonly Statement[]): boolean
   /** Another text whenever another process, or this one, has noted something. */
@@ -33,6 +35,7 @@ export function knownStatements(path: string): KnownStatements {
   }
   return {
     mark,
+    of: (peerId) => current().get(peerId),
     standing: (peerId) => standingOf(peerId, (id) => current().get(id)),
     add(statements) {
       if (statements.length === 0 || !note(current(), statements)) return false

@@ -8,6 +8,7 @@ import { fault } from './faults.ts'
 import { addToHistory } from './history.ts'
 import type { Home } from './home.ts'
 import { type InboxWriter, inboxWriter } from './inbox.ts'
+import type { KnownStatements } from './known-statements.ts'
 import { readJson, writeJson } from './json-frames.ts'
 import { digestOf, judgeMessage, openMessage, signReceipt } from './message.ts'
 import { type MessageAnswer, answerValue, maxRequestBytes, messageProtocol, readRequest } from './message-protocol.ts'
@@ -18,6 +19,8 @@ export type MessageServerNeeds = {
   readonly identity: Identity
   readonly host: Pick<PeerHost, 'handle'>
   readonly home: Home
+  /** What is known of keys: a revoked one sends no messages. */
+  readonly statements?: Pick<KnownStatements, 'standing'>
   readonly clock: Clock
   readonly log: Log
 }
@@ -113,6 +116,7 @@ async function answerTo(desk: Desk, peer: string, value: unknown): Promise<Messa
     const message = openMessage(signed)
     const { from, id } = message
     const now = clock.now()
+    if (desk.statements?.standing(from).is === 'revoked') throw fault.key_revoked({ peerId: from })
     judgeMessage(message, { own: identity.peerId, peer, now })
     if (!(await seen.add(from, id))) throw fault.message_replayed({ id })
     inbox.add({ ...message, receivedAt: now })

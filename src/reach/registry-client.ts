@@ -17,7 +17,7 @@ import {
   registryProtocol,
   requestValue,
 } from './registry-protocol.ts'
-import type { Statement } from './statement.ts'
+import { type Statement, statementsFrom } from './statement.ts'
 
 /** A card with how long ago the registry got it. */
 export type KnownPeer = PeerCard & { readonly ageMs: number }
@@ -45,7 +45,7 @@ export interface RegistryClient {
 const answerTimeoutMs = 10_000
 const maxListed = 10_000
 
-export type RegistryClientNeeds = { readonly host: PeerHost; readonly clock: Clock; readonly known: KnownRegistries }
+export type RegistryClientNeeds = { readonly host: Pick<PeerHost, 'dial'>; readonly clock: Clock; readonly known: KnownRegistries }
 
 /** Connects to a registry. Faults: `reach.registry_unreachable`, `reach.registry_key_changed`. */
 export async function connectRegistry(
@@ -110,7 +110,7 @@ export function clientOn(stream: PeerStream, name: string, clock: Clock): Regist
   const find = async (peer: string): ReturnType<RegistryClient['find']> => {
     const { cards, statements = [] } = await ask({ do: 'lookup', peer })
     const isMeant = ({ peerId }: KnownPeer): boolean => peerId === peer || !isPeerId(peer) // a whole id means one key, whatever a registry says
-    return { peers: opened(cards).filter(isMeant), statements }
+    return { peers: opened(cards).filter(isMeant), statements: statementsFrom([peer], statements) }
   }
 
   return {
@@ -123,7 +123,7 @@ export function clientOn(stream: PeerStream, name: string, clock: Clock): Regist
     lookup: async (peer) => (await find(peer)).peers,
     find,
     async statements(peers) {
-      return (await ask({ do: 'statements', peers })).statements ?? []
+      return statementsFrom(peers, (await ask({ do: 'statements', peers })).statements ?? [])
     },
     async announce(statement) {
       await ask({ do: 'announce', statement })

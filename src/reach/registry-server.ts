@@ -97,7 +97,8 @@ async function converse(
     for await (const value of readJson(stream.duplex, maxRequestBytes)) {
       cancel()
       const afterMs = waitMs()
-      const answer = afterMs > 0 ? refusal(fault.too_often({ afterMs })) : await answerTo(needs, from, value, { now: clock.now(), pageSize, announceMs })
+      const answer =
+        afterMs > 0 ? refusal(fault.too_often({ afterMs })) : await answerTo(needs, from, value, { now: clock.now(), pageSize, announceMs })
       if ('refused' in answer)
         log.info('reach.registry.refused', { peer: from, code: answer.refused.code, message: answer.refused.message })
       cancel = idle()

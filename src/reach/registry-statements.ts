@@ -75,7 +75,8 @@ export function registryStatements({ bucket, clock, log }: RegistryStatementsNee
   const mustLead = async (from: string, next: string): Promise<void> => {
     const after = await follow(next)
     if (after.at(-1)?.says === 'revoked') throw fault.record_invalid({ problem: 'the key it rotates to is revoked' })
-    if (after.some((known) => known.says === 'rotated' && known.next === from)) throw fault.record_invalid({ problem: 'it leads in a circle' })
+    if (after.some((known) => known.says === 'rotated' && known.next === from))
+      throw fault.record_invalid({ problem: 'it leads in a circle' })
     if (after.length >= maxRotations) throw fault.record_invalid({ problem: 'too many rotations follow it' })
   }
   const take = async (signed: Uint8Array): Promise<Statement> => {

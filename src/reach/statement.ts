@@ -106,6 +106,32 @@ export function isNews(known: Statement | undefined, statement: Statement): bool
   return !known || (known.says === 'rotated' && statement.says === 'revoked')
 }
 
+/** Those of the statements that these keys, or the ones in their place, have made. */
+export function statementsFrom(peerIds: readonly string[], statements: readonly Statement[]): Statement[] {
+  const byKey = Map.groupBy(statements, ({ peerId }) => peerId)
+  const found = new Set<Statement>()
+  const follow = (id: string, count: number): void => {
+    for (const statement of byKey.get(id) ?? []) {
+      found.add(statement)
+      if (statement.says === 'rotated' && count < maxRotations) follow(statement.next, count + 1)
+    }
+  }
+  for (const id of new Set(peerIds)) follow(id, 0)
+  return [...found]
+}
+
+/** Those of the statements that lead to this key, one rotation after the other, oldest first. */
+export function rotationsTo(peerId: string, statements: readonly Statement[]): Statement[] {
+  const found: Statement[] = []
+  for (let id = peerId; found.length < maxRotations;) {
+    const before = statements.find((statement) => statement.says === 'rotated' && statement.next === id)
+    if (!before || found.includes(before)) break
+    found.unshift(before)
+    id = before.peerId
+  }
+  return found
+}
+
 /** As they are written to files and sent. */
 export function statementsText(statements: readonly Statement[]): string[] {
   return statements.map(({ signed }) => Buffer.from(signed).toString('base64url'))

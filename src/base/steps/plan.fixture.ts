@@ -18,33 +18,37 @@ const options = JSON.parse(text) as FixtureOptions
 const world = join(folder, 'world')
 const lines = (): string[] => (existsSync(world) ? readFileSync(world, 'utf8').split('\n').filter(Boolean) : [])
 
-const steps = options.steps.map(
-  ({ name, hasUndo }): Step => ({
-    name,
-    isDone: () => lines().includes(name),
-    do() {
-      if (name === options.failsAt) throw new Error('it cannot be')
-      appendFileSync(world, `${name}\n`)
-    },
-    ...(hasUndo
-      ? {
-          undo: () =>
-            writeWhole(
-              world,
-              lines()
-                .filter((line) => line !== name)
-                .map((line) => `${line}\n`)
-                .join(''),
-            ),
-        }
-      : {}),
-  }),
-)
+const steps = options.steps.map(({ name, hasUndo }): Step => ({
+  name,
+  isDone: () => lines().includes(name),
+  do() {
+    if (name === options.failsAt) throw new Error('it cannot be')
+    appendFileSync(world, `${name}\n`)
+  },
+  ...(hasUndo
+    ? {
+        undo: () =>
+          writeWhole(
+            world,
+            lines()
+              .filter((line) => line !== name)
+              .map((line) => `${line}\n`)
+              .join(''),
+          ),
+      }
+    : {}),
+}))
 const { wrap, log } = killPoints(Number(at))
 try {
   const { outcome } = await carryOut(
     { log },
-    { folder, name: 'fixture', begin: () => ({ begun: 1 }), steps: () => wrap(steps), ...(options.onReturn ? { onReturn: options.onReturn } : {}) },
+    {
+      folder,
+      name: 'fixture',
+      begin: () => ({ begun: 1 }),
+      steps: () => wrap(steps),
+      ...(options.onReturn ? { onReturn: options.onReturn } : {}),
+    },
   )
   process.exitCode = outcome === 'done' ? 0 : 1
 } catch (error) {

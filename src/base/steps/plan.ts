@@ -82,7 +82,11 @@ class Run<Input> {
   readonly #steps: readonly Step[]
   #journal: Journal<Input>
 
-  constructor(place: { readonly log: Log; readonly folder: string; readonly name: string }, steps: readonly Step[], journal: Journal<Input>) {
+  constructor(
+    place: { readonly log: Log; readonly folder: string; readonly name: string },
+    steps: readonly Step[],
+    journal: Journal<Input>,
+  ) {
     const [found, wanted] = [journal.steps.map(({ name }) => name), steps.map(({ name }) => name)]
     if (found.join('\n') !== wanted.join('\n')) {
       throw fault.other_plan({ path: `${place.name}.plan.json`, found, wanted })

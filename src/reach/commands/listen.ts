@@ -1,5 +1,7 @@
 // Listens for messages and shows each as it comes.
+import type { Wallet } from '../../base/identity/wallet.ts'
 import { command } from '../../base/terminal/command.ts'
+import { asIdentity } from '../as-identity.ts'
 import { homeFlags, homeOf, openWallet } from '../home.ts'
 import { endOfInbox, messagesAfter } from '../inbox.ts'
 import { defaultPeerPort, listenAddress, listenFlags } from '../listening.ts'
@@ -23,24 +25,26 @@ export default command({
     ['fairlead reach listen --json', 'one JSON object a line: first who we are, then {"message": …}'],
   ],
   async run({ terminal, folders, clock, log, signal }, { flags }) {
-    const wallet = await openWallet({ folders }, flags)
     const home = homeOf({ folders }, flags)
     const settings = { home, listen: [listenAddress(flags.host, flags.port)], announce: flags.announce ?? [], server: flags.server }
     let place = endOfInbox(home.inbox)
-    const { host, registry } = await openNodeHost({ wallet, clock, log }, settings)
-    try {
-      terminal.line({ listening: { peerId: host.peerId, addresses: host.addresses(), registry } }, () =>
-        [`${wallet.name} (${host.peerId}) is listening`, ...host.addresses().map((address) => `  ${address}`)].join('\n'),
-      )
-      while (!signal.aborted) {
-        for (const { place: next, message } of messagesAfter(home.inbox, place)) {
-          place = next
-          terminal.line({ message: messageValue(message) }, () => messageText(message))
+    const hear = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
+      const { host, registry } = await openNodeHost({ wallet, clock, log }, settings)
+      try {
+        terminal.line({ listening: { peerId: host.peerId, addresses: host.addresses(), registry } }, () =>
+          [`${wallet.name} (${host.peerId}) is listening`, ...host.addresses().map((address) => `  ${address}`)].join('\n'),
+        )
+        while (!signal.aborted) {
+          for (const { place: next, message } of messagesAfter(home.inbox, place)) {
+            place = next
+            terminal.line({ message: messageValue(message) }, () => messageText(message))
+          }
+          await clock.wait(lookEveryMs, signal).catch(() => {})
         }
-        await clock.wait(lookEveryMs, signal).catch(() => {})
+      } finally {
+        await host.close()
       }
-    } finally {
-      await host.close()
     }
+    await asIdentity({ clock, log, signal, open: () => openWallet({ folders }, flags) }, home.wallet, hear)
   },
 })

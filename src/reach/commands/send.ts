@@ -2,10 +2,11 @@
 import { type Fault, asFault } from '../../kernel/fault.ts'
 import { command } from '../../base/terminal/command.ts'
 import { fault } from '../faults.ts'
-import { inRunbookWords, peerDial } from '../find-peer.ts'
+import { followFlag, inRunbookWords, peerDial } from '../find-peer.ts'
 import { addToHistory } from '../history.ts'
 import { dialingHost, homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownAddresses } from '../known-addresses.ts'
+import { knownStatements } from '../known-statements.ts'
 import { knownRegistries } from '../known-registries.ts'
 import { digestOf, signMessage } from '../message.ts'
 import { deliver } from '../message-client.ts'
@@ -23,6 +24,7 @@ export default command({
   flags: {
     server: { value: 'HOST[:PORT]', summary: 'the registry to ask; the last one registered with by default, else localhost:8765' },
     address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: the registry is not asked then' },
+    'follow-rotations': followFlag,
     ...homeFlags,
   },
   examples: [
@@ -39,8 +41,15 @@ export default command({
     try {
       const registry = (signal?: AbortSignal) => connectRegistry({ host, clock, known }, server, signal)
       const dial = peerDial(
-        { host, known: knownAddresses(home.addresses), registry },
-        { peer: args.peer, addresses: flags.address ?? [], protocol: messageProtocol },
+        {
+          host,
+          clock,
+          known: knownAddresses(home.addresses),
+          statements: knownStatements(home.statements),
+          registry,
+          followed: (from, to) => terminal.note(`${from} is now ${to}: following its rotation`),
+        },
+        { peer: args.peer, addresses: flags.address ?? [], protocol: messageProtocol, followRotations: flags['follow-rotations'] },
       )
       const stream = await dial(signal).catch((error: unknown) => {
         throw unreached(inRunbookWords(asFault(error), args.peer))
