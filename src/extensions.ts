@@ -21,6 +21,8 @@ export const commands: readonly CommandEntry[] = [
   { path: ['reach', 'peers'], summary: 'list the peers that are registered', load: () => import('./reach/commands/peers.ts') },
   { path: ['reach', 'register'], summary: 'make this identity known at a registry', load: () => import('./reach/commands/register.ts') },
   { path: ['reach', 'registry'], summary: 'run a registry, where peers are found', load: () => import('./reach/commands/registry.ts') },
+  { path: ['reach', 'revoke'], summary: 'end an identity for good: its key counts no more', load: () => import('./reach/commands/revoke.ts') },
+  { path: ['reach', 'rotate'], summary: 'give this identity a new key, signed by the old one', load: () => import('./reach/commands/rotate.ts') },
   { path: ['reach', 'send'], summary: 'send a message to a peer', load: () => import('./reach/commands/send.ts') },
   { path: ['reach', 'status'], summary: 'show who we are, where our files are, and how others reach us', load: () => import('./reach/commands/status.ts') },
 ]

@@ -102,6 +102,11 @@ export const fault = faults('reach', {
     message: `the key of ${d.peerId} was revoked: what it says counts no more`,
     hint: 'make a new identity ("fairlead reach init --name NAME --force") and tell its id to your peers in another way',
   }),
+  rotation_overtaken: (d: { old: string; found: string | undefined }) => ({
+    kind: 'conflict',
+    message: `the wallet that was to be rotated (${d.old}) is not there any more${d.found === undefined ? '' : `: it is ${d.found} now`}`,
+    hint: 'try again: the rotation then begins anew, with the wallet that is there',
+  }),
   peer_rotated: (d: { peer: string; next: string; at: number }) => ({
     kind: 'conflict',
     message: `${d.peer} is now ${d.next}: its key was rotated on ${new Date(d.at).toISOString()}, signed by the old key and the new one`,

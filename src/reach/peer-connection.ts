@@ -49,6 +49,8 @@ export async function connectPeer(needs: PeerConnectionNeeds, settings: PeerConn
   const { home, clock, log, signal } = needs
   const { peer, addresses, server, followRotations } = settings
   const known = knownRegistries(home.registries)
+  const at = known.choose(server) // what names no registry is said now
+  const mayAsk = isPeerId(peer) && (server !== undefined || known.last() !== undefined)
   const statements = knownStatements(home.statements)
   const ours = () => succession(home.succession, host.peerId)
   const newHost = async (): Promise<SharedHost> => {
@@ -61,7 +63,7 @@ export async function connectPeer(needs: PeerConnectionNeeds, settings: PeerConn
 
   const registry = async (signal?: AbortSignal): Promise<RegistryClient> => {
     const { connectRegistry } = await import('./registry-client.ts')
-    return connectRegistry({ host, clock, known }, known.choose(server), signal)
+    return connectRegistry({ host, clock, known }, at, signal)
   }
   const connect = async (): Promise<Tunnel> => {
     const card = readWalletCard(home.wallet)
@@ -89,17 +91,16 @@ export async function connectPeer(needs: PeerConnectionNeeds, settings: PeerConn
     own = await connectTunnel({ open: sameKey, clock, log })
     return own
   }
-  const watch =
-    isPeerId(peer) && (server !== undefined || known.last())
-      ? watchStatements(
-          { host: { dial: (...words) => host.dial(...words) }, clock, log, known, statements },
-          {
-            server: known.choose(server),
-            peers: () => [peer],
-            onNews: () => void (tunnel && statements.standing(tunnel.remotePeer).is === 'revoked' && tunnel.close()),
-          },
-        )
-      : undefined
+  let watch: { close(): Promise<void> } | undefined
+  const watchKey = (): typeof watch =>
+    watchStatements(
+      { host: { dial: (...words) => host.dial(...words) }, clock, log, known, statements },
+      {
+        server: at,
+        peers: () => [peer],
+        onNews: () => void (tunnel && statements.standing(tunnel.remotePeer).is === 'revoked' && tunnel.close()),
+      },
+    )
 
   return {
     async open() {
@@ -110,6 +111,7 @@ export async function connectPeer(needs: PeerConnectionNeeds, settings: PeerConn
           await clock.wait(introductionMs, signal)
           return connect()
         })
+        if (mayAsk) watch ??= watchKey()
         return tunnel
       } catch (error) {
         throw inRunbookWords(asFault(error), peer)

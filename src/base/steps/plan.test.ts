@@ -26,7 +26,8 @@ const run = (folder: string, killAt: number, options: FixtureOptions): Promise<n
   runKilled([fixture, folder, String(killAt), JSON.stringify(options)])
 const worldIn = (folder: string): string[] =>
   existsSync(join(folder, 'world')) ? readFileSync(join(folder, 'world'), 'utf8').split('\n').filter(Boolean) : []
-const named = (names: string, undo = names): FixtureOptions['steps'] => [...names].map((name) => ({ name, hasUndo: undo.includes(name) }))
+const named = (names: string, undo = names): FixtureOptions['steps'] =>
+  names.split('').map((name) => ({ name, hasUndo: undo.includes(name) }))
 
 /** Kills at that moment, then lets it come to its end: its exit code, and what the world is like then. */
 async function killedOnce(at: number, first: FixtureOptions, then: FixtureOptions = first) {

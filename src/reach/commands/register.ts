@@ -2,8 +2,9 @@
 import { command } from '../../base/terminal/command.ts'
 import { dialingHost, homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownRegistries, serverText } from '../known-registries.ts'
-import { bareCardTtlMs, publishCard } from '../registration.ts'
+import { announceNew, bareCardTtlMs, publishCard } from '../registration.ts'
 import { connectRegistry } from '../registry-client.ts'
+import { succession } from '../succession.ts'
 
 export default command({
   summary: 'make this identity known at a registry',
@@ -22,12 +23,14 @@ export default command({
   ],
   async run({ terminal, folders, clock, log, signal }, { flags }) {
     const { name, identity } = await openWallet({ folders }, flags)
-    const known = knownRegistries(homeOf({ folders }, flags).registries)
+    const home = homeOf({ folders }, flags)
+    const known = knownRegistries(home.registries)
     const server = known.choose(flags.server)
     const host = await dialingHost({ folders, clock, log }, flags)
     try {
       const isNew = known.keyOf(server) === undefined
       const registry = await connectRegistry({ host, clock, known }, server, signal)
+      await announceNew(registry, succession(home.succession, identity.peerId))
       const [ours] = await registry.lookup(identity.peerId)
       const isServed = ours !== undefined && ours.addresses.length > 0
       const addresses = isServed ? ours.addresses : []
