@@ -44,7 +44,8 @@ export function oldWalletPath(home: Home, peerId: string): string {
   return join(dirname(home.wallet), `wallet.old-${peerId.slice(-8)}.json`)
 }
 
-const name = 'rotate'
+/** The plan's name. */
+export const rotationPlan = 'rotate'
 
 /** Rotates the key in the home's wallet, or goes on with a rotation that was stopped. Faults of the wallet and of `carryOut`. */
 export async function rotate(needs: RotationNeeds): Promise<PlanEnd<RotationInput>> {
@@ -55,12 +56,12 @@ export async function rotate(needs: RotationNeeds): Promise<PlanEnd<RotationInpu
     removeFile(home.nextWallet) // of a plan that is over
     return { old: card.peerId, at: clock.now() }
   }
-  return carryOut({ log }, { folder: home.folder, name, begin, steps: (input) => rotationSteps(needs, input) })
+  return carryOut({ log }, { folder: home.folder, name: rotationPlan, begin, steps: (input) => rotationSteps(needs, input) })
 }
 
 /** Whether a rotation was begun and did not come to its end. */
 export function rotationIsUnfinished({ folder }: Home): boolean {
-  return statOf(journalPath(folder, name)) !== undefined
+  return statOf(journalPath(folder, rotationPlan)) !== undefined
 }
 
 /** The steps, each as `Step` wants it. From the history on there is no way back. */

@@ -1,5 +1,5 @@
-// Kills a plan at every moment that there is: before and after each deed and each proof, and right after each record. A child process carries the plan out and
-// is killed by a real SIGKILL at the moment of that number; the same is begun again until the end is reached; then the test looks at the world.
+// Kills a plan at every moment that differs from the one before: right after each deed, when it is not recorded yet, and right after each record. A child process
+// carries the plan out and is killed by a real SIGKILL at the moment of that number; the same is begun again; then the test looks at the world.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Step } from '../../src/base/steps/plan.ts'
@@ -11,21 +11,14 @@ export function killPoints(at: number): { readonly wrap: (steps: readonly Step[]
   const point = (): void => {
     if (count++ === at) process.kill(process.pid, 'SIGKILL')
   }
-  const around = async <Answer>(act: () => Answer | Promise<Answer>): Promise<Answer> => {
+  const thenPoint = (act: Step['do']) => async (): Promise<void> => {
+    await act()
     point()
-    const answer = await act()
-    point()
-    return answer
   }
   return {
     wrap: (steps) =>
-      steps.map(({ name, isDone, do: act, undo }) => ({
-        name,
-        isDone: () => around(isDone),
-        do: () => around(act),
-        ...(undo ? { undo: () => around(undo) } : {}),
-      })),
-    log: { ...silentLog, info: point }, // what is logged was recorded just before
+      steps.map(({ name, isDone, do: act, undo }) => ({ name, isDone, do: thenPoint(act), ...(undo ? { undo: thenPoint(undo) } : {}) })),
+    log: { ...silentLog, debug: point }, // what is logged was recorded just before
   }
 }
 

@@ -39,7 +39,7 @@ async function killedOnce(at: number, first: FixtureOptions, then: FixtureOption
   return { wasKilled, code, world }
 }
 
-describe('killed at every moment', () => {
+describe('killed at every moment', { timeout: 120_000 }, () => {
   test('a plan is gone on with, and each deed is there exactly once, in order', async () => {
     const options = { steps: named('abc', 'a') }
     const points = await atEveryPoint(async (at) => {
@@ -47,7 +47,7 @@ describe('killed at every moment', () => {
       expect([at, world, code]).toEqual([at, ['a', 'b', 'c'], wasKilled ? 0 : undefined])
       return { wasKilled }
     })
-    expect(points).toBe(3 * (1 + 2 + 2 + 2 + 1) + 1) // for each step: recorded, proof, deed, proof, recorded; at last the end
+    expect(points).toBe(3 * 3 + 1) // for each step: recorded, done, recorded; at last the end
   })
 
   test('a plan that is taken back on return leaves nothing, unless it had come to its end', async () => {
@@ -70,7 +70,7 @@ describe('killed at every moment', () => {
       expect([at, world, code]).toEqual([at, [], wasKilled ? 1 : undefined])
       return { wasKilled }
     })
-    expect(points).toBeGreaterThan(20)
+    expect(points).toBe(2 * 3 + 1 + 3 * 3 + 1) // forth, to the one that fails, and all the way back
   })
 
   test('past a step without a way back it only goes on, whoever asks for what', async () => {
@@ -84,10 +84,10 @@ describe('killed at every moment', () => {
     expect([...seen].sort()).toEqual(['0 abc', '1 '])
   })
 
-  test('again and again, at any moments: all or nothing', { timeout: 120_000 }, async () => {
+  test('again and again, at any moments: all or nothing', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.nat(30), { minLength: 1, maxLength: 4 }),
+        fc.array(fc.nat(18), { minLength: 1, maxLength: 4 }),
         fc.constantFrom(undefined, 'a', 'b', 'c'),
         fc.constantFrom('resume' as const, 'undo' as const),
         async (kills, failsAt, onReturn) => {

@@ -108,7 +108,7 @@ class Run<Input> {
     this.#journal = { ...this.#journal, steps: this.#journal.steps.map((step, i) => (i === at ? { ...step, state } : step)) }
     this.record()
     const { log, name } = this.#place
-    log.info('steps.step', { plan: name, step: this.#steps[at]!.name, state })
+    log.debug('steps.step', { plan: name, step: this.#steps[at]!.name, state })
   }
 
   #state(at: number): StepState {
@@ -161,7 +161,7 @@ class Run<Input> {
 
   end(end: PlanEnd<Input>): PlanEnd<Input> {
     removeJournal(this.#place.folder, this.#place.name)
-    this.#place.log.info('steps.end', { plan: this.#place.name, outcome: end.outcome })
+    this.#place.log.debug('steps.end', { plan: this.#place.name, outcome: end.outcome })
     return end
   }
 }
