@@ -27,13 +27,14 @@ class StreamDuplex extends Duplex {
     stream.addEventListener('drain', this.#onDrain)
     stream.addEventListener('end', this.#onEnd)
     stream.addEventListener('close', this.#onClose)
-    if (stream.readableEnded) this.#onEnd()
+    if (stream.readableEnded && stream.readBufferLength === 0) this.#onEnd()
   }
 
   readonly #onMessage = (event: StreamMessageEvent): void => {
     if (this.destroyed || this.readableEnded) return
     const pieces = event.data instanceof Uint8Array ? [event.data] : [...event.data]
     for (const piece of pieces) if (!this.push(piece)) this.#pauseOrResume(true)
+    if (this.#stream.readableEnded) this.#onEnd() // 8: a far end that answers unasked and ends at once says 'end' while its words are still in the negotiation's hands
   }
 
   readonly #onEnd = (): void => {
