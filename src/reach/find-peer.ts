@@ -9,13 +9,13 @@ import { fault } from './faults.ts'
 import type { KnownAddresses } from './known-addresses.ts'
 import type { KnownStatements } from './known-statements.ts'
 import type { KnownPeer, RegistryClient } from './registry-client.ts'
-import { type Standing, standingOf } from './statement.ts'
+import { type Standing, standingAmong } from './statement.ts'
 import { askSuccession, withoutPeer } from './succession.ts'
 
 /** The one peer that is meant. Faults: `reach.peer_not_found`, `reach.peer_ambiguous` with the candidates, `reach.peer_rotated`, `reach.peer_revoked`. */
 export async function findPeer(registry: RegistryClient, text: string): Promise<KnownPeer> {
   const { peers, statements } = await registry.find(text)
-  const standing = standingOf(text, (id) => statements.find(({ peerId }) => peerId === id))
+  const standing = standingAmong(text, statements)
   if (standing.is !== 'valid') throw goneFault(text, standing)
   return oneOf(peers, text)
 }

@@ -6,7 +6,6 @@ import { signRecord } from '../base/identity/record.ts'
 import {
   type Statement,
   acceptanceContext,
-  isNews,
   maxRotations,
   maxStatementBytes,
   openStatement,
@@ -14,7 +13,7 @@ import {
   rotationsTo,
   signRevocation,
   signRotation,
-  standingOf,
+  standingAmong,
   statementContext,
   statementsFrom,
   statementsText,
@@ -88,11 +87,7 @@ describe('a rotation is refused', () => {
 })
 
 describe('what became of a key', () => {
-  const standing = (id: Identity, statements: readonly Statement[]) => {
-    const known = new Map<string, Statement>()
-    for (const one of statements) if (isNews(known.get(one.peerId), one)) known.set(one.peerId, one)
-    return standingOf(id.peerId, (peerId) => known.get(peerId))
-  }
+  const standing = ({ peerId }: Identity, statements: readonly Statement[]) => standingAmong(peerId, statements)
   test('nothing, one rotation, or several', () => {
     const newer = createIdentity()
     expect(standing(old, [])).toEqual({ is: 'valid' })

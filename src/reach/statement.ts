@@ -1,5 +1,5 @@
 // What an identity says of its own key: that another key takes its place (a rotation, which that key signs as well), or that it is worth nothing any more
-// (a revocation). Whoever passes a statement on does not matter. The format: spec/records.md §6.
+// (a revocation). Whoever passes a statement on does not matter. The format: spec/rotation.md.
 import { type Identity, isPeerId } from '../base/identity/identity.ts'
 import { openRecord, signRecord } from '../base/identity/record.ts'
 import { faults } from '../kernel/fault.ts'
@@ -105,6 +105,13 @@ export function openedStatements(signed: readonly Uint8Array[]): Statement[] {
  */
 export function isNews(known: Statement | undefined, statement: Statement): boolean {
   return !known || (known.says === 'rotated' && statement.says === 'revoked')
+}
+
+/** The same among these statements, in whatever order they came. */
+export function standingAmong(peerId: string, statements: readonly Statement[]): Standing {
+  const known = new Map<string, Statement>()
+  for (const one of statements) if (isNews(known.get(one.peerId), one)) known.set(one.peerId, one)
+  return standingOf(peerId, (id) => known.get(id))
 }
 
 /** Those of the statements that these keys, or the ones in their place, have made. */

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Checks ledgers and signed records from spec/ledger.md and spec/records.md alone, with nothing but Python 3: a second opinion on what Fairlead writes.
+"""Checks ledgers and signed records from spec/ledger.md, spec/records.md and spec/rotation.md alone, with nothing but Python 3: a second opinion on what Fairlead writes.
 
     reader.py ledger FOLDER [ORIGIN]          is the ledger in the folder intact?
     reader.py record CONTEXT FILE [NOW_MS]    is the record what its signer said for that purpose?
     reader.py card FILE [NOW_MS]              the same of a peer's card
+    reader.py statement FILE                  the same of a rotation or revocation
     reader.py cases                           one question a line on stdin, as JSON; one answer a line on stdout
 
 Prints the verdict as JSON; the exit code is 0 when it is intact or opened, 1 when it is not.
@@ -302,6 +303,68 @@ def open_card(data, now):
     return {"outcome": "opened", "said": {"peerId": found["signer"], **said}}
 
 
+# --- rotation and revocation (spec/rotation.md) --------------------------------------------------------------------------------------------
+
+NEVER = 2**53 - 1
+
+
+def is_peer_id(text):
+    if not isinstance(text, str) or len(text) != 52 or any(letter not in LETTERS for letter in text):
+        return False
+    n = 0
+    for letter in text:
+        n = n * 58 + LETTERS.index(letter)
+    data = n.to_bytes(39, "big")[1:]
+    return data[:6] == b"\x00\x24\x08\x01\x12\x20" and peer_id(data[6:]) == text
+
+
+def open_statement(data):
+    if len(data) > 1_024:
+        return {"outcome": "malformed"}
+    found = open_record("fairlead/key-statement/1", data, 0)
+    if found["outcome"] != "opened":
+        return found
+    signer, body = found["signer"], found["body"]
+    said = {"says": body.get("says"), "peerId": signer, "at": body["sequence"]}
+    malformed = {"outcome": "malformed"}
+    if body["expiresAt"] != NEVER or said["says"] not in ("rotated", "revoked"):
+        return malformed
+    if said["says"] == "revoked":
+        if "reason" not in body:
+            return {"outcome": "opened", "said": said}
+        reason = body["reason"]
+        if not isinstance(reason, str) or not 1 <= len(reason) <= 200 or any(unicodedata.category(letter)[0] == "C" for letter in reason):
+            return malformed
+        return {"outcome": "opened", "said": {**said, "reason": reason}}
+    new = body.get("next")
+    if not is_peer_id(new) or new == signer or not isinstance(body.get("accepted"), bytes):
+        return malformed
+    accepted = open_record("fairlead/key-acceptance/1", body["accepted"], 0)
+    if accepted["outcome"] != "opened":
+        return accepted
+    agreed = accepted["body"]
+    if (accepted["signer"], agreed.get("previous"), agreed["sequence"], agreed["expiresAt"]) != (new, signer, said["at"], NEVER):
+        return malformed
+    return {"outcome": "opened", "said": {**said, "next": new}}
+
+
+def standing(asked, statements):
+    counts = {}
+    for data in statements:
+        said = open_statement(data).get("said")
+        if said and (said["peerId"] not in counts or (said["says"], counts[said["peerId"]]["says"]) == ("revoked", "rotated")):
+            counts[said["peerId"]] = said
+    key = asked
+    for _ in range(17):
+        said = counts.get(key)
+        if said is None:
+            return {"is": "valid"} if key == asked else {"is": "rotated", "to": key}
+        if said["says"] == "revoked":
+            return {"is": "revoked", "peerId": key}
+        key = said["next"]
+    return {"is": "revoked", "peerId": asked}
+
+
 # --- from outside ------------------------------------------------------------------------------------------------------------------------
 
 
@@ -310,7 +373,11 @@ def answer(question):
     if what == "ledger":
         known = question.get("known")
         return check_ledger(question["folder"], question.get("origin"), known and (known["seq"], known["hash"].encode()))
+    if what == "standing":
+        return standing(question["peerId"], [bytes.fromhex(text) for text in question["statements"]])
     data = bytes.fromhex(question["bytes"])
+    if what == "statement":
+        return open_statement(data)
     return open_card(data, question["now"]) if what == "card" else open_record(question["context"], data, question["now"])
 
 
@@ -322,6 +389,8 @@ def main(words):
         return 0
     if what == "ledger" and rest:
         found = check_ledger(*rest[:2])
+    elif what == "statement" and rest:
+        found = open_statement(open(rest[0], "rb").read())
     elif what in ("record", "card") and len(rest) >= (2 if what == "record" else 1):
         context = rest.pop(0) if what == "record" else None
         now = float(rest[1]) if len(rest) > 1 else time.time() * 1000
