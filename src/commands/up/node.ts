@@ -230,10 +230,11 @@ async function startPeer(plan: Plan, gateSocket: string, registry: string) {
   } = plan
   const { startPeer: start } = await import('../../daemons/peer.ts')
   const { host, announce, authorized, authorized_file: authorizedFile, server = serverOf(registry), keep: keepMs } = config
+  const { follow_rotations: followRotations } = config
   const port = ports['peer-port'] ?? config.port
   const wallet = { walletFolder: identities.nodeFolder, keys }
   const who = { authorized: [identities.client, ...authorized], ...(authorizedFile === undefined ? {} : { authorizedFile }) }
-  const settings = { ...wallet, host, port, ...who, gateSocket, server, announce, keepMs }
+  const settings = { ...wallet, host, port, ...who, gateSocket, server, announce, keepMs, followRotations }
   return listening({ part: 'the peer host', host, port, flag: 'peer-port' }, () => start({ clock, log }, settings))
 }
 

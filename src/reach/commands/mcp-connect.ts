@@ -1,15 +1,11 @@
 // Gives an MCP client on stdio the server that a peer serves: frames go through an encrypted tunnel, and nothing but frames goes to stdout.
-import { asFault } from '../../kernel/fault.ts'
 import { command } from '../../base/terminal/command.ts'
-import { type ConnectTunnelNeeds, connectTunnel } from '../../base/peer/tunnel-client.ts'
-import { tunnelProtocol } from '../../base/peer/tunnel.ts'
 import type { WireEnd } from '../../base/wire/wire.ts'
 import { fault } from '../faults.ts'
-import { inRunbookWords, peerDial } from '../find-peer.ts'
+import { followFlag } from '../find-peer.ts'
 import { dialingHost, homeFlags, homeOf } from '../home.ts'
 import { joinWires } from '../joined.ts'
-import { knownAddresses } from '../known-addresses.ts'
-import { knownRegistries } from '../known-registries.ts'
+import { connectPeer } from '../peer-connection.ts'
 import { renewedWire } from '../renewed-wire.ts'
 import { stdioWire } from '../stdio-wire.ts'
 
@@ -25,6 +21,7 @@ export default command({
     server: { value: 'HOST[:PORT]', summary: 'the registry to ask; the last one registered with by default, else localhost:8765' },
     address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: the registry is not asked then' },
     relay: { summary: 'go through the relay, even if there is a direct way' },
+    'follow-rotations': followFlag,
     ...homeFlags,
   },
   examples: [
@@ -35,33 +32,26 @@ export default command({
     ['fairlead reach mcp-connect LinuxBox', 'by name, at the registry used last'],
   ],
   async run(context, { args, flags }) {
-    const { folders, clock, log, signal, stdin, stdout } = context
-    const home = homeOf({ folders }, flags)
-    const known = knownRegistries(home.registries)
-    const server = known.choose(flags.server)
-    const host = await dialingHost(context, flags)
-    const open = async () => {
-      const registry = async (signal?: AbortSignal) =>
-        (await import('../registry-client.ts')).connectRegistry({ host, clock, known }, server, signal)
-      const dial = peerDial(
-        { host, known: knownAddresses(home.addresses), registry, clock },
-        { peer: args.peer, addresses: flags.address ?? [], protocol: tunnelProtocol },
-      )
-      const ways: Pick<ConnectTunnelNeeds, 'open' | 'openDirect'> = flags.relay
-        ? { open: (signal) => dial(signal, 'relayed') }
-        : { open: dial, openDirect: (signal) => dial(signal, 'direct') }
-      return connectTunnel({ ...ways, clock, log }).catch((error: unknown) => {
-        throw inRunbookWords(asFault(error), args.peer)
-      })
+    const { clock, log, signal, stdin, stdout } = context
+    const { peer } = args
+    const settings = {
+      peer,
+      addresses: flags.address ?? [],
+      server: flags.server,
+      isRelayed: flags.relay,
+      followRotations: flags['follow-rotations'],
     }
-    const remote = renewedWire({ open, lost: (end) => fault.tunnel_ended({ peer: args.peer, how: howEnded(end) }), clock, log })
+    const host = () => dialingHost(context, flags)
+    const connection = await connectPeer({ home: homeOf(context, flags), host, clock, log, signal }, settings)
+    const { open } = connection
+    const remote = renewedWire({ open, lost: (end) => fault.tunnel_ended({ peer, how: howEnded(end) }), clock, log })
     const client = stdioWire(stdin, stdout)
     try {
       const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
       const neverConnected = remote.opened.then(() => stopped)
       await Promise.race([joinWires(client, remote), client.ended, neverConnected, stopped])
     } finally {
-      const farewell = remote.close().then(() => host.close())
+      const farewell = remote.close().then(() => connection.close())
       await Promise.race([farewell.catch(() => {}), clock.wait(farewellMs)])
     }
   },

@@ -7,11 +7,12 @@ import { openOutgoing } from '../../base/transfer/outgoing-file.ts'
 import { sendFile } from '../file-client.ts'
 import { progressOf } from '../file-progress.ts'
 import { fileProtocol } from '../file-protocol.ts'
-import { inRunbookWords, peerDial, unreached } from '../find-peer.ts'
+import { followFlag, inRunbookWords, peerDial, unreached } from '../find-peer.ts'
 import { addToHistory } from '../history.ts'
 import { homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownAddresses } from '../known-addresses.ts'
 import { knownRegistries } from '../known-registries.ts'
+import { knownStatements } from '../known-statements.ts'
 import { connectRegistry } from '../registry-client.ts'
 
 export default command({
@@ -25,6 +26,7 @@ export default command({
   flags: {
     server: { value: 'HOST[:PORT]', summary: 'the registry to ask; the last one registered with by default, else localhost:8765' },
     address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: the registry is not asked then' },
+    'follow-rotations': followFlag,
     patience: { value: 'SECONDS', type: 'integer', default: 300, summary: 'how long to try again while nothing gets through' },
     ...homeFlags,
   },
@@ -41,9 +43,10 @@ export default command({
     const { createPeerHost } = await import('../../base/peer/host.ts')
     const host = cleanup.adopt(await createPeerHost({ identity, clock, log }, { listen: [] }), (host) => host.close())
     const registry = (signal?: AbortSignal) => connectRegistry({ host, clock, known }, server, signal)
+    const followed = (from: string, to: string) => terminal.note(`${from} is now ${to}: following its rotation`)
     const redial = peerDial(
-      { host, known: knownAddresses(home.addresses), registry, clock },
-      { peer: args.peer, addresses: flags.address ?? [], protocol: fileProtocol },
+      { host, clock, known: knownAddresses(home.addresses), statements: knownStatements(home.statements), registry, followed },
+      { peer: args.peer, addresses: flags.address ?? [], protocol: fileProtocol, followRotations: flags['follow-rotations'] },
     )
     let to = args.peer
     const dial = async (signal?: AbortSignal) => {
@@ -57,7 +60,7 @@ export default command({
     const { name, sizeBytes, sha256 } = file
     const facts = { sizeBytes, sha256 }
     let offered: string | undefined
-    const remember = (delivered: boolean): Promise<void> | undefined =>
+    const remember = (delivered: boolean): Promise<boolean> | undefined =>
       offered === undefined
         ? undefined
         : addToHistory({ clock, log }, home, { event: 'sent', peer: to, id, message: offered, file: facts, delivered })
