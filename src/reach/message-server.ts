@@ -8,7 +8,7 @@ import { fault } from './faults.ts'
 import { addToHistory } from './history.ts'
 import type { Home } from './home.ts'
 import { type InboxWriter, inboxWriter } from './inbox.ts'
-import type { KnownStatements } from './known-statements.ts'
+import { type KnownStatements, knownStatements } from './known-statements.ts'
 import { readJson, writeJson } from './json-frames.ts'
 import { digestOf, judgeMessage, openMessage, signReceipt } from './message.ts'
 import { type MessageAnswer, answerValue, maxRequestBytes, messageProtocol, readRequest } from './message-protocol.ts'
@@ -19,8 +19,6 @@ export type MessageServerNeeds = {
   readonly identity: Identity
   readonly host: Pick<PeerHost, 'handle'>
   readonly home: Home
-  /** What is known of keys: a revoked one sends no messages. */
-  readonly statements?: Pick<KnownStatements, 'standing'>
   readonly clock: Clock
   readonly log: Log
 }
@@ -51,7 +49,12 @@ export function serveMessages(needs: MessageServerNeeds, settings: MessageServer
   const { perPeer = { burst: 60, perSecond: 1 }, perAddress = { burst: 600, perSecond: 20 }, requestMs = 10_000 } = settings
   const peers = rateLimit(clock, perPeer)
   const addresses = rateLimit(clock, perAddress)
-  const desk: Desk = { ...needs, seen: openSeenMessages({ clock, log }, home.seen), inbox: inboxWriter(home.inbox) }
+  const desk: Desk = {
+    ...needs,
+    statements: knownStatements(home.statements),
+    seen: openSeenMessages({ clock, log }, home.seen),
+    inbox: inboxWriter(home.inbox),
+  }
   const streams = new Map<PeerStream, Promise<void>>()
   const reading = new Set<PeerStream>()
   let isClosed = false
@@ -84,7 +87,7 @@ export function serveMessages(needs: MessageServerNeeds, settings: MessageServer
   }
 }
 
-type Desk = MessageServerNeeds & { readonly seen: SeenMessages; readonly inbox: InboxWriter }
+type Desk = MessageServerNeeds & { readonly statements: KnownStatements; readonly seen: SeenMessages; readonly inbox: InboxWriter }
 
 async function converse(
   { clock, log }: Desk,
@@ -116,7 +119,7 @@ async function answerTo(desk: Desk, peer: string, value: unknown): Promise<Messa
     const message = openMessage(signed)
     const { from, id } = message
     const now = clock.now()
-    if (desk.statements?.standing(from).is === 'revoked') throw fault.key_revoked({ peerId: from })
+    if (desk.statements.standing(from).is === 'revoked') throw fault.key_revoked({ peerId: from })
     judgeMessage(message, { own: identity.peerId, peer, now })
     if (!(await seen.add(from, id))) throw fault.message_replayed({ id })
     inbox.add({ ...message, receivedAt: now })

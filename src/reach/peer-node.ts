@@ -55,7 +55,7 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
   const own = () => succession(home.succession, identity.peerId)
   const whileHost = async (host: PeerHost): Promise<HostDuty> => {
     tellSuccession({ host, clock }, own)
-    const messages = takeMessages({ identity, host, home, statements: knownStatements(home.statements), clock, log })
+    const messages = takeMessages({ identity, host, home, clock, log })
     const registrations = new Map<string, Registration>()
     return {
       asked(servers) {
