@@ -133,6 +133,24 @@ describe('rotate', () => {
     expect(await mcp.call('echo', { text: peerId })).toBe(peerId)
   })
 
+  test(
+    'what waits in the mailbox of the old key is fetched before that key goes; what comes later waits for the new one',
+    slow,
+    async () => {
+      const [box, mac] = await bench.people(1)
+      const { server } = await registry()
+      await register(box!, server)
+      const send = (text: string, ...more: string[]) => bench.run(mac!.home, 'send', box!.peerId, text, ...server, ...more)
+      expect((await send('before')).stdout).toContain('left in the mailbox')
+      const { peerId } = await rotate(box!)
+      expect((await send('to nobody')).exitCode).toBe(1)
+      expect((await send('after', '--follow-rotations')).stdout).toContain(`left in the mailbox of ${box!.peerId} (${peerId})`)
+      const inbox = (await bench.run(box!.home, 'inbox')).stdout
+      for (const text of ['before', 'after']) expect(inbox).toContain(text)
+      expect(inbox).not.toContain('to nobody')
+    },
+  )
+
   test('killed at any time, and run again: one new identity, known at the registry', slow, async () => {
     const [box, mac] = await bench.people(1)
     const { server } = await registry()

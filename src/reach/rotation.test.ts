@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { atEveryPoint, runKilled } from '../../test/kit/kill-points.ts'
-import { createWallet, loadWallet } from '../base/identity/wallet.ts'
+import { startAgent } from '../../test/kit/ssh-agent.ts'
+import { chooseKey, agentIdentity, sshAgent } from '../base/identity/ssh-agent.ts'
+import { createWallet, loadWallet, readWalletCard } from '../base/identity/wallet.ts'
 import { systemClock as clock } from '../kernel/clock.ts'
 import { silentLog as log } from '../kernel/log.ts'
 import { Secret } from '../kernel/secret.ts'
@@ -116,6 +118,32 @@ test('a sealed wallet stays sealed, by the same passphrase; without it nothing h
   await expect(loadWallet(home.wallet)).rejects.toMatchObject({ code: 'wallet.locked' })
   const { identity } = await loadWallet(home.wallet, { passphrase: new Secret('open sesame') })
   expect(identity.peerId).not.toBe(old)
+})
+
+test('a key in ssh-agent is rotated to another one there, which must be named; and a key in the wallet may go there', async () => {
+  const { home } = await newHome()
+  rmSync(home.wallet)
+  const running = await startAgent(home.folder)
+  try {
+    for (const comment of ['first', 'second', 'third']) running.add(comment)
+    const agent = sshAgent(clock, running.socket)
+    const identityOf = async (comment: string) => agentIdentity(agent, (await chooseKey(agent, comment)).publicKey)
+    const [first, second, third] = [await identityOf('first'), await identityOf('second'), await identityOf('third')]
+    await createWallet(home.wallet, { name: 'Box', identity: first, isInAgent: true })
+    const needs = { home, keys: { agent }, registry: undefined, clock, log }
+    for (const inAgent of [undefined, first.peerId])
+      await expect(rotate({ ...needs, inAgent })).rejects.toMatchObject({ code: 'reach.rotation_in_agent' })
+    expect(rotationIsUnfinished(home)).toBe(false)
+    await rotate({ ...needs, inAgent: second.peerId })
+    expect(readWalletCard(home.wallet)).toMatchObject({ peerId: second.peerId, isInAgent: true })
+    expect(succession(home.succession, second.peerId)).toMatchObject([{ peerId: first.peerId, next: second.peerId }])
+    expect((await loadWallet(oldWalletPath(home, first.peerId), { agent })).identity.peerId).toBe(first.peerId)
+    const plain = await newHome()
+    await rotate({ ...needs, home: plain.home, inAgent: third.peerId })
+    expect(readWalletCard(plain.home.wallet)).toMatchObject({ peerId: third.peerId, isInAgent: true })
+  } finally {
+    await running.stop()
+  }
 })
 
 test('a wallet that was replaced while a rotation stood still is not touched: the rotation ends, and the next one begins with it', async () => {

@@ -2,10 +2,11 @@
 import { asFault } from '../../kernel/fault.ts'
 import { peerIdOf } from '../../base/identity/identity.ts'
 import { chooseKey } from '../../base/identity/ssh-agent.ts'
-import { readWalletCard } from '../../base/identity/wallet.ts'
+import { loadWallet, readWalletCard } from '../../base/identity/wallet.ts'
 import { type Context, command } from '../../base/terminal/command.ts'
 import { type Home, homeFlags, homeOf, walletKeys } from '../home.ts'
 import { knownRegistries, parseServer, serverText } from '../known-registries.ts'
+import { tryToVisitMailbox } from '../mailbox-visit.ts'
 import { oldWalletPath, rotate } from '../rotation.ts'
 import { rotationRegistry } from '../rotation-registry.ts'
 
@@ -37,6 +38,10 @@ export default command({
     const wanted = flags['ssh-agent']
     const inAgent = wanted === undefined ? undefined : peerIdOf((await chooseKey(keys.agent, wanted)).publicKey)
     const isRunning = (await hostOf(context, home)) !== undefined
+    if (server) {
+      const identity = async () => (await loadWallet(home.wallet, keys)).identity // what was left for the old key is opened by it alone
+      await tryToVisitMailbox({ home, identity, clock, log }, server, signal, (text) => terminal.note(text))
+    }
     const { input, isResumed } = await rotate({ home, keys, inAgent, registry, clock, log }).catch((error: unknown) => {
       const card = asFault(error).code === 'steps.stuck' ? readWalletCard(home.wallet) : undefined
       if (card) terminal.note(`${card.name} is ${card.peerId} here, but that is not known at the registry yet`)
