@@ -1,11 +1,14 @@
 // The peer host as a part of a node: who proves to be an authorized peer is handed to the gate's local socket, which never sees the network underneath.
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
-import { type WalletKeys, loadWallet } from '../base/identity/wallet.ts'
+import { type Wallet, type WalletKeys, loadWallet } from '../base/identity/wallet.ts'
+import { stopAsked } from '../base/terminal/command.ts'
+import { asIdentity } from '../reach/as-identity.ts'
 import { authorizedPeers } from '../reach/authorized-peers.ts'
 import { homeIn } from '../reach/home.ts'
+import { knownStatements } from '../reach/known-statements.ts'
 import { listenAddress } from '../reach/listening.ts'
-import { startPeerNode } from '../reach/peer-node.ts'
+import { type PeerNode, startPeerNode } from '../reach/peer-node.ts'
 import { type ProvedSession, handToSocket } from '../reach/preamble.ts'
 
 export type PeerSettings = {
@@ -20,6 +23,8 @@ export type PeerSettings = {
   readonly authorized: readonly string[]
   /** A file with more of them, one a line, read again when it changes. */
   readonly authorizedFile?: string
+  /** Whether an authorized peer that rotated its key is let in by the new one, and by that alone. */
+  readonly followRotations?: boolean
   /** Path of the UNIX socket that gets each session, with a line that says who it is. */
   readonly gateSocket: string
   /** `HOST[:PORT]`; the last one registered with by default. */
@@ -37,22 +42,34 @@ export type PeerSettings = {
 /** Starts the peer host; it ends by `close()`. Faults: those of the wallet, of the authorized ids and of the port. */
 export async function startPeer({ clock, log }: { clock: Clock; log: Log }, settings: PeerSettings) {
   const { host, port, gateSocket, server, announce = [], isLanAnswered = true, dhtNodes, keepMs } = settings
+  const { authorized: ids, authorizedFile: file, followRotations = false } = settings
   const home = homeIn(settings.walletFolder)
-  const wallet = await loadWallet(home.wallet, settings.keys)
-  const authorized = authorizedPeers({ clock, log }, { ids: settings.authorized, file: settings.authorizedFile })
-  try {
-    const open = (session: ProvedSession) => handToSocket({ clock, log }, gateSocket, session)
-    const node = await startPeerNode(
+  const stop = new AbortController()
+  const { signal } = stop
+  const authorized = authorizedPeers({ clock, log, statements: knownStatements(home.statements) }, { ids, file, followRotations })
+  const open = (session: ProvedSession) => handToSocket({ clock, log }, gateSocket, session)
+  const started = Promise.withResolvers<PeerNode>()
+  let node: PeerNode | undefined
+  const serve = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
+    node = await startPeerNode(
       { wallet, authorized, open, clock, log },
       { listen: [listenAddress(host, port)], announce, server, home, isLanAnswered, dhtNodes, ...(keepMs === undefined ? {} : { keepMs }) },
     )
-    const close = async (): Promise<void> => {
-      authorized.close()
-      await node.close()
-    }
-    return { peerId: node.peerId, addresses: () => node.addresses(), registry: node.registry, close }
-  } catch (error) {
-    authorized.close()
-    throw error
+    started.resolve(node)
+    await stopAsked({ signal })
+    await node.close()
   }
+  const running = asIdentity({ clock, log, signal, open: () => loadWallet(home.wallet, settings.keys) }, home.wallet, serve)
+  running
+    .catch((error: unknown) => {
+      started.reject(error)
+      log.error('reach.peer_ended', { error })
+    })
+    .finally(() => authorized.close())
+  const { peerId, registry } = await started.promise
+  const close = async (): Promise<void> => {
+    stop.abort()
+    await running.catch(() => {})
+  }
+  return { peerId, addresses: () => node!.addresses(), registry, close }
 }

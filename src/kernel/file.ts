@@ -77,6 +77,16 @@ export function writeWhole(path: string, content: string | Uint8Array, mode = 0o
   }
 }
 
+/** Puts a file in another's place, or under a new name in the same file system, as one step. */
+export function moveFile(from: string, to: string): void {
+  try {
+    renameSync(from, to)
+    syncFolder(dirname(to))
+  } catch (error) {
+    throw fault.unwritable({ path: to, reason: reasonOf(error) }, error)
+  }
+}
+
 /** Makes renames and new names in the folder survive a loss of power. */
 export function syncFolder(path: string): void {
   const folder = openSync(path, 'r')

@@ -18,6 +18,7 @@ import { type PeerHost, type PeerStream, createPeerHost } from '../base/peer/hos
 import { tunnelProtocol } from '../base/peer/tunnel.ts'
 import { signOffer } from './file-offer.ts'
 import { fileProtocol, offerValue } from './file-protocol.ts'
+import { homeIn } from './home.ts'
 import { jsonFrame, readJson } from './json-frames.ts'
 import { signMessage } from './message.ts'
 import { messageProtocol, requestValue } from './message-protocol.ts'
@@ -326,13 +327,39 @@ test('a revoked peer on an open session: it ends within 1 s of the owner’s cha
   await writeFile(authorizedFile, `${mac.peerId}\n`)
   const changedAt = Date.now()
   expect((await open).error).toMatchObject({ data: { reason: 'reach.tunnel_ended' } })
-  const end = (): string | undefined => {
-    const lines = serving.log().split('\n')
-    return lines.find((line) => line.includes('reach.session.end') && line.includes(other!.peerId))
-  }
-  await expect.poll(end, { timeout: 10_000 }).toBeDefined()
-  expect(Date.parse((JSON.parse(end()!) as { time: string }).time) - changedAt).toBeLessThan(1_000)
+  await expect.poll(() => endOfSession(other!), { timeout: 10_000 }).toBeDefined()
+  expect(endOfSession(other!)! - changedAt).toBeLessThan(1_000)
 })
+
+test('a revoked peer on an open session: it ends within 10 s of a published revocation', { timeout: 60_000 }, async () => {
+  const [other] = await bench.people(0)
+  await writeFile(authorizedFile, `${mac.peerId}\n${other!.peerId}\n`)
+  const client = bench.client(other!.home, box.peerId, '--address', serving.addresses[0]!)
+  await expect.poll(async () => (await client.initialize()).result, { timeout: 10_000 }).toBeDefined()
+  const open = client.request('tools/call', { name: 'sleep' })
+  const server = ['--server', `localhost:${portOf(registry)}`]
+  expect((await bench.run(other!.home, 'revoke', '--yes', '--reason', 'stolen', ...server)).exitCode).toBe(0)
+  const publishedAt = Date.now()
+  expect((await open).error).toMatchObject({ data: { reason: 'reach.tunnel_ended' } })
+  await expect.poll(() => endOfSession(other!), { timeout: 20_000 }).toBeDefined()
+  expect(endOfSession(other!)! - publishedAt).toBeLessThan(10_000)
+  const again = await bench.run(other!.home, 'mcp-connect', box.peerId, '--address', serving.addresses[0]!)
+  expect(again).toMatchObject({ exitCode: 4, stderr: expect.stringContaining('not authorized') as string }) // though it is on the list still
+  const thief = await attacker((await loadWallet(homeIn(join(bench.folder, other!.home, '.local/state/fairlead/reach')).wallet)).identity)
+  const lie = await answerTo(await thief.to(messageProtocol), await message(thief.identity, box.peerId, 'it is really me'))
+  expect(lie).toMatchObject(refused('reach.key_revoked'))
+  await logged(serving, 'reach.key_revoked')
+  await writeFile(authorizedFile, `${mac.peerId}\n`)
+})
+
+/** When the session of this peer ended, as the one who serves has logged it (wall time, ms). */
+function endOfSession({ peerId }: Person): number | undefined {
+  const line = serving
+    .log()
+    .split('\n')
+    .find((line) => line.includes('reach.session.end') && line.includes(peerId))
+  return line === undefined ? undefined : Date.parse((JSON.parse(line) as { time: string }).time)
+}
 
 function holds(path: string, text: string): boolean {
   return statSync(path).isFile() && readFileSync(path, 'utf8') === text

@@ -47,6 +47,10 @@ const peer = z.strictObject({
   dht_nodes: z.array(z.string().startsWith('/')).max(16).default([]).describe('Multiaddrs of nodes at which it begins, too.'),
   authorized: z.array(peerId).default([]).describe('Peers that may connect. What they may call is decided by the gate.'),
   authorized_file: z.string().min(1).optional().describe('A file with more of them, one a line, read again when it changes.'),
+  follow_rotations: z
+    .boolean()
+    .default(false)
+    .describe('Whether an authorized peer that rotated its key is let in by the new one, and by that alone.'),
   passphrase: credential.optional().describe("What opens the node's wallet when a passphrase seals it."),
   keep: duration({ leastMs: 1_000 }).prefault('5m').describe('How long a session whose connection broke waits for its peer to come back.'),
 })

@@ -149,6 +149,36 @@ export const fault = faults('reach', {
     message: `the record (sequence ${d.sequence}) is not later than the one that is known (${d.known})`,
     hint: 'another process with the same wallet wrote later, or the clock of this machine went back',
   }),
+  key_rotated: (d: { peerId: string }) => ({
+    kind: 'conflict',
+    message: `the key of ${d.peerId} was rotated: another one speaks in its place`,
+    hint: 'does a process with the old wallet still run? start it again; a rotated key does not rotate once more, it can only be revoked',
+  }),
+  key_revoked: (d: { peerId: string }) => ({
+    kind: 'denied',
+    message: `the key of ${d.peerId} was revoked: what it says counts no more`,
+    hint: 'make a new identity ("fairlead reach init --name NAME --force") and tell its id to your peers in another way',
+  }),
+  rotation_in_agent: (d: { peerId: string }) => ({
+    kind: 'usage',
+    message: `the key of ${d.peerId} is in ssh-agent, where no new one can be made from here`,
+    hint: 'make one and name it: ssh-keygen -t ed25519 -C NAME -f FILE, ssh-add FILE, then fairlead reach rotate --ssh-agent NAME',
+  }),
+  rotation_overtaken: (d: { old: string; found: string | undefined }) => ({
+    kind: 'conflict',
+    message: `the wallet that was to be rotated (${d.old}) is not there any more${d.found === undefined ? '' : `: it is ${d.found} now`}`,
+    hint: 'try again: the rotation then begins anew, with the wallet that is there',
+  }),
+  peer_rotated: (d: { peer: string; next: string; at: number }) => ({
+    kind: 'conflict',
+    message: `${d.peer} is now ${d.next}: its key was rotated on ${new Date(d.at).toISOString()}, signed by the old key and the new one`,
+    hint: 'use the new id from now on; or go on by the old one with --follow-rotations',
+  }),
+  peer_revoked: (d: { peer: string; at: number; reason: string | undefined }) => ({
+    kind: 'denied',
+    message: `${d.peer} was revoked by its owner on ${new Date(d.at).toISOString()}${d.reason === undefined ? '' : ` (${d.reason})`}`,
+    hint: 'whoever holds that key need not be its owner any more: ask the owner for another id, in another way',
+  }),
   registry_full: (d: { limit: number }) => ({
     kind: 'limited',
     message: `the registry holds ${d.limit} records and takes no more`,

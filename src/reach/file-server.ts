@@ -10,6 +10,7 @@ import { fault } from './faults.ts'
 import { type Offer, openOffer, signFileReceipt } from './file-offer.ts'
 import { type FileAnswer, fileAnswerValue, fileProtocol, heldEveryMs, maxOfferRequestBytes, readOffer } from './file-protocol.ts'
 import { type FileSenders, fileSenders } from './file-senders.ts'
+import { knownStatements } from './known-statements.ts'
 import { addToHistory } from './history.ts'
 import type { Home } from './home.ts'
 import { inboxWriter, messagesAfter } from './inbox.ts'
@@ -57,7 +58,7 @@ export function serveFiles(needs: FileServerNeeds, settings: FileServerSettings 
   const desk: Desk = {
     ...needs,
     limits: { maxFiles, maxFilesPerPeer, offerMs, silentMs },
-    senders: fileSenders(home.fileSenders),
+    senders: speakingSenders(home),
     folder: incomingFolder({ clock }, { path: home.downloads }),
     taking: new Map(),
   }
@@ -88,10 +89,17 @@ export function serveFiles(needs: FileServerNeeds, settings: FileServerSettings 
 
 type Desk = FileServerNeeds & {
   readonly limits: Required<FileServerSettings>
-  readonly senders: FileSenders
+  readonly senders: Pick<FileSenders, 'of'>
   readonly folder: IncomingFolder
   /** What comes in now, by sender and id: a sender that comes back takes the place of the connection that it lost. */
   readonly taking: Map<string, { readonly peer: string; readonly stream: PeerStream; readonly done: Promise<unknown> }>
+}
+
+/** Those whose files are taken, less the revoked. */
+function speakingSenders(home: Home): Pick<FileSenders, 'of'> {
+  const listed = fileSenders(home.fileSenders)
+  const statements = knownStatements(home.statements)
+  return { of: (peer) => (statements.standing(peer).is === 'revoked' ? undefined : listed.of(peer)) }
 }
 
 function keepSweeping({ clock, log, folder }: Desk): () => void {

@@ -1,32 +1,55 @@
-// From what a person types to a peer that can be dialled: whole ids, beginnings of ids, names; and the runbook's words for what goes wrong on the way.
+// From what a person types to a peer that can be dialled: whole ids, beginnings of ids, names; to the key in the place of a rotated one, if that may be; and the
+// runbook's words for what goes wrong on the way.
 import { type Fault, asFault } from '../kernel/fault.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { isPeerId } from '../base/identity/identity.ts'
 import { isRelayed } from '../base/peer/address.ts'
 import type { PeerHost, PeerStream } from '../base/peer/host.ts'
 import { type Search, dialAsFound } from './as-found.ts'
+import type { Flag } from '../base/terminal/command.ts'
 import { fault } from './faults.ts'
 import { firstOf } from './first-way.ts'
 import type { KnownAddresses } from './known-addresses.ts'
+import type { KnownStatements } from './known-statements.ts'
 import type { KnownPeer, RegistryClient } from './registry-client.ts'
+import { type Standing, standingAmong } from './statement.ts'
+import { askSuccession, withoutPeer } from './succession.ts'
 
-/** The one peer that is meant. Faults: `reach.peer_not_found`, `reach.peer_ambiguous` with the candidates. */
+/** The one peer that is meant. Faults: `reach.peer_not_found`, `reach.peer_ambiguous` with the candidates, `reach.peer_rotated`, `reach.peer_revoked`. */
 export async function findPeer(registry: RegistryClient, text: string): Promise<KnownPeer> {
-  const found = await registry.lookup(text)
+  const { peers, statements } = await registry.find(text)
+  const standing = standingAmong(text, statements)
+  if (standing.is !== 'valid') throw goneFault(text, standing)
+  return oneOf(peers, text)
+}
+
+function oneOf(found: readonly KnownPeer[], text: string): KnownPeer {
   if (found.length > 1) throw fault.peer_ambiguous({ peer: text, candidates: found.map(({ peerId, name }) => `${peerId} (${name})`) })
   if (!found[0]) throw fault.peer_not_found({ peer: text, tried: 'the registry does not know it' })
   return found[0]
 }
+
+/** What is to be said of a key that speaks no more. */
+function goneFault(peer: string, standing: Exclude<Standing, { is: 'valid' }>): Fault {
+  if (standing.is === 'rotated') return fault.peer_rotated({ peer, next: standing.to, at: standing.at })
+  return fault.peer_revoked({ peer: standing.peerId === peer ? peer : `${standing.peerId}, in the place of ${peer},`, ...standing })
+}
+
+/** Flag of the commands that dial a peer. */
+export const followFlag = { summary: 'when the peer rotated its key, go on to the new one that it named' } as const satisfies Flag
 
 /** Which ways may be used: through a relay, directly, or whichever proves first. */
 export type Way = 'any' | 'direct' | 'relayed'
 
 export type PeerDialNeeds = {
   readonly host: PeerHost
+  readonly clock: Clock
   readonly known: KnownAddresses
+  readonly statements: KnownStatements
   /** Connects to the registry: asked only when the addresses at hand do not lead to the peer, or not within a moment. */
   readonly registry: (signal?: AbortSignal) => Promise<RegistryClient>
-  readonly clock: Clock
+  /** Told when another key takes the place of the one that was asked for. */
+  readonly followed?: (from: string, to: string) => void
 }
 
 export type PeerDialSettings = {
@@ -37,27 +60,55 @@ export type PeerDialSettings = {
   readonly protocol: string
   /** Where else it may be looked for by its whole id, one after the other. */
   readonly searches: readonly Search[]
+  /** Whether the key in the place of a rotated one is as good. If not, as by default: fault `reach.peer_rotated`. */
+  readonly followRotations?: boolean
 }
 
 export type PeerDial = (signal?: AbortSignal, way?: Way) => Promise<PeerStream>
 
-/** Opens streams to one peer, each time by the best way that is known then: see `stepsTo`. */
-export function peerDial(
-  { host, known, registry, clock }: PeerDialNeeds,
-  { peer, addresses, protocol, searches }: PeerDialSettings,
-): PeerDial {
-  /** A name is asked about once: after that it is this key we talk to, whoever takes the name. */
+/** Opens streams to one peer, each time by the best way that is known then: see `stepsTo`. A key known to be revoked is not dialled: fault `reach.peer_revoked`. */
+export function peerDial(needs: PeerDialNeeds, settings: PeerDialSettings): PeerDial {
+  const { host, clock, known, statements, registry, followed } = needs
+  const { peer, addresses, protocol, searches, followRotations = false } = settings
+  /** A name is asked about once: after that it is this key we talk to, or one that it made its successor, whoever takes the name. */
   let id = isPeerId(peer) ? peer : undefined
 
+  /** The key that speaks for this one now, as far as is known here. */
+  const current = (of: string): string => {
+    const standing = statements.standing(of)
+    if (standing.is === 'valid') return of
+    if (standing.is === 'revoked' || !followRotations) throw goneFault(of, standing)
+    followed?.(of, standing.to)
+    return standing.to
+  }
   const lookup = async (signal?: AbortSignal): Promise<KnownPeer> => {
     const client = await registry(signal)
     try {
-      return await findPeer(client, id ?? peer)
+      const asked = id ?? peer
+      const found = await client.find(asked)
+      statements.add(found.statements)
+      if (id === undefined) return oneOf(found.peers, asked)
+      id = current(id)
+      return oneOf(id === asked ? found.peers : (await client.find(id)).peers, id)
     } finally {
       void client.close()
     }
   }
-  const dial = (to: string, at: readonly string[], signal?: AbortSignal): Promise<PeerStream> => host.dial(to, at, protocol, signal)
+  /** When somebody else answers in the peer's place, it may show that the peer made it its successor. */
+  const dial = async (to: string, at: readonly string[], signal?: AbortSignal): Promise<PeerStream> => {
+    try {
+      return await host.dial(to, at, protocol, signal)
+    } catch (error) {
+      if (asFault(error).code !== 'peer.wrong_identity') throw error
+      const told = await askSuccession(needs, { from: [to], addresses: at }, signal)
+      if (!statements.add(told)) throw error
+      id = current(to)
+      const places = at.map(withoutPeer)
+      const stream = await host.dial(id, places, protocol, signal)
+      known.remember(id, places)
+      return stream
+    }
+  }
 
   const dialFound = async (way: Way, signal?: AbortSignal): Promise<PeerStream> => {
     const found = await lookup(signal)
@@ -68,7 +119,7 @@ export function peerDial(
       throw fault.peer_not_found({ peer: id, tried, isKnown: true })
     }
     const stream = await dial(id, usable, signal)
-    known.remember(id, found.addresses)
+    known.remember(stream.remotePeer, found.addresses)
     return stream
   }
   /** The ways in their order; each begins when those before it have missed, or have not led anywhere within a moment. The key decides, not who told us. */
@@ -87,6 +138,7 @@ export function peerDial(
   }
   return async (signal, way = 'any') => {
     try {
+      if (id !== undefined) id = current(id)
       if (addresses.length > 0) {
         const given = ofWay(addresses, way)
         if (given.length === 0) throw fault.peer_not_found({ peer: id ?? peer, tried: `no ${way} address was given`, isKnown: true })

@@ -8,7 +8,7 @@ const patienceMs = 300
 
 /**
  * Each step begins when the one before it has missed, or has not led anywhere within a moment. Rejects with what the peer itself said, if it was reached and
- * said no; else with an AggregateError of every step's fault, in their order.
+ * said no, or with what is known of its key, if that speaks no more; else with an AggregateError of every step's fault, in their order.
  */
 export async function firstOf(
   steps: readonly ((signal: AbortSignal) => Promise<PeerStream>)[],
@@ -28,7 +28,7 @@ export async function firstOf(
       () => over.abort(),
       (error: unknown) => {
         const missed = asFault(error)
-        if (over.signal.aborted || !isSaidByPeer(missed)) return
+        if (over.signal.aborted || !isFinal(missed)) return
         said = missed
         over.abort()
       },
@@ -52,6 +52,12 @@ function isAboutTheWay({ code }: Fault): boolean {
   return code === 'peer.unreachable' || code === 'peer.wrong_identity' || code === 'peer.bad_address'
 }
 
-function isSaidByPeer(found: Fault): boolean {
-  return found.code.startsWith('peer.') && !isAboutTheWay(found)
+/** Whether it says that the key which was asked for speaks no more. */
+export function isAboutTheKey({ code }: Fault): boolean {
+  return code === 'reach.peer_rotated' || code === 'reach.peer_revoked'
+}
+
+/** Said by the peer itself, or of its key: no other way would lead further. */
+function isFinal(found: Fault): boolean {
+  return isAboutTheKey(found) || (found.code.startsWith('peer.') && !isAboutTheWay(found))
 }

@@ -21,10 +21,12 @@ const patienceMs = 2_000
 const againMs = 20
 
 export type HistoryEntry = {
-  readonly event: 'sent' | 'received'
+  readonly event: 'sent' | 'received' | 'rotated' | 'revoked'
+  /** Of a rotation: the new id; of a revocation: the one that ended. */
   readonly peer: string
-  readonly id: string
-  /** See `digestOf`. */
+  /** Of a message. */
+  readonly id?: string
+  /** The digest of the signed message or statement: see `digestOf`. */
   readonly message: string
   /** Of a file: what it was, but for its name. */
   readonly file?: FileFacts
@@ -47,10 +49,10 @@ export type HistoryNeeds = {
 }
 
 /**
- * Adds an entry. Several processes write, so each opens and closes the ledger, waiting up to 2 s for its turn. Never fails: what goes wrong is logged, for a
- * message does not depend on it.
+ * Adds an entry; whether it is there. Several processes write, so each opens and closes the ledger, waiting up to 2 s for its turn. Never fails: what goes
+ * wrong is logged, for a message does not depend on it.
  */
-export async function addToHistory(needs: HistoryNeeds, home: Home, entry: HistoryEntry): Promise<void> {
+export async function addToHistory(needs: HistoryNeeds, home: Home, entry: HistoryEntry): Promise<boolean> {
   const { clock, log, identity } = needs
   const until = clock.mono() + patienceMs
   const { openLedger } = await import('../base/ledger/ledger.ts')
@@ -61,12 +63,14 @@ export async function addToHistory(needs: HistoryNeeds, home: Home, entry: Histo
       await ledger.append(entry)
       await ledger.close()
       if (identity) await signAtRest({ clock, log, identity }, home)
-      return
+      return true
     } catch (error) {
       await ledger?.close().catch(() => {})
       const { code, message } = asFault(error)
-      if (code !== 'store.locked' || clock.mono() > until)
-        return log.warn('reach.history.not_written', { file: home.history, problem: message })
+      if (code !== 'store.locked' || clock.mono() > until) {
+        log.warn('reach.history.not_written', { file: home.history, problem: message })
+        return false
+      }
       await clock.wait(againMs)
     }
   }
@@ -106,13 +110,15 @@ export async function signHistory(
 
 export type PastEntry = { readonly seq: number; readonly time: string } & Partial<HistoryEntry>
 
+const events: ReadonlySet<string> = new Set<HistoryEntry['event']>(['sent', 'received', 'rotated', 'revoked'])
+
 /** The last entries, oldest first; lines that cannot be read are left out (`verifyHistory` names them). */
 export function pastEntries(home: Home, most: number): PastEntry[] {
   const lines = (readText(home.history) ?? '').split('\n').slice(-most - 1)
   return lines.flatMap((line) => {
     try {
       const { seq, time, event, peer, id, message, file, delivered, mailbox } = JSON.parse(line) as PastEntry
-      const known = event === 'sent' || event === 'received'
+      const known = event !== undefined && events.has(event)
       return known && typeof seq === 'number' && typeof time === 'string'
         ? [
             {

@@ -1,7 +1,7 @@
 // The folder of one identity (`~/.bmp` under the runbook's names): where its wallet lies and what this machine remembers beside it.
 import { join } from 'node:path'
 import type { Secret } from '../kernel/secret.ts'
-import { sshAgent } from '../base/identity/ssh-agent.ts'
+import { type SshAgent, sshAgent } from '../base/identity/ssh-agent.ts'
 import { type Wallet, type WalletKeys, loadWallet, readWalletCard, fault as walletFault } from '../base/identity/wallet.ts'
 import type { SharedHost } from '../base/peer/shared-host.ts'
 import type { Context, Flag } from '../base/terminal/command.ts'
@@ -25,6 +25,12 @@ export type Home = {
   readonly addresses: string
   /** Addresses of nodes of the distributed hash table. */
   readonly nodes: string
+  /** What peers said of their own keys: rotations and revocations. */
+  readonly statements: string
+  /** How this identity came from earlier ones: what those signed when they were rotated. */
+  readonly succession: string
+  /** The wallet that a rotation is about to put in place. */
+  readonly nextWallet: string
   /** Messages that came, a file each. */
   readonly inbox: string
   /** Mailbox items that are no messages for this identity. */
@@ -52,6 +58,9 @@ export function homeIn(folder: string): Home {
     registries: at('registries.json'),
     addresses: at('addresses.json'),
     nodes: at('nodes.json'),
+    statements: at('statements.json'),
+    succession: at('succession.json'),
+    nextWallet: at('wallet.next.json'),
     inbox: at('inbox'),
     unreadable: at('unreadable'),
     downloads: at('downloads'),
@@ -76,10 +85,15 @@ export function homeOf(context: Pick<Context, 'folders'>, flags: Pick<HomeFlags,
 /** What of a command's context opening a wallet may need: a sealed one asks whoever is at the terminal, and a key may be in ssh-agent. */
 export type Opening = Pick<Context, 'folders' | 'env' | 'clock' | 'terminal' | 'stdin' | 'signal'>
 
-/** What opens a wallet: the passphrase that the flags name, else the one that is typed, and ssh-agent. */
-export function walletKeys(context: Omit<Opening, 'folders'>, flags: PassphraseFlags, path: string): WalletKeys {
-  const passphrase = (): Promise<Secret | undefined> => passphraseOr(context, flags, `passphrase of ${readWalletCard(path)?.name ?? path}`)
-  return { passphrase, agent: sshAgent(context.clock, context.env['SSH_AUTH_SOCK']) }
+/** What opens a wallet, as often as that is needed: the passphrase that the flags name, else the one that is typed, once; and ssh-agent. */
+export function walletKeys(
+  context: Omit<Opening, 'folders'>,
+  flags: PassphraseFlags,
+  path: string,
+): WalletKeys & { readonly agent: SshAgent } {
+  let asked: Promise<Secret | undefined> | undefined
+  const ask = () => passphraseOr(context, flags, `passphrase of ${readWalletCard(path)?.name ?? path}`)
+  return { passphrase: () => (asked ??= ask()), agent: sshAgent(context.clock, context.env['SSH_AUTH_SOCK']) }
 }
 
 /** Loads the wallet that the flags name; faults of `loadWallet`, and of asking. */

@@ -8,6 +8,7 @@ import { silentLog as log } from '../kernel/log.ts'
 import { createIdentity } from '../base/identity/identity.ts'
 import { authorizedPeers } from './authorized-peers.ts'
 import { knownAddresses } from './known-addresses.ts'
+import { knownStatements } from './known-statements.ts'
 import { knownRegistries, parseServer, serverAddress, serverText } from './known-registries.ts'
 import { rateLimit } from './rate.ts'
 import { toldAddresses } from './registration.ts'
@@ -77,18 +78,20 @@ describe('who is authorized', () => {
   const [a, b] = [createIdentity().peerId, createIdentity().peerId]
 
   test('is who was named; a text that is no id is a fault at the start', () => {
-    const peers = authorizedPeers({ clock: systemClock, log }, { ids: [a] })
+    const peers = authorizedPeers({ clock: systemClock, log, statements: knownStatements(file()) }, { ids: [a] })
     expect([peers.allows(a), peers.allows(b)]).toEqual([true, false])
-    expect(() => authorizedPeers({ clock: systemClock, log }, { ids: ['Bob'] })).toThrow(/no peer id/)
+    expect(() => authorizedPeers({ clock: systemClock, log, statements: knownStatements(file()) }, { ids: ['Bob'] })).toThrow(/no peer id/)
     const path = file()
     writeFileSync(path, `${a}\nBob\n`)
-    expect(() => authorizedPeers({ clock: systemClock, log }, { ids: [], file: path })).toThrow(/"Bob" in/)
+    expect(() => authorizedPeers({ clock: systemClock, log, statements: knownStatements(file()) }, { ids: [], file: path })).toThrow(
+      /"Bob" in/,
+    )
   })
 
   test('follows the file: changed, wrong in one line, gone, back', async () => {
     const path = file()
     writeFileSync(path, `${a} # the first\n\n`)
-    const peers = authorizedPeers({ clock: systemClock, log }, { ids: [], file: path })
+    const peers = authorizedPeers({ clock: systemClock, log, statements: knownStatements(file()) }, { ids: [], file: path })
     let changes = 0
     peers.onChange(() => changes++)
     const states = async (): Promise<boolean[]> => [peers.allows(a), peers.allows(b)]

@@ -6,7 +6,7 @@ import type { Identity } from '../base/identity/identity.ts'
 import { createPeerHost } from '../base/peer/host.ts'
 import { lockFolder } from '../base/store/lock.ts'
 import type { Home } from './home.ts'
-import { type Server, knownRegistries } from './known-registries.ts'
+import { type Server, knownRegistries, serverText } from './known-registries.ts'
 import { connectMailbox } from './mailbox-client.ts'
 import { emptyMailbox } from './mailbox-keeper.ts'
 import { openMessageDesk } from './message-desk.ts'
@@ -38,6 +38,21 @@ export async function visitMailbox(
   visit.defer(client.close)
   await emptyMailbox(client, desk)
   return true
+}
+
+/** The same for a command that goes on without: what went wrong is only told. */
+export async function tryToVisitMailbox(
+  needs: VisitNeeds,
+  server: Server,
+  signal: AbortSignal,
+  note: (text: string) => void,
+): Promise<void> {
+  try {
+    await visitMailbox(needs, server, signal)
+  } catch (error) {
+    const { message, hint } = asFault(error)
+    note(`the mailbox at ${serverText(server)} could not be emptied: ${message}${hint ? ` (${hint})` : ''}`)
+  }
 }
 
 function whenAlone({ folder }: Home): ReturnType<typeof lockFolder> | undefined {

@@ -10,11 +10,13 @@ import { createIdentity } from '../base/identity/identity.ts'
 import { signRecord } from '../base/identity/record.ts'
 import { seal } from '../base/identity/seal.ts'
 import { homeIn } from './home.ts'
+import { knownStatements } from './known-statements.ts'
 import { messagesAfter } from './inbox.ts'
 import { maxItemBytes } from './mailbox-protocol.ts'
 import { digestOf, maxTextBytes, messageContext, signMessage } from './message.ts'
 import { type MessageDesk, openMessageDesk } from './message-desk.ts'
 import { openSeenMessages } from './seen-messages.ts'
+import { openStatement, signRevocation } from './statement.ts'
 import { unreadableItems } from './unreadable.ts'
 
 const [alice, bob] = [createIdentity(), createIdentity()]
@@ -155,6 +157,14 @@ describe('an item is set aside, with the reason', () => {
     expect(kept).toMatchObject({ code, id: digestOf(item), sealed: Buffer.from(item).toString('base64') })
     expect(texts()).toEqual([])
     expect(await desk.takeItem(await seal(bob.peerId, await signed('honest')))).toBe('taken')
+  })
+
+  test('of a key that was revoked meanwhile; it is not taken directly either', async () => {
+    const message = await signed('it is really me')
+    knownStatements(homeIn(folder).statements).add([openStatement(await signRevocation(alice, systemClock.now()))])
+    expect(await desk.takeItem(await seal(bob.peerId, message))).toBe('unreadable')
+    await expect(desk.take(alice.peerId, message)).rejects.toMatchObject({ code: 'reach.key_revoked' })
+    expect([texts(), reasons()]).toEqual([[], ['reach.key_revoked']])
   })
 
   test('changed anywhere', async () => {

@@ -8,6 +8,7 @@ import { fault } from './faults.ts'
 import { addToHistory } from './history.ts'
 import type { Home } from './home.ts'
 import { inboxWriter } from './inbox.ts'
+import { knownStatements } from './known-statements.ts'
 import { digestOf, judgeMessage, openItem, openMessage, signReceipt } from './message.ts'
 import { openSeenMessages } from './seen-messages.ts'
 import { unreadableWriter } from './unreadable.ts'
@@ -35,10 +36,16 @@ export function openMessageDesk({ identity, home, clock, log }: MessageDeskNeeds
   const seen = openSeenMessages({ clock, log }, home.seen)
   const inbox = inboxWriter(home.inbox)
   const unreadable = unreadableWriter(home.unreadable)
+  const statements = knownStatements(home.statements)
 
+  const mustSpeak = (from: string): void => {
+    if (statements.standing(from).is === 'revoked') throw fault.key_revoked({ peerId: from })
+  }
   const opened = async (sealed: Uint8Array): Promise<ReturnType<typeof openItem> & { readonly signed: Uint8Array }> => {
     const signed = await unseal(identity, sealed)
-    return { signed, ...openItem(signed, { own: identity.peerId, now: clock.now() }) }
+    const item = openItem(signed, { own: identity.peerId, now: clock.now() })
+    mustSpeak(item.message.from)
+    return { signed, ...item }
   }
   const setAside = (sealed: Uint8Array, error: unknown): ItemFate => {
     if (!(error instanceof Fault)) throw error
@@ -53,6 +60,7 @@ export function openMessageDesk({ identity, home, clock, log }: MessageDeskNeeds
       const message = openMessage(signed)
       const { from, id } = message
       const now = clock.now()
+      mustSpeak(from)
       judgeMessage(message, { own: identity.peerId, peer, now })
       if (!(await seen.add(from, id))) throw fault.message_replayed({ id })
       inbox.add({ ...message, receivedAt: now })

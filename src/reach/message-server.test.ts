@@ -12,10 +12,12 @@ import { type PeerHost, type PeerStream, createPeerHost } from '../base/peer/hos
 import { homeIn } from './home.ts'
 import { inboxWriter, messagesAfter } from './inbox.ts'
 import { jsonFrame, readJson } from './json-frames.ts'
+import { knownStatements } from './known-statements.ts'
 import { signMessage, signReceipt } from './message.ts'
 import { deliver } from './message-client.ts'
 import { answerValue, maxAnswerBytes, messageProtocol, requestValue } from './message-protocol.ts'
 import { type MessageServer, type MessageServerSettings, serveMessages } from './message-server.ts'
+import { openStatement, signRevocation } from './statement.ts'
 import { openSeenMessages } from './seen-messages.ts'
 
 const undo: (() => unknown)[] = []
@@ -100,6 +102,15 @@ describe('refused, and the service goes on', () => {
     await receiving({}, identity)
     expect(await answerTo(await alice.stream(), frame)).toMatchObject(refusedAs('reach.message_replayed'))
     expect(texts()).toEqual(['pay 5'])
+  })
+
+  test('a key that is known to be revoked', async () => {
+    await receiving()
+    const [mallory, alice] = [await sender(), await sender()]
+    knownStatements(homeIn(folder).statements).add([openStatement(await signRevocation(mallory.identity, 1))])
+    await expect(mallory.say('it is really me')).rejects.toMatchObject({ message: expect.stringContaining('was revoked') as string })
+    await alice.say('honest')
+    expect(texts()).toEqual(['honest'])
   })
 
   test('replay at another recipient', async () => {

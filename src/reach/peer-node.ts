@@ -21,6 +21,10 @@ import { serveMessages } from './message-server.ts'
 import { servePeers } from './peer-service.ts'
 import type { ProvedSession } from './preamble.ts'
 import { keepRegistered } from './registration.ts'
+import { type KnownStatements, knownStatements } from './known-statements.ts'
+import { rateLimit } from './rate.ts'
+import { watchStatements } from './statement-watch.ts'
+import { askSuccession, succession, tellSuccession } from './succession.ts'
 import { serveWitness } from './witness-server.ts'
 
 export type NodeHostNeeds = {
@@ -61,16 +65,19 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
   const server = settings.server === undefined ? known.last() : parseServer(settings.server)
   const registry = server && serverText(server)
   const bootstrap = dhtNodes && contactsAt(dhtNodes, server)
+  const own = () => succession(home.succession, identity.peerId)
   const whileHost = async (host: OwnHost): Promise<HostDuty> => {
-    const messages = orNone(log, 'reach.messages.not_taken', () => serveMessages({ identity, host, home, clock, log }))
-    const witness = orNone(log, 'reach.witness.not_served', () => serveWitness({ identity, host, home, clock, log }))
+    tellSuccession({ host, clock }, own)
+    const needs = { identity, host, home, clock, log }
+    const messages = orNone(log, 'reach.messages.not_taken', () => serveMessages(needs))
+    const witness = orNone(log, 'reach.witness.not_served', () => serveWitness(needs))
     const isBusy = inUse({ clock, countBytes: () => host.countBytes(tunnelProtocol) })
-    const files = orNone(log, 'reach.files.not_taken', () => serveFiles({ identity, host, home, clock, log, isBusy }))
+    const files = orNone(log, 'reach.files.not_taken', () => serveFiles({ ...needs, isBusy }))
     const lan = isLanAnswered ? await lanAnswers({ host, clock, log }) : undefined
     const kad = bootstrap && (await kadNode({ wallet, host, home, clock, log }, bootstrap))
     const kept = new Map<string, { readonly registration: Part; readonly mailbox: Part | undefined }>()
     const keep = (server: Server) => {
-      const registration = keepRegistered({ identity, host, clock, log, known }, { name, server })
+      const registration = keepRegistered({ identity, host, clock, log, known, own }, { name, server })
       return {
         registration,
         mailbox: messages && keepMailbox({ desk: messages.desk, host, clock, log, known }, { server, after: registration.tried }),
@@ -155,16 +162,43 @@ export async function startPeerNode(
   { wallet, authorized, open, clock, log }: PeerNodeNeeds,
   settings: PeerNodeSettings,
 ): Promise<PeerNode> {
-  const wants = (peerId: string, protocol: string): boolean => protocol !== tunnelProtocol || authorized.allows(peerId)
+  const statements = knownStatements(settings.home.statements)
+  let getToKnow: ((peerId: string) => Promise<void>) | undefined
+  const wants = (peerId: string, protocol: string): boolean => {
+    if (protocol !== tunnelProtocol || authorized.allows(peerId)) return true
+    void getToKnow?.(peerId)
+    return false
+  }
   const { host, registry } = await openNodeHost({ wallet, clock, log, wants }, settings)
+  if (authorized.followsRotations) getToKnow = strangers({ host, authorized, statements, clock, log })
+  const watch =
+    registry === undefined
+      ? undefined
+      : watchStatements(
+          { host, clock, log, known: knownRegistries(settings.home.registries), statements },
+          { server: parseServer(registry), peers: () => authorized.listed() },
+        )
   const service = servePeers({ host, authorized, open, clock, log }, settings.keepMs === undefined ? {} : { keepMs: settings.keepMs })
   return {
     peerId: host.peerId,
     addresses: () => host.addresses(),
     registry,
     async close() {
+      await watch?.close()
       await service.close()
       await host.close()
     },
+  }
+}
+
+type StrangerNeeds = { host: SharedHost; authorized: AuthorizedPeers; statements: KnownStatements; clock: Clock; log: Log }
+
+/** Somebody whom nobody listed may be a listed peer with a new key, and can show it without a registry: asked at most every 5 s. It is let in when it comes again. */
+function strangers({ host, authorized, statements, clock, log }: StrangerNeeds): (peerId: string) => Promise<void> {
+  const rate = rateLimit(clock, { burst: 1, perSecond: 0.2 })
+  return async (peerId) => {
+    if (rate.take(peerId) > 0) return
+    const told = await askSuccession({ host, clock }, { from: authorized.listed(), peerId, addresses: [] })
+    if (statements.add(told)) log.info('reach.statements', { from: peerId, peers: told.map(({ peerId, says }) => ({ peerId, says })) })
   }
 }

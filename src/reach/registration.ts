@@ -12,6 +12,7 @@ import { type KnownRegistries, type Server, serverAddress, serverText } from './
 import { maxCardAddresses, signCard } from './peer-card.ts'
 import { maxCardTtlMs } from './registry-book.ts'
 import { type RegistryClient, connectRegistry } from './registry-client.ts'
+import type { Statement } from './statement.ts'
 
 /** A card with addresses lasts so long unless its owner renews it. */
 export const cardTtlMs = 3_600_000
@@ -40,12 +41,22 @@ export async function publishCard(
   }
 }
 
+/** Makes known at the registry what it does not know yet; statements stay there, so that each is announced once. Fault: `reach.registry_refused`. */
+export async function announceNew(client: RegistryClient, statements: readonly Statement[]): Promise<void> {
+  if (statements.length === 0) return
+  const known = await client.statements(statements.map(({ peerId }) => peerId))
+  for (const { peerId, says, signed } of statements)
+    if (!known.some((one) => one.peerId === peerId && (one.says === says || one.says === 'revoked'))) await client.announce(signed)
+}
+
 export type RegistrationNeeds = {
   readonly identity: Identity
   readonly host: OwnHost
   readonly clock: Clock
   readonly log: Log
   readonly known: KnownRegistries
+  /** What our earlier keys signed when they were rotated: made known at the registry, too. */
+  readonly own?: () => readonly Statement[]
 }
 
 export type RegistrationSettings = {
@@ -85,7 +96,7 @@ const farewellMs = 2_000
 
 /** Begins at once and never fails: what goes wrong is logged and tried again. */
 export function keepRegistered(needs: RegistrationNeeds, settings: RegistrationSettings): Registration {
-  const { identity, host, clock, log, known } = needs
+  const { identity, host, clock, log, known, own = () => [] } = needs
   const { name, server, renewEveryMs = renewalMs } = settings
   const at = serverText(server)
   const stop = new AbortController()
@@ -104,6 +115,9 @@ export function keepRegistered(needs: RegistrationNeeds, settings: RegistrationS
   const publish = async (addresses: readonly string[], ttlMs: number, signal: AbortSignal): Promise<void> => {
     const client = await connectRegistry({ host, clock, known }, server, signal)
     try {
+      await announceNew(client, own()).catch((error: unknown) =>
+        log.warn('reach.not_announced', { registry: at, problem: asFault(error).message }),
+      )
       const { aheadMs } = await publishCard(client, identity, clock, { name, addresses, expiresAt: clock.now() + ttlMs })
       if (!stop.signal.aborted) keepPlace(client.peerId)
       if (Math.abs(aheadMs) > 60_000) log.warn('reach.clock', { registry: at, aheadMs })

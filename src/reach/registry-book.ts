@@ -30,6 +30,8 @@ export interface RegistryBook {
   lookup(text: string, limit: number): readonly Entry[]
   /** The live cards in the order of their ids, those after `after`; at most `limit`. */
   list(after: string | undefined, limit: number): readonly Entry[]
+  /** Forgets the peer's card, and its sequence with it. */
+  remove(peerId: string): Promise<void>
   close(): void
 }
 
@@ -111,6 +113,10 @@ export async function openRegistryBook(
       return live(({ card }) => card.name === text || (text.length >= minPrefixLength && card.peerId.startsWith(text))).slice(0, limit)
     },
     list: (after, limit) => live(({ card }) => after === undefined || card.peerId > after).slice(0, limit),
+    async remove(peerId) {
+      const known = kept.get(peerId)
+      if (known && (await bucket.delete(peerId, known.revision))) kept.delete(peerId)
+    },
     close: () => stop.abort(),
   }
 }

@@ -1,5 +1,6 @@
 // A peer's side of the registry: its key is pinned when it is first met, and every card it hands on is judged by its owner's signature alone.
 import type { Clock } from '../kernel/clock.ts'
+import { isPeerId } from '../base/identity/identity.ts'
 import type { PeerStream } from '../base/peer/host.ts'
 import { type Server, serverText } from './known-registries.ts'
 import { type PeerCard, openCard } from './peer-card.ts'
@@ -14,6 +15,7 @@ import {
   requestValue,
 } from './registry-protocol.ts'
 import { type RegistryDialNeeds, dialRegistry, exchangesOn } from './registry-exchange.ts'
+import { type Statement, statementsFrom } from './statement.ts'
 
 /** A card with how long ago the registry got it. */
 export type KnownPeer = PeerCard & { readonly ageMs: number }
@@ -27,6 +29,12 @@ export interface RegistryClient {
   publish(signed: Uint8Array): Promise<{ readonly aheadMs: number }>
   /** The cards that a whole id, the beginning of one, or a name means: none, one or several. */
   lookup(peer: string): Promise<readonly KnownPeer[]>
+  /** The same, with what is known of the key when a whole id is asked for: of that key and of those that took its place. */
+  find(peer: string): Promise<{ readonly peers: readonly KnownPeer[]; readonly statements: readonly Statement[] }>
+  /** What is known of these keys, and of those that took their place. At most 128 are asked about at once. */
+  statements(peers: readonly string[]): Promise<readonly Statement[]>
+  /** Makes a statement about a key known. Fault: `reach.registry_refused`. */
+  announce(signed: Uint8Array): Promise<void>
   /** All cards, by id; at most 10,000. */
   list(): Promise<readonly KnownPeer[]>
   close(): Promise<void>
@@ -49,6 +57,11 @@ export function clientOn(stream: PeerStream, name: string, clock: Clock): Regist
     return answer
   }
   const opened = (cards: readonly Listed[] = []): KnownPeer[] => cards.flatMap((listed) => openListed(listed, clock.now()))
+  const find = async (peer: string): ReturnType<RegistryClient['find']> => {
+    const { cards, statements = [] } = await ask({ do: 'lookup', peer })
+    const isMeant = ({ peerId }: KnownPeer): boolean => peerId === peer || !isPeerId(peer) // a whole id means one key, whatever a registry says
+    return { peers: opened(cards).filter(isMeant), statements: statementsFrom([peer], statements) }
+  }
 
   return {
     peerId: stream.remotePeer,
@@ -57,8 +70,13 @@ export function clientOn(stream: PeerStream, name: string, clock: Clock): Regist
       const { now } = await ask({ do: 'publish', card: signed })
       return { aheadMs: now - clock.now() }
     },
-    async lookup(peer) {
-      return opened((await ask({ do: 'lookup', peer })).cards)
+    lookup: async (peer) => (await find(peer)).peers,
+    find,
+    async statements(peers) {
+      return statementsFrom(peers, (await ask({ do: 'statements', peers })).statements ?? [])
+    },
+    async announce(statement) {
+      await ask({ do: 'announce', statement })
     },
     async list() {
       const all: KnownPeer[] = []

@@ -12,6 +12,7 @@ import { type OwnHost, type PeerHost, createPeerHost } from '../base/peer/host.t
 import { jsonFrame, readJson } from './json-frames.ts'
 import { knownRegistries, parseServer } from './known-registries.ts'
 import { signCard } from './peer-card.ts'
+import { signRevocation, signRotation } from './statement.ts'
 import { keepRegistered, publishCard } from './registration.ts'
 import { type RegistryClient, connectRegistry } from './registry-client.ts'
 import { maxAnswerBytes, readAnswer, readRequest, registryProtocol } from './registry-protocol.ts'
@@ -166,7 +167,40 @@ test('a list longer than a page comes whole', async () => {
   expect((await clients[0]!.list()).map(({ peerId }) => peerId)).toEqual(clients.map(({ identity }) => identity.peerId).sort())
 })
 
+test('R11: a rotated or revoked key is told of in look-ups, across a restart; its card is given out no more, and no new one is taken', async () => {
+  const path = await folder()
+  const first = await registryIn(path)
+  const [old, asker] = [await client(first.port), await client(first.port)]
+  const next = await client(first.port)
+  await publishCard(old, old.identity, clock, card())
+  await asker.announce(await signRotation(old.identity, next.identity, clock.now())) // whoever brings it
+  expect(await asker.lookup('toy')).toEqual([])
+  await expect(publishCard(old, old.identity, clock, card())).rejects.toMatchObject({ details: { code: 'reach.key_rotated' } })
+  await publishCard(next, next.identity, clock, card())
+  await first.stop()
+  const second = await registryIn(path, first.port)
+  const later = await client(second.port)
+  const told = [{ says: 'rotated', peerId: old.identity.peerId, next: next.identity.peerId }]
+  expect(await later.find(old.identity.peerId)).toMatchObject({ peers: [], statements: told })
+  expect(await later.find('toy')).toMatchObject({ peers: [{ peerId: next.identity.peerId }], statements: [] })
+  await later.announce(await signRevocation(next.identity, clock.now()))
+  expect(await later.statements([asker.identity.peerId, old.identity.peerId])).toHaveLength(2)
+  expect(await later.list()).toEqual([])
+})
+
 describe('abuse', () => {
+  test('a flood of statements, which stay for ever, is refused by address; what is asked and published is not', async () => {
+    const { port } = await registryIn(await folder(), 0, { statementsPerAddress: { burst: 2, perSecond: 0.001 } })
+    const greedy = await client(port)
+    for (let i = 0; i < 2; i++) await greedy.announce(await signRevocation(createIdentity(), clock.now()))
+    const other = await client(port)
+    await expect(other.announce(await signRevocation(other.identity, clock.now()))).rejects.toMatchObject({
+      details: { code: 'reach.too_often' },
+    })
+    await publishCard(other, other.identity, clock, card())
+    expect(await greedy.lookup('toy')).toHaveLength(1)
+  })
+
   test('a flood is refused by rate, and others are served meanwhile', async () => {
     const { port } = await registryIn(await folder(), 0, { perPeer: { burst: 5, perSecond: 0.1 } })
     const greedy = await client(port)

@@ -12,6 +12,7 @@ import { knownAddresses } from './known-addresses.ts'
 import { type MailboxServerSettings, serveMailboxes } from './mailbox-server.ts'
 import { openMailboxes } from './mailboxes.ts'
 import { openRegistryBook } from './registry-book.ts'
+import { registryStatements } from './registry-statements.ts'
 import { type RegistryServerSettings, serveRegistry } from './registry-server.ts'
 
 /** How much is relayed at once, for those who are registered; false: nothing. See `RelayRules`. */
@@ -65,7 +66,8 @@ export async function startRegistry({ clock, log }: { clock: Clock; log: Log }, 
   const host = starting.adopt(await createPeerHost({ identity, clock, log }, { listen, ...(announce ? { announce } : {}) }), (host) =>
     host.close(),
   )
-  serveRegistry({ host, book, clock, log }, served)
+  const statements = registryStatements({ bucket: kv.bucket('key-statements'), clock, log })
+  serveRegistry({ host, book, statements, clock, log }, served)
   if (mailboxes) serveMailboxes({ host, mailboxes, clock, log }, mailbox)
   // a place for whoever signed a card that holds; who may dial is for those to decide who are dialled
   if (relay !== false) await host.relay({ ...relay, mayReserve: isRegistered })

@@ -6,11 +6,12 @@ import { type Identity, isPeerId } from '../base/identity/identity.ts'
 import type { PeerHost, PeerStream } from '../base/peer/host.ts'
 import type { Search } from './as-found.ts'
 import { fault } from './faults.ts'
-import { inRunbookWords, peerDial } from './find-peer.ts'
+import { inRunbookWords, peerDial, unreached } from './find-peer.ts'
 import { addToHistory } from './history.ts'
 import type { Home } from './home.ts'
 import { knownAddresses } from './known-addresses.ts'
 import { knownRegistries } from './known-registries.ts'
+import { knownStatements } from './known-statements.ts'
 import { leaveMessage } from './mailbox-client.ts'
 import { type Receipt, digestOf, mailboxLifeMs, signMessage } from './message.ts'
 import { deliver } from './message-client.ts'
@@ -23,6 +24,8 @@ export type SendingNeeds = {
   readonly home: Home
   readonly clock: Clock
   readonly log: Log
+  /** Told when the message goes to the key in the place of the one that was asked for. */
+  readonly followed?: (from: string, to: string) => void
 }
 
 export type Letter = {
@@ -39,6 +42,8 @@ export type Letter = {
   readonly mayWait: boolean
   /** As in `PeerDialSettings`. */
   readonly searches: readonly Search[]
+  /** To the key in the place of a rotated one. */
+  readonly followRotations: boolean
 }
 
 export type Sent =
@@ -55,7 +60,7 @@ export async function sendMessage(needs: SendingNeeds, letter: Letter, signal: A
   const way = await findWay(needs, letter, signal)
   const { to } = way
   const { id, signed } = await signMessage(identity, to, letter.text, clock.now(), { mayWait })
-  const note = (how: { readonly delivered: boolean; readonly mailbox?: boolean }): Promise<void> =>
+  const note = (how: { readonly delivered: boolean; readonly mailbox?: boolean }): Promise<boolean> =>
     addToHistory({ clock, log, identity }, home, { event: 'sent', peer: to, id, message: digestOf(signed), ...how })
 
   const answer = 'missed' in way ? way.missed : await attempt(clock, way.stream, { id, signed })
@@ -81,15 +86,16 @@ type Way = { readonly to: string; readonly stream: PeerStream } | { readonly to:
 
 /** A stream to the recipient, or why there is none, if it is known at least whom the message is for. */
 async function findWay(
-  { host, home, clock }: SendingNeeds,
-  { peer, addresses, server, isRelayed, searches }: Letter,
+  { host, home, clock, followed }: SendingNeeds,
+  { peer, addresses, server, isRelayed, searches, followRotations }: Letter,
   signal: AbortSignal,
 ): Promise<Way> {
   const known = knownRegistries(home.registries)
   const registry = (signal?: AbortSignal) => connectRegistry({ host, clock, known }, known.choose(server), signal)
+  const places = { known: knownAddresses(home.addresses), statements: knownStatements(home.statements) }
   const dial = peerDial(
-    { host, known: knownAddresses(home.addresses), registry, clock },
-    { peer, addresses, protocol: messageProtocol, searches },
+    { host, clock, ...places, registry, ...(followed ? { followed } : {}) },
+    { peer, addresses, protocol: messageProtocol, searches, followRotations },
   )
   try {
     const stream = await dial(signal, isRelayed ? 'relayed' : 'any')
@@ -100,12 +106,6 @@ async function findWay(
     if (typeof to !== 'string' || !isPeerId(to)) throw missed
     return { to, missed }
   }
-}
-
-/** Somebody of whom we know, but who is not there now: another time it may work. */
-function unreached(found: Fault): Fault {
-  const { peer, tried, isKnown } = found.details as { peer: string; tried: string; isKnown?: boolean }
-  return found.code === 'reach.peer_not_found' && isKnown ? fault.not_reached({ peer, tried }, found) : found
 }
 
 async function attempt(

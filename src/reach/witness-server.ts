@@ -9,6 +9,7 @@ import { authorizedPeers } from './authorized-peers.ts'
 import { fault } from './faults.ts'
 import type { Home } from './home.ts'
 import { readJson, writeJson } from './json-frames.ts'
+import { knownStatements } from './known-statements.ts'
 import { rateLimit } from './rate.ts'
 import { witnessedPeers } from './witnessed-peers.ts'
 import { type WitnessAnswer, knownAnswer, maxRequestBytes, readRequest, witnessProtocol } from './witness-protocol.ts'
@@ -33,7 +34,10 @@ export interface WitnessServer {
 
 /** Serves on the host, as the one process that does so for this home. Fault `reach.peer_id_invalid` for a damaged list. */
 export function serveWitness({ identity, host, home, clock, log }: WitnessServerNeeds): WitnessServer {
-  const authorized = authorizedPeers({ clock, log }, { ids: [], file: witnessedPeers(home).path })
+  const authorized = authorizedPeers(
+    { clock, log, statements: knownStatements(home.statements) },
+    { ids: [], file: witnessedPeers(home).path },
+  )
   const witness = openWitness({ identity, clock, log }, home.witness)
   const limit = rateLimit(clock, { burst: 20, perSecond: 0.2 })
   const streams = new Map<PeerStream, Promise<void>>()

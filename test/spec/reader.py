@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Checks ledgers, signed records, mailbox items and backup archives from spec/ alone, with nothing but Python 3 (and age, for what is sealed): a second opinion on what Fairlead writes.
+"""Checks ledgers, signed records, rotations, mailbox items and backup archives from spec/ alone, with nothing but Python 3 (and age, for what is sealed): a second opinion on what Fairlead writes.
 
     reader.py ledger FOLDER [ORIGIN [FILE]]   is the ledger in the folder intact, and the one that was signed?
     reader.py proof FILE                      is the entry in it one of the ledger that was signed?
     reader.py record CONTEXT FILE [NOW_MS]    is the record what its signer said for that purpose?
     reader.py card FILE [NOW_MS]              the same of a peer's card
+    reader.py statement FILE                  the same of a rotation or revocation
     reader.py item SEED_FILE FILE [NOW_MS]    what does the mailbox item say to the holder of that seed (32 bytes)?
     reader.py backup FILE                     is the archive (age -d … > FILE) whole, and as its list says?
     reader.py cases                           one question a line on stdin, as JSON; one answer a line on stdout
@@ -303,6 +304,68 @@ def open_card(data, now):
         return {"outcome": "malformed"}
     said = {key: body[key] for key in ("name", "addresses", "sequence", "expiresAt")}
     return {"outcome": "opened", "said": {"peerId": found["signer"], **said}}
+
+
+# --- rotation and revocation (spec/rotation.md) --------------------------------------------------------------------------------------------
+
+NEVER = 2**53 - 1
+
+
+def is_peer_id(text):
+    if not isinstance(text, str) or len(text) != 52 or any(letter not in LETTERS for letter in text):
+        return False
+    n = 0
+    for letter in text:
+        n = n * 58 + LETTERS.index(letter)
+    data = n.to_bytes(39, "big")[1:]
+    return data[:6] == b"\x00\x24\x08\x01\x12\x20" and peer_id(data[6:]) == text
+
+
+def open_statement(data):
+    if len(data) > 1_024:
+        return {"outcome": "malformed"}
+    found = open_record("fairlead/key-statement/1", data, 0)
+    if found["outcome"] != "opened":
+        return found
+    signer, body = found["signer"], found["body"]
+    said = {"says": body.get("says"), "peerId": signer, "at": body["sequence"]}
+    malformed = {"outcome": "malformed"}
+    if body["expiresAt"] != NEVER or said["says"] not in ("rotated", "revoked"):
+        return malformed
+    if said["says"] == "revoked":
+        if "reason" not in body:
+            return {"outcome": "opened", "said": said}
+        reason = body["reason"]
+        if not isinstance(reason, str) or not 1 <= len(reason) <= 200 or any(unicodedata.category(letter)[0] == "C" for letter in reason):
+            return malformed
+        return {"outcome": "opened", "said": {**said, "reason": reason}}
+    new = body.get("next")
+    if not is_peer_id(new) or new == signer or not isinstance(body.get("accepted"), bytes):
+        return malformed
+    accepted = open_record("fairlead/key-acceptance/1", body["accepted"], 0)
+    if accepted["outcome"] != "opened":
+        return accepted
+    agreed = accepted["body"]
+    if (accepted["signer"], agreed.get("previous"), agreed["sequence"], agreed["expiresAt"]) != (new, signer, said["at"], NEVER):
+        return malformed
+    return {"outcome": "opened", "said": {**said, "next": new}}
+
+
+def standing(asked, statements):
+    counts = {}
+    for data in statements:
+        said = open_statement(data).get("said")
+        if said and (said["peerId"] not in counts or (said["says"], counts[said["peerId"]]["says"]) == ("revoked", "rotated")):
+            counts[said["peerId"]] = said
+    key = asked
+    for _ in range(17):
+        said = counts.get(key)
+        if said is None:
+            return {"is": "valid"} if key == asked else {"is": "rotated", "to": key}
+        if said["says"] == "revoked":
+            return {"is": "revoked", "peerId": key}
+        key = said["next"]
+    return {"is": "revoked", "peerId": asked}
 
 
 # --- the tree, checkpoints and proofs (spec/ledger.md §9 to §12) -----------------------------------------------------------------------------
@@ -618,7 +681,11 @@ def answer(question):
         if what == "inclusion":
             return is_included(question["index"], question["size"], bytes.fromhex(question["leaf"]), root, proof)
         return is_grown(question["old"], question["size"], bytes.fromhex(question["oldRoot"]), root, proof)
+    if what == "standing":
+        return standing(question["peerId"], [bytes.fromhex(text) for text in question["statements"]])
     data = bytes.fromhex(question["bytes"])
+    if what == "statement":
+        return open_statement(data)
     if what == "item":
         return open_item(bytes.fromhex(question["seed"]), data, question["now"])
     if what == "backup":
@@ -647,6 +714,8 @@ def main(words):
         found = open_item(seed, data, float(rest[2]) if len(rest) > 2 else time.time() * 1000)
     elif what == "backup" and rest:
         found = open_backup(open(rest[0], "rb").read())
+    elif what == "statement" and rest:
+        found = open_statement(open(rest[0], "rb").read())
     elif what in ("record", "card") and len(rest) >= (2 if what == "record" else 1):
         context = rest.pop(0) if what == "record" else None
         now = float(rest[1]) if len(rest) > 1 else time.time() * 1000

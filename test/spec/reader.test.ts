@@ -150,6 +150,21 @@ describe('agrees on mailboxes', () => {
   })
 })
 
+test('agrees with the specification on every rotation and revocation', () => {
+  type Statement = { name: string; statement: string; outcome: string; said?: unknown }
+  type Standing = { name: string; statements: string[]; peerId: string; standing: unknown }
+  const { statements, standings } = vectors<{ statements: Statement[]; standings: Standing[] }>('rotation')
+  const found = ask([
+    ...statements.map(({ statement }) => ({ what: 'statement', bytes: statement })),
+    ...standings.map(({ statements: signed, peerId }) => ({ what: 'standing', peerId, statements: signed })),
+  ])
+  const wanted = [
+    ...statements.map(({ name, outcome, said }) => [name, { outcome, ...(said === undefined ? {} : { said }) }]),
+    ...standings.map(({ name, standing }) => [name, standing]),
+  ]
+  expect([...statements, ...standings].map(({ name }, index) => [name, found[index]])).toEqual(wanted)
+})
+
 /** Runs it as a person would. */
 function run(...words: string[]): { readonly status: number | null; readonly found: Record<string, unknown> } {
   const { status, stdout } = spawnSync(python!, [reader, ...words], { encoding: 'utf8' })

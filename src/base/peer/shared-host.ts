@@ -52,6 +52,13 @@ type Life = Pick<PeerHost, 'addresses' | 'handle' | 'unhandle' | 'dial' | 'close
   readonly ended: Promise<void>
 }
 
+/** The peer id of the host that runs for the folder now; undefined when there is none. Fault `peer.host_silent`. */
+export async function hostIdentity(clock: Clock, folder: string): Promise<string | undefined> {
+  const attached = await attachHost({ clock, wants: () => false }, join(folder, 'host.sock'), [])
+  await attached?.close()
+  return attached?.peerId
+}
+
 const againMs = 50
 const patienceMs = 10_000
 const failedMs = 1_000

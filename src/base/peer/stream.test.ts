@@ -124,6 +124,14 @@ test('pitfall 4: for await holds the writer back, and a stream that nobody reads
   expect(mostBytes).toBeLessThan(boundBytes)
 })
 
+test('pitfall 8: what a far end says unasked, ending at once, is heard', async () => {
+  for (const words of ['goodbye', 'x'.repeat(100_000)]) {
+    arrived = ({ duplex }) => duplex.end(words)
+    const ours = await client.dial(server.peerId, server.addresses(), protocol)
+    expect(await heardBy(ours)).toBe(words)
+  }
+})
+
 test('half-close: what is sent after the other side has ended still arrives, whole', async () => {
   const [ours, theirs] = await pair()
   ours.duplex.end('question')

@@ -240,6 +240,7 @@ async function startPeer(plan: Plan, gateSocket: string, registry: string) {
     dht,
     dht_nodes: dhtNodes,
     keep: keepMs,
+    follow_rotations: followRotations,
   } = config
   const port = ports['peer-port'] ?? config.port
   const wallet = { walletFolder: identities.nodeFolder, keys }
@@ -255,6 +256,7 @@ async function startPeer(plan: Plan, gateSocket: string, registry: string) {
     isLanAnswered,
     dhtNodes: dht ? dhtNodes : undefined,
     keepMs,
+    followRotations,
   }
   return listening({ part: 'the peer host', host, port, flag: 'peer-port' }, () => start({ clock, log }, settings))
 }

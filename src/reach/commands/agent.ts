@@ -1,6 +1,8 @@
 // Runs the host of this identity and nothing else: one process that keeps the port, the registration and the connections which the others share.
-import { command } from '../../base/terminal/command.ts'
-import { homeFlags, homeOf, openWallet } from '../home.ts'
+import { type Wallet, loadWallet } from '../../base/identity/wallet.ts'
+import { command, stopAsked } from '../../base/terminal/command.ts'
+import { asIdentity } from '../as-identity.ts'
+import { homeFlags, homeOf, walletKeys } from '../home.ts'
 import { defaultPeerPort, findableFlags, listenAddress, listenFlags } from '../listening.ts'
 import { openNodeHost } from '../peer-node.ts'
 
@@ -17,28 +19,35 @@ export default command({
   },
   examples: [['fairlead reach agent', 'until it is stopped']],
   async run(context, { flags }) {
-    const { terminal, folders, clock, log, signal } = context
-    const wallet = await openWallet(context, flags)
+    const { terminal, clock, log, signal } = context
+    const home = homeOf(context, flags)
+    const keys = walletKeys(context, flags, home.wallet)
     const settings = {
-      home: homeOf({ folders }, flags),
+      home,
       listen: [listenAddress(flags.host, flags.port)],
       announce: flags.announce ?? [],
       server: flags.server,
       isLanAnswered: !flags['no-lan'],
       dhtNodes: flags.dht || flags['dht-node'].length > 0 ? flags['dht-node'] : undefined,
     }
-    const { host, registry } = await openNodeHost({ wallet, clock, log }, settings)
-    try {
-      terminal.result({ peerId: host.peerId, addresses: host.addresses(), registry, role: host.role }, () =>
-        [
-          `${wallet.name} (${host.peerId})${host.role === 'attached' ? ' has a host already: this one stands by' : ''}`,
-          ...host.addresses().map((address) => `  ${address}`),
-          `registry: ${registry ?? 'none yet: fairlead reach register --server HOST'}`,
-        ].join('\n'),
-      )
-      if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
-    } finally {
-      await host.close()
+    let isFirst = true
+    const beHost = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
+      const { host, registry } = await openNodeHost({ wallet, clock, log }, settings)
+      try {
+        const shown = (): string =>
+          [
+            `${wallet.name} (${host.peerId})${host.role === 'attached' ? ' has a host already: this one stands by' : ''}`,
+            ...host.addresses().map((address) => `  ${address}`),
+            `registry: ${registry ?? 'none yet: fairlead reach register --server HOST'}`,
+          ].join('\n')
+        if (isFirst) terminal.result({ peerId: host.peerId, addresses: host.addresses(), registry, role: host.role }, shown)
+        else terminal.note(shown())
+        isFirst = false
+        await stopAsked({ signal })
+      } finally {
+        await host.close()
+      }
     }
+    await asIdentity({ clock, log, signal, open: () => loadWallet(home.wallet, keys) }, home.wallet, beHost)
   },
 })

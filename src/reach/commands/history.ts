@@ -14,6 +14,7 @@ import { type PastEntry, historyName, pastEntries, signHistory, verifyHistory } 
 import { dialingHost, homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownAddresses } from '../known-addresses.ts'
 import { knownRegistries } from '../known-registries.ts'
+import { knownStatements } from '../known-statements.ts'
 import { searchFlags, searchesOf } from '../searches.ts'
 import { connectRegistry } from '../registry-client.ts'
 import { tableText } from '../shown.ts'
@@ -138,7 +139,7 @@ async function askingPeer<Found>(
   try {
     const registry = (asking?: AbortSignal) => connectRegistry({ host, clock, known }, server, asking)
     const dial = peerDial(
-      { host, known: knownAddresses(home.addresses), registry, clock },
+      { host, clock, known: knownAddresses(home.addresses), statements: knownStatements(home.statements), registry },
       { peer, addresses: asked.address ?? [], protocol: witnessProtocol, searches: searchesOf({ host, home, clock }, asked, server) },
     )
     return await act({ clock, dial: () => dial(signal) }, host.peerId)

@@ -1,10 +1,9 @@
 // Shows the messages that were received and are still kept, after a look into the mailbox at the registry.
-import { asFault } from '../../kernel/fault.ts'
 import { command } from '../../base/terminal/command.ts'
 import { visibleText } from '../../base/terminal/visible.ts'
 import { homeFlags, homeOf, openWallet } from '../home.ts'
 import { damagedMessages, messagesAfter } from '../inbox.ts'
-import { knownRegistries, parseServer, serverText } from '../known-registries.ts'
+import { knownRegistries, parseServer } from '../known-registries.ts'
 import { messageText, messageValue } from '../shown.ts'
 import { type UnreadableItem, unreadableItems } from '../unreadable.ts'
 
@@ -27,13 +26,10 @@ export default command({
     const home = homeOf({ folders }, flags)
     const server = flags.server === undefined ? knownRegistries(home.registries).last() : parseServer(flags.server)
     if (server && !flags['no-fetch']) {
-      const { visitMailbox } = await import('../mailbox-visit.ts') // it loads the network
+      const { tryToVisitMailbox } = await import('../mailbox-visit.ts') // it loads the network
       const identity = async () => (await openWallet(context, flags)).identity
       const quiet = { ...log, info() {} } // what came is shown below
-      await visitMailbox({ home, identity, clock, log: quiet }, server, signal).catch((error: unknown) => {
-        const { message, hint } = asFault(error)
-        terminal.note(`the mailbox at ${serverText(server)} could not be emptied: ${message}${hint ? ` (${hint})` : ''}`)
-      })
+      await tryToVisitMailbox({ home, identity, clock, log: quiet }, server, signal, (text) => terminal.note(text))
     }
     const damaged = damagedMessages(home.inbox)
     if (damaged.length > 0) terminal.note(`not readable: ${damaged.slice(0, 20).join(', ')}`)

@@ -1,6 +1,8 @@
 // Listens for messages and shows each as it comes.
+import { type Wallet, loadWallet } from '../../base/identity/wallet.ts'
 import { command } from '../../base/terminal/command.ts'
-import { homeFlags, homeOf, openWallet } from '../home.ts'
+import { asIdentity } from '../as-identity.ts'
+import { homeFlags, homeOf, walletKeys } from '../home.ts'
 import { endOfInbox, messagesAfter } from '../inbox.ts'
 import { defaultPeerPort, findableFlags, listenAddress, listenFlags } from '../listening.ts'
 import { openNodeHost } from '../peer-node.ts'
@@ -24,9 +26,9 @@ export default command({
     ['fairlead reach listen --json', 'one JSON object a line: first who we are, then {"message": …}'],
   ],
   async run(context, { flags }) {
-    const { terminal, folders, clock, log, signal } = context
-    const wallet = await openWallet(context, flags)
-    const home = homeOf({ folders }, flags)
+    const { terminal, clock, log, signal } = context
+    const home = homeOf(context, flags)
+    const keys = walletKeys(context, flags, home.wallet)
     const settings = {
       home,
       listen: [listenAddress(flags.host, flags.port)],
@@ -36,20 +38,23 @@ export default command({
       dhtNodes: flags.dht || flags['dht-node'].length > 0 ? flags['dht-node'] : undefined,
     }
     let place = endOfInbox(home.inbox)
-    const { host, registry } = await openNodeHost({ wallet, clock, log }, settings)
-    try {
-      terminal.line({ listening: { peerId: host.peerId, addresses: host.addresses(), registry } }, () =>
-        [`${wallet.name} (${host.peerId}) is listening`, ...host.addresses().map((address) => `  ${address}`)].join('\n'),
-      )
-      while (!signal.aborted) {
-        for (const { place: next, message } of messagesAfter(home.inbox, place)) {
-          place = next
-          terminal.line({ message: messageValue(message) }, () => messageText(message))
+    const hear = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
+      const { host, registry } = await openNodeHost({ wallet, clock, log }, settings)
+      try {
+        terminal.line({ listening: { peerId: host.peerId, addresses: host.addresses(), registry } }, () =>
+          [`${wallet.name} (${host.peerId}) is listening`, ...host.addresses().map((address) => `  ${address}`)].join('\n'),
+        )
+        while (!signal.aborted) {
+          for (const { place: next, message } of messagesAfter(home.inbox, place)) {
+            place = next
+            terminal.line({ message: messageValue(message) }, () => messageText(message))
+          }
+          await clock.wait(lookEveryMs, signal).catch(() => {})
         }
-        await clock.wait(lookEveryMs, signal).catch(() => {})
+      } finally {
+        await host.close()
       }
-    } finally {
-      await host.close()
     }
+    await asIdentity({ clock, log, signal, open: () => loadWallet(home.wallet, keys) }, home.wallet, hear)
   },
 })

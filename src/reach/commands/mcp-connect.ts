@@ -1,15 +1,13 @@
 // Gives an MCP client on stdio the server that a peer serves: frames go through an encrypted tunnel, and nothing but frames goes to stdout.
-import { asFault } from '../../kernel/fault.ts'
 import { command } from '../../base/terminal/command.ts'
-import { type ConnectTunnelNeeds, connectTunnel } from '../../base/peer/tunnel-client.ts'
-import { tunnelProtocol } from '../../base/peer/tunnel.ts'
+import type { SharedHost } from '../../base/peer/shared-host.ts'
 import type { WireEnd } from '../../base/wire/wire.ts'
 import { fault } from '../faults.ts'
-import { inRunbookWords, peerDial } from '../find-peer.ts'
+import { followFlag } from '../find-peer.ts'
 import { dialingHost, homeFlags, homeOf } from '../home.ts'
 import { joinWires } from '../joined.ts'
-import { knownAddresses } from '../known-addresses.ts'
-import { knownRegistries } from '../known-registries.ts'
+import type { Server } from '../known-registries.ts'
+import { connectPeer } from '../peer-connection.ts'
 import { searchFlags, searchesOf } from '../searches.ts'
 import { renewedWire } from '../renewed-wire.ts'
 import { stdioWire } from '../stdio-wire.ts'
@@ -27,6 +25,7 @@ export default command({
     address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: the registry is not asked then' },
     relay: { summary: 'go through the relay, even if there is a direct way' },
     ...searchFlags,
+    'follow-rotations': followFlag,
     ...homeFlags,
   },
   examples: [
@@ -38,38 +37,28 @@ export default command({
     ['fairlead reach mcp-connect LinuxBox', 'by name, at the registry used last'],
   ],
   async run(context, { args, flags }) {
-    const { folders, clock, log, signal, stdin, stdout } = context
-    const home = homeOf({ folders }, flags)
-    const known = knownRegistries(home.registries)
-    const server = known.choose(flags.server)
-    const host = await dialingHost(context, flags)
-    const open = async () => {
-      const registry = async (signal?: AbortSignal) =>
-        (await import('../registry-client.ts')).connectRegistry({ host, clock, known }, server, signal)
-      const dial = peerDial(
-        { host, known: knownAddresses(home.addresses), registry, clock },
-        {
-          peer: args.peer,
-          addresses: flags.address ?? [],
-          protocol: tunnelProtocol,
-          searches: searchesOf({ host, home, clock }, flags, server),
-        },
-      )
-      const ways: Pick<ConnectTunnelNeeds, 'open' | 'openDirect'> = flags.relay
-        ? { open: (signal) => dial(signal, 'relayed') }
-        : { open: dial, openDirect: (signal) => dial(signal, 'direct') }
-      return connectTunnel({ ...ways, clock, log }).catch((error: unknown) => {
-        throw inRunbookWords(asFault(error), args.peer)
-      })
+    const { clock, log, signal, stdin, stdout } = context
+    const { peer } = args
+    const home = homeOf(context, flags)
+    const settings = {
+      peer,
+      addresses: flags.address ?? [],
+      server: flags.server,
+      isRelayed: flags.relay,
+      searches: (host: SharedHost, server: Server) => searchesOf({ host, home, clock }, flags, server),
+      followRotations: flags['follow-rotations'],
     }
-    const remote = renewedWire({ open, lost: (end) => fault.tunnel_ended({ peer: args.peer, how: howEnded(end) }), clock, log })
+    const host = () => dialingHost(context, flags)
+    const connection = await connectPeer({ home, host, clock, log, signal }, settings)
+    const { open } = connection
+    const remote = renewedWire({ open, lost: (end) => fault.tunnel_ended({ peer, how: howEnded(end) }), clock, log })
     const client = stdioWire(stdin, stdout)
     try {
       const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
       const neverConnected = remote.opened.then(() => stopped)
       await Promise.race([joinWires(client, remote), client.ended, neverConnected, stopped])
     } finally {
-      const farewell = remote.close().then(() => host.close())
+      const farewell = remote.close().then(() => connection.close())
       await Promise.race([farewell.catch(() => {}), clock.wait(farewellMs)])
     }
   },

@@ -1,11 +1,14 @@
 // Serves an MCP server of this machine to the peers that are authorized, each session with a server of its own.
-import { command } from '../../base/terminal/command.ts'
+import { command, stopAsked } from '../../base/terminal/command.ts'
+import { type Wallet, loadWallet } from '../../base/identity/wallet.ts'
 import { childEnvironment } from '../../base/supervise/environment.ts'
 import { startGuard } from '../../base/supervise/guard.ts'
 import { splitWords } from '../../base/supervise/words.ts'
+import { asIdentity } from '../as-identity.ts'
 import { authorizedPeers } from '../authorized-peers.ts'
 import { fault } from '../faults.ts'
-import { homeFlags, homeOf, openWallet } from '../home.ts'
+import { homeFlags, homeOf, walletKeys } from '../home.ts'
+import { knownStatements } from '../known-statements.ts'
 import { defaultPeerPort, findableFlags, listenAddress, listenFlags } from '../listening.ts'
 import { type PeerNodeNeeds, startPeerNode } from '../peer-node.ts'
 import { handToSocket } from '../preamble.ts'
@@ -21,6 +24,7 @@ export default command({
       value: 'FILE',
       summary: 'a file with one such id a line, read again when it changes: who is taken off loses an open session within a second',
     },
+    'follow-rotations': { summary: 'let an authorized peer that rotated its key in by the new one, and by that alone' },
     command: { value: 'COMMAND', summary: 'the command line of a stdio MCP server, quoted as in a shell' },
     env: {
       value: 'NAME',
@@ -48,13 +52,18 @@ export default command({
     ['fairlead reach mcp-serve --authorized-file peers.txt --to unix:/run/example.sock', 'those peers reach what listens at the socket'],
   ],
   async run(context, { flags }) {
-    const { env, terminal, folders, clock, log, signal } = context
+    const { env, terminal, clock, log, signal } = context
     await using cleanup = new AsyncDisposableStack()
-    const home = homeOf({ folders }, flags)
+    const home = homeOf(context, flags)
+    const keys = walletKeys(context, flags, home.wallet)
     const ids = flags['authorized-peer'] ?? []
     const file = flags['authorized-file']
     if (ids.length === 0 && file === undefined) throw fault.nobody_authorized({})
-    const authorized = cleanup.adopt(authorizedPeers({ clock, log }, { ids, file }), (peers) => peers.close())
+    const statements = knownStatements(home.statements)
+    const authorized = cleanup.adopt(
+      authorizedPeers({ clock, log, statements }, { ids, file, followRotations: flags['follow-rotations'] }),
+      (peers) => peers.close(),
+    )
     const socket = flags.to === undefined ? undefined : socketOf(flags.to)
     let open: PeerNodeNeeds['open']
     if (socket !== undefined && flags.command === undefined) open = (session) => handToSocket({ clock, log }, socket, session)
@@ -66,7 +75,6 @@ export default command({
       const guard = cleanup.adopt(startGuard({ clock, log }), (guard) => guard.close())
       open = () => servedChild({ guard, clock, log }, { command: line, env: childEnv })
     } else throw fault.one_target({})
-    const wallet = await openWallet(context, flags)
     const listen = [listenAddress(flags.host, flags.port)]
     const settings = {
       listen,
@@ -77,17 +85,26 @@ export default command({
       home,
       keepMs: Math.max(0, flags.keep) * 1000,
     }
-    const node = await startPeerNode({ wallet, authorized, open, clock, log }, settings)
-    cleanup.defer(() => node.close())
-    const served = { peerId: node.peerId, addresses: node.addresses(), registry: node.registry }
-    terminal.result(served, () =>
-      [
-        `serving as ${node.peerId}`,
-        ...node.addresses().map((address) => `  ${address}`),
-        `registry: ${node.registry ?? 'none: clients need --address'}`,
-      ].join('\n'),
-    )
-    if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+    let isFirst = true
+    const serve = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
+      const node = await startPeerNode({ wallet, authorized, open, clock, log }, settings)
+      try {
+        const served = { peerId: node.peerId, addresses: node.addresses(), registry: node.registry }
+        const shown = (): string =>
+          [
+            `serving as ${node.peerId}`,
+            ...node.addresses().map((address) => `  ${address}`),
+            `registry: ${node.registry ?? 'none: clients need --address'}`,
+          ].join('\n')
+        if (isFirst) terminal.result(served, shown)
+        else terminal.note(shown())
+        isFirst = false
+        await stopAsked({ signal })
+      } finally {
+        await node.close()
+      }
+    }
+    await asIdentity({ clock, log, signal, open: () => loadWallet(home.wallet, keys) }, home.wallet, serve)
   },
 })
 

@@ -2,8 +2,9 @@
 import { command } from '../../base/terminal/command.ts'
 import { dialingHost, homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownRegistries, serverText } from '../known-registries.ts'
-import { type Publication, bareCardTtlMs, cardTtlMs, publishCard, toldAddresses } from '../registration.ts'
+import { type Publication, announceNew, bareCardTtlMs, cardTtlMs, publishCard, toldAddresses } from '../registration.ts'
 import { type KnownPeer, connectRegistry } from '../registry-client.ts'
+import { succession } from '../succession.ts'
 
 export default command({
   summary: 'make this identity known at a registry',
@@ -21,15 +22,17 @@ export default command({
     ['fairlead reach register', 'once more at the same'],
   ],
   async run(context, { flags }) {
-    const { terminal, folders, clock, signal } = context
+    const { terminal, clock, signal } = context
     const wallet = await openWallet(context, flags)
     const { name, identity } = wallet
-    const known = knownRegistries(homeOf({ folders }, flags).registries)
+    const home = homeOf(context, flags)
+    const known = knownRegistries(home.registries)
     const server = known.choose(flags.server)
     const host = await dialingHost(context, flags, wallet)
     try {
       const isNew = known.keyOf(server) === undefined
       const registry = await connectRegistry({ host, clock, known }, server, signal)
+      await announceNew(registry, succession(home.succession, identity.peerId))
       const [ours] = await registry.lookup(identity.peerId)
       const { addresses, expiresAt } = publication(toldAddresses(host.addresses()), ours, clock.now())
       const { aheadMs } = await publishCard(registry, identity, clock, { name, addresses, expiresAt })

@@ -7,11 +7,12 @@ import { openOutgoing } from '../../base/transfer/outgoing-file.ts'
 import { sendFile } from '../file-client.ts'
 import { progressOf } from '../file-progress.ts'
 import { fileProtocol } from '../file-protocol.ts'
-import { peerDial, unreached } from '../find-peer.ts'
+import { followFlag, peerDial, unreached } from '../find-peer.ts'
 import { addToHistory } from '../history.ts'
 import { homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownAddresses } from '../known-addresses.ts'
 import { knownRegistries } from '../known-registries.ts'
+import { knownStatements } from '../known-statements.ts'
 import { connectRegistry } from '../registry-client.ts'
 import { searchFlags, searchesOf } from '../searches.ts'
 
@@ -27,6 +28,7 @@ export default command({
     server: { value: 'HOST[:PORT]', summary: 'the registry to ask; the last one registered with by default, else localhost:8765' },
     address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: the registry is not asked then' },
     ...searchFlags,
+    'follow-rotations': followFlag,
     patience: { value: 'SECONDS', type: 'integer', default: 300, summary: 'how long to try again while nothing gets through' },
     ...homeFlags,
   },
@@ -43,13 +45,15 @@ export default command({
     const { createPeerHost } = await import('../../base/peer/host.ts')
     const host = cleanup.adopt(await createPeerHost({ identity, clock, log }, { listen: [] }), (host) => host.close())
     const registry = (signal?: AbortSignal) => connectRegistry({ host, clock, known }, server, signal)
+    const followed = (from: string, to: string) => terminal.note(`${from} is now ${to}: following its rotation`)
     const redial = peerDial(
-      { host, known: knownAddresses(home.addresses), registry, clock },
+      { host, clock, known: knownAddresses(home.addresses), statements: knownStatements(home.statements), registry, followed },
       {
         peer: args.peer,
         addresses: flags.address ?? [],
         protocol: fileProtocol,
         searches: searchesOf({ host, home, clock }, flags, server),
+        followRotations: flags['follow-rotations'],
       },
     )
     let to = args.peer
@@ -62,7 +66,7 @@ export default command({
     const { name, sizeBytes, sha256 } = file
     const facts = { sizeBytes, sha256 }
     let offered: string | undefined
-    const remember = (delivered: boolean): Promise<void> | undefined =>
+    const remember = (delivered: boolean): Promise<boolean> | undefined =>
       offered === undefined
         ? undefined
         : addToHistory({ clock, log }, home, { event: 'sent', peer: to, id, message: offered, file: facts, delivered })

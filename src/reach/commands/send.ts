@@ -1,6 +1,7 @@
 // Sends a message to a peer: "delivered" when the recipient has signed that it has it, else left in its mailbox at the registry, sealed.
 import { command } from '../../base/terminal/command.ts'
 import { visibleText } from '../../base/terminal/visible.ts'
+import { followFlag } from '../find-peer.ts'
 import { dialingHost, homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownRegistries, serverText } from '../known-registries.ts'
 import { checkText } from '../message.ts'
@@ -21,6 +22,7 @@ export default command({
     'no-mailbox': { summary: 'deliver it now, or not at all' },
     relay: { summary: 'go through the relay, even if there is a direct way' },
     ...searchFlags,
+    'follow-rotations': followFlag,
     ...homeFlags,
   },
   examples: [
@@ -45,8 +47,10 @@ export default command({
         isRelayed: flags.relay ?? false,
         mayWait: !flags['no-mailbox'],
         searches: searchesOf({ host, home, clock }, flags, knownRegistries(home.registries).choose(flags.server)),
+        followRotations: flags['follow-rotations'],
       }
-      const sent = await sendMessage({ identity, host, home, clock, log }, letter, signal)
+      const followed = (from: string, to: string) => terminal.note(`${from} is now ${to}: following its rotation`)
+      const sent = await sendMessage({ identity, host, home, clock, log, followed }, letter, signal)
       const { to, id } = sent
       if (sent.is === 'delivered') {
         const receivedAt = new Date(sent.receivedAt).toISOString()

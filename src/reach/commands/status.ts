@@ -9,9 +9,12 @@ import { readWalletCard, fault as walletFault } from '../../base/identity/wallet
 import { homeFlags, homeOf } from '../home.ts'
 import { messagesAfter } from '../inbox.ts'
 import { knownAddresses } from '../known-addresses.ts'
+import { knownStatements } from '../known-statements.ts'
 import { knownRegistries, serverText } from '../known-registries.ts'
 import { askRegistry } from '../lookup.ts'
+import { rotationIsUnfinished } from '../rotation.ts'
 import { ageText } from '../shown.ts'
+import { succession } from '../succession.ts'
 
 const patienceMs = 3_000
 
@@ -24,6 +27,9 @@ export default command({
     const home = homeOf({ folders }, flags)
     const card = readWalletCard(home.wallet)
     if (!card) throw walletFault.missing({ path: home.wallet })
+    const standing = knownStatements(home.statements).standing(card.peerId)
+    const earlier = succession(home.succession, card.peerId).at(-1)
+    const isUnfinished = rotationIsUnfinished(home)
     const known = knownRegistries(home.registries)
     const server = known.last()
     let problem: string | undefined
@@ -43,6 +49,9 @@ export default command({
       wallet: home.wallet,
       sealed: card.isSealed,
       agentKey: card.isInAgent ? fingerprintOf(publicKeyOf(card.peerId)) : undefined,
+      ...(earlier ? { rotatedFrom: earlier.peerId, rotatedAt: new Date(earlier.at).toISOString() } : {}),
+      ...(standing.is === 'revoked' ? { revokedAt: new Date(standing.at).toISOString() } : {}),
+      ...(isUnfinished ? { rotation: 'unfinished' } : {}),
       registry: server
         ? { server: serverText(server), peerId: known.keyOf(server), isRegistered: ours !== undefined, ...(problem ? { problem } : {}) }
         : undefined,
@@ -59,6 +68,9 @@ export default command({
       return [
         `name          ${card.name}`,
         `peer id       ${terminal.style.bold(card.peerId)}`,
+        ...(standing.is === 'revoked' ? [`revoked       ${new Date(standing.at).toISOString()}: this key counts no more`] : []),
+        ...(earlier ? [`rotated from  ${earlier.peerId}, ${new Date(earlier.at).toISOString()}`] : []),
+        ...(isUnfinished ? ['rotation      stopped on the way: run "fairlead reach rotate" again'] : []),
         `folder        ${home.folder}`,
         `wallet        ${home.wallet}${card.isSealed ? ' (sealed with a passphrase)' : status.agentKey === undefined ? '' : ` (its key is in ssh-agent: ${status.agentKey})`}`,
         `registry      ${server ? `${serverText(server)}: ${registered}` : 'none yet: fairlead reach register --server HOST'}`,
