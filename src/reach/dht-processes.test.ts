@@ -29,10 +29,12 @@ test('six hosts meet at a registry; it is killed, and each peer is still found b
   for (const person of [box, mac, ...others])
     await expect.poll(() => Object.keys(nodesOf(person)).length, { timeout: 60_000 }).toBeGreaterThanOrEqual(2)
   expect(Object.keys(nodesOf(box))).toContain(registry.peerId)
+  const isOther = ([id]: [string, unknown]): boolean => others.some(({ peerId }) => peerId === id)
+  await expect.poll(() => Object.entries(nodesOf(mac)).some(isOther), { timeout: 60_000 }).toBe(true)
   await registry.stop('SIGKILL')
 
   // it knows one node alone, and that is not the one it looks for
-  const [other] = Object.entries(nodesOf(mac)).filter(([id]) => others.some(({ peerId }) => peerId === id))
+  const other = Object.entries(nodesOf(mac)).find(isOther)
   writeFileSync(fileOf(mac, 'nodes.json'), JSON.stringify(Object.fromEntries([other!])))
   const lost = await bench.run(mac.home, 'send', box.peerId, 'hello', '--no-mailbox')
   expect(lost).toMatchObject({ exitCode: 5, stdout: '' })
