@@ -130,8 +130,7 @@ export async function connectPeer(needs: PeerConnectionNeeds, settings: PeerConn
       }
     },
     async close() {
-      await watch?.close()
-      await host.close()
+      await Promise.all([watch?.close(), host.close()])
     },
   }
 }

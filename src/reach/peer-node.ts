@@ -184,9 +184,10 @@ export async function startPeerNode(
     addresses: () => host.addresses(),
     registry,
     async close() {
-      await watch?.close()
+      const unwatched = watch?.close()
       await service.close()
       await host.close()
+      await unwatched
     },
   }
 }

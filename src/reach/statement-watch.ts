@@ -10,6 +10,7 @@ import { maxAsked } from './registry-protocol.ts'
 
 /** Between two questions. A revocation counts within this and a moment, where the registry answers. */
 const askEveryMs = 3_000
+const againMs = 200
 /** Questions at once: of more than 512 peers some have to wait for the next time. */
 const maxQuestions = 4
 
@@ -37,38 +38,35 @@ export function watchStatements(
   const { server, peers, onNews } = settings
   const stop = new AbortController()
   let client: RegistryClient | undefined
-  let first = 0
+  let next = 0
 
   const ask = async (): Promise<void> => {
     const all = peers()
-    if (all.length === 0) return
-    client ??= await connectRegistry({ host, clock, known }, server, stop.signal)
-    for (let question = 0; question < maxQuestions; question++) {
-      const some = all.slice(first, first + maxAsked)
-      first += maxAsked
-      const told = some.length > 0 ? await client.statements(some) : []
+    for (let question = 0; question < maxQuestions && all.length > 0; question++) {
+      if (next >= all.length) next = 0
+      client ??= await connectRegistry({ host, clock, known }, server, stop.signal)
+      const told = await client.statements(all.slice(next, next + maxAsked))
       if (statements.add(told)) {
         log.info('reach.statements', { registry: serverText(server), peers: told.map(({ peerId, says }) => ({ peerId, says })) })
         onNews?.()
       }
-      if (first >= all.length) break
+      next += maxAsked
+      if (next >= all.length) return
     }
-    if (first >= all.length) first = 0
   }
   const run = async (): Promise<void> => {
-    let isLost = false
+    let failures = 0
     while (!stop.signal.aborted) {
       try {
         await ask()
-        isLost = false
+        failures = 0
       } catch (error) {
-        await client?.close()
+        void client?.close()
         client = undefined
-        if (!isLost && !stop.signal.aborted)
-          log.warn('reach.statements_not_asked', { registry: serverText(server), problem: asFault(error).message })
-        isLost = true
+        if (++failures === 2) log.warn('reach.statements_not_asked', { registry: serverText(server), problem: asFault(error).message })
       }
-      await clock.wait(askEveryMs, stop.signal).catch(() => {})
+      // one failure is no news: another user of the same connection may have ended it
+      await clock.wait(failures === 1 ? againMs : askEveryMs, stop.signal).catch(() => {})
     }
     await client?.close()
   }
