@@ -41,7 +41,7 @@ const results = Number(values.results ?? (values.quick ? 20 : 200))
 
 /** One way to the server: the command that a client would have in its configuration. */
 type Way = {
-  readonly name: 'plain stdio' | 'ssh' | 'fairlead reach'
+  readonly name: 'plain stdio' | 'ssh' | 'fairlead reach' | 'the same, its host running'
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string>>
 }
@@ -49,12 +49,12 @@ type Way = {
 const server = [process.execPath, fileURLToPath(new URL('kit/echo-raw.mjs', import.meta.url))] as const
 const household = new Household()
 
-async function sshWay(): Promise<Way> {
-  return { name: 'ssh', argv: [...(await startSsh(household)), ...server], env: {} }
+async function sshWay(): Promise<Way[]> {
+  return [{ name: 'ssh', argv: [...(await startSsh(household)), ...server], env: {} }]
 }
 
-/** Two identities in folders of their own, one serving to the other, without a registry. */
-async function reachWay(): Promise<Way> {
+/** Identities in folders of their own, one serving to two others, without a registry; one of the two has a long-lived process that `mcp-connect` attaches to. */
+async function reachWays(): Promise<Way[]> {
   const home = household.place('reach')
   const env = { HOME: home }
   const init = (name: string): string => {
@@ -65,9 +65,9 @@ async function reachWay(): Promise<Way> {
     })
     return (JSON.parse(out) as { peerId: string }).peerId
   }
-  const [serving, calling] = [init('server'), init('client')]
-  const port = await freePort()
-  const listening = ['--host', '127.0.0.1', '--port', `${port}`]
+  const [serving, calling, attaching] = [init('server'), init('client'), init('attached')]
+  const [port, hostPort] = [await freePort(), await freePort()]
+  const listening = (port: number): string[] => ['--host', '127.0.0.1', '--port', `${port}`]
   const started = household.start(
     [
       launcher,
@@ -77,28 +77,34 @@ async function reachWay(): Promise<Way> {
       join(home, 'server'),
       '--authorized-peer',
       calling,
+      '--authorized-peer',
+      attaching,
       '--command',
       server.join(' '),
-      ...listening,
+      ...listening(port),
     ],
     { env },
   )
   await until(() => listens(port), 'mcp-serve did not start', { hopeless: started.over })
-  return {
-    name: 'fairlead reach',
-    argv: [launcher, 'reach', 'mcp-connect', serving, '--home', join(home, 'client'), '--address', `/ip4/127.0.0.1/tcp/${port}`],
+  const host = household.start([launcher, 'reach', 'listen', '--home', join(home, 'attached'), ...listening(hostPort)], { env })
+  await until(() => listens(hostPort), 'listen did not start', { hopeless: host.over })
+  const way = (name: Way['name'], who: string): Way => ({
+    name,
+    argv: [launcher, 'reach', 'mcp-connect', serving, '--home', join(home, who), '--address', `/ip4/127.0.0.1/tcp/${port}`],
     env,
-  }
+  })
+  return [way('fairlead reach', 'client'), way('the same, its host running', 'attached')]
 }
 
 async function waysThatWork(): Promise<Way[]> {
   const ways: Way[] = [{ name: 'plain stdio', argv: server, env: {} }]
-  for (const make of [sshWay, ...(values['without-ours'] ? [] : [reachWay])]) {
+  for (const make of [sshWay, ...(values['without-ours'] ? [] : [reachWays])]) {
     try {
-      const way = await make()
-      const client = await openLineClient(household, way.argv, way.env) // also fills the caches of a first start
-      await client.close()
-      ways.push(way)
+      for (const way of await make()) {
+        const client = await openLineClient(household, way.argv, way.env) // also fills the caches of a first start
+        await client.close()
+        ways.push(way)
+      }
     } catch (error) {
       process.stdout.write(`not measured: ${(error as Error).message.slice(0, 400)}\n`)
     }
@@ -171,14 +177,16 @@ const cells = rows.map((row) => [row.name, show(row.p50), show(row.p99), show(ro
 process.stdout.write(`\n${table(['', '1 KB p50 ms', 'p99 ms', 'start → tools/list ms', `${results} × 1 MiB s`, 'MB/s'], cells)}\n`)
 process.stdout.write(`bare \`node -e 0\`: ${show(median(bareMs))} ms\n`)
 
-const [ssh, ours] = [rows.find(({ name }) => name === 'ssh'), rows.find(({ name }) => name === 'fairlead reach')]
-let missed = (ssh && ours) || values['without-ours'] ? 0 : 1
-if (ssh && ours) {
+const row = (name: Way['name']): (typeof rows)[number] | undefined => rows.find((row) => row.name === name)
+const [ssh, ours, attached] = [row('ssh'), row('fairlead reach'), row('the same, its host running')]
+let missed = (ssh && ours && attached) || values['without-ours'] ? 0 : 1
+if (ssh && ours && attached) {
   const verdicts = (
     [
       ['round trip of 1 KB, p50', ours.p50 / ssh.p50, 1],
       ['round trip of 1 KB, p99', ours.p99 / ssh.p99, 1],
       ['start to the first tools/list', ours.startMs / ssh.startMs, 0.7],
+      ['the same, its host running', attached.startMs / ssh.startMs, 0.4],
       ['time of the 1 MiB results', ours.bulk / ssh.bulk, 1],
     ] as const
   ).map(([name, ratio, target]) => {
