@@ -41,13 +41,22 @@ const results = Number(values.results ?? (values.quick ? 20 : 200))
 
 /** One way to the server: the command that a client would have in its configuration. */
 type Way = {
-  readonly name: 'plain stdio' | 'ssh' | 'fairlead reach' | 'the same, its host running'
+  readonly name: 'plain stdio' | 'bare Node' | 'ssh' | 'fairlead reach' | 'the same, its host running'
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string>>
 }
 
 const server = [process.execPath, fileURLToPath(new URL('kit/echo-raw.mjs', import.meta.url))] as const
 const household = new Household()
+
+/** Two Node processes that do nothing but carry bytes: what no tunnel in Node can be faster than. */
+async function bareWay(): Promise<Way[]> {
+  const port = await freePort()
+  const bare = [process.execPath, fileURLToPath(new URL('kit/bare-tunnel.mjs', import.meta.url))]
+  const started = household.start([...bare, 'serve', `${port}`, ...server])
+  await until(() => listens(port), 'the bare relay did not start', { hopeless: started.over })
+  return [{ name: 'bare Node', argv: [...bare, 'connect', `${port}`], env: {} }]
+}
 
 async function sshWay(): Promise<Way[]> {
   return [{ name: 'ssh', argv: [...(await startSsh(household)), ...server], env: {} }]
@@ -98,7 +107,7 @@ async function reachWays(): Promise<Way[]> {
 
 async function waysThatWork(): Promise<Way[]> {
   const ways: Way[] = [{ name: 'plain stdio', argv: server, env: {} }]
-  for (const make of [sshWay, ...(values['without-ours'] ? [] : [reachWays])]) {
+  for (const make of [bareWay, sshWay, ...(values['without-ours'] ? [] : [reachWays])]) {
     try {
       for (const way of await make()) {
         const client = await openLineClient(household, way.argv, way.env) // also fills the caches of a first start
