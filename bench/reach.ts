@@ -47,7 +47,7 @@ const fileBytes = Number(values['file-mb'] ?? 200) * 1e6
 
 /** One way to the server: the command that a client would have in its configuration. */
 type Way = {
-  readonly name: 'plain stdio' | 'ssh' | 'fairlead reach'
+  readonly name: 'plain stdio' | 'bare Node' | 'ssh' | 'fairlead reach' | 'the same, its host running'
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string>>
   /** The command that brings a file there, and where it then is. */
@@ -59,14 +59,25 @@ const household = new Household()
 const carried = join(household.place('file'), 'file')
 writeRandom(carried, fileBytes)
 
-async function sshWay(): Promise<Way> {
+async function sshWay(): Promise<Way[]> {
   const ssh = await startSsh(household)
   const arrived = join(household.place('ssh-files'), 'file')
-  return { name: 'ssh', argv: [...ssh, ...server], env: {}, carry: { argv: [...ssh, `cat > ${arrived}`], env: {}, arrived, isPiped: true } }
+  return [
+    { name: 'ssh', argv: [...ssh, ...server], env: {}, carry: { argv: [...ssh, `cat > ${arrived}`], env: {}, arrived, isPiped: true } },
+  ]
 }
 
-/** Two identities in folders of their own, one serving to the other, without a registry. */
-async function reachWay(): Promise<Way> {
+/** Two Node processes that do nothing but carry bytes: what no tunnel in Node can be faster than. */
+async function bareWay(): Promise<Way[]> {
+  const port = await freePort()
+  const bare = [process.execPath, fileURLToPath(new URL('kit/bare-tunnel.mjs', import.meta.url))]
+  const started = household.start([...bare, 'serve', `${port}`, ...server])
+  await until(() => listens(port), 'the bare relay did not start', { hopeless: started.over })
+  return [{ name: 'bare Node', argv: [...bare, 'connect', `${port}`], env: {} }]
+}
+
+/** Identities in folders of their own, one serving to two others, without a registry; one of the two has a long-lived process that `mcp-connect` attaches to. */
+async function reachWays(): Promise<Way[]> {
   const home = household.place('reach')
   const env = { HOME: home }
   const init = (name: string): string => {
@@ -77,9 +88,9 @@ async function reachWay(): Promise<Way> {
     })
     return (JSON.parse(out) as { peerId: string }).peerId
   }
-  const [serving, calling] = [init('server'), init('client')]
-  const port = await freePort()
-  const listening = ['--host', '127.0.0.1', '--port', `${port}`]
+  const [serving, calling, attaching] = [init('server'), init('client'), init('attached')]
+  const [port, hostPort] = [await freePort(), await freePort()]
+  const listening = (port: number): string[] => ['--host', '127.0.0.1', '--port', `${port}`]
   const started = household.start(
     [
       launcher,
@@ -89,9 +100,11 @@ async function reachWay(): Promise<Way> {
       join(home, 'server'),
       '--authorized-peer',
       calling,
+      '--authorized-peer',
+      attaching,
       '--command',
       server.join(' '),
-      ...listening,
+      ...listening(port),
     ],
     { env },
   )
@@ -100,28 +113,27 @@ async function reachWay(): Promise<Way> {
     env: { ...childEnv, ...env },
     stdio: 'ignore',
   })
-  const client = ['--home', join(home, 'client'), '--address', `/ip4/127.0.0.1/tcp/${port}`]
-  return {
-    name: 'fairlead reach',
-    argv: [launcher, 'reach', 'mcp-connect', serving, ...client],
-    env,
-    carry: {
-      argv: [launcher, 'reach', 'send-file', serving, carried, ...client],
-      env,
-      arrived: join(home, 'server', 'downloads', 'file'),
-      isPiped: false,
-    },
+  const host = household.start([launcher, 'reach', 'listen', '--home', join(home, 'attached'), ...listening(hostPort)], { env })
+  await until(() => listens(hostPort), 'listen did not start', { hopeless: host.over })
+  const way = (name: Way['name'], who: string): Way => {
+    const client = ['--home', join(home, who), '--address', `/ip4/127.0.0.1/tcp/${port}`]
+    const argv = [launcher, 'reach', 'mcp-connect', serving, ...client]
+    if (who !== 'client') return { name, argv, env }
+    const send = [launcher, 'reach', 'send-file', serving, carried, ...client]
+    return { name, argv, env, carry: { argv: send, env, arrived: join(home, 'server', 'downloads', 'file'), isPiped: false } }
   }
+  return [way('fairlead reach', 'client'), way('the same, its host running', 'attached')]
 }
 
 async function waysThatWork(): Promise<Way[]> {
   const ways: Way[] = [{ name: 'plain stdio', argv: server, env: {} }]
-  for (const make of [sshWay, ...(values['without-ours'] ? [] : [reachWay])]) {
+  for (const make of [bareWay, sshWay, ...(values['without-ours'] ? [] : [reachWays])]) {
     try {
-      const way = await make()
-      const client = await openLineClient(household, way.argv, way.env) // also fills the caches of a first start
-      await client.close()
-      ways.push(way)
+      for (const way of await make()) {
+        const client = await openLineClient(household, way.argv, way.env) // also fills the caches of a first start
+        await client.close()
+        ways.push(way)
+      }
     } catch (error) {
       process.stdout.write(`not measured: ${(error as Error).message.slice(0, 400)}\n`)
     }
@@ -232,14 +244,16 @@ process.stdout.write(
 )
 process.stdout.write(`bare \`node -e 0\`: ${show(median(bareMs))} ms\n`)
 
-const [ssh, ours] = [rows.find(({ name }) => name === 'ssh'), rows.find(({ name }) => name === 'fairlead reach')]
-let missed = (ssh && ours) || values['without-ours'] ? 0 : 1
-if (ssh && ours) {
+const row = (name: Way['name']): (typeof rows)[number] | undefined => rows.find((row) => row.name === name)
+const [ssh, ours, attached] = [row('ssh'), row('fairlead reach'), row('the same, its host running')]
+let missed = (ssh && ours && attached) || values['without-ours'] ? 0 : 1
+if (ssh && ours && attached) {
   const verdicts = (
     [
       ['round trip of 1 KB, p50', ours.p50 / ssh.p50, 1],
       ['round trip of 1 KB, p99', ours.p99 / ssh.p99, 1],
       ['start to the first tools/list', ours.startMs / ssh.startMs, 0.7],
+      ['the same, its host running', attached.startMs / ssh.startMs, 0.4],
       ['time of the 1 MiB results', ours.bulk / ssh.bulk, 1],
       ['time of the file, start to end', ours.fileSeconds / ssh.fileSeconds, 1],
     ] as const

@@ -51,7 +51,7 @@ test('the last of 700 peers is heard of as well', { timeout: 60_000 }, async () 
   const keys = Array.from({ length: 700 }, () => createIdentity())
   const { connect, statements, news } = await bench(keys.map(({ peerId }) => peerId))
   const registry = await connect()
-  for (const key of [keys[0]!, keys.at(-1)!]) await registry.announce(signRevocation(key, systemClock.now()))
+  for (const key of [keys[0]!, keys.at(-1)!]) await registry.announce(await signRevocation(key, systemClock.now()))
   for (const key of [keys[0]!, keys.at(-1)!]) await expect.poll(() => statements.standing(key.peerId).is, patience).toBe('revoked')
   expect(statements.standing(keys[300]!.peerId).is).toBe('valid')
   expect(news()).toBeGreaterThan(0)
@@ -65,14 +65,14 @@ test(
     const { connect, statements, registry, start } = await bench([first.peerId, second.peerId])
     for (let times = 0; times < 5; times++) {
       const other = await connect()
-      if (times === 4) await other.announce(signRevocation(first, systemClock.now()))
+      if (times === 4) await other.announce(await signRevocation(first, systemClock.now()))
       await other.close() // and the connection with it
     }
     await expect.poll(() => statements.standing(first.peerId).is, patience).toBe('revoked')
     await registry.close()
     await start(registry.port)
     const again = await connect()
-    await again.announce(signRevocation(second, systemClock.now()))
+    await again.announce(await signRevocation(second, systemClock.now()))
     await expect.poll(() => statements.standing(second.peerId).is, patience).toBe('revoked')
   },
 )

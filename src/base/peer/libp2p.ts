@@ -20,7 +20,7 @@ import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Identity } from '../identity/identity.ts'
 import { CircuitConnection } from './circuit-connection.ts'
-import { readPlainly, writeOnceATick } from './savings.ts'
+import { sealInPieces, straightConnection, straightEncryption, straightMuxer } from './savings.ts'
 
 /** The error message by which a failed dial is known to have met somebody else. */
 export const wrongIdentity = 'fairlead: another key was proved than the one asked for'
@@ -67,16 +67,7 @@ export async function createNetwork({ identity, listen, announce, gater }: Netwo
     addresses: { listen: [...listen], appendAnnounce: [...announce] }, // pitfall 5: public addresses are not announced by themselves
     transports: [tcp({ dialOpts: socketOptions, listenOpts: socketOptions })],
     connectionEncrypters: [checkedNoise],
-    // pitfall 2: a window that may not grow past what the read buffer (4 MiB) can hold
-    // early streams come before our side has finished the handshake: past 10, by default, the whole connection is reset
-    streamMuxers: [
-      yamux({
-        maxInboundStreams: 4 * maxStreams,
-        maxOutboundStreams: 4 * maxStreams,
-        maxEarlyStreams: maxStreams,
-        streamOptions: { maxStreamWindowSize: 2 << 20 },
-      }),
-    ],
+    streamMuxers: [straightYamux],
     connectionGater: gater,
     connectionManager: {
       maxConnections: 4_096,
@@ -144,25 +135,42 @@ export function parseAddress(text: string): string | undefined {
  */
 const checkedNoise: ReturnType<typeof noise> = (components) => {
   const encrypter = noise()(components)
+  sealInPieces(encrypter)
   const secureOutbound = encrypter.secureOutbound.bind(encrypter)
   const secureInbound = encrypter.secureInbound.bind(encrypter)
   encrypter.secureOutbound = async (connection, options) => {
-    writeOnceATick(connection)
+    straightConnection(connection)
     try {
       const secured = await secureOutbound(connection, options)
-      readPlainly(secured.connection)
+      straightEncryption(secured.connection, connection)
       return secured
     } catch (error) {
       throw (error as Error).name === 'UnexpectedPeerError' ? new Error(wrongIdentity, { cause: error }) : error
     }
   }
   encrypter.secureInbound = async (connection, options) => {
-    writeOnceATick(connection)
+    straightConnection(connection)
     const secured = await secureInbound(connection, options)
-    readPlainly(secured.connection)
+    straightEncryption(secured.connection, connection)
     return secured
   }
   return encrypter
+}
+
+const straightYamux: ReturnType<typeof yamux> = () => {
+  const muxers = yamux({
+    maxInboundStreams: 4 * maxStreams,
+    maxOutboundStreams: 4 * maxStreams,
+    maxEarlyStreams: maxStreams, // streams that come before our side has finished the handshake: past 10, by default, the whole connection is reset
+    streamOptions: { maxStreamWindowSize: 2 << 20 }, // pitfall 2: a window that may not grow past what the read buffer (4 MiB) can hold
+  })()
+  const createStreamMuxer = muxers.createStreamMuxer.bind(muxers)
+  muxers.createStreamMuxer = (connection) => {
+    const muxer = createStreamMuxer(connection)
+    straightMuxer(muxer)
+    return muxer
+  }
+  return muxers
 }
 
 /** libp2p's own log is for its developers: what an operator must know, we say ourselves. */

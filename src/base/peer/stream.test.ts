@@ -6,6 +6,7 @@ import { systemClock } from '../../kernel/clock.ts'
 import { silentLog } from '../../kernel/log.ts'
 import { createIdentity } from '../identity/identity.ts'
 import { type PeerHost, type PeerStream, createPeerHost } from './host.ts'
+import { sliceBytes } from './savings.ts'
 
 const protocol = '/fairlead/test/1'
 const needs = { log: silentLog, clock: systemClock }
@@ -149,6 +150,28 @@ test('one write of 8 MiB arrives byte for byte', async () => {
   const pieces: Buffer[] = []
   for await (const piece of theirs.duplex) pieces.push(piece as Buffer)
   expect(Buffer.concat(pieces).equals(large)).toBe(true)
+})
+
+test('messages of every size, around each border of what goes straight through libp2p, arrive in order both ways while the readers stop and go', async () => {
+  const borders = [1, 1_160, 1_172, 1_188, 1_200, 65_490, sliceBytes - 1, sliceBytes, sliceBytes + 1, 65_535, 65_536, 300_000]
+  const sizes = Array.from({ length: 30 }, (_, round) => borders.map((size) => size + (round % 3))).flat()
+  const sent = Buffer.concat(sizes.map((size, at) => Buffer.alloc(size, at)))
+  const talk = async (from: PeerStream, to: PeerStream): Promise<boolean> => {
+    const pieces: Buffer[] = []
+    to.duplex.on('data', (piece: Buffer) => {
+      if (pieces.push(piece) % 7 > 0) return
+      to.duplex.pause()
+      setImmediate(() => to.duplex.resume())
+    })
+    const over = once(to.duplex, 'end')
+    let at = 0
+    for (const size of sizes) if (!from.duplex.write(sent.subarray(at, (at += size)))) await once(from.duplex, 'drain')
+    from.duplex.end()
+    await over
+    return Buffer.concat(pieces).equals(sent)
+  }
+  const [ours, theirs] = await pair()
+  expect(await Promise.all([talk(ours, theirs), talk(theirs, ours)])).toEqual([true, true])
 })
 
 test('abort reaches the other side as an error; close ends both sides without one', async () => {

@@ -5,11 +5,9 @@ import type { Connection, Stream, StreamCloseEvent, StreamMessageEvent } from '@
 import type { Clock } from '../../kernel/clock.ts'
 import { isCircuit } from './address.ts'
 import type { PeerStream } from './host.ts'
-import { updateWindowAtHalf } from './savings.ts'
+import { sliceBytes, straightStream } from './savings.ts'
 
 const bufferBytes = 64 << 10
-/** What we hand to libp2p at once: it copies nothing, but holds it all until the other end takes it. */
-const sliceBytes = 256 << 10
 /** How long `close()` waits for the other end before it drops the stream. */
 const closeWaitMs = 2_000
 
@@ -26,7 +24,7 @@ class StreamDuplex extends Duplex {
     super({ allowHalfOpen: true, readableHighWaterMark: bufferBytes, writableHighWaterMark: bufferBytes })
     this.#stream = stream
     this.#onBytes = onBytes
-    updateWindowAtHalf(stream)
+    straightStream(stream)
     stream.addEventListener('message', this.#onMessage) // 4: events, for `for await` knows no back-pressure; at once, for without a listener 4 MiB reset the stream
     stream.addEventListener('drain', this.#onDrain)
     stream.addEventListener('end', this.#onEnd)
