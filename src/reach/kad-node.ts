@@ -36,7 +36,7 @@ export interface KadNode {
 
 /** So often a node makes itself known anew, for its card to hold, and looks at a place of nobody's choice. */
 const refreshMs = 300_000
-/** While it knows nobody, and somebody may be there. */
+/** While it knows nobody, and somebody may be there; then ever less often, for others may have come together with it. */
 const lonelyMs = 2_000
 const refreshForMs = 20_000
 const conversationMs = 10_000
@@ -112,10 +112,12 @@ export function startKadNode({ identity, host, nodes, clock, log }: KadNodeNeeds
     log.info('reach.kad.refreshed', { nodes: table.count() })
   }
   const run = async (): Promise<void> => {
+    let waitMs = lonelyMs
     while (!stop.signal.aborted) {
       await refresh().catch((error: unknown) => log.warn('reach.kad.not_refreshed', { problem: asFault(error).message }))
       const isLonely = table.count() === 0 && bootstrap.length > 0
-      await clock.wait((isLonely ? lonelyMs : refreshMs) * (0.9 + randomFraction() / 5), stop.signal).catch(() => {})
+      waitMs = isLonely ? lonelyMs : Math.min(refreshMs, 2 * waitMs)
+      await clock.wait(waitMs * (0.9 + randomFraction() / 5), stop.signal).catch(() => {})
     }
   }
   const running = run()
