@@ -320,7 +320,7 @@ test('an unauthorized peer learns nothing but "not authorized"', async () => {
 
 test('a revoked peer on an open session: it ends within 1 s of the owner’s change', async () => {
   const [other] = await bench.people(0)
-  await writeFile(authorizedFile, `${mac.peerId}\n${other!.peerId}\n`)
+  await authorize(mac, other!)
   const client = bench.client(other!.home, box.peerId, '--address', serving.addresses[0]!)
   await expect.poll(async () => (await client.initialize()).result, { timeout: 10_000 }).toBeDefined()
   const open = client.request('tools/call', { name: 'sleep' })
@@ -333,7 +333,7 @@ test('a revoked peer on an open session: it ends within 1 s of the owner’s cha
 
 test('a revoked peer on an open session: it ends within 10 s of a published revocation', { timeout: 60_000 }, async () => {
   const [other] = await bench.people(0)
-  await writeFile(authorizedFile, `${mac.peerId}\n${other!.peerId}\n`)
+  await authorize(mac, other!)
   const client = bench.client(other!.home, box.peerId, '--address', serving.addresses[0]!)
   await expect.poll(async () => (await client.initialize()).result, { timeout: 10_000 }).toBeDefined()
   const open = client.request('tools/call', { name: 'sleep' })
@@ -349,8 +349,16 @@ test('a revoked peer on an open session: it ends within 10 s of a published revo
   const lie = await answerTo(await thief.to(messageProtocol), await message(thief.identity, box.peerId, 'it is really me'))
   expect(lie).toMatchObject(refused('reach.key_revoked'))
   await logged(serving, 'reach.key_revoked')
-  await writeFile(authorizedFile, `${mac.peerId}\n`)
+  await authorize(mac)
 })
+
+/** Writes the list, and waits until it counts: a client that is refused once gives up. */
+async function authorize(...people: Person[]): Promise<void> {
+  const changes = (): number => serving.log().split('reach.authorized.changed').length
+  const before = changes()
+  await writeFile(authorizedFile, people.map(({ peerId }) => `${peerId}\n`).join(''))
+  await expect.poll(changes, { timeout: 10_000 }).toBeGreaterThan(before)
+}
 
 /** When the session of this peer ended, as the one who serves has logged it (wall time, ms). */
 function endOfSession({ peerId }: Person): number | undefined {

@@ -10,7 +10,7 @@ import { createWallet, loadWallet, readWalletCard } from '../base/identity/walle
 import { systemClock as clock } from '../kernel/clock.ts'
 import { silentLog as log } from '../kernel/log.ts'
 import { Secret } from '../kernel/secret.ts'
-import { pastEntries } from './history.ts'
+import { addToHistory, pastEntries, signHistory, verifyHistory } from './history.ts'
 import { type Home, homeIn } from './home.ts'
 import { type RotationRegistry, oldWalletPath, rotate, rotationIsUnfinished } from './rotation.ts'
 import { succession } from './succession.ts'
@@ -157,6 +157,20 @@ test('a wallet that was replaced while a rotation stood still is not touched: th
   await expect(rotate(needs)).rejects.toMatchObject({ code: 'steps.undone' })
   expect(readFileSync(home.wallet, 'utf8')).toBe(text)
   expect((await rotate(needs)).input.old).toBe(identity.peerId)
+})
+
+test('the new key signs the history that the old one signed, unless that was altered', async () => {
+  const { home, old } = await newHome()
+  const { identity } = await loadWallet(home.wallet)
+  const needs = { home, keys: {}, registry: undefined, clock, log }
+  for (const id of ['a', 'b']) await addToHistory({ clock, log }, home, { event: 'sent', peer: old, id, message: 'digest' })
+  await signHistory({ clock, log, identity }, home)
+  await rotate(needs)
+  const owner = (await loadWallet(home.wallet)).identity.peerId
+  expect(await verifyHistory(home, { owner })).toMatchObject({ intact: true, checkpoint: 3 })
+  writeFileSync(home.history, `${readFileSync(home.history, 'utf8').split('\n')[0]}\n`) // the rest is cut off
+  await rotate(needs)
+  expect(await verifyHistory(home, { owner })).toMatchObject({ intact: false })
 })
 
 test('a history that cannot be written does not hold it up', async () => {

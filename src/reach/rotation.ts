@@ -2,9 +2,10 @@
 // leaves one of the two identities whole, and the next call goes on.
 import { dirname, join } from 'node:path'
 import type { Clock } from '../kernel/clock.ts'
+import { asFault } from '../kernel/fault.ts'
 import { moveFile, readText, removeFile, statOf, writeWhole } from '../kernel/file.ts'
 import type { Log } from '../kernel/log.ts'
-import { publicKeyOf } from '../base/identity/identity.ts'
+import { type Identity, publicKeyOf } from '../base/identity/identity.ts'
 import { agentIdentity, fault as agentFault } from '../base/identity/ssh-agent.ts'
 import {
   type Wallet,
@@ -18,7 +19,7 @@ import {
 import { journalPath } from '../base/steps/journal.ts'
 import { type PlanEnd, type Step, carryOut } from '../base/steps/plan.ts'
 import { fault } from './faults.ts'
-import { addToHistory, pastEntries } from './history.ts'
+import { addToHistory, pastEntries, signHistory, verifyHistory } from './history.ts'
 import type { Home } from './home.ts'
 import { digestOf } from './message.ts'
 import { type Statement, openStatement, signRotation } from './statement.ts'
@@ -184,7 +185,7 @@ function newWallet(needs: RotationNeeds, input: RotationInput): Step {
 
 /** A history that cannot be written holds nothing up, and nothing is to be told of a key whose wallet was taken away meanwhile. */
 function history(needs: RotationNeeds, input: RotationInput): Step {
-  const { home, clock, log } = needs
+  const { home, keys, clock, log } = needs
   let isGivenUp = false
   return {
     name: 'write it into the history',
@@ -196,7 +197,22 @@ function history(needs: RotationNeeds, input: RotationInput): Step {
       const { next, signed } = said(needs, input)!
       const entry = { event: 'rotated', peer: next, message: digestOf(signed) } as const
       isGivenUp = !(await addToHistory({ clock, log }, home, entry))
+      if (!isGivenUp)
+        await signAnew({ clock, log }, home, { before: input.old, next: async () => (await loadWallet(home.wallet, keys)).identity })
     },
+  }
+}
+
+type Signers = { readonly before: string; readonly next: () => Promise<Identity> }
+
+/** What the old key signed of the history is signed by the new one, if it still holds: else it would count no more, and what was altered before would not be found. */
+async function signAnew(needs: Pick<RotationNeeds, 'clock' | 'log'>, home: Home, { before, next }: Signers): Promise<void> {
+  const { log } = needs
+  try {
+    if ((await verifyHistory(home, { owner: before })).intact) await signHistory({ ...needs, identity: await next() }, home)
+    else log.warn('reach.history.not_intact', { file: home.history })
+  } catch (error) {
+    log.warn('reach.history.not_signed', { file: home.history, problem: asFault(error).message })
   }
 }
 

@@ -31,10 +31,10 @@ export default command({
       const quiet = { ...log, info() {} } // what came is shown below
       await tryToVisitMailbox({ home, identity, clock, log: quiet }, server, signal, (text) => terminal.note(text))
     }
-    const damaged = damagedMessages(home.inbox)
-    if (damaged.length > 0) terminal.note(`not readable: ${damaged.slice(0, 20).join(', ')}`)
     const all = messagesAfter(home.inbox)
     const messages = all.slice(Math.max(0, all.length - Math.max(0, flags.limit))).map(({ message }) => message)
+    const damaged = damagedMessages(home.inbox)
+    if (damaged.length > 0) terminal.note(`not readable, in ${home.inbox}: ${damaged.slice(0, 20).join(', ')}`)
     const unreadable = unreadableItems(home.unreadable)
     terminal.result({ kept: all.length, damaged, messages: messages.map(messageValue), unreadable: unreadable.map(unreadableValue) }, () =>
       [
