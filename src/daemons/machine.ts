@@ -1,5 +1,5 @@
 // The machine daemon: the tools of `operate`, served over HTTP on this machine.
-import type { ToolSource } from '../base/mcp/tool.ts'
+import type { ToolSource } from '../base/mcp/tool/tool.ts'
 import { createHost } from '../operate/host.ts'
 import type { MachineNeeds } from '../operate/needs.ts'
 import { type MachineServer, type MachineServerNeeds, type MachineServerSettings, startMachineServer } from '../operate/server.ts'

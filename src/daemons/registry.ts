@@ -1,8 +1,8 @@
 // The registry as a part of a node.
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
-import { listenAddress } from '../reach/listening.ts'
-import { type MailboxSettings, type RelaySettings, startRegistry as start } from '../reach/registry.ts'
+import { listenAddress } from '../reach/node/listening.ts'
+import { type MailboxSettings, type RelaySettings, startRegistry as start } from '../reach/registry/registry.ts'
 
 export type RegistrySettings = {
   /** Holds the registry's own wallet and its records. */

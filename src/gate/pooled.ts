@@ -1,8 +1,8 @@
 // A server that several clients use: opened on first use, initialized once for all, and gone for all of them at once when it ends.
 import { type Leg, type Outcome } from '../base/mcp/exchange.ts'
-import type { InitializeParams } from '../base/mcp/ask.ts'
-import { type OpenLeg, SharedLeg } from '../base/mcp/shared-leg.ts'
-import { fault as legFault } from '../base/mcp/wire-leg.ts'
+import type { InitializeParams } from '../base/mcp/leg/ask.ts'
+import { type OpenLeg, SharedLeg } from '../base/mcp/leg/multiplexed.ts'
+import { fault as legFault } from '../base/mcp/leg/wire.ts'
 import type { Sink } from '../base/wire/wire.ts'
 
 export type PooledNeeds = {

@@ -2,7 +2,7 @@
 import type { Clock } from '../kernel/clock.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { Principal } from '../base/access/principal.ts'
-import { ask } from '../base/mcp/ask.ts'
+import { ask } from '../base/mcp/leg/ask.ts'
 import { type Exchange, type Handler, type Leg, type Out, type Outcome, accepted, noHeaders, through } from '../base/mcp/exchange.ts'
 import { paramsOf, resultOf } from '../base/mcp/message.ts'
 import { severityOf } from '../base/mcp/protocol.ts'

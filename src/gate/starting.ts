@@ -2,7 +2,7 @@
 import type { Clock } from '../kernel/clock.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
-import { UpstreamRefusal } from '../base/mcp/ask.ts'
+import { UpstreamRefusal } from '../base/mcp/leg/ask.ts'
 import type { Leg } from '../base/mcp/exchange.ts'
 import { code } from '../base/mcp/protocol.ts'
 import { type Backoff, failed, healthy, rested } from '../base/supervise/backoff.ts'

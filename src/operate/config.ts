@@ -1,7 +1,7 @@
 // The settings of the machine tools (config.yml): each with a description and a default.
 import { z } from 'zod'
 import { credential } from '../base/config/credential.ts'
-import { roles, sandboxModes } from '../base/mcp/tool.ts'
+import { roles, sandboxModes } from '../base/mcp/tool/tool.ts'
 
 const percentLimit = (what: string, standard: number): z.ZodDefault<z.ZodNumber> =>
   z.number().min(1).max(100).default(standard).describe(`Warn when ${what} is at least this many percent.`)

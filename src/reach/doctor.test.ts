@@ -11,8 +11,8 @@ import { createIdentity } from '../base/identity/identity.ts'
 import { systemClock } from '../kernel/clock.ts'
 import { silentLog } from '../kernel/log.ts'
 import { checks } from '../extensions.ts'
-import { isStale } from './freshness.ts'
-import { startRegistry } from './registry.ts'
+import { isStale } from './node/freshness.ts'
+import { startRegistry } from './registry/registry.ts'
 
 let bench: ReachBench
 beforeAll(async () => {

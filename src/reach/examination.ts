@@ -5,14 +5,14 @@ import type { Log } from '../kernel/log.ts'
 import type { Check } from '../base/checks/check.ts'
 import { createIdentity, isPeerId } from '../base/identity/identity.ts'
 import type { Wallet } from '../base/identity/wallet.ts'
-import { type PeerHost, createPeerHost } from '../base/peer/host.ts'
+import { type PeerHost, createPeerHost } from '../base/peer/host/host.ts'
 import { fault } from './faults.ts'
-import { findPeer } from './find-peer.ts'
+import { findPeer } from './finding/find-peer.ts'
 import type { Home } from './home.ts'
-import type { KnownAddresses } from './known-addresses.ts'
-import { type KnownRegistries, type Server, serverAddress, serverText } from './known-registries.ts'
-import { type KnownPeer, type RegistryClient, clientOn } from './registry-client.ts'
-import { registryProtocol } from './registry-protocol.ts'
+import type { KnownAddresses } from './finding/known-addresses.ts'
+import { type KnownRegistries, type Server, serverAddress, serverText } from './registry/known-registries.ts'
+import { type KnownPeer, type RegistryClient, clientOn } from './registry/client.ts'
+import { registryProtocol } from './registry/protocol.ts'
 
 /** One file per check in `checks/`. */
 export type ReachCheck = Check<Examination>
@@ -116,7 +116,7 @@ export function createExamination(needs: ExaminationNeeds, settings: Examination
   const nearby = once(async () => {
     const id = peerId ?? (await card().catch(() => undefined))?.peerId
     if (!isLanAsked || addresses.length > 0 || id === undefined) return undefined
-    const { searchLan } = await import('../base/peer/lan-search.ts')
+    const { searchLan } = await import('../base/peer/lan/search.ts')
     const found: string[] = []
     await searchLan({ clock }, id, (address) => found.push(address), signal)
     return found

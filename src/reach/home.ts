@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import type { Secret } from '../kernel/secret.ts'
 import { type SshAgent, sshAgent } from '../base/identity/ssh-agent.ts'
 import { type Wallet, type WalletKeys, loadWallet, readWalletCard, fault as walletFault } from '../base/identity/wallet.ts'
-import type { SharedHost } from '../base/peer/shared-host.ts'
+import type { SharedHost } from '../base/peer/host/shared-host.ts'
 import type { Context, Flag } from '../base/terminal/command.ts'
 import { type PassphraseFlags, passphraseFlags, passphraseOr } from './passphrase.ts'
-import { finishRestore } from './restore.ts'
+import { finishRestore } from './backup/restore.ts'
 
 /** Flags that every command of reach takes. */
 export const homeFlags = {
@@ -111,7 +111,7 @@ export async function dialingHost(context: Opening & Pick<Context, 'log'>, flags
   const { folder, wallet } = homeOf(context, flags)
   const card = readWalletCard(wallet)
   if (!card) throw walletFault.missing({ path: wallet })
-  const { openSharedHost } = await import('../base/peer/shared-host.ts') // most commands dial nobody
+  const { openSharedHost } = await import('../base/peer/host/shared-host.ts') // most commands dial nobody
   let opening = opened && Promise.resolve(opened)
   const identity = async () => (await (opening ??= openWallet(context, flags))).identity
   return openSharedHost({ peerId: card.peerId, identity, clock, log }, { folder, listen: [] })

@@ -1,7 +1,7 @@
 // How a registry answers on a stream, whatever is asked: one request after the other, each answered once, in order, and nothing of ours told with a refusal.
 import { type FaultKind, asFault, outside } from '../kernel/fault.ts'
 import type { Clock } from '../kernel/clock.ts'
-import type { PeerStream } from '../base/peer/host.ts'
+import type { PeerStream } from '../base/peer/host/host.ts'
 import { readJson, writeJson } from './json-frames.ts'
 
 export type Refusal = { readonly code: string; readonly kind: FaultKind; readonly message: string; readonly known?: number }

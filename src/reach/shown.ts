@@ -1,8 +1,8 @@
 // How reach shows tables, times and messages to a person.
 import { sizeText } from '../base/terminal/amount.ts'
 import { visibleText } from '../base/terminal/visible.ts'
-import type { KeptMessage } from './inbox.ts'
-import { maxSkewMs } from './message.ts'
+import type { KeptMessage } from './message/inbox.ts'
+import { maxSkewMs } from './message/message.ts'
 
 /** Columns as wide as their widest cell, two spaces apart. */
 export function tableText(rows: readonly (readonly string[])[]): string {

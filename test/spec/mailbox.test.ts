@@ -9,10 +9,10 @@ import { systemClock } from '../../src/kernel/clock.ts'
 import { asFault } from '../../src/kernel/fault.ts'
 import { silentLog as log } from '../../src/kernel/log.ts'
 import { homeIn } from '../../src/reach/home.ts'
-import { messagesAfter } from '../../src/reach/inbox.ts'
-import { readRequest } from '../../src/reach/mailbox-protocol.ts'
-import { openMessageDesk } from '../../src/reach/message-desk.ts'
-import { unreadableItems } from '../../src/reach/unreadable.ts'
+import { messagesAfter } from '../../src/reach/message/inbox.ts'
+import { readRequest } from '../../src/reach/mailbox/protocol.ts'
+import { openMessageDesk } from '../../src/reach/message/desk.ts'
+import { unreadableItems } from '../../src/reach/mailbox/unreadable.ts'
 
 type Vectors = {
   readonly keys: Readonly<Record<'alice' | 'bob' | 'eve', { seed: string; peerId: string; recipient: string; secret: string }>>

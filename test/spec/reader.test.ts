@@ -17,8 +17,8 @@ import { entryProofText, growthText } from '../../src/base/ledger/proving.ts'
 import { openWitness } from '../../src/base/ledger/witness.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { silentLog } from '../../src/kernel/log.ts'
-import { signMessage } from '../../src/reach/message.ts'
-import { signCard } from '../../src/reach/peer-card.ts'
+import { signMessage } from '../../src/reach/message/message.ts'
+import { signCard } from '../../src/reach/node/peer-card.ts'
 
 const reader = join(import.meta.dirname, 'reader.py')
 /** Debian's own, not one that a person has put before it. */

@@ -7,8 +7,8 @@ import { createIdentity, isPeerId, peerIdOf, publicKeyOf } from '../../src/base/
 import { maxRecordBytes, openRecord, signRecord } from '../../src/base/identity/record.ts'
 import { asFault } from '../../src/kernel/fault.ts'
 import { readJson } from '../../src/reach/json-frames.ts'
-import { openCard } from '../../src/reach/peer-card.ts'
-import { readRequest } from '../../src/reach/registry-protocol.ts'
+import { openCard } from '../../src/reach/node/peer-card.ts'
+import { readRequest } from '../../src/reach/registry/protocol.ts'
 
 type Outcome = 'opened' | 'too large' | 'malformed' | 'bad signature' | 'expired'
 type Expected = {

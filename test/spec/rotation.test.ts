@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { createIdentity } from '../../src/base/identity/identity.ts'
 import { asFault } from '../../src/kernel/fault.ts'
-import { openStatement, openedStatements, signRevocation, signRotation, standingAmong } from '../../src/reach/statement.ts'
+import { openStatement, openedStatements, signRevocation, signRotation, standingAmong } from '../../src/reach/succession/statement.ts'
 
 type Said = { readonly says: string; readonly peerId: string; readonly at: number; readonly next?: string; readonly reason?: string }
 type Expected = {

@@ -109,7 +109,7 @@ export const packages: readonly Package[] = [
   { names: /^commander$/, allowed: /^src\/base\/terminal\/parse\.ts$/, why: 'arguments are read by base/terminal/parse.ts' },
   {
     names: /^zod$/,
-    allowed: /^src\/(?:base\/config\/|[\w-]+\/(?:config|api)\.ts$|base\/mcp\/tool[\w-]*\.ts$|operate\/(?:tools\/|answers\.ts$))/,
+    allowed: /^src\/(?:base\/config\/|[\w-]+\/(?:config|api)\.ts$|base\/mcp\/tool\/|operate\/(?:tools\/|answers\.ts$))/,
     why: 'schemas stand in config.ts, api.ts and tools',
     isTypeFree: true,
   },
@@ -123,8 +123,8 @@ export const packages: readonly Package[] = [
   },
   {
     names: /^@modelcontextprotocol\//,
-    allowed: /^src\/(?:base\/mcp\/(?:tool-(?:server|http)|probe)\.ts)$/,
-    why: 'the SDK drops what it does not know, so it stands at the ends only (tool-server, probe, tests)',
+    allowed: /^src\/base\/mcp\/(?:tool\/(?:server|http)|probe)\.ts$/,
+    why: 'the SDK drops what it does not know, so it stands at the ends only (the server of tools, probe, tests)',
   },
 ]
 

@@ -1,7 +1,7 @@
 // What tools want mirrored in headers, from servers that fail now and then, or send schemas of any shape.
 import { expect, test } from 'vitest'
 import { scan } from '../wire/scan.ts'
-import { UpstreamRefusal } from './ask.ts'
+import { UpstreamRefusal } from './leg/ask.ts'
 import { ParamHeaders } from './param-headers.ts'
 
 const call = scan(Buffer.from('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{"region":"eu"}}}'))

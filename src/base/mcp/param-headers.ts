@@ -1,7 +1,7 @@
 // `Mcp-Param-*` (2026-07-28): a tool's schema may want some of its arguments mirrored in headers (`x-mcp-header`); whoever speaks HTTP for the server checks them.
 import { type Frame, stringAt, valueAt } from '../wire/frame.ts'
 import type { Sink } from '../wire/wire.ts'
-import { UpstreamRefusal } from './ask.ts'
+import { UpstreamRefusal } from './leg/ask.ts'
 import type { McpHeaders, Outcome } from './exchange.ts'
 import { errorFrame, idToken } from './message.ts'
 import { type Refusal, mismatchOf } from './modern.ts'

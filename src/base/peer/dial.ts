@@ -134,7 +134,7 @@ export function createDialer(
     const relayed = [...relays].map(([relay, at]) => ({
       address: `the relay ${relay}`,
       async connect(signal: AbortSignal): Promise<Connection> {
-        const { dialThroughRelay } = await import('./relay-dial.ts') // most dials need none
+        const { dialThroughRelay } = await import('./relay/dial.ts') // most dials need none
         return dialThroughRelay({ network, clock, open }, { relay, addresses: at, peerId: peerId! }, signal)
       },
     }))

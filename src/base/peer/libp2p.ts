@@ -19,7 +19,7 @@ import { yamux } from '@libp2p/yamux'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Identity } from '../identity/identity.ts'
-import { CircuitConnection } from './circuit-connection.ts'
+import { CircuitConnection } from './relay/connection.ts'
 import { sealInPieces, straightConnection, straightEncryption, straightMuxer } from './savings.ts'
 
 /** The error message by which a failed dial is known to have met somebody else. */

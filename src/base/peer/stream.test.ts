@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { systemClock } from '../../kernel/clock.ts'
 import { silentLog } from '../../kernel/log.ts'
 import { createIdentity } from '../identity/identity.ts'
-import { type PeerHost, type PeerStream, createPeerHost } from './host.ts'
+import { type PeerHost, type PeerStream, createPeerHost } from './host/host.ts'
 import { sliceBytes } from './savings.ts'
 
 const protocol = '/fairlead/test/1'

@@ -4,7 +4,7 @@ import { Duplex } from 'node:stream'
 import type { Connection, Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
 import type { Clock } from '../../kernel/clock.ts'
 import { isCircuit } from './address.ts'
-import type { PeerStream } from './host.ts'
+import type { PeerStream } from './host/host.ts'
 import { sliceBytes, straightStream } from './savings.ts'
 
 const bufferBytes = 64 << 10

@@ -272,7 +272,7 @@ export async function bringUp(context: Context, ports: Ports, passphrase: Secret
   const { tables, path } = await loadMachineConfig(configs, folders.config)
   await using stack = new AsyncDisposableStack()
   stack.use(onlyNode(folders.state))
-  const { finishRestore } = await import('../../reach/restore.ts')
+  const { finishRestore } = await import('../../reach/backup/restore.ts')
   finishRestore(join(folders.state, 'reach'))
   const identities = await identitiesOf(folders.state)
   const reach = tables['reach'] as ReachConfig

@@ -1,5 +1,5 @@
 // An upstream that is a Streamable HTTP URL. Our own token goes with every request; a client's never does.
-import { HttpLeg } from '../../base/mcp/http-leg.ts'
+import { HttpLeg } from '../../base/mcp/leg/http.ts'
 import type { UpstreamKind } from '../upstream-kind.ts'
 
 const http: UpstreamKind = {

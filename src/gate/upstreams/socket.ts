@@ -1,5 +1,5 @@
 // An upstream on a UNIX socket of this machine: each leg is a connection, one frame a line.
-import { wireLeg } from '../../base/mcp/wire-leg.ts'
+import { wireLeg } from '../../base/mcp/leg/wire.ts'
 import { connectUnix } from '../../base/wire/unix.ts'
 import type { UpstreamKind } from '../upstream-kind.ts'
 

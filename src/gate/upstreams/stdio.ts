@@ -1,5 +1,5 @@
 // An upstream that is a command: each leg is a child process in its own group, spoken to over stdin and stdout.
-import { wireLeg } from '../../base/mcp/wire-leg.ts'
+import { wireLeg } from '../../base/mcp/leg/wire.ts'
 import { startChild } from '../../base/supervise/child.ts'
 import { childEnvironment } from '../../base/supervise/environment.ts'
 import { childWire } from '../../base/supervise/wire.ts'

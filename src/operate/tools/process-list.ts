@@ -1,7 +1,7 @@
 // process_list: the processes of this machine, filtered, ordered and a page at a time.
 import { basename } from 'node:path'
 import { z } from 'zod'
-import { tool } from '../../base/mcp/tool.ts'
+import { tool } from '../../base/mcp/tool/tool.ts'
 import { bytes, orUnavailable, time } from '../answers.ts'
 import { decodeCursor, encodeCursor } from '../cursor.ts'
 import { fault } from '../faults.ts'

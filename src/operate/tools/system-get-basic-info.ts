@@ -1,6 +1,6 @@
 // system_get_basic_info: what this machine is.
 import { z } from 'zod'
-import { tool } from '../../base/mcp/tool.ts'
+import { tool } from '../../base/mcp/tool/tool.ts'
 import { bytes, orUnavailable, time } from '../answers.ts'
 import { type Host, type Unavailable, found, known } from '../host.ts'
 import { type Cpu, deviceTreeText, parseCpuinfo, parseOsRelease, zoneOfLink } from '../model.ts'

@@ -1,6 +1,6 @@
 // system_get_health_snapshot: how this machine is at this moment, and what deserves attention.
 import { z } from 'zod'
-import { tool } from '../../base/mcp/tool.ts'
+import { tool } from '../../base/mcp/tool/tool.ts'
 import { bytes, orUnavailable, percentage, time } from '../answers.ts'
 import { type Host, type Unavailable, found, isKnown, known } from '../host.ts'
 import type { MachineNeeds } from '../needs.ts'

@@ -1,6 +1,6 @@
 // system_get_network_info: interfaces, default routes and name servers of this machine.
 import { z } from 'zod'
-import { tool } from '../../base/mcp/tool.ts'
+import { tool } from '../../base/mcp/tool/tool.ts'
 import { orUnavailable } from '../answers.ts'
 import { type Address, type Host, isKnown, known } from '../host.ts'
 import type { MachineNeeds } from '../needs.ts'

@@ -1,10 +1,10 @@
 // Does the peer let us in? Asked by a greeting that is taken back at once.
 import { asFault } from '../../kernel/fault.ts'
 import { bad, good, unknown } from '../../base/checks/check.ts'
-import { connectTunnel } from '../../base/peer/tunnel-client.ts'
-import { tunnelProtocol } from '../../base/peer/tunnel.ts'
+import { connectTunnel } from '../../base/peer/tunnel/client.ts'
+import { tunnelProtocol } from '../../base/peer/tunnel/tunnel.ts'
 import type { ReachCheck } from '../examination.ts'
-import { inRunbookWords } from '../find-peer.ts'
+import { inRunbookWords } from '../finding/find-peer.ts'
 
 const authorized: ReachCheck = {
   title: 'asking the peer to let us in',

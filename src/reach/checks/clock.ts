@@ -3,7 +3,7 @@ import { durationText } from '../../base/terminal/amount.ts'
 import { bad, good } from '../../base/checks/check.ts'
 import type { ReachCheck } from '../examination.ts'
 
-/** What the registry forgives when it looks at a card (`registry-book.ts`), and the runbook calls large. */
+/** What the registry forgives when it looks at a card (`registry/book.ts`), and the runbook calls large. */
 const maxSkewMs = 60_000
 
 const clock: ReachCheck = {

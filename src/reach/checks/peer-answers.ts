@@ -3,9 +3,9 @@ import { deadline } from '../../kernel/clock.ts'
 import { type Fault, asFault } from '../../kernel/fault.ts'
 import { type Answer, bad, good, unknown } from '../../base/checks/check.ts'
 import { isRelayed } from '../../base/peer/address.ts'
-import { tunnelProtocol } from '../../base/peer/tunnel.ts'
+import { tunnelProtocol } from '../../base/peer/tunnel/tunnel.ts'
 import type { Examination, ReachCheck } from '../examination.ts'
-import { inRunbookWords } from '../find-peer.ts'
+import { inRunbookWords } from '../finding/find-peer.ts'
 
 const patienceMs = 6_000
 

@@ -2,8 +2,8 @@
 import { asFault } from '../../kernel/fault.ts'
 import { bad, good } from '../../base/checks/check.ts'
 import type { ReachCheck } from '../examination.ts'
-import { isStale } from '../freshness.ts'
-import { serverText } from '../known-registries.ts'
+import { isStale } from '../node/freshness.ts'
+import { serverText } from '../registry/known-registries.ts'
 import { ageText } from '../shown.ts'
 
 const peerRegistered: ReachCheck = {

@@ -1,8 +1,8 @@
 // Does the registry know us, by a card that still holds?
 import { bad, good } from '../../base/checks/check.ts'
 import type { ReachCheck } from '../examination.ts'
-import { isStale } from '../freshness.ts'
-import { serverText } from '../known-registries.ts'
+import { isStale } from '../node/freshness.ts'
+import { serverText } from '../registry/known-registries.ts'
 import { ageText } from '../shown.ts'
 
 const registered: ReachCheck = {

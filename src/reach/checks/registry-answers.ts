@@ -3,7 +3,7 @@ import { deadline } from '../../kernel/clock.ts'
 import { bad, good } from '../../base/checks/check.ts'
 import { knock } from '../../base/peer/knock.ts'
 import type { ReachCheck } from '../examination.ts'
-import { type Server, serverText } from '../known-registries.ts'
+import { type Server, serverText } from '../registry/known-registries.ts'
 
 const patienceMs = 5_000
 

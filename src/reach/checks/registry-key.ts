@@ -1,7 +1,7 @@
 // Has the registry the key that it had when this machine first met it?
 import { good, unknown } from '../../base/checks/check.ts'
 import type { ReachCheck } from '../examination.ts'
-import { serverText } from '../known-registries.ts'
+import { serverText } from '../registry/known-registries.ts'
 
 const registryKey: ReachCheck = {
   title: "comparing the registry's key",

@@ -2,7 +2,7 @@
 import { asFault } from '../../kernel/fault.ts'
 import { bad, good } from '../../base/checks/check.ts'
 import type { ReachCheck } from '../examination.ts'
-import { serverText } from '../known-registries.ts'
+import { serverText } from '../registry/known-registries.ts'
 
 const registryProtocol: ReachCheck = {
   title: 'talking to the registry',

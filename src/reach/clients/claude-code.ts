@@ -1,5 +1,5 @@
 // Claude Code: the person's servers, or those of a project, which each person approves once.
-import type { ClientKind } from '../client-kind.ts'
+import type { ClientKind } from '../client/kind.ts'
 
 const claudeCode: ClientKind = {
   title: 'Claude Code',

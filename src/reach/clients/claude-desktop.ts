@@ -1,5 +1,5 @@
 // Claude Desktop: one file for the person. It is started without a shell's PATH.
-import { type ClientKind, applicationFiles } from '../client-kind.ts'
+import { type ClientKind, applicationFiles } from '../client/kind.ts'
 
 const claudeDesktop: ClientKind = {
   title: 'Claude Desktop',

@@ -1,5 +1,5 @@
 // Cursor: the person's servers, or those of a project.
-import type { ClientKind } from '../client-kind.ts'
+import type { ClientKind } from '../client/kind.ts'
 
 const cursor: ClientKind = {
   title: 'Cursor',

@@ -1,5 +1,5 @@
 // VS Code: the person's servers, or those of a workspace, in a file of their own; it may hold comments.
-import { type ClientKind, applicationFiles } from '../client-kind.ts'
+import { type ClientKind, applicationFiles } from '../client/kind.ts'
 
 const vscode: ClientKind = {
   title: 'VS Code',

@@ -3,7 +3,7 @@ import { command } from '../../base/terminal/command.ts'
 import { sizeText } from '../../base/terminal/amount.ts'
 import { isPeerId } from '../../base/identity/identity.ts'
 import { fault } from '../faults.ts'
-import { fileSenders } from '../file-senders.ts'
+import { fileSenders } from '../file/senders.ts'
 import { homeFlags, homeOf } from '../home.ts'
 import { tableText } from '../shown.ts'
 

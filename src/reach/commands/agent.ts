@@ -1,10 +1,10 @@
 // Runs the host of this identity and nothing else: one process that keeps the port, the registration and the connections which the others share.
 import { type Wallet, loadWallet } from '../../base/identity/wallet.ts'
 import { command, stopAsked } from '../../base/terminal/command.ts'
-import { asIdentity } from '../as-identity.ts'
+import { asIdentity } from '../succession/as-identity.ts'
 import { homeFlags, homeOf, walletKeys } from '../home.ts'
-import { defaultPeerPort, findableFlags, listenAddress, listenFlags } from '../listening.ts'
-import { openNodeHost } from '../peer-node.ts'
+import { defaultPeerPort, findableFlags, listenAddress, listenFlags } from '../node/listening.ts'
+import { openNodeHost } from '../node/peer-node.ts'
 
 export default command({
   summary: 'keep this identity reachable: its port, its registration, its connections',

@@ -5,11 +5,11 @@ import { type AgeSeal, ageSeal } from '../../base/identity/age.ts'
 import { readWalletCard, fault as walletFault } from '../../base/identity/wallet.ts'
 import { sizeText } from '../../base/terminal/amount.ts'
 import { type Context, command } from '../../base/terminal/command.ts'
-import { makeBackup } from '../backup.ts'
+import { makeBackup } from '../backup/backup.ts'
 import { fault } from '../faults.ts'
 import { homeFlags, homeOf } from '../home.ts'
 import { type PassphraseFlags, namedPassphrase, newPassphrase, passphraseFlags } from '../passphrase.ts'
-import { lockBackup } from '../restore.ts'
+import { lockBackup } from '../backup/restore.ts'
 
 export default command({
   summary: 'write a sealed backup of the identity',

@@ -5,9 +5,9 @@ import { fault as peerFault } from '../../base/peer/fault.ts'
 import { type Context, command } from '../../base/terminal/command.ts'
 import { type ReachCheck, createExamination } from '../examination.ts'
 import { type HomeFlags, homeFlags, homeOf, openWallet } from '../home.ts'
-import { knownAddresses } from '../known-addresses.ts'
-import { searchFlags } from '../searches.ts'
-import { knownRegistries, parseServer } from '../known-registries.ts'
+import { knownAddresses } from '../finding/known-addresses.ts'
+import { searchFlags } from '../finding/searches.ts'
+import { knownRegistries, parseServer } from '../registry/known-registries.ts'
 
 export default command({
   summary: 'find out why a peer cannot be reached',

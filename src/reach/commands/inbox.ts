@@ -2,10 +2,10 @@
 import { command } from '../../base/terminal/command.ts'
 import { visibleText } from '../../base/terminal/visible.ts'
 import { homeFlags, homeOf, openWallet } from '../home.ts'
-import { damagedMessages, messagesAfter } from '../inbox.ts'
-import { knownRegistries, parseServer } from '../known-registries.ts'
+import { damagedMessages, messagesAfter } from '../message/inbox.ts'
+import { knownRegistries, parseServer } from '../registry/known-registries.ts'
 import { messageText, messageValue } from '../shown.ts'
-import { type UnreadableItem, unreadableItems } from '../unreadable.ts'
+import { type UnreadableItem, unreadableItems } from '../mailbox/unreadable.ts'
 
 export default command({
   summary: 'show the messages that were received',
@@ -26,7 +26,7 @@ export default command({
     const home = homeOf({ folders }, flags)
     const server = flags.server === undefined ? knownRegistries(home.registries).last() : parseServer(flags.server)
     if (server && !flags['no-fetch']) {
-      const { tryToVisitMailbox } = await import('../mailbox-visit.ts') // it loads the network
+      const { tryToVisitMailbox } = await import('../mailbox/visit.ts') // it loads the network
       const identity = async () => (await openWallet(context, flags)).identity
       const quiet = { ...log, info() {} } // what came is shown below
       await tryToVisitMailbox({ home, identity, clock, log: quiet }, server, signal, (text) => terminal.note(text))

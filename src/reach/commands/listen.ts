@@ -1,11 +1,11 @@
 // Listens for messages and shows each as it comes.
 import { type Wallet, loadWallet } from '../../base/identity/wallet.ts'
 import { command } from '../../base/terminal/command.ts'
-import { asIdentity } from '../as-identity.ts'
+import { asIdentity } from '../succession/as-identity.ts'
 import { homeFlags, homeOf, walletKeys } from '../home.ts'
-import { endOfInbox, messagesAfter } from '../inbox.ts'
-import { defaultPeerPort, findableFlags, listenAddress, listenFlags } from '../listening.ts'
-import { openNodeHost } from '../peer-node.ts'
+import { endOfInbox, messagesAfter } from '../message/inbox.ts'
+import { defaultPeerPort, findableFlags, listenAddress, listenFlags } from '../node/listening.ts'
+import { openNodeHost } from '../node/peer-node.ts'
 import { messageText, messageValue } from '../shown.ts'
 
 const lookEveryMs = 100

@@ -1,16 +1,16 @@
 // Gives an MCP client on stdio the server that a peer serves: frames go through an encrypted tunnel, and nothing but frames goes to stdout.
 import { command } from '../../base/terminal/command.ts'
-import type { SharedHost } from '../../base/peer/shared-host.ts'
+import type { SharedHost } from '../../base/peer/host/shared-host.ts'
 import type { WireEnd } from '../../base/wire/wire.ts'
 import { fault } from '../faults.ts'
-import { followFlag } from '../find-peer.ts'
+import { followFlag } from '../finding/find-peer.ts'
 import { dialingHost, homeFlags, homeOf } from '../home.ts'
-import { joinWires } from '../joined.ts'
-import type { Server } from '../known-registries.ts'
-import { connectPeer } from '../peer-connection.ts'
-import { searchFlags, searchesOf } from '../searches.ts'
-import { renewedWire } from '../renewed-wire.ts'
-import { stdioWire } from '../stdio-wire.ts'
+import { joinWires } from '../serving/joined.ts'
+import type { Server } from '../registry/known-registries.ts'
+import { connectPeer } from '../serving/peer-connection.ts'
+import { searchFlags, searchesOf } from '../finding/searches.ts'
+import { renewedWire } from '../serving/renewed-wire.ts'
+import { stdioWire } from '../serving/stdio-wire.ts'
 
 /** How long a farewell may take. The client is gone: nobody waits for it. */
 const farewellMs = 500

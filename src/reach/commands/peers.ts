@@ -2,8 +2,8 @@
 import { reachability } from '../../base/peer/address.ts'
 import { command } from '../../base/terminal/command.ts'
 import { homeFlags, homeOf } from '../home.ts'
-import { knownRegistries, serverText } from '../known-registries.ts'
-import { askRegistry } from '../lookup.ts'
+import { knownRegistries, serverText } from '../registry/known-registries.ts'
+import { askRegistry } from '../registry/lookup.ts'
 import { ageText, tableText } from '../shown.ts'
 
 export default command({

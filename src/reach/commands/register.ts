@@ -1,10 +1,10 @@
 // Makes this identity known at a registry, and that registry the one to be asked from now on.
 import { command } from '../../base/terminal/command.ts'
 import { dialingHost, homeFlags, homeOf, openWallet } from '../home.ts'
-import { knownRegistries, serverText } from '../known-registries.ts'
-import { type Publication, announceNew, bareCardTtlMs, cardTtlMs, publishCard, toldAddresses } from '../registration.ts'
-import { type KnownPeer, connectRegistry } from '../registry-client.ts'
-import { succession } from '../succession.ts'
+import { knownRegistries, serverText } from '../registry/known-registries.ts'
+import { type Publication, announceNew, bareCardTtlMs, cardTtlMs, publishCard, toldAddresses } from '../registry/registration.ts'
+import { type KnownPeer, connectRegistry } from '../registry/client.ts'
+import { succession } from '../succession/teller.ts'
 
 export default command({
   summary: 'make this identity known at a registry',

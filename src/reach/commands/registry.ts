@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { readWalletCard } from '../../base/identity/wallet.ts'
 import { fault } from '../faults.ts'
 import { homeFlags, homeOf } from '../home.ts'
-import { defaultRegistryPort } from '../known-registries.ts'
-import { listenAddress, listenFlags } from '../listening.ts'
+import { defaultRegistryPort } from '../registry/known-registries.ts'
+import { listenAddress, listenFlags } from '../node/listening.ts'
 import { namedPassphrase, passphraseOr } from '../passphrase.ts'
-import { type MailboxSettings, startRegistry } from '../registry.ts'
+import { type MailboxSettings, startRegistry } from '../registry/registry.ts'
 
 export default command({
   summary: 'run a registry, where peers are found, and reached if there is no direct way',

@@ -7,11 +7,11 @@ import { type AgeKey, fault as ageFault, ageKind, ageOpen } from '../../base/ide
 import { readWalletCard, fault as walletFault } from '../../base/identity/wallet.ts'
 import { type Context, command } from '../../base/terminal/command.ts'
 import { visibleText } from '../../base/terminal/visible.ts'
-import { type Manifest, maxBackupBytes, openBackup } from '../backup.ts'
+import { type Manifest, maxBackupBytes, openBackup } from '../backup/backup.ts'
 import { fault } from '../faults.ts'
 import { homeFlags, homeOf } from '../home.ts'
 import { type PassphraseFlags, knownPassphrase, passphraseFlags } from '../passphrase.ts'
-import { lockBackup, lockHost, restoreHome } from '../restore.ts'
+import { lockBackup, lockHost, restoreHome } from '../backup/restore.ts'
 
 /** What sealing and the archive add is far less. */
 const maxFileBytes = 2 * maxBackupBytes

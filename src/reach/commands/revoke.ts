@@ -5,11 +5,11 @@ import { command } from '../../base/terminal/command.ts'
 import { confirm, isPersonAt } from '../../base/terminal/confirm.ts'
 import { addToHistory } from '../history.ts'
 import { homeFlags, homeOf, walletKeys } from '../home.ts'
-import { knownRegistries, serverText } from '../known-registries.ts'
-import { knownStatements } from '../known-statements.ts'
-import { askRegistry } from '../lookup.ts'
-import { digestOf } from '../message.ts'
-import { openStatement, signRevocation } from '../statement.ts'
+import { knownRegistries, serverText } from '../registry/known-registries.ts'
+import { knownStatements } from '../succession/known-statements.ts'
+import { askRegistry } from '../registry/lookup.ts'
+import { digestOf } from '../message/message.ts'
+import { openStatement, signRevocation } from '../succession/statement.ts'
 
 const fault = faults('revoke', {
   unconfirmed: (d: { peerId: string }) => ({

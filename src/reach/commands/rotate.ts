@@ -5,10 +5,10 @@ import { chooseKey } from '../../base/identity/ssh-agent.ts'
 import { loadWallet, readWalletCard } from '../../base/identity/wallet.ts'
 import { type Context, command } from '../../base/terminal/command.ts'
 import { type Home, homeFlags, homeOf, walletKeys } from '../home.ts'
-import { knownRegistries, parseServer, serverText } from '../known-registries.ts'
-import { tryToVisitMailbox } from '../mailbox-visit.ts'
-import { oldWalletPath, rotate } from '../rotation.ts'
-import { rotationRegistry } from '../rotation-registry.ts'
+import { knownRegistries, parseServer, serverText } from '../registry/known-registries.ts'
+import { tryToVisitMailbox } from '../mailbox/visit.ts'
+import { oldWalletPath, rotate } from '../succession/rotation.ts'
+import { rotationRegistry } from '../succession/rotation-registry.ts'
 
 /** How long running processes may take to go over to the new identity before we say that they did not. */
 const patienceMs = 5_000
@@ -78,7 +78,7 @@ export default command({
 
 /** The identity of the process that listens for this home: at once, or when it has become `awaited`, or did not in time. Undefined when there is none. */
 async function hostOf({ clock, signal }: Context, { folder }: Home, awaited?: string): Promise<string | undefined> {
-  const { hostIdentity } = await import('../../base/peer/shared-host.ts')
+  const { hostIdentity } = await import('../../base/peer/host/shared-host.ts')
   const until = clock.mono() + patienceMs
   for (;;) {
     const found = await hostIdentity(clock, folder).catch(() => undefined)

@@ -4,17 +4,17 @@ import { randomId } from '../../kernel/random.ts'
 import { command } from '../../base/terminal/command.ts'
 import { sizeText } from '../../base/terminal/amount.ts'
 import { openOutgoing } from '../../base/transfer/outgoing-file.ts'
-import { sendFile } from '../file-client.ts'
-import { progressOf } from '../file-progress.ts'
-import { fileProtocol } from '../file-protocol.ts'
-import { followFlag, peerDial, unreached } from '../find-peer.ts'
+import { sendFile } from '../file/client.ts'
+import { progressOf } from '../file/progress.ts'
+import { fileProtocol } from '../file/protocol.ts'
+import { followFlag, peerDial, unreached } from '../finding/find-peer.ts'
 import { addToHistory } from '../history.ts'
 import { homeFlags, homeOf, openWallet } from '../home.ts'
-import { knownAddresses } from '../known-addresses.ts'
-import { knownRegistries } from '../known-registries.ts'
-import { knownStatements } from '../known-statements.ts'
-import { connectRegistry } from '../registry-client.ts'
-import { searchFlags, searchesOf } from '../searches.ts'
+import { knownAddresses } from '../finding/known-addresses.ts'
+import { knownRegistries } from '../registry/known-registries.ts'
+import { knownStatements } from '../succession/known-statements.ts'
+import { connectRegistry } from '../registry/client.ts'
+import { searchFlags, searchesOf } from '../finding/searches.ts'
 
 export default command({
   summary: 'send a file to a peer',
@@ -42,7 +42,7 @@ export default command({
     const known = knownRegistries(home.registries)
     const server = known.choose(flags.server)
     // A connection of its own, in this process: what goes on over the shared host is not held up.
-    const { createPeerHost } = await import('../../base/peer/host.ts')
+    const { createPeerHost } = await import('../../base/peer/host/host.ts')
     const host = cleanup.adopt(await createPeerHost({ identity, clock, log }, { listen: [] }), (host) => host.close())
     const registry = (signal?: AbortSignal) => connectRegistry({ host, clock, known }, server, signal)
     const followed = (from: string, to: string) => terminal.note(`${from} is now ${to}: following its rotation`)

@@ -1,12 +1,12 @@
 // Sends a message to a peer: "delivered" when the recipient has signed that it has it, else left in its mailbox at the registry, sealed.
 import { command } from '../../base/terminal/command.ts'
 import { visibleText } from '../../base/terminal/visible.ts'
-import { followFlag } from '../find-peer.ts'
+import { followFlag } from '../finding/find-peer.ts'
 import { dialingHost, homeFlags, homeOf, openWallet } from '../home.ts'
-import { knownRegistries, serverText } from '../known-registries.ts'
-import { checkText } from '../message.ts'
-import { searchFlags, searchesOf } from '../searches.ts'
-import { sendMessage } from '../sending.ts'
+import { knownRegistries, serverText } from '../registry/known-registries.ts'
+import { checkText } from '../message/message.ts'
+import { searchFlags, searchesOf } from '../finding/searches.ts'
+import { sendMessage } from '../message/sending.ts'
 
 export default command({
   summary: 'send a message to a peer',

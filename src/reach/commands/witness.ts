@@ -4,7 +4,7 @@ import { rememberedOf } from '../../base/ledger/witness.ts'
 import { command } from '../../base/terminal/command.ts'
 import { fault } from '../faults.ts'
 import { homeFlags, homeOf } from '../home.ts'
-import { witnessedPeers } from '../witnessed-peers.ts'
+import { witnessedPeers } from '../witness/peers.ts'
 
 const actions = ['add', 'remove', 'list']
 

@@ -1,0 +1,235 @@
+// The HTTP door: Streamable HTTP as clients speak it, both eras, turned into exchanges. `../../http/listener.ts` has checked Host and Origin before.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type Clock, systemClock } from '../../../kernel/clock.ts'
+import { Fault, asFault } from '../../../kernel/fault.ts'
+import type { Principal } from '../../access/principal.ts'
+import type { Frame } from '../../wire/frame.ts'
+import { scan } from '../../wire/scan.ts'
+import { type ScanLimits, defaultLimits } from '../../wire/walk.ts'
+import { isInitialize, versionProblem } from '../legacy.ts'
+import { classify, headerProblem } from '../modern.ts'
+import { Bodies } from './body.ts'
+import { SessionStreams, StreamBudget } from './event-stream.ts'
+import { type Exchange, type McpHeaders, neverAborted } from '../exchange.ts'
+import { errorFrame, idToken } from '../message.ts'
+import { assumedVersion, code, legacyVersions, modernVersions } from '../protocol.ts'
+import { Reply, send } from './reply.ts'
+import type { Endpoint, Session } from '../scopes.ts'
+
+export type HttpDoorNeeds = {
+  endpoint(path: string): Endpoint | undefined
+  authenticate(request: IncomingMessage): Principal | undefined
+  /** Told of every refusal that never became an exchange. */
+  refused(reason: string, request: IncomingMessage): void
+  readonly limits?: ScanLimits
+  /** The system's by default. */
+  readonly clock?: Clock
+  /** Of all requests that wait for their answers; 256 MiB by default. */
+  readonly maxAllBodyBytes?: number
+}
+
+/** Streamable HTTP for the MCP paths of a listener. */
+export interface HttpDoor {
+  handle(request: IncomingMessage, response: ServerResponse): void
+}
+
+/** A door; it keeps the event streams of its sessions, within the bounds of `./event-stream.ts`. */
+export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
+  const limits = needs.limits ?? defaultLimits
+  const streamsOf = new WeakMap<Session, SessionStreams>()
+  const budget = new StreamBudget(needs.clock ?? systemClock)
+  const bodies = new Bodies(needs.maxAllBodyBytes)
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const endpoint = needs.endpoint(request.url!)
+    if (!endpoint) return refuse(request, response, 404, code.serverError, 'there is no such endpoint')
+    const principal = needs.authenticate(request)
+    if (!principal) {
+      response.setHeader('www-authenticate', 'Bearer realm="fairlead"')
+      return refuse(request, response, 401, code.denied, 'a valid credential is needed')
+    }
+    if (request.method === 'POST') return post(request, response, endpoint, principal)
+    const isModern = (modernVersions as readonly string[]).includes(String(request.headers['mcp-protocol-version'] ?? ''))
+    if (isModern || (request.method !== 'GET' && request.method !== 'DELETE')) {
+      response.setHeader('allow', isModern ? 'POST' : 'GET, POST, DELETE')
+      return refuse(request, response, 405, code.serverError, 'Method not allowed.')
+    }
+    const session = await sessionOf(request, response, endpoint, principal)
+    if (!session) return
+    if (request.method === 'DELETE') {
+      await session.close('the client ended it')
+      streamsOf.get(session)?.endAll()
+      response.writeHead(200).end()
+      return
+    }
+    return get(request, response, session)
+  }
+
+  function refuse(
+    request: IncomingMessage,
+    response: ServerResponse,
+    status: number,
+    errorCode: number,
+    message: string,
+    id = 'null',
+    data?: unknown,
+  ): void {
+    needs.refused(message, request)
+    if (!request.complete) response.setHeader('connection', 'close') // what is left of the body is never read
+    send(budget, response, status, errorFrame(id, errorCode, message, data).bytes)
+  }
+
+  async function post(request: IncomingMessage, response: ServerResponse, endpoint: Endpoint, principal: Principal): Promise<void> {
+    const type = request.headers['content-type']
+    if (type === undefined || !/^application\/json *(;|$)/i.test(type))
+      return refuse(request, response, 415, code.serverError, 'Content-Type must be application/json')
+    const body = await bodies.read(request, limits.maxFrameBytes)
+    if (body === 'tooLarge')
+      return refuse(request, response, 413, code.serverError, `the body is larger than ${limits.maxFrameBytes} bytes`)
+    if (body === 'noRoom') {
+      response.setHeader('retry-after', '1')
+      return refuse(request, response, 503, code.serverError, 'too many large requests wait for their answers: try again')
+    }
+    try {
+      await exchange(body.bytes, request, response, endpoint, principal)
+    } finally {
+      body.release()
+    }
+  }
+
+  async function exchange(
+    body: Buffer,
+    request: IncomingMessage,
+    response: ServerResponse,
+    endpoint: Endpoint,
+    principal: Principal,
+  ): Promise<void> {
+    let frame: Frame
+    try {
+      frame = scan(body, limits)
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+      const id = typeof error.details['id'] === 'string' ? error.details['id'] : 'null'
+      return refuse(request, response, 400, error.code === 'wire.not_json' ? code.parseError : code.invalidRequest, error.message, id)
+    }
+    const headers = mcpHeaders(request)
+    const classified = classify(frame, headers, true)
+    const refusal =
+      classified.era === 'refused' ? classified.refusal : classified.era === 'modern' ? headerProblem(frame, headers) : undefined
+    if (refusal) return refuse(request, response, refusal.status, refusal.code, refusal.message, idToken(frame), refusal.data)
+    if (classified.era === 'modern')
+      return modern({ frame, era: 'modern', principal, headers, abort: abortOnClose(response) }, response, endpoint)
+    return legacy({ frame, era: 'legacy', principal, headers, abort: neverAborted }, request, response, endpoint)
+  }
+
+  async function modern(exchange: Exchange, response: ServerResponse, endpoint: Endpoint): Promise<void> {
+    const reply = new Reply(response, budget, undefined)
+    reply.keepAwake()
+    reply.finish(exchange.frame, await endpoint.handle(exchange, reply))
+  }
+
+  async function legacy(exchange: Exchange, request: IncomingMessage, response: ServerResponse, endpoint: Endpoint): Promise<void> {
+    const { frame, headers, principal } = exchange
+    if (isInitialize(frame)) {
+      const streams = new SessionStreams(budget)
+      const reply = new Reply(response, budget, streams) // says nothing before the session id is known, however long the server takes
+      const { session, outcome } = await endpoint.open({ ...exchange }, reply, streams.side)
+      if (session) {
+        streamsOf.set(session, streams)
+        reply.headers = { 'mcp-session-id': session.id }
+      }
+      return reply.finish(frame, outcome)
+    }
+    const problem = versionProblem(headers)
+    if (problem) return refuse(request, response, 400, code.serverError, problem, idToken(frame))
+    const session = await sessionOf(request, response, endpoint, principal, frame)
+    if (!session) return
+    const reply = new Reply(response, budget, streamsFor(session), knowsPriming(headers))
+    reply.keepAwake()
+    reply.finish(frame, await session.handle(exchange, reply))
+  }
+
+  async function sessionOf(
+    request: IncomingMessage,
+    response: ServerResponse,
+    endpoint: Endpoint,
+    principal: Principal,
+    frame?: Frame,
+  ): Promise<Session | undefined> {
+    const id = request.headers['mcp-session-id']
+    const token = frame ? idToken(frame) : 'null'
+    if (typeof id !== 'string') {
+      refuse(
+        request,
+        response,
+        400,
+        code.serverError,
+        `Bad Request: Mcp-Session-Id header is required (supported versions: ${legacyVersions.join(', ')})`,
+        token,
+      )
+      return undefined
+    }
+    let fresh: SessionStreams | undefined
+    const session = await endpoint.find(id, principal, () => (fresh = new SessionStreams(budget)).side)
+    if (!session) refuse(request, response, 404, code.denied, 'Session not found', token)
+    else if (fresh && !streamsOf.has(session)) streamsOf.set(session, fresh)
+    return session
+  }
+
+  function streamsFor(session: Session): SessionStreams {
+    let streams = streamsOf.get(session)
+    if (!streams) streamsOf.set(session, (streams = new SessionStreams(budget)))
+    return streams
+  }
+
+  async function get(request: IncomingMessage, response: ServerResponse, session: Session): Promise<void> {
+    if (!(request.headers.accept ?? '').includes('text/event-stream'))
+      return refuse(request, response, 406, code.serverError, 'Not Acceptable: accept text/event-stream')
+    const streams = streamsFor(session)
+    const lastEventId = request.headers['last-event-id']
+    const found = typeof lastEventId === 'string' ? streams.find(lastEventId) : { stream: streams.side, seq: streams.side.sentSeq }
+    if (!found) return refuse(request, response, 400, code.serverError, 'Bad Request: nothing is kept after this Last-Event-ID')
+    const { stream, seq } = found
+    // Who names an event has lost its connection, even if we have not noticed yet; who names none asks for a second one.
+    const isTaken = (): boolean => stream.isAttached && lastEventId === undefined
+    if (!isTaken() && stream === streams.side && !(await session.listen())) {
+      response.setHeader('allow', 'POST, DELETE')
+      return refuse(request, response, 405, code.serverError, 'the server offers no stream of its own')
+    }
+    if (isTaken()) return refuse(request, response, 409, code.serverError, 'Conflict: this stream is open already')
+    stream.attach(response, seq, { 'mcp-session-id': session.id }, knowsPriming(mcpHeaders(request)))
+  }
+
+  return {
+    handle(request, response) {
+      response.on('error', () => response.destroy()) // one connection's trouble is nobody else's
+      handle(request, response).catch((error: unknown) => {
+        if (response.headersSent || response.destroyed) return void response.destroy()
+        const fault = asFault(error)
+        needs.refused(fault.message, request)
+        send(budget, response, 500, errorFrame('null', code.internalError, 'Internal error').bytes)
+      })
+    },
+  }
+}
+
+/** Older clients take an event without data for a broken message. */
+function knowsPriming(headers: McpHeaders): boolean {
+  return (headers['mcp-protocol-version'] ?? assumedVersion) >= '2025-11-25'
+}
+
+function mcpHeaders(request: IncomingMessage): McpHeaders {
+  const kept: Record<string, string> = {}
+  for (const name in request.headers) {
+    if (name.startsWith('mcp-') && name !== 'mcp-session-id') kept[name] = String(request.headers[name])
+  }
+  return kept
+}
+
+function abortOnClose(response: ServerResponse): AbortSignal {
+  const controller = new AbortController()
+  response.on('close', () => {
+    if (!response.writableFinished) controller.abort()
+  })
+  return controller.signal
+}
