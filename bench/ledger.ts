@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { argumentDigest } from '../src/base/ledger/argument.ts'
+import { argumentDigests } from '../src/base/ledger/argument.ts'
 import { createIdentity } from '../src/base/identity/identity.ts'
 import { checkpointLedger } from '../src/base/ledger/checkpointing.ts'
 import { type Durability, type Ledger, openLedger } from '../src/base/ledger/ledger.ts'
@@ -12,10 +12,10 @@ import { systemClock } from '../src/kernel/clock.ts'
 import { silentLog } from '../src/kernel/log.ts'
 import { Secret } from '../src/kernel/secret.ts'
 
-const secret = new Secret('a secret of this bench')
+const digestOf = argumentDigests(new Secret('a secret of this bench'))
 const call = Buffer.from(JSON.stringify({ path: '/srv/data/readme.md', range: [0, 4096] }))
 const begin = (ledger: Ledger): string =>
-  `"event":"begin","principal":"alice@example","upstream":"files","tool":"read_file","arguments":"${argumentDigest(secret, ledger.next, call)}","trace":"4bf92f3577b34da6a3ce929d0e0e4736"`
+  `"event":"begin","principal":"alice@example","upstream":"files","tool":"read_file","arguments":"${digestOf(ledger.next, call)}","trace":"4bf92f3577b34da6a3ce929d0e0e4736"`
 const end = '"event":"end","begin":12345,"outcome":"answered","durationMs":1.42,"bytes":1024,"trace":"4bf92f3577b34da6a3ce929d0e0e4736"'
 
 async function measure(

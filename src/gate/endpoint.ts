@@ -2,7 +2,17 @@
 import type { Clock } from '../kernel/clock.ts'
 import { asFault } from '../kernel/fault.ts'
 import { type Log, silentLog } from '../kernel/log.ts'
-import { type Exchange, type Handler, type Layer, type Out, type Outcome, accepted, answered, through } from '../base/mcp/exchange.ts'
+import {
+  type Exchange,
+  type Handler,
+  type Layer,
+  type Out,
+  type Outcome,
+  accepted,
+  answered,
+  neverAborted,
+  through,
+} from '../base/mcp/exchange.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
 import { fault } from './faults.ts'
 import type { Sessions } from './sessions.ts'
@@ -89,27 +99,28 @@ function timed(upstream: Upstream, clock: Clock, log: Log, core: Handler): Handl
   }
 }
 
-async function within(timeoutMs: number, name: string, clock: Clock, core: Handler, exchange: Exchange, out: Out): Promise<Outcome> {
+function within(timeoutMs: number, name: string, clock: Clock, core: Handler, exchange: Exchange, out: Out): Promise<Outcome> {
   const stop = new AbortController()
   const abort = (): void => stop.abort()
-  exchange.abort.addEventListener('abort', abort, { once: true })
-  if (exchange.abort.aborted) abort()
-  let isOver = false
-  let giveUp = (): void => {}
-  const late = new Promise<Outcome>((resolve) => {
-    giveUp = clock.after(timeoutMs, () => {
+  if (exchange.abort !== neverAborted) {
+    exchange.abort.addEventListener('abort', abort, { once: true })
+    if (exchange.abort.aborted) abort()
+  }
+  return new Promise((resolve, reject) => {
+    let isOver = false
+    const giveUp = clock.after(timeoutMs, () => {
       isOver = true
       resolve({ is: 'unknown', fault: fault.timed_out({ upstream: name, timeoutMs }) })
       abort()
     })
-  })
-  try {
     const gated = through(out, (frame) => isOver || out.write(frame)) // what comes later is for nobody
-    return await Promise.race([core({ ...exchange, abort: stop.signal }, gated), late])
-  } finally {
-    giveUp()
-    exchange.abort.removeEventListener('abort', abort)
-  }
+    core({ ...exchange, abort: stop.signal }, gated)
+      .then(resolve, reject)
+      .finally(() => {
+        giveUp()
+        if (exchange.abort !== neverAborted) exchange.abort.removeEventListener('abort', abort)
+      })
+  })
 }
 
 function reasonOf(error: unknown): string {

@@ -3,7 +3,7 @@ import type { Clock } from '../kernel/clock.ts'
 import { asFault } from '../kernel/fault.ts'
 import type { Secret } from '../kernel/secret.ts'
 import { bareUri } from '../base/access/bare-uri.ts'
-import { argumentDigest } from '../base/ledger/argument.ts'
+import { argumentDigests } from '../base/ledger/argument.ts'
 import type { Ledger } from '../base/ledger/ledger.ts'
 import { type Exchange, type Layer, type Outcome, through } from '../base/mcp/exchange.ts'
 import { namedBy } from '../base/mcp/protocol.ts'
@@ -30,6 +30,7 @@ function who(event: string, exchange: Exchange, upstream: string): string {
 }
 
 export function recordLayer({ ledger, secret, clock, upstream }: RecordNeeds): Layer {
+  const digestOf = argumentDigests(secret)
   return (next) => async (exchange, out) => {
     const { frame } = exchange
     if (!isRecorded(exchange)) return next(exchange, out)
@@ -37,7 +38,7 @@ export function recordLayer({ ledger, secret, clock, upstream }: RecordNeeds): L
     let begin: number
     try {
       const [place, span] = frame.at.arguments ? ['arguments', frame.at.arguments] : ['params', frame.at.params]
-      const digest = span ? `,"${place}":"${argumentDigest(secret, ledger.next, frame.bytes.subarray(...span))}"` : ''
+      const digest = span ? `,"${place}":"${digestOf(ledger.next, frame.bytes.subarray(...span))}"` : ''
       begin = (await ledger.append(who('call.begin', exchange, upstream) + digest)).seq
     } catch (error) {
       return { is: 'notSent', fault: fault.unrecorded({ reason: asFault(error).message }, error) }

@@ -48,6 +48,10 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   mono: () => performance.now(),
   after(delayMs, act) {
+    if (delayMs <= maxTimerMs) {
+      const only = setTimeout(act, delayMs).unref()
+      return () => clearTimeout(only)
+    }
     const { unref, cancel } = timer(delayMs, act)
     unref()
     return cancel

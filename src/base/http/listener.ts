@@ -43,16 +43,22 @@ export function isLoopback(host: string): boolean {
   return host.toLowerCase() === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }
 
-/** Readers differ in which of two they believe, so that one could be checked and the other acted on. */
-const onlyOnce: ReadonlySet<string> = new Set(['host', 'authorization'])
+const host = 'host'
+const authorization = 'authorization'
 
+/** Readers differ in which of two they believe, so that one could be checked and the other acted on. */
 function doubled({ rawHeaders }: IncomingMessage): string | undefined {
-  const seen = new Set<string>()
+  let hasHost = false
+  let hasAuthorization = false
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at]!.toLowerCase()
-    if (!onlyOnce.has(name)) continue
-    if (seen.has(name)) return name
-    seen.add(name)
+    const name = rawHeaders[at]!
+    if (name.length === host.length && name.toLowerCase() === host) {
+      if (hasHost) return host
+      hasHost = true
+    } else if (name.length === authorization.length && name.toLowerCase() === authorization) {
+      if (hasAuthorization) return authorization
+      hasAuthorization = true
+    }
   }
   return undefined
 }

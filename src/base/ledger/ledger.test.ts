@@ -19,8 +19,6 @@ import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Clock, systemClock } from '../../kernel/clock.ts'
 import { type Log, silentLog } from '../../kernel/log.ts'
-import { Secret } from '../../kernel/secret.ts'
-import { argumentDigest, argumentSalt } from './argument.ts'
 import { type Disk, systemDisk } from './disk.ts'
 import { type Ledger, type LedgerOptions, openLedger } from './ledger.ts'
 import { verifyLedger } from './verify.ts'
@@ -110,14 +108,6 @@ describe('appending', () => {
     expect(() => openLedger({ folder, origin: 'test/calls', clock: systemClock, log: silentLog })).toThrow(
       expect.objectContaining({ code: 'store.locked' }),
     )
-  })
-
-  test("the arguments' digest can be shown for one entry without telling of another", () => {
-    const secret = new Secret('ledger secret')
-    const bytes = Buffer.from('{"pin":1234}')
-    expect(argumentDigest(secret, 7, bytes)).toMatch(/^[\w-]{43}$/)
-    expect(argumentDigest(secret, 7, bytes)).not.toBe(argumentDigest(secret, 8, bytes))
-    expect(argumentSalt(secret, 7)).not.toEqual(argumentSalt(new Secret('another'), 7))
   })
 })
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { Secret } from '../../kernel/secret.ts'
-import { argumentDigest, argumentSalt } from './argument.ts'
+import { argumentDigests, argumentSalt } from './argument.ts'
 import { genesis } from './line.ts'
 import { verifyLedger } from './verify.ts'
 
@@ -71,7 +71,7 @@ test.each(Object.entries(expected.hashes))('the beginning of the ledger %j', (or
 
 test.each(expected.arguments)('arguments of entry $seq', ({ secret, seq, bytes, salt, digest }) => {
   expect(argumentSalt(new Secret(secret), seq).toString('hex')).toBe(salt)
-  expect(argumentDigest(new Secret(secret), seq, Buffer.from(bytes))).toBe(digest)
+  expect(argumentDigests(new Secret(secret))(seq, Buffer.from(bytes))).toBe(digest)
   const bySpec = createHmac('sha256', secret).update(String(seq)).digest()
   expect(bySpec.toString('hex')).toBe(salt)
   expect(createHash('sha256').update(bySpec).update(bytes).digest('base64url')).toBe(digest)

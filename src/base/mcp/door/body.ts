@@ -44,12 +44,11 @@ export class Bodies {
         resolve({ bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), release })
       })
       const fail = (error: Error): void => {
-        if (isWhole) return
         release()
         reject(error)
       }
-      request.on('error', fail)
-      request.on('close', () => fail(new Error('the client went away')))
+      request.on('error', (error) => isWhole || fail(error))
+      request.on('close', () => isWhole || fail(new Error('the client went away'))) // every request closes: an error costs more than its body
     })
   }
 }

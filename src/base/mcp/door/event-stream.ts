@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Clock } from '../../../kernel/clock.ts'
 import { randomId } from '../../../kernel/random.ts'
-import type { Frame } from '../../wire/frame.ts'
+import { type Frame, asBuffer } from '../../wire/frame.ts'
 import type { Sink } from '../../wire/wire.ts'
 import { eventOf, keepAliveComment, primingEvent } from './sse.ts'
 
@@ -14,6 +14,8 @@ const patienceMs = 30_000
 const awakeMs = 15_000
 /** Beyond that patience, whoever takes less of an ended response than this is cut. */
 const minBytesPerMs = 64
+/** Bodies up to here are copied into a string. */
+const maxTextBytes = 8_192
 /** How far one reader may fall behind a writer that does not wait for it: two of the largest messages. */
 const maxBehindBytes = 16 << 20
 /** The same for all readers of a door together, and for what it keeps of streams that have ended. */
@@ -69,8 +71,10 @@ export class StreamBudget {
   /** Ends the response, with these last bytes. It stays there until its reader has taken what waits for it: one who takes nothing, or too little, is cut. */
   end(response: ServerResponse, last?: Uint8Array): void {
     if (isOver(response)) return
-    response.end(last)
-    if (response.writableFinished) return
+    // A string leaves in one write with the headers before it, bytes beside them in another.
+    if (last && last.length <= maxTextBytes) response.end(asBuffer(last).toString('latin1'), 'latin1')
+    else response.end(last)
+    if (response.writableFinished || response.socket?.writableLength === 0) return // all of it is the system's
     const calm = this.clock.after(patienceMs + response.writableLength / minBytesPerMs, () => cut(response))
     response.once('finish', calm)
     response.once('close', calm)
