@@ -130,7 +130,7 @@ function ours(isolation: 'session' | 'principal'): Contender {
         return answer?.ok ? true : undefined
       }
       await ready(started, isLive, 'fairlead gate')
-      return { counted: started.pid, flags: ['--url', endpoint(port, '/mcp/echo'), '--token', token], stop: started.stop }
+      return { counted: started.pid, flags: ['--url', endpoint(port, '/mcp/echo'), `--token=${token}`], stop: started.stop }
     },
   }
 }
