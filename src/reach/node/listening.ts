@@ -1,7 +1,9 @@
-// Where a peer host listens: from `--host` and `--port` to multiaddrs.
+// The flags of the commands that listen, and what a host is told by them.
 import { isIP } from 'node:net'
 import type { Flag } from '../../base/terminal/command.ts'
 import { fault } from '../faults.ts'
+import type { Home } from '../home.ts'
+import type { NodeHostSettings } from './peer-node.ts'
 
 export const defaultPeerPort = 8766
 
@@ -14,7 +16,10 @@ export function listenFlags<const Port extends number>(port: Port) {
 }
 
 /** Of the commands that may become the host of an identity. */
-export const findableFlags = {
+export const hostFlags = {
+  server: { value: 'HOST[:PORT]', summary: 'the registry to be known at; the last one registered with by default' },
+  announce: { value: 'MULTIADDR', repeat: true, summary: 'an address under which others reach this machine, besides its own' },
+  ...listenFlags(defaultPeerPort),
   'no-lan': { summary: 'do not answer who asks for this peer by its id on the local network' },
   dht: { summary: 'take part in the distributed hash table of peers, beginning at the registry and at nodes met before' },
   'dht-node': { value: 'MULTIADDR', repeat: true, summary: 'the same, beginning there, too' },
@@ -26,4 +31,27 @@ export function listenAddress(host: string, port: number): string {
   const version = isIP(address)
   if (version === 0) throw fault.host_invalid({ host })
   return `/ip${version}/${address}/tcp/${port}`
+}
+
+/** What the flags above stand for. */
+export type HostFlags = {
+  readonly server: string | undefined
+  readonly announce: readonly string[]
+  readonly port: number
+  readonly host: string
+  readonly 'no-lan': boolean
+  readonly dht: boolean
+  readonly 'dht-node': readonly string[]
+}
+
+/** What `openNodeHost` is told by the flags; fault `reach.host_invalid`. */
+export function hostSettings(home: Home, flags: HostFlags): NodeHostSettings {
+  return {
+    home,
+    listen: [listenAddress(flags.host, flags.port)],
+    announce: flags.announce,
+    server: flags.server,
+    isLanAnswered: !flags['no-lan'],
+    dhtNodes: flags.dht || flags['dht-node'].length > 0 ? flags['dht-node'] : undefined,
+  }
 }
