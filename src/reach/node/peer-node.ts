@@ -6,7 +6,7 @@ import type { Wallet } from '../../base/identity/wallet.ts'
 import type { OwnHost } from '../../base/peer/host/host.ts'
 import type { LanAnswers } from '../../base/peer/lan/answers.ts'
 import { type HostDuty, type SharedHost, openSharedHost } from '../../base/peer/host/shared-host.ts'
-import { tunnelProtocol } from '../../base/peer/tunnel/tunnel.ts'
+import { isTunnelProtocol, tunnelProtocol } from '../../base/peer/tunnel/tunnel.ts'
 import type { Wire } from '../../base/wire/wire.ts'
 import type { AuthorizedPeers } from '../serving/authorized-peers.ts'
 import { serveFiles } from '../file/server.ts'
@@ -165,7 +165,7 @@ export async function startPeerNode(
   const statements = knownStatements(settings.home.statements)
   let getToKnow: ((peerId: string) => Promise<void>) | undefined
   const wants = (peerId: string, protocol: string): boolean => {
-    if (protocol !== tunnelProtocol || authorized.allows(peerId)) return true
+    if (!isTunnelProtocol(protocol) || authorized.allows(peerId)) return true
     void getToKnow?.(peerId)
     return false
   }

@@ -35,6 +35,9 @@ export interface PeerStream {
   abort(what?: Dropped): void
 }
 
+/** One, or several of which the first that the other end offers counts. */
+export type Protocols = string | readonly string[]
+
 export interface PeerHost {
   readonly peerId: string
   /** Where we can be reached: multiaddrs that end in `/p2p/<our id>`, announced ones first, then loopback, those through relays last. */
@@ -48,7 +51,7 @@ export interface PeerHost {
    * relay begin 150 ms after the first direct one. The kind of the addresses counts: with direct ones alone no relay is used, and with relayed ones alone no other way.
    * Without a peer id it takes whoever answers: compare `remotePeer` before anything is said. Faults: `peer.unreachable`, `peer.wrong_identity`, `peer.refused`, `peer.bad_address`, `peer.closed`.
    */
-  dial(peerId: string | undefined, addresses: readonly string[], protocol: string, signal?: AbortSignal): Promise<PeerStream>
+  dial(peerId: string | undefined, addresses: readonly string[], protocol: Protocols, signal?: AbortSignal): Promise<PeerStream>
   /** Ends every stream and connection and frees the ports. */
   close(): Promise<void>
 }
@@ -62,7 +65,7 @@ export interface OwnHost extends PeerHost {
   keepPlace(relay: string, address: string): Place
   /** Carries circuits between others from now on. */
   relay(rules: RelayRules): Promise<void>
-  /** How many bytes have arrived on streams of this protocol so far, whoever opened them. */
+  /** How many bytes have arrived so far on streams of this protocol (`/fairlead/<name>/1`) and those below it, whoever opened them. */
   countBytes(protocol: string): number
 }
 
@@ -101,10 +104,9 @@ export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSet
     (address) => log.info('peer.moved', { address }),
   )
   const arrivedBytes = new Map<string, number>()
+  const count = (protocol: string, sizeBytes: number) => arrivedBytes.set(protocol, (arrivedBytes.get(protocol) ?? 0) + sizeBytes)
   const wrapped = (stream: Stream, connection: Connection): PeerStream =>
-    peerStream(stream, connection, clock, (sizeBytes) =>
-      arrivedBytes.set(stream.protocol, (arrivedBytes.get(stream.protocol) ?? 0) + sizeBytes),
-    )
+    peerStream(stream, connection, clock, (sizeBytes) => count(stream.protocol.split('/', 4).join('/'), sizeBytes))
   let isClosed = false
   let places: Places | undefined
   const direct = (): readonly string[] => announced(network.listening().map(String), announce, peerId)

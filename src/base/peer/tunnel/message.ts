@@ -38,7 +38,14 @@ export const fault = faults('tunnel', {
 export type Message = { readonly type: number; readonly seq: number; readonly ack: number; readonly body: Buffer }
 /** `session` and `token` are there when the client comes back. */
 export type Hello = { readonly version: number; readonly maxFrameBytes: number; readonly session?: string; readonly token?: string }
-export type Welcome = { readonly session: string; readonly token: string; readonly keepMs: number; readonly maxFrameBytes: number }
+export type Welcome = {
+  readonly session: string
+  readonly token: string
+  readonly keepMs: number
+  readonly maxFrameBytes: number
+  /** The protocol at which this very server is found, where several serve under one peer id. */
+  readonly at?: string
+}
 /** `expired`: no such session (any more); the others say in `reason` what a person should read. */
 export type Refusal = { readonly code: 'denied' | 'version' | 'busy' | 'expired' | 'garbage'; readonly reason: string }
 
