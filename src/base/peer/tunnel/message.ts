@@ -18,7 +18,7 @@
 //
 // Unacknowledged frames of one side stay under 4 MiB and 1,024, but for one frame that may begin below and end above.
 import { faults } from '../../../kernel/fault.ts'
-import type { PeerStream } from '../host/host.ts'
+import type { Dropped, PeerStream } from '../host/host.ts'
 
 export const types = { hello: 1, welcome: 2, refused: 3, frame: 4, ack: 5, ping: 6, close: 7 } as const
 export const version = 1
@@ -219,8 +219,8 @@ export class Channel {
     void this.stream.close()
   }
 
-  /** Drops the stream at once, and with `'connection'` the path beneath it. Nothing is heard of it any more. */
-  drop(what: 'stream' | 'connection' = 'stream'): void {
+  /** Drops the stream at once, and what `PeerStream.abort` says with it. Nothing is heard of it any more. */
+  drop(what: Dropped = 'stream'): void {
     this.#isLost = true
     this.#listener = undefined
     this.stream.abort(what)
