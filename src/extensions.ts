@@ -50,6 +50,7 @@ export const checks = [
   { owner: 'reach', name: 'authorized', load: () => import('./reach/checks/authorized.ts') },
   { owner: 'reach', name: 'clock', load: () => import('./reach/checks/clock.ts') },
   { owner: 'reach', name: 'peer-answers', load: () => import('./reach/checks/peer-answers.ts') },
+  { owner: 'reach', name: 'peer-in-table', load: () => import('./reach/checks/peer-in-table.ts') },
   { owner: 'reach', name: 'peer-nearby', load: () => import('./reach/checks/peer-nearby.ts') },
   { owner: 'reach', name: 'peer-registered', load: () => import('./reach/checks/peer-registered.ts') },
   { owner: 'reach', name: 'registered', load: () => import('./reach/checks/registered.ts') },

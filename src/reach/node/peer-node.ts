@@ -20,6 +20,7 @@ import { keepMailbox } from '../mailbox/keeper.ts'
 import { serveMessages } from '../message/server.ts'
 import { servePeers } from '../serving/peer-service.ts'
 import type { ProvedSession } from '../serving/preamble.ts'
+import { followLast } from '../registry/last-registry.ts'
 import { keepRegistered } from '../registry/registration.ts'
 import { type KnownStatements, knownStatements } from '../succession/known-statements.ts'
 import { rateLimit } from '../rate.ts'
@@ -76,18 +77,19 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
     const lan = isLanAnswered ? await lanAnswers({ host, clock, log }) : undefined
     const kad = bootstrap && (await kadNode({ wallet, host, home, clock, log }, bootstrap))
     const kept = new Map<string, { readonly registration: Part; readonly mailbox: Part | undefined }>()
-    const keep = (server: Server) => {
+    const keep = (server: Server): void => {
+      if (kept.has(serverText(server)) || kept.size >= maxRegistries) return
       const registration = keepRegistered({ identity, host, clock, log, known, own }, { name, server })
-      return {
-        registration,
-        mailbox: messages && keepMailbox({ desk: messages.desk, host, clock, log, known }, { server, after: registration.tried }),
-      }
+      const mailbox = messages && keepMailbox({ desk: messages.desk, host, clock, log, known }, { server, after: registration.tried })
+      kept.set(serverText(server), { registration, mailbox })
     }
+    const unfollow = followLast({ clock, known }, (server) => settings.server === undefined && keep(server))
     return {
       asked(servers) {
-        for (const text of [...servers].slice(0, maxRegistries)) if (!kept.has(text)) kept.set(text, keep(parseServer(text)))
+        for (const text of servers) keep(parseServer(text))
       },
       async close() {
+        unfollow()
         lan?.close()
         const parts = [...kept.values()]
         const closeMessages = async (): Promise<void> => {
@@ -171,19 +173,19 @@ export async function startPeerNode(
   }
   const { host, registry } = await openNodeHost({ wallet, clock, log, wants }, settings)
   if (authorized.followsRotations) getToKnow = strangers({ host, authorized, statements, clock, log })
-  const watch =
-    registry === undefined
-      ? undefined
-      : watchStatements(
-          { host, clock, log, known: knownRegistries(settings.home.registries), statements },
-          { server: parseServer(registry), peers: () => authorized.listed() },
-        )
+  const known = knownRegistries(settings.home.registries)
+  let watch: Part | undefined
+  const watchAt = (server: Server): void =>
+    void (watch ??= watchStatements({ host, clock, log, known, statements }, { server, peers: () => authorized.listed() }))
+  if (registry !== undefined) watchAt(parseServer(registry))
+  const unfollow = followLast({ clock, known }, watchAt)
   const service = servePeers({ host, authorized, open, clock, log }, settings.keepMs === undefined ? {} : { keepMs: settings.keepMs })
   return {
     peerId: host.peerId,
     addresses: () => host.addresses(),
     registry,
     async close() {
+      unfollow()
       const unwatched = watch?.close()
       await service.close()
       await host.close()

@@ -100,3 +100,18 @@ test('R14: two processes that let the same peer in: when the host dies, the peer
   process.kill(first.pid, 'SIGCONT')
   expect(await call).toBe(pid)
 })
+
+test('R4: a host that ran before any registry was known keeps what a later "register" published, and hears of revocations there', async () => {
+  const [box, mac] = await bench.people(1)
+  const serving = await serve(box!, mac!)
+  const registry = await bench.serve('registry-4', 'registry', ...local)
+  const server = ['--server', `localhost:${portOf(registry)}`]
+  expect((await bench.run(box!.home, 'register', ...server)).exitCode).toBe(0)
+  // only who runs has a place at the relay
+  await expect.poll(async () => (await bench.run(mac!.home, 'peers', ...server)).stdout, { timeout: 15_000 }).toContain('relayed')
+  const mcp = bench.client(mac!.home, box!.peerId, '--address', serving.addresses[0]!)
+  await mcp.initialize()
+  const open = mcp.request('tools/call', { name: 'sleep' })
+  expect((await bench.run(mac!.home, 'revoke', '--yes', ...server)).exitCode).toBe(0)
+  expect((await open).error).toMatchObject({ data: { reason: 'reach.tunnel_ended' } })
+})
