@@ -77,7 +77,7 @@ async function scene(authorized?: string): Promise<Scene> {
   const port = portOf(registry)
   const serving = await serve(box, '--authorized-peer', authorized ?? mac.peerId, ...serverAt(port))
   await registered(mac.home, port)
-  await seen(mac.home, 'direct or relayed')
+  await seen(mac.home, 'direct (proved)')
   return { box, mac, registry, port, serving }
 }
 

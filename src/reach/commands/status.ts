@@ -56,7 +56,8 @@ export default command({
         ? { server: serverText(server), peerId: known.keyOf(server), isRegistered: ours !== undefined, ...(problem ? { problem } : {}) }
         : undefined,
       addresses: ours?.addresses ?? [],
-      reachability: reachability(ours?.addresses ?? []),
+      proved: ours?.proved ?? [],
+      reachability: reachability(ours?.addresses ?? [], ours?.proved ?? []),
       counts: {
         registries: known.count(),
         peersReached: knownAddresses(home.addresses).count(),

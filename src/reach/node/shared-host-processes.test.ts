@@ -107,8 +107,8 @@ test('R4: a host that ran before any registry was known keeps what a later "regi
   const registry = await bench.serve('registry-4', 'registry', ...local)
   const server = ['--server', `localhost:${portOf(registry)}`]
   expect((await bench.run(box!.home, 'register', ...server)).exitCode).toBe(0)
-  // only who runs has a place at the relay
-  await expect.poll(async () => (await bench.run(mac!.home, 'peers', ...server)).stdout, { timeout: 15_000 }).toContain('relayed')
+  // only who runs has its way there proved
+  await expect.poll(async () => (await bench.run(mac!.home, 'peers', ...server)).stdout, { timeout: 15_000 }).toContain('direct (proved)')
   const mcp = bench.client(mac!.home, box!.peerId, '--address', serving.addresses[0]!)
   await mcp.initialize()
   const open = mcp.request('tools/call', { name: 'sleep' })

@@ -2,11 +2,12 @@
 import { asFault } from '../../kernel/fault.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
-import type { PeerHost, PeerStream } from '../../base/peer/host/host.ts'
+import type { OwnHost, PeerStream } from '../../base/peer/host/host.ts'
 import { isPeerId } from '../../base/identity/identity.ts'
 import { fault } from '../faults.ts'
 import { type Rate, rateLimit } from '../rate.ts'
 import type { Entry, RegistryBook } from './book.ts'
+import { type DialBack, type DialBackSettings, createDialBack } from './dial-back.ts'
 import type { RegistryStatements } from './statements.ts'
 import type { Statement } from '../succession/statement.ts'
 import {
@@ -23,14 +24,14 @@ import {
 import { answerEach, refusalOf } from '../request-loop.ts'
 
 export type RegistryServerNeeds = {
-  readonly host: PeerHost
+  readonly host: Pick<OwnHost, 'handle' | 'reaches'>
   readonly book: RegistryBook
   readonly statements: RegistryStatements
   readonly clock: Clock
   readonly log: Log
 }
 
-export type RegistryServerSettings = {
+export type RegistryServerSettings = DialBackSettings & {
   /** 60 at once and 2 a second by default. */
   readonly perPeer?: Rate
   /** Of all peers behind one IP address: 600 at once and 50 a second by default. */
@@ -61,6 +62,7 @@ export function serveRegistry(needs: RegistryServerNeeds, settings: RegistryServ
   const peers = rateLimit(clock, perPeer)
   const addresses = rateLimit(clock, perAddress)
   const announcements = rateLimit(clock, statementsPerAddress)
+  const dialBack = createDialBack(needs, settings)
   let streams = 0
   host.handle(registryProtocol, (stream) => {
     if (streams >= maxStreams) return stream.abort()
@@ -69,7 +71,7 @@ export function serveRegistry(needs: RegistryServerNeeds, settings: RegistryServ
       waitMs: () => Math.max(peers.take(stream.remotePeer), addresses.take(stream.remoteAddress)),
       announceMs: () => announcements.take(stream.remoteAddress),
     }
-    void converse(needs, stream, { idleMs, pageSize }, limits)
+    void converse({ ...needs, dialBack }, stream, { idleMs, pageSize }, limits)
       .catch((error: unknown) => {
         log.info('reach.registry.dropped', { peer: stream.remotePeer, problem: asFault(error).message })
         stream.abort()
@@ -84,7 +86,7 @@ export function serveRegistry(needs: RegistryServerNeeds, settings: RegistryServ
 type Limits = { readonly waitMs: () => number; readonly announceMs: () => number }
 
 function converse(
-  needs: RegistryServerNeeds,
+  needs: Desk,
   stream: PeerStream,
   { idleMs, pageSize }: { idleMs: number; pageSize: number },
   { waitMs, announceMs }: Limits,
@@ -94,32 +96,34 @@ function converse(
   return answerEach(stream, clock, { maxRequestBytes, idleMs }, async (value) => {
     const afterMs = waitMs()
     const at = { now: clock.now(), pageSize, announceMs }
-    const answer = afterMs > 0 ? refusalOf(fault.too_often({ afterMs })) : await answerTo(needs, from, value, at)
+    const answer = afterMs > 0 ? refusalOf(fault.too_often({ afterMs })) : await answerTo(needs, stream, value, at)
     if ('refused' in answer) log.info('reach.registry.refused', { peer: from, code: answer.refused.code, message: answer.refused.message })
     return answerValue(answer)
   })
 }
 
 type At = { readonly now: number; readonly pageSize: number; readonly announceMs: () => number }
-type Desk = Pick<RegistryServerNeeds, 'book' | 'statements'>
+type Desk = RegistryServerNeeds & { readonly dialBack: DialBack }
 
-async function answerTo(desk: Desk, from: string, value: unknown, at: At): Promise<RegistryAnswer> {
+async function answerTo(desk: Desk, stream: PeerStream, value: unknown, at: At): Promise<RegistryAnswer> {
   try {
-    return { ok: { now: at.now, ...(await carryOut(desk, from, readRequest(value), at)) } }
+    return { ok: { now: at.now, ...(await carryOut(desk, stream, readRequest(value), at)) } }
   } catch (error) {
     return refusalOf(error)
   }
 }
 
 async function carryOut(
-  { book, statements }: Desk,
-  from: string,
+  { book, statements, dialBack }: Desk,
+  stream: PeerStream,
   request: RegistryRequest,
   { now, pageSize, announceMs }: At,
-): Promise<{ cards?: Listed[]; more?: boolean; statements?: Statement[] }> {
-  const listed = ({ signed, cameAt }: Entry): Listed => ({
+): Promise<{ cards?: Listed[]; more?: boolean; statements?: Statement[]; proved?: readonly string[] }> {
+  const from = stream.remotePeer
+  const listed = ({ card: { peerId, addresses }, signed, cameAt }: Entry): Listed => ({
     card: Buffer.from(signed).toString('base64url'),
     ageMs: Math.max(0, now - cameAt),
+    proved: dialBack.proved(peerId, addresses),
   })
   if (request.do === 'announce') {
     const afterMs = announceMs()
@@ -129,6 +133,7 @@ async function carryOut(
     return {}
   }
   if (request.do === 'statements') return { statements: await statements.about(request.peers, maxStatements) }
+  if (request.do === 'prove') return { proved: await dialBack.prove(stream, book.lookup(from, 1)[0]?.card.addresses ?? []) }
   if (request.do === 'publish') {
     await statements.mustSpeak(from)
     await book.publish(from, request.card)

@@ -63,6 +63,8 @@ export interface OwnHost extends PeerHost {
    * Never fails: what goes wrong is logged, and tried again.
    */
   keepPlace(relay: string, address: string): Place
+  /** Whether a new connection to this one address leads to the peer: then it is ended at once. Never fails. */
+  reaches(peerId: string, address: string, signal: AbortSignal): Promise<boolean>
   /** Carries circuits between others from now on. */
   relay(rules: RelayRules): Promise<void>
   /** How many bytes have arrived so far on streams of this protocol (`/fairlead/<name>/1`) and those below it, whoever opened them. */
@@ -142,6 +144,16 @@ export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSet
       }
       void keep()
       return { close: () => stop.abort() }
+    },
+    async reaches(peerId, address, signal) {
+      const suffix = `/p2p/${peerId}`
+      try {
+        const connection = await network.connect(network.address(address.endsWith(suffix) ? address : `${address}${suffix}`), signal)
+        connection.abort(new Error('only a question'))
+        return true
+      } catch {
+        return false
+      }
     },
     async relay(rules) {
       const { serveRelay } = await import('../relay/server.ts')
