@@ -320,6 +320,11 @@ export const fault = faults('reach', {
     message: `"${d.action}" is nothing that can be done like this`,
     hint: 'fairlead reach witness add ID | remove ID | list',
   }),
+  witnessing_invalid: () => ({
+    kind: 'usage',
+    message: '--witness-every and --witness-after are 1 or more',
+    hint: 'leave them out: once an hour, and after 100 entries',
+  }),
   no_proof_file: (d: { file: string }) => ({
     kind: 'missing',
     message: `there is no file ${d.file}`,

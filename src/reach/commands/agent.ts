@@ -22,7 +22,8 @@ export default command({
     const settings = hostSettings(home, flags)
     let isFirst = true
     const beHost = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
-      const { host, registry } = await openNodeHost({ wallet, clock, log }, settings)
+      const node = await openNodeHost({ wallet, clock, log }, settings)
+      const { host, registry } = node
       try {
         const shown = (): string =>
           [
@@ -35,7 +36,7 @@ export default command({
         isFirst = false
         await stopAsked({ signal })
       } finally {
-        await host.close()
+        await node.close()
       }
     }
     await asIdentity({ clock, log, signal, open: () => loadWallet(home.wallet, keys) }, home.wallet, beHost)

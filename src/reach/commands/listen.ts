@@ -29,7 +29,8 @@ export default command({
     const settings = hostSettings(home, flags)
     let place = endOfInbox(home.inbox)
     const hear = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
-      const { host, registry } = await openNodeHost({ wallet, clock, log }, settings)
+      const node = await openNodeHost({ wallet, clock, log }, settings)
+      const { host, registry } = node
       try {
         terminal.line({ listening: { peerId: host.peerId, addresses: host.addresses(), registry } }, () =>
           [`${wallet.name} (${host.peerId}) is listening`, ...host.addresses().map((address) => `  ${address}`)].join('\n'),
@@ -42,7 +43,7 @@ export default command({
           await clock.wait(lookEveryMs, signal).catch(() => {})
         }
       } finally {
-        await host.close()
+        await node.close()
       }
     }
     await asIdentity({ clock, log, signal, open: () => loadWallet(home.wallet, keys) }, home.wallet, hear)

@@ -1,5 +1,6 @@
 // The flags of the commands that listen, and what a host is told by them.
 import { isIP } from 'node:net'
+import { isPeerId } from '../../base/identity/identity.ts'
 import type { Flag } from '../../base/terminal/command.ts'
 import { fault } from '../faults.ts'
 import type { Home } from '../home.ts'
@@ -23,6 +24,9 @@ export const hostFlags = {
   'no-lan': { summary: 'do not answer who asks for this peer by its id on the local network' },
   dht: { summary: 'take part in the distributed hash table of peers, beginning at the registry and at nodes met before' },
   'dht-node': { value: 'MULTIADDR', repeat: true, summary: 'the same, beginning there, too' },
+  witness: { value: 'ID', repeat: true, summary: 'have the history witnessed by this peer, by itself ("reach witness add" there)' },
+  'witness-every': { value: 'MINUTES', type: 'integer', default: 60, summary: 'how often, if something was added' },
+  'witness-after': { value: 'ENTRIES', type: 'integer', default: 100, summary: 'and as soon as so many were added' },
 } as const satisfies Record<string, Flag>
 
 /** The multiaddr of an IP address (or `localhost`) and a port, 0 for any free one; fault `reach.host_invalid`. */
@@ -42,10 +46,17 @@ export type HostFlags = {
   readonly 'no-lan': boolean
   readonly dht: boolean
   readonly 'dht-node': readonly string[]
+  readonly witness: readonly string[]
+  readonly 'witness-every': number
+  readonly 'witness-after': number
 }
 
-/** What `openNodeHost` is told by the flags; fault `reach.host_invalid`. */
+/** What `openNodeHost` is told by the flags; faults `reach.host_invalid`, `reach.peer_id_invalid`. */
 export function hostSettings(home: Home, flags: HostFlags): NodeHostSettings {
+  const witnesses = flags.witness
+  for (const text of witnesses) if (!isPeerId(text)) throw fault.peer_id_invalid({ text, where: '--witness' })
+  const [minutes, afterEntries] = [flags['witness-every'], flags['witness-after']]
+  if (minutes < 1 || afterEntries < 1) throw fault.witnessing_invalid({})
   return {
     home,
     listen: [listenAddress(flags.host, flags.port)],
@@ -53,5 +64,6 @@ export function hostSettings(home: Home, flags: HostFlags): NodeHostSettings {
     server: flags.server,
     isLanAnswered: !flags['no-lan'],
     dhtNodes: flags.dht || flags['dht-node'].length > 0 ? flags['dht-node'] : undefined,
+    witnessing: { witnesses, everyMs: minutes * 60_000, afterEntries },
   }
 }
