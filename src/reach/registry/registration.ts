@@ -132,7 +132,7 @@ export function keepRegistered(needs: RegistrationNeeds, settings: RegistrationS
       if (addresses.some((address) => !isRelayed(address))) proving = prove(client)
       if (Math.abs(aheadMs) > 60_000) log.warn('reach.clock', { registry: at, aheadMs })
     } finally {
-      if (proving) void proving.finally(() => client.close())
+      if (proving) void proving.then(() => client.close())
       else await client.close()
     }
   }
