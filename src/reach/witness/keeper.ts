@@ -1,10 +1,12 @@
 // Has a ledger witnessed by itself, again and again: now and then, and when much was added. What was done last lies beside the ledger, so that a restart, or another
 // process that does the same, asks for nothing twice.
 import type { Clock } from '../../kernel/clock.ts'
+import { statOf } from '../../kernel/file.ts'
 import { asFault } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Identity } from '../../base/identity/identity.ts'
 import { type LedgerPlace, checkpointLedger } from '../../base/ledger/checkpointing.ts'
+import { namesOf } from '../../base/ledger/segments.ts'
 import { sightingsOf } from '../../base/ledger/sightings.ts'
 import type { PeerStream } from '../../base/peer/host/host.ts'
 import { haveWitnessed } from './client.ts'
@@ -48,25 +50,35 @@ export function keepWitnessed({ identity, clock, log, dial }: WitnessKeeperNeeds
     const { signed, seen } = sightingsOf(place, peerId)
     return { signed, last: seen.find(({ by }) => by === witness) }
   }
-  const attempt = async (): Promise<void> => {
+  /** Another text whenever something was added. */
+  const mark = (): string => {
+    const stat = statOf(namesOf(place.folder, place.file ?? 'ledger.jsonl').active)
+    return stat ? [stat.ino, stat.size].join(' ') : ''
+  }
+  /** Whether there was something to witness. */
+  const attempt = async (): Promise<boolean> => {
     const made = await checkpointLedger({ identity, log }, place, stop.signal)
-    if (!made || made.checkpoint.size === lastSeen().last?.size) return // nothing was added
+    if (!made || made.checkpoint.size === lastSeen().last?.size) return false
     const { size } = await haveWitnessed({ clock, dial: () => dial(stop.signal) }, made, stop.signal)
     log.info('reach.witnessed', { ledger: place.origin, by: witness, size })
+    return true
   }
   const run = async (): Promise<void> => {
     const { last } = lastSeen()
     const sinceMs = last ? Math.abs(clock.now() - last.at) : Infinity
     let dueAt = clock.mono() + Math.max(0, everyMs - sinceMs)
     let notBefore = -Infinity
+    /** The ledger as it was when there was nothing to witness: as soon as it is another, there is. */
+    let idle: string | undefined
     let retryMs = Math.min(firstRetryMs, everyMs)
     while (!stop.signal.aborted) {
       const { signed, last } = lastSeen()
       const isMuch = signed - (last?.size ?? 0) >= afterEntries
-      if (clock.mono() >= notBefore && (isMuch || clock.mono() >= dueAt)) {
+      const now = mark()
+      if (now !== idle && clock.mono() >= notBefore && (isMuch || clock.mono() >= dueAt)) {
         try {
-          await attempt()
-          dueAt = clock.mono() + everyMs
+          if (await attempt()) dueAt = clock.mono() + everyMs
+          else idle = now
           retryMs = Math.min(firstRetryMs, everyMs)
         } catch (error) {
           if (stop.signal.aborted) return
