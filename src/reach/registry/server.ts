@@ -3,6 +3,7 @@ import { asFault } from '../../kernel/fault.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { OwnHost, PeerStream } from '../../base/peer/host/host.ts'
+import { slots } from '../../base/peer/slots.ts'
 import { isPeerId } from '../../base/identity/identity.ts'
 import { fault } from '../faults.ts'
 import { type Rate, rateLimit } from '../rate.ts'
@@ -44,8 +45,9 @@ export type RegistryServerSettings = DialBackSettings & {
   readonly pageSize?: number
 }
 
-/** Streams that are open at once. */
-const maxStreams = 1_000
+/** Streams that are open at once. One peer has several processes. */
+const maxStreams = 2_000
+const maxStreamsPerPeer = 32
 /** A name may be used by many: whoever asks must say more. */
 const maxFound = 16
 
@@ -63,10 +65,10 @@ export function serveRegistry(needs: RegistryServerNeeds, settings: RegistryServ
   const addresses = rateLimit(clock, perAddress)
   const announcements = rateLimit(clock, statementsPerAddress)
   const dialBack = createDialBack(needs, settings)
-  let streams = 0
+  const take = slots({ most: maxStreams, perPeer: maxStreamsPerPeer })
   host.handle(registryProtocol, (stream) => {
-    if (streams >= maxStreams) return stream.abort()
-    streams++
+    const giveBack = take(stream)
+    if (!giveBack) return stream.abort()
     const limits: Limits = {
       waitMs: () => Math.max(peers.take(stream.remotePeer), addresses.take(stream.remoteAddress)),
       announceMs: () => announcements.take(stream.remoteAddress),
@@ -76,9 +78,7 @@ export function serveRegistry(needs: RegistryServerNeeds, settings: RegistryServ
         log.info('reach.registry.dropped', { peer: stream.remotePeer, problem: asFault(error).message })
         stream.abort()
       })
-      .finally(() => {
-        streams--
-      })
+      .finally(giveBack)
   })
 }
 

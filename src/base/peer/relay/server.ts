@@ -9,6 +9,7 @@ import type { PeerStream } from '../host/host.ts'
 import { splice } from '../host/socket.ts'
 import type { Network } from '../libp2p.ts'
 import { type RelayMessage, hopProtocol, hopTypes, readRelayMessage, relayBytes, statuses, stopProtocol, stopTypes } from './message.ts'
+import { slots } from '../slots.ts'
 import { peerStream } from '../stream.ts'
 
 /** What a relay grants. A circuit has no limit of bytes or time: it lasts as long as its two ends and the relay. */
@@ -31,7 +32,8 @@ const arrivalMs = 1_000
 /** A connection that has lost its place to another one, and does not answer within this time, leads nowhere. */
 const probeMs = 1_000
 /** Questions under way. */
-const maxAsking = 256
+const maxAsking = 512
+const maxAskingPerPeer = 32
 
 type Place = { readonly connection: Connection; readonly until: number }
 
@@ -50,7 +52,7 @@ export function serveRelay({ network, clock, log, addresses }: RelayServerNeeds,
   const circuits = new Map<string, number>()
   const awaited = new Map<string, Set<() => void>>()
   let circuitCount = 0
-  let asking = 0
+  const take = slots({ most: maxAsking, perPeer: maxAskingPerPeer })
 
   function reserve(connection: Connection): Omit<RelayMessage, 'type'> {
     const peer = connection.remotePeer.toString()
@@ -175,16 +177,20 @@ export function serveRelay({ network, clock, log, addresses }: RelayServerNeeds,
 
   const incoming = (raw: Stream, connection: Connection): void => {
     const stream = peerStream(raw, connection, clock)
-    if (asking >= maxAsking) return stream.abort()
-    asking++
+    const giveBack = take(stream)
+    if (!giveBack) return stream.abort()
     answer(stream, connection)
       .catch((error: unknown) => {
         log.debug('peer.relay.dropped', { peer: stream.remotePeer, problem: reasonOf(error) })
         stream.abort()
       })
-      .finally(() => asking--)
+      .finally(giveBack)
   }
-  const options = { maxInboundStreams: maxCircuitsPerPeer + maxAsking, maxOutboundStreams: maxCircuits, runOnLimitedConnection: true }
+  const options = {
+    maxInboundStreams: maxCircuitsPerPeer + maxAskingPerPeer,
+    maxOutboundStreams: maxCircuits,
+    runOnLimitedConnection: true,
+  }
   void network.node.handle(hopProtocol, incoming, options).catch((error: unknown) => log.error('peer.relay.not_served', { error }))
 }
 

@@ -5,6 +5,7 @@ import type { Log } from '../../../kernel/log.ts'
 import { randomId } from '../../../kernel/random.ts'
 import type { PeerHost, PeerStream } from '../host/host.ts'
 import { Channel, type Hello, type Message, type Refusal, bodyOf, fault, jsonBytes, types, version } from './message.ts'
+import { slots } from '../slots.ts'
 import { Session } from './session.ts'
 import { type Tunnel, type TunnelSettings, serverProtocol, tunnelDefaults, tunnelProtocol } from './tunnel.ts'
 
@@ -35,7 +36,9 @@ export interface TunnelServer {
   close(): Promise<void>
 }
 
-const maxGreetings = 256
+/** Under way: whoever opens a stream and says nothing takes only a part of the room. As many of one peer as it may have sessions: they come back at the same time. */
+const maxGreetings = 512
+const maxGreetingsPerPeer = 64
 /** A client that never showed that it knows its session will not come back to it. */
 const unconfirmedKeepMs = 15_000
 
@@ -49,17 +52,14 @@ export function acceptTunnels(needs: AcceptTunnelsNeeds, settings: AcceptTunnels
   const { maxFrameBytes } = set.limits
   const sessions = new Map<string, Kept>()
   const at = serverProtocol(randomId())
-  let greetings = 0
+  const take = slots({ most: maxGreetings, perPeer: maxGreetingsPerPeer })
   let isClosed = false
 
   function incoming(stream: PeerStream): void {
-    if (greetings >= maxGreetings) return stream.abort()
-    greetings++
-    let isGreeted = false
+    const giveBack = take(stream)
+    if (!giveBack) return stream.abort()
     const done = (): void => {
-      if (isGreeted) return
-      isGreeted = true
-      greetings--
+      giveBack()
       cancel()
     }
     const channel = new Channel(stream, {
