@@ -1,5 +1,6 @@
 // What a multiaddr says about the way: direct, or through a relay (`/ip4/…/tcp/…/p2p/<relay>/p2p-circuit/p2p/<peer>`).
 import type { Connection } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
 
 const circuit = '/p2p-circuit'
 
@@ -11,6 +12,11 @@ export function isRelayed(address: string): boolean {
 /** Whether the connection does. */
 export function isCircuit({ remoteAddr }: Pick<Connection, 'remoteAddr'>): boolean {
   return isRelayed(remoteAddr.toString())
+}
+
+/** The IP address at the other end of the path: of a relayed one the relay's. */
+export function ipOf(address: Multiaddr): string {
+  return address.getComponents()[0]?.value ?? ''
 }
 
 /** The way to a peer that has a place at the relay reached at `address`, which ends in `/p2p/<relay>`. */

@@ -4,14 +4,14 @@ import type { PeerStream } from './host/host.ts'
 export type SlotLimits = {
   readonly most: number
   readonly perPeer: number
-  /** Half of `most` by default, so that others always find some. */
-  readonly perAddress?: number
+  /** Half of `most` by default, so that others always find some, but as many as one peer. */
+  readonly perAddress?: number | undefined
 }
 
 /** Takes a slot; the returned function gives it back, once. Undefined when there is none for this peer. */
 export type Slots = (of: Pick<PeerStream, 'remotePeer' | 'remoteAddress'>) => (() => void) | undefined
 
-export function slots({ most, perPeer, perAddress = Math.ceil(most / 2) }: SlotLimits): Slots {
+export function slots({ most, perPeer, perAddress = Math.max(perPeer, Math.ceil(most / 2)) }: SlotLimits): Slots {
   const peers = counts()
   const addresses = counts()
   let taken = 0

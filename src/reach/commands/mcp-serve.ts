@@ -61,6 +61,7 @@ export default command({
       authorizedPeers({ clock, log, statements }, { ids, file, followRotations: flags['follow-rotations'] }),
       (peers) => peers.close(),
     )
+    if (authorized.listed().length === 0) terminal.note(`nobody is authorized yet: ${file} names nobody`)
     const socket = flags.to === undefined ? undefined : socketOf(flags.to)
     let open: PeerNodeNeeds['open']
     if (socket !== undefined && flags.command === undefined) open = (session) => handToSocket({ clock, log }, socket, session)

@@ -7,7 +7,7 @@ import { publicKeyOf } from '../../base/identity/identity.ts'
 import { fingerprintOf } from '../../base/identity/ssh-agent.ts'
 import { readWalletCard, fault as walletFault } from '../../base/identity/wallet.ts'
 import { type Seen, sightingsOf } from '../../base/ledger/sightings.ts'
-import { historyPlace, pastEntries } from '../history.ts'
+import { historyPlace } from '../history.ts'
 import { homeFlags, homeOf } from '../home.ts'
 import { messagesAfter } from '../message/inbox.ts'
 import { knownAddresses } from '../finding/known-addresses.ts'
@@ -32,8 +32,7 @@ export default command({
     const standing = knownStatements(home.statements).standing(card.peerId)
     const earlier = succession(home.succession, card.peerId).at(-1)
     const isUnfinished = rotationIsUnfinished(home)
-    const entries = pastEntries(home, 1)[0]?.seq ?? 0
-    const { seen } = sightingsOf(historyPlace(home), card.peerId)
+    const { signed, seen } = sightingsOf(historyPlace(home), card.peerId)
     const known = knownRegistries(home.registries)
     const server = known.last()
     let problem: string | undefined
@@ -67,7 +66,7 @@ export default command({
         peersReached: knownAddresses(home.addresses).count(),
         messages: messagesAfter(home.inbox).length,
       },
-      history: { entries, witnessed: seen.map(({ by, at, size }) => ({ by, at: new Date(at).toISOString(), size })) },
+      history: { signed, witnessed: seen.map(({ by, at, size }) => ({ by, at: new Date(at).toISOString(), size })) },
     }
     terminal.result(status, () => {
       const registered = ours ? `registered ${ageText(ours.ageMs)}` : (problem ?? 'not registered there')
@@ -84,7 +83,7 @@ export default command({
         ...status.addresses.map((address, i) => `${i === 0 ? 'addresses     ' : '              '}${address}`),
         `remembered    ${status.counts.peersReached} peers, ${status.counts.registries} registries`,
         `inbox         ${status.counts.messages} messages`,
-        `history       ${entries} entries, ${witnessedText(seen, clock.now())}`,
+        `history       ${signed === 0 ? 'nothing signed yet' : `signed up to ${signed}, ${witnessedText(seen, clock.now())}`}`,
       ].join('\n')
     })
   },

@@ -12,20 +12,29 @@ import { firstOf } from './first-way.ts'
 import type { KnownAddresses } from './known-addresses.ts'
 import type { KnownStatements } from '../succession/known-statements.ts'
 import type { KnownPeer, RegistryClient } from '../registry/client.ts'
+import { maxTextLength, minPrefixLength } from '../registry/protocol.ts'
 import { type Standing, standingAmong } from '../succession/statement.ts'
 import { askSuccession, withoutPeer } from '../succession/teller.ts'
 
 /** The one peer that is meant. Faults: `reach.peer_not_found`, `reach.peer_ambiguous` with the candidates, `reach.peer_rotated`, `reach.peer_revoked`. */
 export async function findPeer(registry: RegistryClient, text: string): Promise<KnownPeer> {
+  checkPeerText(text)
   const { peers, statements } = await registry.find(text)
   const standing = standingAmong(text, statements)
   if (standing.is !== 'valid') throw goneFault(text, standing)
   return oneOf(peers, text)
 }
 
+/** Fault `reach.peer_text_invalid` for what means nobody at any registry. */
+function checkPeerText(text: string): void {
+  if (text.length === 0 || text.length > maxTextLength) throw fault.peer_text_invalid({ length: text.length })
+}
+
 function oneOf(found: readonly KnownPeer[], text: string): KnownPeer {
   if (found.length > 1) throw fault.peer_ambiguous({ peer: text, candidates: found.map(({ peerId, name }) => `${peerId} (${name})`) })
-  if (!found[0]) throw fault.peer_not_found({ peer: text, tried: 'the registry does not know it' })
+  const isTooShort = text.length < minPrefixLength && '12D3KooW'.startsWith(text)
+  const tried = isTooShort ? `all ids begin so: ${minPrefixLength} characters or more tell them apart` : 'the registry does not know it'
+  if (!found[0]) throw fault.peer_not_found({ peer: text, tried })
   return found[0]
 }
 
@@ -71,6 +80,7 @@ export type PeerDial = (signal?: AbortSignal, way?: Way, protocols?: Protocols) 
 export function peerDial(needs: PeerDialNeeds, settings: PeerDialSettings): PeerDial {
   const { host, clock, known, statements, registry, followed } = needs
   const { peer, addresses, searches, followRotations = false } = settings
+  checkPeerText(peer)
   /** A name is asked about once: after that it is this key we talk to, or one that it made its successor, whoever takes the name. */
   let id = isPeerId(peer) ? peer : undefined
 

@@ -29,11 +29,12 @@ export const hostFlags = {
   'witness-after': { value: 'ENTRIES', type: 'integer', default: 100, summary: 'and as soon as so many were added' },
 } as const satisfies Record<string, Flag>
 
-/** The multiaddr of an IP address (or `localhost`) and a port, 0 for any free one; fault `reach.host_invalid`. */
+/** The multiaddr of an IP address (or `localhost`) and a port, 0 for any free one; faults `reach.host_invalid`, `reach.port_invalid`. */
 export function listenAddress(host: string, port: number): string {
   const address = host === 'localhost' ? '127.0.0.1' : host
   const version = isIP(address)
   if (version === 0) throw fault.host_invalid({ host })
+  if (port < 0 || port > 65_535) throw fault.port_invalid({ port })
   return `/ip${version}/${address}/tcp/${port}`
 }
 

@@ -14,7 +14,10 @@ export const maxRequestBytes = 8 << 10
 export const maxAnswerBytes = 1 << 20
 /** So that a page of the largest cards stays within an answer. */
 export const maxPage = 100
-const maxTextLength = 128
+/** Of what names a peer. */
+export const maxTextLength = 128
+/** `12D3KooW` and one more: what all ids begin with tells nobody apart. */
+export const minPrefixLength = 9
 /** Peers that one question about keys may name: so many ids fit into a request. */
 export const maxAsked = 128
 /** Statements in one answer: so many of the largest fit into it. */

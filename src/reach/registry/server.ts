@@ -37,6 +37,8 @@ export type RegistryServerSettings = DialBackSettings & {
   readonly perPeer?: Rate
   /** Of all peers behind one IP address: 600 at once and 50 a second by default. */
   readonly perAddress?: Rate
+  /** Cards of peers that have none there yet, which take the room of others, of all behind one IP address: 500 at once and one in 10 s by default. */
+  readonly newPerAddress?: Rate
   /** Statements about keys, which stay for ever, of all peers behind one IP address: 16 at once and 10 an hour by default. */
   readonly statementsPerAddress?: Rate
   /** A stream on which nothing was asked for so long is dropped: 60 s by default. */
@@ -57,6 +59,7 @@ export function serveRegistry(needs: RegistryServerNeeds, settings: RegistryServ
   const {
     perPeer = { burst: 60, perSecond: 2 },
     perAddress = { burst: 600, perSecond: 50 },
+    newPerAddress = { burst: 500, perSecond: 0.1 },
     statementsPerAddress = { burst: 16, perSecond: 1 / 360 },
     idleMs = 60_000,
     pageSize = maxPage,
@@ -64,6 +67,7 @@ export function serveRegistry(needs: RegistryServerNeeds, settings: RegistryServ
   const peers = rateLimit(clock, perPeer)
   const addresses = rateLimit(clock, perAddress)
   const announcements = rateLimit(clock, statementsPerAddress)
+  const newcomers = rateLimit(clock, newPerAddress)
   const dialBack = createDialBack(needs, settings)
   const take = slots({ most: maxStreams, perPeer: maxStreamsPerPeer })
   host.handle(registryProtocol, (stream) => {
@@ -72,6 +76,7 @@ export function serveRegistry(needs: RegistryServerNeeds, settings: RegistryServ
     const limits: Limits = {
       waitMs: () => Math.max(peers.take(stream.remotePeer), addresses.take(stream.remoteAddress)),
       announceMs: () => announcements.take(stream.remoteAddress),
+      newcomerMs: () => newcomers.take(stream.remoteAddress),
     }
     void converse({ ...needs, dialBack }, stream, { idleMs, pageSize }, limits)
       .catch((error: unknown) => {
@@ -82,27 +87,27 @@ export function serveRegistry(needs: RegistryServerNeeds, settings: RegistryServ
   })
 }
 
-/** How long whoever asks must wait until it may ask, and until it may announce something. */
-type Limits = { readonly waitMs: () => number; readonly announceMs: () => number }
+/** How long whoever asks must wait until it may ask, until it may announce something, and until it may publish its first card. */
+type Limits = { readonly waitMs: () => number; readonly announceMs: () => number; readonly newcomerMs: () => number }
 
 function converse(
   needs: Desk,
   stream: PeerStream,
   { idleMs, pageSize }: { idleMs: number; pageSize: number },
-  { waitMs, announceMs }: Limits,
+  { waitMs, announceMs, newcomerMs }: Limits,
 ): Promise<void> {
   const { clock, log } = needs
   const from = stream.remotePeer
   return answerEach(stream, clock, { maxRequestBytes, idleMs }, async (value) => {
     const afterMs = waitMs()
-    const at = { now: clock.now(), pageSize, announceMs }
+    const at = { now: clock.now(), pageSize, announceMs, newcomerMs }
     const answer = afterMs > 0 ? refusalOf(fault.too_often({ afterMs })) : await answerTo(needs, stream, value, at)
     if ('refused' in answer) log.info('reach.registry.refused', { peer: from, code: answer.refused.code, message: answer.refused.message })
     return answerValue(answer)
   })
 }
 
-type At = { readonly now: number; readonly pageSize: number; readonly announceMs: () => number }
+type At = { readonly now: number; readonly pageSize: number; readonly announceMs: () => number; readonly newcomerMs: () => number }
 type Desk = RegistryServerNeeds & { readonly dialBack: DialBack }
 
 async function answerTo(desk: Desk, stream: PeerStream, value: unknown, at: At): Promise<RegistryAnswer> {
@@ -117,7 +122,7 @@ async function carryOut(
   { book, statements, dialBack }: Desk,
   stream: PeerStream,
   request: RegistryRequest,
-  { now, pageSize, announceMs }: At,
+  { now, pageSize, announceMs, newcomerMs }: At,
 ): Promise<{ cards?: Listed[]; more?: boolean; statements?: Statement[]; proved?: readonly string[] }> {
   const from = stream.remotePeer
   const listed = ({ card: { peerId, addresses }, signed, cameAt }: Entry): Listed => ({
@@ -136,6 +141,8 @@ async function carryOut(
   if (request.do === 'prove') return { proved: await dialBack.prove(stream, book.lookup(from, 1)[0]?.card.addresses ?? []) }
   if (request.do === 'publish') {
     await statements.mustSpeak(from)
+    const afterMs = book.lookup(from, 1).length === 0 ? newcomerMs() : 0
+    if (afterMs > 0) throw fault.too_often({ afterMs })
     await book.publish(from, request.card)
     return {}
   }

@@ -20,13 +20,13 @@ test(
     const witness = await bench.serve(box.home, ...words)
     await bench.run(box.home, 'witness', 'add', mac.peerId)
     expect((await bench.run(mac.home, 'send', box.peerId, 'one', ...server)).exitCode).toBe(0)
-    expect((await bench.run(mac.home, 'status')).stdout).toMatch(/^history +1 entries, witnessed by nobody$/m)
+    expect((await bench.run(mac.home, 'status')).stdout).toMatch(/^history +signed up to 1, witnessed by nobody$/m)
     await bench.serve(mac.home, ...words, '--witness', box.peerId, '--witness-after', '2')
     const seen = async (): Promise<string> => (await bench.run(box.home, 'witness', 'list')).stdout
     await expect.poll(seen, { timeout: 15_000 }).toContain('fairlead/messages: 1 entries') // what the other end says
     await expect
       .poll(async () => (await bench.run(mac.home, 'status')).stdout)
-      .toMatch(new RegExp(`^history +1 entries, witnessed up to 1 by ${box.peerId} \\d+ s ago$`, 'm'))
+      .toMatch(new RegExp(`^history +signed up to 1, witnessed up to 1 by ${box.peerId} \\d+ s ago$`, 'm'))
     await witness.stop()
     for (const text of ['two', 'three']) await bench.run(mac.home, 'send', box.peerId, text, '--no-mailbox', ...server)
     await bench.serve(box.home, ...words)

@@ -4,12 +4,13 @@ import type { Connection, ConnectionGater, MultiaddrConnection, Stream } from '@
 import type { Clock } from '../../../kernel/clock.ts'
 import type { Log } from '../../../kernel/log.ts'
 import type { Identity } from '../../identity/identity.ts'
-import { isLoopback } from '../address.ts'
+import { ipOf, isLoopback } from '../address.ts'
 import { createDialer, reasonOf } from '../dial.ts'
 import { fault } from '../fault.ts'
 import { endMoved } from '../moved.ts'
 import type { Place, Places } from '../relay/place.ts'
 import type { RelayRules } from '../relay/server.ts'
+import { slots } from '../slots.ts'
 import { peerStream } from '../stream.ts'
 
 /** What is dropped with a stream. */
@@ -84,18 +85,20 @@ export type PeerHostSettings = {
   readonly listen: readonly string[]
   /** Multiaddrs under which others reach us, beside those we listen on. */
   readonly announce?: readonly string[]
+  /** Connections that come in from one IP address, whose ids cost nothing, and are open at once: 1,024 by default, a quarter of all. */
+  readonly maxPerAddress?: number
 }
 
 /** Starts a host. Faults: `peer.bad_address`, `peer.cannot_listen`. */
 export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSettings): Promise<OwnHost> {
   const { identity, log, clock } = needs
-  const { listen, announce = [] } = settings
+  const { listen, announce = [], maxPerAddress = 1_024 } = settings
   const { createNetwork, maxStreams, parseAddress, wrongIdentity } = await import('../libp2p.ts')
   for (const address of [...listen, ...announce]) {
     const problem = parseAddress(address)
     if (problem) throw fault.bad_address({ address, problem })
   }
-  const network = await createNetwork({ identity, listen, announce, gater: createGater(needs) }).catch((error: unknown) => {
+  const network = await createNetwork({ identity, listen, announce, gater: createGater(needs, maxPerAddress) }).catch((error: unknown) => {
     throw fault.cannot_listen({ addresses: listen, problem: reasonOf(error) }, error)
   })
   const dialer = createDialer(network, identity.peerId, clock, { maxStreams, wrongIdentity })
@@ -179,15 +182,17 @@ export function announced(listening: readonly string[], announce: readonly strin
 /** Handshakes under way from one IP address: whoever opens connections and says nothing takes only a part of the room (512). */
 const maxHandshakes = 128
 
-function createGater({ log, mayConnect }: PeerHostNeeds): ConnectionGater {
+function createGater({ log, mayConnect }: PeerHostNeeds, perAddress: number): ConnectionGater {
   const underWay = new Map<string, number>()
+  const take = slots({ most: Infinity, perPeer: Infinity, perAddress })
   const finishers = new WeakMap<MultiaddrConnection, () => void>()
   return {
     denyInboundConnection(connection) {
-      const from = connection.remoteAddr.getComponents()[0]?.value ?? ''
+      const from = ipOf(connection.remoteAddr)
       const count = underWay.get(from) ?? 0
-      if (count >= maxHandshakes) {
-        log.debug('peer.handshakes_refused', { from })
+      const giveBack = count < maxHandshakes ? take({ remotePeer: '', remoteAddress: from }) : undefined
+      if (!giveBack) {
+        log.debug('peer.connection_refused', { from })
         return true
       }
       underWay.set(from, count + 1)
@@ -200,7 +205,10 @@ function createGater({ log, mayConnect }: PeerHostNeeds): ConnectionGater {
         else underWay.delete(from)
       }
       finishers.set(connection, done)
-      connection.addEventListener('close', done)
+      connection.addEventListener('close', () => {
+        done()
+        giveBack()
+      })
       return false
     },
     denyInboundEncryptedConnection(peer, connection) {

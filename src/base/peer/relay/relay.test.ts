@@ -195,8 +195,18 @@ describe('what a relay grants', () => {
     await reachable(box)
   })
 
+  test('to all who are behind one IP address together no more than half: ids cost nothing', async () => {
+    const relay = await relayAt(loopback, { ...everyone, maxPlaces: 4, maxCircuits: 4, maxCircuitsPerPeer: 1 })
+    const [box] = [await hidden(relay), await hidden(relay)]
+    const late = await host()
+    late.keepPlace(relay.peerId, relay.addresses()[0]!)
+    for (const each of [await host(), await host()]) await each.dial(box.peerId, box.addresses(), protocol)
+    await expect((await host()).dial(box.peerId, box.addresses(), protocol)).rejects.toThrow(/as many circuits as it may/)
+    expect(late.addresses()).toEqual([])
+  })
+
   test('as many places and circuits as its rules say; a circuit that ends makes room', async () => {
-    const relay = await relayAt(loopback, { ...everyone, maxPlaces: 1, maxCircuits: 2, maxCircuitsPerPeer: 1 })
+    const relay = await relayAt(loopback, { ...everyone, maxPlaces: 1, maxCircuits: 2, maxCircuitsPerPeer: 1, maxCircuitsPerAddress: 2 })
     const box = await hidden(relay)
     const late = await host()
     late.keepPlace(relay.peerId, relay.addresses()[0]!)
