@@ -11,6 +11,7 @@ export type SlotLimits = {
 /** Takes a slot; the returned function gives it back, once. Undefined when there is none for this peer. */
 export type Slots = (of: Pick<PeerStream, 'remotePeer' | 'remoteAddress'>) => (() => void) | undefined
 
+/** Slots within these limits, counted in memory of those that are taken alone. */
 export function slots({ most, perPeer, perAddress = Math.max(perPeer, Math.ceil(most / 2)) }: SlotLimits): Slots {
   const peers = counts()
   const addresses = counts()
