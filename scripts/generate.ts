@@ -51,9 +51,10 @@ function quoted(text: string): string {
 
 async function commandLine({ file, owner, name }: Extension, problems: string[]): Promise<string[]> {
   try {
-    const loaded = (await import(pathToFileURL(join(root, 'src', file)).href)) as { default: { summary?: unknown } }
-    const { summary } = loaded.default
-    const path = [...(owner ? [owner] : []), name].map(quoted).join(', ')
+    const loaded = (await import(pathToFileURL(join(root, 'src', file)).href)) as { default: { summary?: unknown; under?: string } }
+    const { summary, under } = loaded.default
+    const above = owner || under // what several capabilities are needed for stands in src/commands, under the name of the one that it is about
+    const path = [...(above ? [above] : []), name].map(quoted).join(', ')
     if (typeof summary === 'string') return [`  { path: [${path}], summary: ${quoted(summary)}, load: () => import('./${file}') },`]
     problems.push(`src/${file} is no command: its default export has no summary; declare it with command({ summary, … })`)
   } catch (error) {

@@ -1,12 +1,14 @@
 // The gate as a part of a node: its configuration, and the door where the peer host hands in proved streams.
 import { join } from 'node:path'
 import { makeFolder } from '../kernel/file.ts'
+import type { LedgerPlace } from '../base/ledger/checkpointing.ts'
 import { type ConfiguredGateNeeds, startConfiguredGate } from '../gate/configured.ts'
 import type { Gate } from '../gate/gate.ts'
+import { gateLedger } from '../gate/watched-ledger.ts'
 import type { GateConfig } from '../gate/upstream-kind.ts'
 
-/** The gate, and the socket that proved streams of peers go to. */
-export type GateDaemon = Gate & { readonly peerSocket: string }
+/** The gate, the socket that proved streams of peers go to, and its record of calls. */
+export type GateDaemon = Gate & { readonly peerSocket: string; readonly ledger: LedgerPlace }
 
 /** Starts it; faults as `startConfiguredGate` has them, and `socket.*`. Peers reach the upstream named `peersReach`. */
 export async function startGate(
@@ -18,5 +20,5 @@ export async function startGate(
   makeFolder(folder)
   const peerSocket = join(folder, 'peers.sock')
   const gate = await startConfiguredGate({ ...needs, peers: { socket: peerSocket, upstream: peersReach } }, config)
-  return { ...gate, peerSocket }
+  return { ...gate, peerSocket, ledger: gateLedger(config.state ?? join(needs.state, 'gate')) }
 }

@@ -8,7 +8,7 @@ import { authorizedPeers } from '../reach/serving/authorized-peers.ts'
 import { homeIn } from '../reach/home.ts'
 import { knownStatements } from '../reach/succession/known-statements.ts'
 import { listenAddress } from '../reach/node/listening.ts'
-import { type PeerNode, startPeerNode } from '../reach/node/peer-node.ts'
+import { type PeerNode, type Witnessing, startPeerNode } from '../reach/node/peer-node.ts'
 import { type ProvedSession, handToSocket } from '../reach/serving/preamble.ts'
 
 export type PeerSettings = {
@@ -37,11 +37,13 @@ export type PeerSettings = {
   readonly dhtNodes?: readonly string[] | undefined
   /** How long a session that was cut may come back; 5 min by default. */
   readonly keepMs?: number
+  /** As in `NodeHostSettings`. */
+  readonly witnessing?: Witnessing
 }
 
 /** Starts the peer host; it ends by `close()`. Faults: those of the wallet, of the authorized ids and of the port. */
 export async function startPeer({ clock, log }: { clock: Clock; log: Log }, settings: PeerSettings) {
-  const { host, port, gateSocket, server, announce = [], isLanAnswered = true, dhtNodes, keepMs } = settings
+  const { host, port, gateSocket, server, announce = [], isLanAnswered = true, dhtNodes, keepMs, witnessing } = settings
   const { authorized: ids, authorizedFile: file, followRotations = false } = settings
   const home = homeIn(settings.walletFolder)
   const stop = new AbortController()
@@ -53,7 +55,16 @@ export async function startPeer({ clock, log }: { clock: Clock; log: Log }, sett
   const serve = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
     node = await startPeerNode(
       { wallet, authorized, open, clock, log },
-      { listen: [listenAddress(host, port)], announce, server, home, isLanAnswered, dhtNodes, ...(keepMs === undefined ? {} : { keepMs }) },
+      {
+        listen: [listenAddress(host, port)],
+        announce,
+        server,
+        home,
+        isLanAnswered,
+        dhtNodes,
+        ...(keepMs === undefined ? {} : { keepMs }),
+        ...(witnessing ? { witnessing } : {}),
+      },
     )
     started.resolve(node)
     await stopAsked({ signal })

@@ -35,7 +35,7 @@ export const fault = faults('gate', {
   unknown_action: (d: { action: string }) => ({
     kind: 'usage',
     message: `the ledger cannot be told to ${JSON.stringify(d.action)}`,
-    hint: 'use: fairlead gate ledger verify, or: fairlead gate ledger drop --keep MIB',
+    hint: 'use: fairlead gate ledger verify, fairlead gate ledger witness --witness PEER, or: fairlead gate ledger drop --keep MIB',
   }),
   upstream_refused: (d: { upstream: string; reason: string }) => ({
     kind: 'unavailable',

@@ -23,7 +23,7 @@ import { permitLayer } from './permit.ts'
 import { type RecordNeeds, recordLayer, recordRefusal } from './record.ts'
 import { type SessionSettings, Sessions } from './sessions.ts'
 import { type Transport, Upstream, type UpstreamSettings } from './upstream.ts'
-import { ledgerName, watchedLedger } from './watched-ledger.ts'
+import { gateLedger, watchedLedger } from './watched-ledger.ts'
 
 export type GateSettings = FrontDoorSettings &
   Omit<SessionSettings, 'ttlMs'> & {
@@ -65,7 +65,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const { clock, log, identity } = needs
   makeFolder(settings.folder)
   await using stack = new AsyncDisposableStack()
-  const place = { folder: join(settings.folder, 'ledger'), origin: ledgerName }
+  const place = gateLedger(settings.folder)
   const written = openLedger({ ...place, clock, log })
   if (identity) stack.adopt(keepCheckpoints({ identity, clock, log }, place), (kept) => kept.close()) // last, when the ledger is closed
   stack.defer(() => written.close())

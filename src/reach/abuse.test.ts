@@ -15,6 +15,7 @@ import { randomId } from '../kernel/random.ts'
 import { type Identity, createIdentity } from '../base/identity/identity.ts'
 import { loadWallet } from '../base/identity/wallet.ts'
 import { type PeerHost, type PeerStream, createPeerHost } from '../base/peer/host/host.ts'
+import { hopProtocol } from '../base/peer/relay/message.ts'
 import { tunnelProtocol } from '../base/peer/tunnel/tunnel.ts'
 import { signOffer } from './file/offer.ts'
 import { fileProtocol, offerValue } from './file/protocol.ts'
@@ -241,6 +242,35 @@ test('thousands of half-open handshakes', async () => {
     expect(await inbox()).toContain('through the crowd')
   } finally {
     for (const socket of sockets) socket.destroy()
+  }
+})
+
+test('streams that are opened and say nothing: one peer’s do not take the room of the others', { timeout: 90_000 }, async () => {
+  const eve = await attacker()
+  const places = [
+    [tunnelProtocol, serving],
+    ['/fairlead/succession/1', serving],
+    [registryProtocol, registry],
+    [hopProtocol, registry],
+  ] as const
+  const flood = async ([protocol, service]: (typeof places)[number]): Promise<void> => {
+    const streams = await Promise.all(Array.from({ length: 1_010 }, () => eve.to(protocol, service).catch(() => undefined)))
+    for (const stream of streams) stream?.duplex.on('error', () => {}).resume()
+  }
+  await Promise.all(places.map(flood))
+  const again = setInterval(() => void Promise.all(places.map(flood)), 2_000)
+  try {
+    const through = bench.client(mac.home, box.peerId, '--relay', '--server', `localhost:${portOf(registry)}`)
+    await through.initialize()
+    expect(await through.call('echo', { text: 'through the relay' })).toBe('through the relay')
+    const direct = bench.client(mac.home, box.peerId, '--address', serving.addresses[0]!)
+    await direct.initialize()
+    await clock.wait(6_000) // the relay's places are renewed meanwhile
+    expect(await through.call('echo', { text: 'still' })).toBe('still')
+    expect(through.stderr()).not.toContain('tunnel.cut')
+    expect(serving.log()).not.toContain('peer.relay.no_place')
+  } finally {
+    clearInterval(again)
   }
 })
 

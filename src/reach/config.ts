@@ -52,6 +52,13 @@ const peer = z.strictObject({
     .default(false)
     .describe('Whether an authorized peer that rotated its key is let in by the new one, and by that alone.'),
   passphrase: credential.optional().describe("What opens the node's wallet when a passphrase seals it."),
+  witness: z
+    .array(peerId)
+    .max(8)
+    .default([])
+    .describe('Peers that witness the history and the gate\'s ledger, by themselves ("fairlead reach witness add" there).'),
+  witness_every: duration({ leastMs: 60_000 }).prefault('1h').describe('How often they are asked, if something was added.'),
+  witness_after: z.int().min(1).default(100).describe('And as soon as so many entries were added.'),
   keep: duration({ leastMs: 1_000 }).prefault('5m').describe('How long a session whose connection broke waits for its peer to come back.'),
 })
 

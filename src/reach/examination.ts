@@ -8,6 +8,7 @@ import type { Wallet } from '../base/identity/wallet.ts'
 import { type PeerHost, createPeerHost } from '../base/peer/host/host.ts'
 import { fault } from './faults.ts'
 import { findPeer } from './finding/find-peer.ts'
+import { contactsAt } from './finding/searches.ts'
 import type { Home } from './home.ts'
 import type { KnownAddresses } from './finding/known-addresses.ts'
 import { type KnownRegistries, type Server, serverAddress, serverText } from './registry/known-registries.ts'
@@ -46,6 +47,11 @@ export interface Examination {
   card(): Promise<KnownPeer>
   /** Where somebody on the local network says that the peer listens; undefined when it was not asked, as with `--address`, or when the id is not known. */
   nearby(): Promise<readonly string[] | undefined>
+  /**
+   * What the distributed hash table tells: how many of its nodes answered, and where they say that the peer listens; about ourselves when no peer is meant, or its
+   * id cannot be told. Undefined when it is not to be asked.
+   */
+  table(): Promise<{ readonly nodes: number; readonly addresses: readonly string[]; readonly isAboutPeer: boolean } | undefined>
   /** Undefined when no peer is meant, or its id cannot be told. */
   target(): Promise<Target | undefined>
   /** A command line of reach, as this person would type it. */
@@ -59,6 +65,8 @@ export type ExaminationNeeds = {
   readonly signal: AbortSignal
   readonly known: KnownRegistries
   readonly addresses: KnownAddresses
+  /** Of the hash table, met before. */
+  readonly nodes: KnownAddresses
   readonly openWallet: () => Promise<Wallet>
 }
 
@@ -69,6 +77,8 @@ export type ExaminationSettings = {
   readonly server: string | undefined
   /** Whether the local network may be asked. */
   readonly isLanAsked: boolean
+  /** Multiaddrs of nodes at which the distributed hash table is asked, besides those that are known; undefined: it is not asked. */
+  readonly dhtNodes: readonly string[] | undefined
   /** Multiaddrs of the peer, to be used instead of looking for it. */
   readonly addresses: readonly string[]
   /** What comes before the words of a command, and the flags that have to follow. */
@@ -76,10 +86,11 @@ export type ExaminationSettings = {
 }
 
 const dialMs = 8_000
+const tableMs = 12_000
 
 export function createExamination(needs: ExaminationNeeds, settings: ExaminationSettings): Examination {
   const { clock, log, signal, known, openWallet } = needs
-  const { home, peer, addresses, program, isLanAsked } = settings
+  const { home, peer, addresses, program, isLanAsked, dhtNodes } = settings
   const isAsked = addresses.length === 0 || settings.server !== undefined || !isPeerId(peer ?? '')
   const server = (): Server | undefined => (isAsked ? known.choose(settings.server) : undefined)
   const pinned = (): string | undefined => known.keyOf(server()!)
@@ -113,13 +124,31 @@ export function createExamination(needs: ExaminationNeeds, settings: Examination
     throw fault.registry_key_changed({ server: serverText(server()!), pinned: key, found: client.peerId, file: known.path })
   }
   const card = once(async () => findPeer(await registry(), peer!))
+  const idOfPeer = async (): Promise<string | undefined> =>
+    peerId ?? (peer === undefined ? undefined : (await card().catch(() => undefined))?.peerId)
   const nearby = once(async () => {
-    const id = peerId ?? (await card().catch(() => undefined))?.peerId
+    const id = await idOfPeer()
     if (!isLanAsked || addresses.length > 0 || id === undefined) return undefined
     const { searchLan } = await import('../base/peer/lan/search.ts')
     const found: string[] = []
     await searchLan({ clock }, id, (address) => found.push(address), signal)
     return found
+  })
+  const table = once(async () => {
+    if (!dhtNodes) return undefined
+    const bootstrap = contactsAt(dhtNodes, server())
+    const [{ kadLookup }, { kadAsk }] = await Promise.all([import('./kad/lookup.ts'), import('./kad/protocol.ts')])
+    const id = await idOfPeer()
+    const dialler = await host()
+    const found = new Set<string>()
+    const answered = await kadLookup(
+      kadAsk({ host: dialler, clock }),
+      id ?? dialler.peerId,
+      [...bootstrap, ...needs.nodes.all()],
+      (card) => id !== undefined && card.addresses.forEach((address) => found.add(address)),
+      deadline(clock, tableMs, signal),
+    )
+    return { nodes: answered.length, addresses: [...found], isAboutPeer: id !== undefined }
   })
   const target = once(async (): Promise<Target | undefined> => {
     if (peer === undefined) return undefined
@@ -129,7 +158,7 @@ export function createExamination(needs: ExaminationNeeds, settings: Examination
     if (id === undefined) return undefined
     if (addresses.length > 0) return { peerId: id, addresses, from: 'flag' }
     const here = (await nearby()) ?? []
-    const elsewhere = found?.addresses ?? needs.addresses.of(id)
+    const elsewhere = [...(found?.addresses ?? needs.addresses.of(id)), ...((await table().catch(() => undefined))?.addresses ?? [])]
     const from = found ? 'registry' : elsewhere.length > 0 ? 'memory' : 'network'
     return { peerId: id, addresses: [...new Set([...here, ...elsewhere])], from }
   })
@@ -146,6 +175,7 @@ export function createExamination(needs: ExaminationNeeds, settings: Examination
     registry,
     card,
     nearby,
+    table,
     target,
     command: (words) => `${program.name} ${words}${program.flags}`,
     close: async () => (await hosting?.catch(() => undefined))?.close(),

@@ -17,6 +17,16 @@ export const fault = faults('reach', {
     message: `"${d.host}" is no address to listen on`,
     hint: 'write an IP address of this machine, such as 127.0.0.1, or 0.0.0.0 for all',
   }),
+  port_invalid: (d: { port: number }) => ({
+    kind: 'usage',
+    message: `there is no port ${d.port}`,
+    hint: 'write 1 to 65535, or 0 for any free one',
+  }),
+  peer_text_invalid: (d: { length: number }) => ({
+    kind: 'usage',
+    message: d.length === 0 ? 'which peer? none was named' : `${d.length} characters name no peer`,
+    hint: 'write a whole id, its first 9 characters or more, or a name: "fairlead reach peers" lists them',
+  }),
   peer_id_invalid: (d: { text: string; where: string }) => ({
     kind: 'usage',
     message: `"${d.text}" in ${d.where} is no peer id`,
@@ -319,6 +329,11 @@ export const fault = faults('reach', {
     kind: 'usage',
     message: `"${d.action}" is nothing that can be done like this`,
     hint: 'fairlead reach witness add ID | remove ID | list',
+  }),
+  witnessing_invalid: () => ({
+    kind: 'usage',
+    message: '--witness-every and --witness-after are 1 or more',
+    hint: 'leave them out: once an hour, and after 100 entries',
   }),
   no_proof_file: (d: { file: string }) => ({
     kind: 'missing',

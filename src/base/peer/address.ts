@@ -1,5 +1,6 @@
 // What a multiaddr says about the way: direct, or through a relay (`/ip4/…/tcp/…/p2p/<relay>/p2p-circuit/p2p/<peer>`).
 import type { Connection } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
 
 const circuit = '/p2p-circuit'
 
@@ -11,6 +12,11 @@ export function isRelayed(address: string): boolean {
 /** Whether the connection does. */
 export function isCircuit({ remoteAddr }: Pick<Connection, 'remoteAddr'>): boolean {
   return isRelayed(remoteAddr.toString())
+}
+
+/** The IP address at the other end of the path: of a relayed one the relay's. */
+export function ipOf(address: Multiaddr): string {
+  return address.getComponents()[0]?.value ?? ''
 }
 
 /** The way to a peer that has a place at the relay reached at `address`, which ends in `/p2p/<relay>`. */
@@ -25,11 +31,14 @@ export function relayOf(address: string): { readonly address: string; readonly p
   return peerId === undefined || rest.length !== 1 ? undefined : { address: relay, peerId }
 }
 
-/** Which ways the addresses of a peer offer; `none` when there are none. */
-export function reachability(addresses: readonly string[]): 'direct' | 'relayed' | 'direct or relayed' | 'none' {
-  const isReachedByRelay = addresses.some(isRelayed)
-  if (addresses.every(isRelayed)) return isReachedByRelay ? 'relayed' : 'none'
-  return isReachedByRelay ? 'direct or relayed' : 'direct'
+/** How a peer with these addresses is reached, as far as is proved: a direct one counts when somebody else has dialled it. A relay gives none but those that hold. */
+export function reachability(
+  addresses: readonly string[],
+  proved: readonly string[],
+): 'direct (proved)' | 'relayed' | 'direct (not proved)' | 'none' {
+  if (addresses.some((address) => !isRelayed(address) && proved.includes(address))) return 'direct (proved)'
+  if (addresses.some(isRelayed)) return 'relayed'
+  return addresses.length > 0 ? 'direct (not proved)' : 'none'
 }
 
 /** Whether the address leads to the machine that it is used on, whichever that is. */

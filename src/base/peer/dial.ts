@@ -5,6 +5,7 @@ import { type Clock, deadline } from '../../kernel/clock.ts'
 import { publicKeyOf } from '../identity/identity.ts'
 import { isCircuit, isRelayed, relayOf } from './address.ts'
 import { fault } from './fault.ts'
+import type { Protocols } from './host/host.ts'
 import type { Network } from './libp2p.ts'
 
 const staggerMs = 150
@@ -27,9 +28,9 @@ type Miss = { readonly address: string; readonly problem: string; readonly isOth
 
 export type Dialer = {
   /** An open connection is used only if it is of a kind that the addresses name, direct or relayed; without addresses any will do. */
-  open(peerId: string | undefined, addresses: readonly string[], protocol: string, signal?: AbortSignal): Promise<Opened>
+  open(peerId: string | undefined, addresses: readonly string[], protocol: Protocols, signal?: AbortSignal): Promise<Opened>
   /** The same over a new connection. */
-  openAnew(peerId: string | undefined, addresses: readonly string[], protocol: string, signal: AbortSignal): Promise<Opened>
+  openAnew(peerId: string | undefined, addresses: readonly string[], protocol: Protocols, signal: AbortSignal): Promise<Opened>
 }
 
 /**
@@ -154,15 +155,15 @@ export function createDialer(
     }
   }
 
-  async function stream(connection: Connection, protocol: string, signal: AbortSignal): Promise<Opened> {
+  async function stream(connection: Connection, protocol: Protocols, signal: AbortSignal): Promise<Opened> {
     // a relay's connections are limited ones, and ours all the same
     return {
-      stream: await connection.newStream(protocol, { signal, maxOutboundStreams: maxStreams, runOnLimitedConnection: true }),
+      stream: await connection.newStream([protocol].flat(), { signal, maxOutboundStreams: maxStreams, runOnLimitedConnection: true }),
       connection,
     }
   }
 
-  async function open(peerId: string | undefined, addresses: readonly string[], protocol: string, given?: AbortSignal): Promise<Opened> {
+  async function open(peerId: string | undefined, addresses: readonly string[], protocol: Protocols, given?: AbortSignal): Promise<Opened> {
     if (peerId !== undefined) publicKeyOf(peerId)
     if (peerId === own) throw fault.unreachable({ peerId: own, addresses, problem: 'this is our own identity' })
     const signal = given ?? deadline(clock, dialMs)
@@ -172,14 +173,14 @@ export function createDialer(
       return early?.opened ?? firstOf(again, anew(peerId, addresses, protocol, signal))
     }
     const { opened, unsupported } = await again
-    if (unsupported) throw fault.refused({ peerId: named(peerId), reason: `it does not offer ${protocol}` }, unsupported)
+    if (unsupported) throw fault.refused({ peerId: named(peerId), reason: `it does not offer ${[protocol].flat().at(-1)}` }, unsupported)
     return opened ?? anew(peerId, addresses, protocol, signal)
   }
 
   type Reused = { readonly opened?: Opened; readonly unsupported?: unknown }
 
   /** A stream over one of these connections, if any of them answers. */
-  async function reuse(connections: readonly Connection[], protocol: string, signal: AbortSignal): Promise<Reused> {
+  async function reuse(connections: readonly Connection[], protocol: Protocols, signal: AbortSignal): Promise<Reused> {
     let unsupported: unknown
     // more than one process of the same identity may be connected to us, and not each of them offers everything
     for (const connection of connections.slice(0, maxReused)) {
@@ -193,14 +194,14 @@ export function createDialer(
     return { unsupported }
   }
 
-  async function anew(peerId: string | undefined, addresses: readonly string[], protocol: string, signal: AbortSignal): Promise<Opened> {
+  async function anew(peerId: string | undefined, addresses: readonly string[], protocol: Protocols, signal: AbortSignal): Promise<Opened> {
     const connection = await connect(peerId, addresses, signal)
     try {
       return await stream(connection, protocol, signal)
     } catch (error) {
       if (signal.aborted) throw fault.unreachable({ peerId: named(peerId), addresses, problem: 'gave up waiting for an answer' }, error)
       const reason = isUnsupported(error)
-        ? `it does not offer ${protocol}`
+        ? `it does not offer ${[protocol].flat().at(-1)}`
         : 'it ended the connection before the first stream; does it allow this identity?'
       throw fault.refused({ peerId: named(peerId), reason }, error)
     }

@@ -3,7 +3,7 @@
 import { Duplex } from 'node:stream'
 import type { Connection, Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
 import type { Clock } from '../../kernel/clock.ts'
-import { isCircuit } from './address.ts'
+import { ipOf, isCircuit } from './address.ts'
 import type { PeerStream } from './host/host.ts'
 import { sliceBytes, straightStream } from './savings.ts'
 
@@ -145,7 +145,7 @@ export function peerStream(
   duplex.on('error', () => {}) // who reads or writes sees it there; a stream that nobody holds any more must not end the process
   return {
     remotePeer: connection.remotePeer.toString(),
-    remoteAddress: connection.remoteAddr.getComponents()[0]?.value ?? '',
+    remoteAddress: ipOf(connection.remoteAddr),
     isRelayed: isCircuit(connection),
     protocol: stream.protocol,
     duplex,

@@ -68,6 +68,8 @@ export type Context = {
 
 export type Command = {
   readonly summary: string
+  /** The capability under whose name a composer's command is found (`src/commands` alone). */
+  readonly under?: string
   readonly description?: string
   readonly args: Record<string, Argument>
   /** Keys are kebab-case, without the leading dashes. */
@@ -93,6 +95,7 @@ export type CommandEntry = {
 /** Declares a command; the types of `args` and `flags` in `run` follow from the declaration. Every command takes --json and --help besides. */
 export function command<const Args extends Record<string, Argument>, const Flags extends Record<string, Flag>>(declared: {
   readonly summary: string
+  readonly under?: string
   readonly description?: string
   readonly args?: Args
   readonly flags?: Flags

@@ -11,6 +11,7 @@ import { lockFolder } from '../../base/store/lock.ts'
 import { askSecret } from '../../base/terminal/ask-secret.ts'
 import type { Context } from '../../base/terminal/command.ts'
 import { isPersonAt } from '../../base/terminal/confirm.ts'
+import type { GateDaemon } from '../../daemons/gate.ts'
 import type { GateConfig } from '../../gate/upstream-kind.ts'
 import { asFault, faults } from '../../kernel/fault.ts'
 import { makeFolder, readText, writeWhole } from '../../kernel/file.ts'
@@ -221,7 +222,7 @@ function walletKeys(context: Context, { passphrase, path, peer }: Keys): WalletK
   }
 }
 
-async function startPeer(plan: Plan, gateSocket: string, registry: string) {
+async function startPeer(plan: Plan, { peerSocket: gateSocket, ledger }: GateDaemon, registry: string) {
   const {
     context: { clock, log },
     identities,
@@ -257,6 +258,7 @@ async function startPeer(plan: Plan, gateSocket: string, registry: string) {
     dhtNodes: dht ? dhtNodes : undefined,
     keepMs,
     followRotations,
+    witnessing: { witnesses: config.witness, everyMs: config.witness_every, afterEntries: config.witness_after, ledgers: [ledger] },
   }
   return listening({ part: 'the peer host', host, port, flag: 'peer-port' }, () => start({ clock, log }, settings))
 }
@@ -294,7 +296,7 @@ export async function bringUp(context: Context, ports: Ports, passphrase: Secret
   const registry = await start('the registry', () => startRegistry(plan))
   const tools = await start('the machine tools', () => startTools(plan))
   const gate = await start('the gate', () => startGate(plan, tools.url))
-  const peer = await start('the peer host', () => startPeer(plan, gate.peerSocket, registry.addresses().at(-1)!))
+  const peer = await start('the peer host', () => startPeer(plan, gate, registry.addresses().at(-1)!))
   const rest = stack.move()
   return {
     identities,

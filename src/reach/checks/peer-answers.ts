@@ -11,7 +11,7 @@ const patienceMs = 6_000
 
 const peerAnswers: ReachCheck = {
   title: "trying the peer's addresses",
-  after: ['wallet', 'peer-registered', 'peer-nearby'],
+  after: ['wallet', 'peer-registered', 'peer-nearby', 'peer-in-table'],
   async run(examination, signal) {
     const { clock, peer, target, host, command } = examination
     if (peer === undefined) return []

@@ -3,7 +3,7 @@ import { type Wallet, loadWallet } from '../../base/identity/wallet.ts'
 import { command, stopAsked } from '../../base/terminal/command.ts'
 import { asIdentity } from '../succession/as-identity.ts'
 import { homeFlags, homeOf, walletKeys } from '../home.ts'
-import { defaultPeerPort, findableFlags, listenAddress, listenFlags } from '../node/listening.ts'
+import { hostFlags, hostSettings } from '../node/listening.ts'
 import { openNodeHost } from '../node/peer-node.ts'
 
 export default command({
@@ -11,10 +11,7 @@ export default command({
   description:
     'Every other command of this identity on this machine shares it through a socket in the wallet’s folder, and then needs no passphrase to connect. Without it the first "mcp-serve" does the same. When it ends, the next one that listens takes its place.',
   flags: {
-    server: { value: 'HOST[:PORT]', summary: 'the registry to be known at; the last one registered with by default' },
-    announce: { value: 'MULTIADDR', repeat: true, summary: 'an address under which others reach this machine, besides its own' },
-    ...listenFlags(defaultPeerPort),
-    ...findableFlags,
+    ...hostFlags,
     ...homeFlags,
   },
   examples: [['fairlead reach agent', 'until it is stopped']],
@@ -22,17 +19,11 @@ export default command({
     const { terminal, clock, log, signal } = context
     const home = homeOf(context, flags)
     const keys = walletKeys(context, flags, home.wallet)
-    const settings = {
-      home,
-      listen: [listenAddress(flags.host, flags.port)],
-      announce: flags.announce ?? [],
-      server: flags.server,
-      isLanAnswered: !flags['no-lan'],
-      dhtNodes: flags.dht || flags['dht-node'].length > 0 ? flags['dht-node'] : undefined,
-    }
+    const settings = hostSettings(home, flags)
     let isFirst = true
     const beHost = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
-      const { host, registry } = await openNodeHost({ wallet, clock, log }, settings)
+      const node = await openNodeHost({ wallet, clock, log }, settings)
+      const { host, registry } = node
       try {
         const shown = (): string =>
           [
@@ -45,7 +36,7 @@ export default command({
         isFirst = false
         await stopAsked({ signal })
       } finally {
-        await host.close()
+        await node.close()
       }
     }
     await asIdentity({ clock, log, signal, open: () => loadWallet(home.wallet, keys) }, home.wallet, beHost)

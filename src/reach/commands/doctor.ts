@@ -6,7 +6,7 @@ import { type Context, command } from '../../base/terminal/command.ts'
 import { type ReachCheck, createExamination } from '../examination.ts'
 import { type HomeFlags, homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownAddresses } from '../finding/known-addresses.ts'
-import { searchFlags } from '../finding/searches.ts'
+import { contactsAt, searchFlags } from '../finding/searches.ts'
 import { knownRegistries, parseServer } from '../registry/known-registries.ts'
 
 export default command({
@@ -19,12 +19,14 @@ export default command({
   flags: {
     server: { value: 'HOST[:PORT]', summary: 'the registry; the last one registered with by default, else localhost:8765' },
     address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: with a whole id the registry is not asked then' },
-    'no-lan': searchFlags['no-lan'],
+    ...searchFlags,
+    dht: { summary: 'ask the distributed hash table, too, beginning at the registry and at nodes met before' },
     ...homeFlags,
   },
   examples: [
     ['fairlead reach doctor', 'are wallet, registry, clock and our own card as they should be?'],
     ['fairlead reach doctor LinuxBox --server registry.example.org', 'and can LinuxBox be reached?'],
+    ['fairlead reach doctor 12D3KooWExamplePeerIdOfTheOtherMachine --dht', 'and does the hash table know it?'],
     ['fairlead reach doctor 12D3KooWExamplePeerIdOfTheOtherMachine --address /ip4/192.0.2.7/tcp/8766', 'without a registry'],
   ],
   async run(context, { args, flags }) {
@@ -33,12 +35,23 @@ export default command({
     if (server !== undefined) parseServer(server)
     await checkAddresses(addresses)
     const home = homeOf(context, flags)
+    const nodes = flags['dht-node']
+    const dhtNodes = flags.dht || nodes.length > 0 ? nodes : undefined
+    contactsAt(nodes, undefined) // what cannot be a node is said now
     await using cleanup = new AsyncDisposableStack()
     const known = knownRegistries(home.registries)
     const examination = cleanup.adopt(
       createExamination(
-        { clock, log, signal, known, addresses: knownAddresses(home.addresses), openWallet: () => openWallet(context, flags) },
-        { home, peer: args.peer, server, addresses, isLanAsked: !flags['no-lan'], program: programOf(context, flags) },
+        {
+          clock,
+          log,
+          signal,
+          known,
+          addresses: knownAddresses(home.addresses),
+          nodes: knownAddresses(home.nodes),
+          openWallet: () => openWallet(context, flags),
+        },
+        { home, peer: args.peer, server, addresses, isLanAsked: !flags['no-lan'], dhtNodes, program: programOf(context, flags) },
       ),
       (opened) => opened.close(),
     )

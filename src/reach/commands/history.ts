@@ -9,17 +9,12 @@ import { visibleText } from '../../base/terminal/visible.ts'
 import { readWalletCard } from '../../base/identity/wallet.ts'
 import { readText } from '../../kernel/file.ts'
 import { fault } from '../faults.ts'
-import { peerDial } from '../finding/find-peer.ts'
 import { type PastEntry, historyName, pastEntries, signHistory, verifyHistory } from '../history.ts'
-import { dialingHost, homeFlags, homeOf, openWallet } from '../home.ts'
-import { knownAddresses } from '../finding/known-addresses.ts'
-import { knownRegistries } from '../registry/known-registries.ts'
-import { knownStatements } from '../succession/known-statements.ts'
-import { searchFlags, searchesOf } from '../finding/searches.ts'
-import { connectRegistry } from '../registry/client.ts'
+import { homeFlags, homeOf, openWallet } from '../home.ts'
+import { searchFlags } from '../finding/searches.ts'
 import { tableText } from '../shown.ts'
-import { type WitnessClientNeeds, askKnown, haveWitnessed } from '../witness/client.ts'
-import { witnessProtocol } from '../witness/protocol.ts'
+import { askingWitness } from '../witness/asking.ts'
+import { askKnown, haveWitnessed } from '../witness/client.ts'
 
 const flags = {
   verify: { summary: 'check every entry against all that was signed, and name the first bad one' },
@@ -74,7 +69,7 @@ async function verify(context: Context, asked: Asked): Promise<number> {
   const told =
     asked.witness === undefined
       ? []
-      : await askingPeer(context, asked, asked.witness, (needs, peerId) => askKnown(needs, peerId, historyName))
+      : await askingWitness(context, asked, asked.witness, (needs, peerId) => askKnown(needs, peerId, historyName))
   const verdict = await verifyHistory(home, { owner, told, signal })
   terminal.result({ file: home.history, ...verdict }, () =>
     verdictText(verdict, '; to begin anew, delete the file: messages do not depend on it'),
@@ -86,7 +81,7 @@ async function witness(context: Context, asked: Asked, peer: string): Promise<vo
   const { terminal, folders, clock, log, signal } = context
   const { identity } = await openWallet(context, asked)
   const made = await signHistory({ clock, log, identity }, homeOf({ folders }, asked), signal)
-  const { by, at, size } = await askingPeer(context, asked, peer, (needs) => haveWitnessed(needs, made, signal))
+  const { by, at, size } = await askingWitness(context, asked, peer, (needs) => haveWitnessed(needs, made, signal))
   const time = new Date(at).toISOString()
   terminal.result({ witnessed: size, by, at: time }, () => `witnessed up to ${size} by ${by} at ${time}`)
 }
@@ -122,30 +117,6 @@ function check({ terminal }: Context, file: string): number {
     ].join('\n'),
   )
   return 0
-}
-
-/** Does the asking on a host that dials the peer: by its id it is always the same one, even if a name goes to somebody else meanwhile. */
-async function askingPeer<Found>(
-  context: Context,
-  asked: Asked,
-  peer: string,
-  act: (needs: WitnessClientNeeds, ownId: string) => Promise<Found>,
-): Promise<Found> {
-  const { folders, clock, signal } = context
-  const home = homeOf({ folders }, asked)
-  const known = knownRegistries(home.registries)
-  const server = known.choose(asked.server)
-  const host = await dialingHost(context, asked)
-  try {
-    const registry = (asking?: AbortSignal) => connectRegistry({ host, clock, known }, server, asking)
-    const dial = peerDial(
-      { host, clock, known: knownAddresses(home.addresses), statements: knownStatements(home.statements), registry },
-      { peer, addresses: asked.address ?? [], protocol: witnessProtocol, searches: searchesOf({ host, home, clock }, asked, server) },
-    )
-    return await act({ clock, dial: () => dial(signal) }, host.peerId)
-  } finally {
-    await host.close()
-  }
 }
 
 const heads = ['ENTRY', 'TIME', 'EVENT', 'PEER', 'MESSAGE', 'SHA-256'] as const

@@ -4,7 +4,7 @@ import { command } from '../../base/terminal/command.ts'
 import { asIdentity } from '../succession/as-identity.ts'
 import { homeFlags, homeOf, walletKeys } from '../home.ts'
 import { endOfInbox, messagesAfter } from '../message/inbox.ts'
-import { defaultPeerPort, findableFlags, listenAddress, listenFlags } from '../node/listening.ts'
+import { hostFlags, hostSettings } from '../node/listening.ts'
 import { openNodeHost } from '../node/peer-node.ts'
 import { messageText, messageValue } from '../shown.ts'
 
@@ -15,10 +15,7 @@ export default command({
   description:
     'Shows what comes from now on, each message’s sender proved by its signature; "reach inbox" has the earlier ones. Control characters are shown, not obeyed. With --json each message is one line.',
   flags: {
-    server: { value: 'HOST[:PORT]', summary: 'the registry to be known at; the last one registered with by default' },
-    announce: { value: 'MULTIADDR', repeat: true, summary: 'an address under which others reach this machine, besides its own' },
-    ...listenFlags(defaultPeerPort),
-    ...findableFlags,
+    ...hostFlags,
     ...homeFlags,
   },
   examples: [
@@ -29,17 +26,11 @@ export default command({
     const { terminal, clock, log, signal } = context
     const home = homeOf(context, flags)
     const keys = walletKeys(context, flags, home.wallet)
-    const settings = {
-      home,
-      listen: [listenAddress(flags.host, flags.port)],
-      announce: flags.announce ?? [],
-      server: flags.server,
-      isLanAnswered: !flags['no-lan'],
-      dhtNodes: flags.dht || flags['dht-node'].length > 0 ? flags['dht-node'] : undefined,
-    }
+    const settings = hostSettings(home, flags)
     let place = endOfInbox(home.inbox)
     const hear = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
-      const { host, registry } = await openNodeHost({ wallet, clock, log }, settings)
+      const node = await openNodeHost({ wallet, clock, log }, settings)
+      const { host, registry } = node
       try {
         terminal.line({ listening: { peerId: host.peerId, addresses: host.addresses(), registry } }, () =>
           [`${wallet.name} (${host.peerId}) is listening`, ...host.addresses().map((address) => `  ${address}`)].join('\n'),
@@ -52,7 +43,7 @@ export default command({
           await clock.wait(lookEveryMs, signal).catch(() => {})
         }
       } finally {
-        await host.close()
+        await node.close()
       }
     }
     await asIdentity({ clock, log, signal, open: () => loadWallet(home.wallet, keys) }, home.wallet, hear)

@@ -9,7 +9,7 @@ import { authorizedPeers } from '../serving/authorized-peers.ts'
 import { fault } from '../faults.ts'
 import { homeFlags, homeOf, walletKeys } from '../home.ts'
 import { knownStatements } from '../succession/known-statements.ts'
-import { defaultPeerPort, findableFlags, listenAddress, listenFlags } from '../node/listening.ts'
+import { hostFlags, hostSettings } from '../node/listening.ts'
 import { type PeerNodeNeeds, startPeerNode } from '../node/peer-node.ts'
 import { handToSocket } from '../serving/preamble.ts'
 import { servedChild } from '../serving/served-child.ts'
@@ -32,16 +32,13 @@ export default command({
       summary: 'a variable of this environment that the command needs; PATH, HOME and the like are always there',
     },
     to: { value: 'unix:PATH', summary: 'instead of --command: a local socket that serves, which is told who connects' },
-    server: { value: 'HOST[:PORT]', summary: 'the registry to be known at; the last one registered with by default' },
     keep: {
       value: 'SECONDS',
       type: 'integer',
       default: 300,
       summary: 'how long a session whose connection broke waits, server and all, for its peer to come back',
     },
-    announce: { value: 'MULTIADDR', repeat: true, summary: 'an address under which others reach this machine, besides its own' },
-    ...listenFlags(defaultPeerPort),
-    ...findableFlags,
+    ...hostFlags,
     ...homeFlags,
   },
   examples: [
@@ -64,6 +61,7 @@ export default command({
       authorizedPeers({ clock, log, statements }, { ids, file, followRotations: flags['follow-rotations'] }),
       (peers) => peers.close(),
     )
+    if (authorized.listed().length === 0) terminal.note(`nobody is authorized yet: ${file} names nobody`)
     const socket = flags.to === undefined ? undefined : socketOf(flags.to)
     let open: PeerNodeNeeds['open']
     if (socket !== undefined && flags.command === undefined) open = (session) => handToSocket({ clock, log }, socket, session)
@@ -75,16 +73,7 @@ export default command({
       const guard = cleanup.adopt(startGuard({ clock, log }), (guard) => guard.close())
       open = () => servedChild({ guard, clock, log }, { command: line, env: childEnv })
     } else throw fault.one_target({})
-    const listen = [listenAddress(flags.host, flags.port)]
-    const settings = {
-      listen,
-      announce: flags.announce ?? [],
-      server: flags.server,
-      isLanAnswered: !flags['no-lan'],
-      dhtNodes: flags.dht || flags['dht-node'].length > 0 ? flags['dht-node'] : undefined,
-      home,
-      keepMs: Math.max(0, flags.keep) * 1000,
-    }
+    const settings = { ...hostSettings(home, flags), keepMs: Math.max(0, flags.keep) * 1000 }
     let isFirst = true
     const serve = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
       const node = await startPeerNode({ wallet, authorized, open, clock, log }, settings)

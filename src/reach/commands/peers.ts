@@ -8,6 +8,8 @@ import { ageText, tableText } from '../shown.ts'
 
 export default command({
   summary: 'list the peers that are registered',
+  description:
+    'REACHABLE: "direct (proved)" if the registry itself has dialled the peer within the last 15 minutes; "relayed" through the registry; "direct (not proved)" if only the peer says so, as on a local network, or behind a firewall.',
   flags: {
     server: { value: 'HOST[:PORT]', summary: 'the registry; the last one registered with by default, else localhost:8765' },
     ...homeFlags,
@@ -20,13 +22,14 @@ export default command({
     const known = knownRegistries(homeOf({ folders }, flags).registries)
     const server = known.choose(flags.server)
     const found = await askRegistry({ clock, log, known }, server, (registry) => registry.list(), signal)
-    const peers = found.map(({ peerId, name, addresses, ageMs, expiresAt }) => ({
+    const peers = found.map(({ peerId, name, addresses, proved, ageMs, expiresAt }) => ({
       peerId,
       name,
       addresses,
+      proved,
       ageMs,
       expiresAt: new Date(expiresAt).toISOString(),
-      reachability: reachability(addresses),
+      reachability: reachability(addresses, proved),
     }))
     const rows = peers.map(({ peerId, name, addresses, ageMs, reachability }) => [
       peerId,

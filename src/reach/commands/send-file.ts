@@ -69,7 +69,7 @@ export default command({
     const remember = (delivered: boolean): Promise<boolean> | undefined =>
       offered === undefined
         ? undefined
-        : addToHistory({ clock, log }, home, { event: 'sent', peer: to, id, message: offered, file: facts, delivered })
+        : addToHistory({ clock, log, identity }, home, { event: 'sent', peer: to, id, message: offered, file: facts, delivered })
     const progress = progressOf({ terminal, clock }, { name, sizeBytes })
     try {
       const delivery = await sendFile(

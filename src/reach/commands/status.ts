@@ -6,6 +6,8 @@ import { reachability } from '../../base/peer/address.ts'
 import { publicKeyOf } from '../../base/identity/identity.ts'
 import { fingerprintOf } from '../../base/identity/ssh-agent.ts'
 import { readWalletCard, fault as walletFault } from '../../base/identity/wallet.ts'
+import { type Seen, sightingsOf } from '../../base/ledger/sightings.ts'
+import { historyPlace } from '../history.ts'
 import { homeFlags, homeOf } from '../home.ts'
 import { messagesAfter } from '../message/inbox.ts'
 import { knownAddresses } from '../finding/known-addresses.ts'
@@ -30,6 +32,7 @@ export default command({
     const standing = knownStatements(home.statements).standing(card.peerId)
     const earlier = succession(home.succession, card.peerId).at(-1)
     const isUnfinished = rotationIsUnfinished(home)
+    const { signed, seen } = sightingsOf(historyPlace(home), card.peerId)
     const known = knownRegistries(home.registries)
     const server = known.last()
     let problem: string | undefined
@@ -56,12 +59,14 @@ export default command({
         ? { server: serverText(server), peerId: known.keyOf(server), isRegistered: ours !== undefined, ...(problem ? { problem } : {}) }
         : undefined,
       addresses: ours?.addresses ?? [],
-      reachability: reachability(ours?.addresses ?? []),
+      proved: ours?.proved ?? [],
+      reachability: reachability(ours?.addresses ?? [], ours?.proved ?? []),
       counts: {
         registries: known.count(),
         peersReached: knownAddresses(home.addresses).count(),
         messages: messagesAfter(home.inbox).length,
       },
+      history: { signed, witnessed: seen.map(({ by, at, size }) => ({ by, at: new Date(at).toISOString(), size })) },
     }
     terminal.result(status, () => {
       const registered = ours ? `registered ${ageText(ours.ageMs)}` : (problem ?? 'not registered there')
@@ -78,7 +83,15 @@ export default command({
         ...status.addresses.map((address, i) => `${i === 0 ? 'addresses     ' : '              '}${address}`),
         `remembered    ${status.counts.peersReached} peers, ${status.counts.registries} registries`,
         `inbox         ${status.counts.messages} messages`,
+        `history       ${signed === 0 ? 'nothing signed yet' : `signed up to ${signed}, ${witnessedText(seen, clock.now())}`}`,
       ].join('\n')
     })
   },
 })
+
+/** Only what is kept: whether it holds is for "history --verify" to say. */
+function witnessedText([last, ...others]: readonly Seen[], now: number): string {
+  if (!last) return 'witnessed by nobody'
+  const more = others.length > 0 ? `, and by ${others.length} more` : ''
+  return `witnessed up to ${last.size} by ${last.by} ${ageText(Math.max(0, now - last.at))}${more}`
+}

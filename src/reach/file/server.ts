@@ -215,12 +215,18 @@ async function receive(
   }
 }
 
-async function record({ clock, log, home }: Desk, offer: Offer, signed: Uint8Array, name: string, isAgain: boolean): Promise<void> {
+async function record(
+  { identity, clock, log, home }: Desk,
+  offer: Offer,
+  signed: Uint8Array,
+  name: string,
+  isAgain: boolean,
+): Promise<void> {
   const { from, to, id, sentAt, sizeBytes, sha256 } = offer
   if (isAgain && messagesAfter(home.inbox).some(({ message }) => message.id === id && message.from === from)) return
   inboxWriter(home.inbox).add({ from, to, id, sentAt, receivedAt: clock.now(), text: '', file: { name, sizeBytes, sha256 } })
   const facts = { message: digestOf(signed), file: { sizeBytes, sha256 } }
-  await addToHistory({ clock, log }, home, { event: 'received', peer: from, id, ...facts })
+  await addToHistory({ clock, log, identity }, home, { event: 'received', peer: from, id, ...facts })
   log.info('reach.file.received', { peer: from, id, sizeBytes })
 }
 

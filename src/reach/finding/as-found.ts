@@ -1,5 +1,5 @@
 // Dials a peer at every address that a search brings, at the same time: whoever answers there is tried, and the key decides.
-import type { PeerHost, PeerStream } from '../../base/peer/host/host.ts'
+import type { PeerHost, PeerStream, Protocols } from '../../base/peer/host/host.ts'
 import { fault } from '../faults.ts'
 import type { KnownAddresses } from './known-addresses.ts'
 
@@ -8,7 +8,7 @@ export type AsFoundNeeds = { readonly host: PeerHost; readonly known: KnownAddre
 export type Wanted = {
   /** Undefined when only a name is known: nobody can be asked for that. */
   readonly peer: string | undefined
-  readonly protocol: string
+  readonly protocol: Protocols
   /** Which of the addresses may be used. */
   readonly usable: (addresses: readonly string[]) => readonly string[]
 }

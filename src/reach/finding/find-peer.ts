@@ -4,7 +4,7 @@ import { type Fault, asFault } from '../../kernel/fault.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { isPeerId } from '../../base/identity/identity.ts'
 import { isRelayed } from '../../base/peer/address.ts'
-import type { PeerHost, PeerStream } from '../../base/peer/host/host.ts'
+import type { PeerHost, PeerStream, Protocols } from '../../base/peer/host/host.ts'
 import { type Search, dialAsFound } from './as-found.ts'
 import type { Flag } from '../../base/terminal/command.ts'
 import { fault } from '../faults.ts'
@@ -12,20 +12,29 @@ import { firstOf } from './first-way.ts'
 import type { KnownAddresses } from './known-addresses.ts'
 import type { KnownStatements } from '../succession/known-statements.ts'
 import type { KnownPeer, RegistryClient } from '../registry/client.ts'
+import { maxTextLength, minPrefixLength } from '../registry/protocol.ts'
 import { type Standing, standingAmong } from '../succession/statement.ts'
 import { askSuccession, withoutPeer } from '../succession/teller.ts'
 
 /** The one peer that is meant. Faults: `reach.peer_not_found`, `reach.peer_ambiguous` with the candidates, `reach.peer_rotated`, `reach.peer_revoked`. */
 export async function findPeer(registry: RegistryClient, text: string): Promise<KnownPeer> {
+  checkPeerText(text)
   const { peers, statements } = await registry.find(text)
   const standing = standingAmong(text, statements)
   if (standing.is !== 'valid') throw goneFault(text, standing)
   return oneOf(peers, text)
 }
 
+/** Fault `reach.peer_text_invalid` for what means nobody at any registry. */
+function checkPeerText(text: string): void {
+  if (text.length === 0 || text.length > maxTextLength) throw fault.peer_text_invalid({ length: text.length })
+}
+
 function oneOf(found: readonly KnownPeer[], text: string): KnownPeer {
   if (found.length > 1) throw fault.peer_ambiguous({ peer: text, candidates: found.map(({ peerId, name }) => `${peerId} (${name})`) })
-  if (!found[0]) throw fault.peer_not_found({ peer: text, tried: 'the registry does not know it' })
+  const isTooShort = text.length < minPrefixLength && '12D3KooW'.startsWith(text)
+  const tried = isTooShort ? `all ids begin so: ${minPrefixLength} characters or more tell them apart` : 'the registry does not know it'
+  if (!found[0]) throw fault.peer_not_found({ peer: text, tried })
   return found[0]
 }
 
@@ -64,12 +73,14 @@ export type PeerDialSettings = {
   readonly followRotations?: boolean
 }
 
-export type PeerDial = (signal?: AbortSignal, way?: Way) => Promise<PeerStream>
+/** `protocols`: others than the one of the settings. */
+export type PeerDial = (signal?: AbortSignal, way?: Way, protocols?: Protocols) => Promise<PeerStream>
 
 /** Opens streams to one peer, each time by the best way that is known then: see `stepsTo`. A key known to be revoked is not dialled: fault `reach.peer_revoked`. */
 export function peerDial(needs: PeerDialNeeds, settings: PeerDialSettings): PeerDial {
   const { host, clock, known, statements, registry, followed } = needs
-  const { peer, addresses, protocol, searches, followRotations = false } = settings
+  const { peer, addresses, searches, followRotations = false } = settings
+  checkPeerText(peer)
   /** A name is asked about once: after that it is this key we talk to, or one that it made its successor, whoever takes the name. */
   let id = isPeerId(peer) ? peer : undefined
 
@@ -95,7 +106,7 @@ export function peerDial(needs: PeerDialNeeds, settings: PeerDialSettings): Peer
     }
   }
   /** When somebody else answers in the peer's place, it may show that the peer made it its successor. */
-  const dial = async (to: string, at: readonly string[], signal?: AbortSignal): Promise<PeerStream> => {
+  const dial = async (to: string, at: readonly string[], protocol: Protocols, signal?: AbortSignal): Promise<PeerStream> => {
     try {
       return await host.dial(to, at, protocol, signal)
     } catch (error) {
@@ -110,7 +121,7 @@ export function peerDial(needs: PeerDialNeeds, settings: PeerDialSettings): Peer
     }
   }
 
-  const dialFound = async (way: Way, signal?: AbortSignal): Promise<PeerStream> => {
+  const dialFound = async (way: Way, protocol: Protocols, signal?: AbortSignal): Promise<PeerStream> => {
     const found = await lookup(signal)
     id = found.peerId
     const usable = ofWay(found.addresses, way)
@@ -118,16 +129,16 @@ export function peerDial(needs: PeerDialNeeds, settings: PeerDialSettings): Peer
       const tried = found.addresses.length === 0 ? 'it is registered, but listens nowhere' : `it is registered, but with no ${way} address`
       throw fault.peer_not_found({ peer: id, tried, isKnown: true })
     }
-    const stream = await dial(id, usable, signal)
+    const stream = await dial(id, usable, protocol, signal)
     known.remember(stream.remotePeer, found.addresses)
     return stream
   }
   /** The ways in their order; each begins when those before it have missed, or have not led anywhere within a moment. The key decides, not who told us. */
-  const stepsTo = (way: Way) => {
+  const stepsTo = (way: Way, protocol: Protocols) => {
     const remembered = id === undefined ? [] : ofWay(known.of(id), way)
     return [
-      ...(remembered.length > 0 ? [(signal: AbortSignal) => dial(id!, remembered, signal)] : []),
-      (signal: AbortSignal) => dialFound(way, signal),
+      ...(remembered.length > 0 ? [(signal: AbortSignal) => dial(id!, remembered, protocol, signal)] : []),
+      (signal: AbortSignal) => dialFound(way, protocol, signal),
       ...(way === 'relayed'
         ? []
         : searches.map(
@@ -136,15 +147,15 @@ export function peerDial(needs: PeerDialNeeds, settings: PeerDialSettings): Peer
           )),
     ]
   }
-  return async (signal, way = 'any') => {
+  return async (signal, way = 'any', protocol = settings.protocol) => {
     try {
       if (id !== undefined) id = current(id)
       if (addresses.length > 0) {
         const given = ofWay(addresses, way)
         if (given.length === 0) throw fault.peer_not_found({ peer: id ?? peer, tried: `no ${way} address was given`, isKnown: true })
-        return await dial((id ??= (await lookup(signal)).peerId), given, signal)
+        return await dial((id ??= (await lookup(signal)).peerId), given, protocol, signal)
       }
-      return await firstOf(stepsTo(way), clock, signal)
+      return await firstOf(stepsTo(way, protocol), clock, signal)
     } catch (error) {
       const miss = error instanceof AggregateError ? missOf(id ?? peer, error.errors as Fault[]) : asFault(error)
       throw inRunbookWords(miss, id ?? peer)

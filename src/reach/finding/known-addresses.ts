@@ -7,7 +7,7 @@ const maxAddresses = 8
 
 export interface KnownAddresses {
   of(peerId: string): readonly string[]
-  /** Puts these addresses first among the peer's; nothing is written when nothing changes. */
+  /** Puts these addresses first among the peer's; nothing is written when nothing changes. Never fails: where it cannot be written, the next connection asks again. */
   remember(peerId: string, addresses: readonly string[]): void
   count(): number
   /** Every peer with its addresses, the latest first. */
@@ -38,8 +38,12 @@ export function knownAddresses(path: string): KnownAddresses {
       if (after.length === before.length && after.every((address, i) => address === before[i])) return
       delete all[peerId]
       const entries = [...Object.entries(all), [peerId, after] as const].slice(-maxPeers)
-      makeFolder(dirname(path))
-      writeWhole(path, `${JSON.stringify(Object.fromEntries(entries), undefined, 2)}\n`)
+      try {
+        makeFolder(dirname(path))
+        writeWhole(path, `${JSON.stringify(Object.fromEntries(entries), undefined, 2)}\n`)
+      } catch {
+        // a full disk, or a folder that is not ours to write, is no reason not to talk to the peer
+      }
     },
   }
 }

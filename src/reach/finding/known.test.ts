@@ -1,13 +1,16 @@
 // What a machine remembers and is told: registries with their pinned keys, addresses of peers, who is authorized, how often one may ask.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../../kernel/clock.ts'
 import { silentLog as log } from '../../kernel/log.ts'
 import { createIdentity } from '../../base/identity/identity.ts'
 import { authorizedPeers } from '../serving/authorized-peers.ts'
+import type { PeerHost } from '../../base/peer/host/host.ts'
+import { peerDial } from './find-peer.ts'
 import { knownAddresses } from './known-addresses.ts'
+import { listenAddress } from '../node/listening.ts'
 import { knownStatements } from '../succession/known-statements.ts'
 import { knownRegistries, parseServer, serverAddress, serverText } from '../registry/known-registries.ts'
 import { rateLimit } from '../rate.ts'
@@ -54,6 +57,34 @@ test('a pinned key stays, and a file that cannot be read is no reason to trust a
     writeFileSync(path, text)
     expect(() => knownRegistries(path).keyOf(server)).toThrow(/cannot be understood/)
   }
+})
+
+test('addresses that cannot be written down are no reason not to talk to the peer', () => {
+  const path = file()
+  mkdirSync(path)
+  knownAddresses(path).remember('peer', ['/ip4/192.0.2.7/tcp/1'])
+  expect(knownAddresses(path).of('peer')).toEqual([])
+  expect(readdirSync(folder).filter((name) => name.includes(basename(path)))).toEqual([basename(path)])
+})
+
+test('a peer is named by something that may mean one; an address to listen on has a port that there is', () => {
+  const dial = (peer: string) => () => {
+    const nobody = () => Promise.reject(new Error('asked'))
+    const needs = {
+      host: {} as PeerHost,
+      clock: systemClock,
+      known: knownAddresses(file()),
+      statements: knownStatements(file()),
+      registry: nobody,
+    }
+    peerDial(needs, { peer, addresses: [], protocol: '/x/1', searches: [] })
+  }
+  expect(dial('')).toThrow(expect.objectContaining({ code: 'reach.peer_text_invalid', kind: 'usage' }))
+  expect(dial('x'.repeat(129))).toThrow(expect.objectContaining({ code: 'reach.peer_text_invalid' }))
+  expect(dial('x'.repeat(128))).not.toThrow()
+  for (const port of [-1, 65_536])
+    expect(() => listenAddress('127.0.0.1', port)).toThrow(expect.objectContaining({ code: 'reach.port_invalid' }))
+  expect(listenAddress('::1', 0)).toBe('/ip6/::1/tcp/0')
 })
 
 test('addresses are remembered, newest first and few; a damaged file is the same as none', () => {

@@ -5,6 +5,7 @@ import type { Log } from '../../kernel/log.ts'
 import { randomFraction } from '../../kernel/random.ts'
 import { type Identity, createIdentity } from '../../base/identity/identity.ts'
 import type { PeerHost, PeerStream } from '../../base/peer/host/host.ts'
+import { slots } from '../../base/peer/slots.ts'
 import { readJson, writeJson } from '../json-frames.ts'
 import { type Contact, type KadAsk, kadLookup } from './lookup.ts'
 import { kadAnswerValue, kadAsk, kadProtocol, maxKadRequestBytes, openSigned, readKadRequest } from './protocol.ts'
@@ -41,6 +42,7 @@ const lonelyMs = 2_000
 const refreshForMs = 20_000
 const conversationMs = 10_000
 const maxStreams = 256
+const maxStreamsPerPeer = 8
 /** Of those met before, so many are asked. */
 const maxSeeds = 32
 
@@ -50,7 +52,7 @@ export function startKadNode({ identity, host, nodes, clock, log }: KadNodeNeeds
   const peers = rateLimit(clock, { burst: 60, perSecond: 10 })
   const addresses = rateLimit(clock, { burst: 600, perSecond: 100 })
   const stop = new AbortController()
-  let streams = 0
+  const take = slots({ most: maxStreams, perPeer: maxStreamsPerPeer })
 
   /** Undefined while nobody could reach us. */
   const ownCard = async (): Promise<Uint8Array | undefined> => {
@@ -83,11 +85,11 @@ export function startKadNode({ identity, host, nodes, clock, log }: KadNodeNeeds
     }
   }
   host.handle(kadProtocol, (stream) => {
-    if (streams >= maxStreams || stop.signal.aborted) return stream.abort()
-    streams++
+    const giveBack = stop.signal.aborted ? undefined : take(stream)
+    if (!giveBack) return stream.abort()
     converse(stream)
       .catch((error: unknown) => log.debug('reach.kad.dropped', { peer: stream.remotePeer, problem: asFault(error).message }))
-      .finally(() => streams--)
+      .finally(giveBack)
   })
 
   const met = (peerId: string, card: SignedCard | undefined): void => {

@@ -49,4 +49,13 @@ test('six hosts meet at a registry; it is killed, and each peer is still found b
   const nobody = (await bench.people(0))[0]!
   const missed = await bench.run(guest.home, 'send', nobody.peerId, 'hello', '--no-mailbox', '--dht')
   expect(missed).toMatchObject({ exitCode: 5, stdout: '' })
+
+  // the doctor tells the two apart, and remembers nothing
+  const asked = await bench.run(guest.home, 'doctor', mac.peerId, '--dht-node', other![1][0]!)
+  expect(asked.stdout).toMatch(/^good +peer-in-table +\d+ nodes? answers?, and its signed card is there: /m)
+  const lonely = await bench.run(nobody.home, 'doctor', nobody.peerId, '--dht')
+  expect(lonely.stdout).toMatch(/^bad +peer-in-table +no node of the hash table answers/m)
+  expect(nodesOf(nobody)).toEqual({})
+  const unknown = await bench.run(guest.home, 'doctor', nobody.peerId, '--dht')
+  expect(unknown.stdout).toMatch(/^bad +peer-in-table +\d+ nodes? answers?, and none of them knows the peer/m)
 })

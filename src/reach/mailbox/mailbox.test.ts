@@ -59,9 +59,16 @@ async function mailbox({ needs }: Person, { server }: Served): Promise<MailboxCl
   return client
 }
 
+async function register({ identity, needs }: Person, { server }: Served): Promise<void> {
+  const client = await connectRegistry(needs, server)
+  await publishCard(client, identity, systemClock, { name: 'other', addresses: [], expiresAt: clock.now() + hour })
+  await client.close()
+}
+
 /** One who has a mailbox, and one who leaves items. */
 async function pair(at: Served) {
   const [owner, sender] = [await person(), await person()]
+  await register(owner, at)
   const [own, leaving] = [await mailbox(owner, at), await mailbox(sender, at)]
   expect(await own.fetch()).toEqual([])
   const to = owner.identity.peerId
@@ -94,11 +101,18 @@ describe('whose it is', () => {
     const other = await person()
     const { peerId } = other.identity
     await expect(leaving.leave(peerId, randomBytes(9))).rejects.toMatchObject(refusedWith('reach.no_mailbox'))
-    const client = await connectRegistry(other.needs, at.server)
-    await publishCard(client, other.identity, systemClock, { name: 'other', addresses: [], expiresAt: clock.now() + hour })
-    await client.close()
+    await register(other, at)
     await leaving.leave(peerId, randomBytes(9))
     await expect(leaving.leave(sender.identity.peerId, randomBytes(9))).rejects.toMatchObject(refusedWith('reach.no_mailbox'))
+  })
+
+  test('asking makes none for an id that nobody registered: such ids cost nothing, and each would take the room of another for 30 days', async () => {
+    const at = await registry()
+    const [made, sender] = [await person(), await person()]
+    expect(await (await mailbox(made, at)).fetch()).toEqual([])
+    await expect((await mailbox(sender, at)).leave(made.identity.peerId, randomBytes(9))).rejects.toMatchObject(
+      refusedWith('reach.no_mailbox'),
+    )
   })
 
   test('it stays for 30 days after its owner was there', async () => {

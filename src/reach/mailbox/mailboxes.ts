@@ -8,7 +8,7 @@ import { maxItemBytes } from './protocol.ts'
 import { digestOf } from '../message/message.ts'
 
 export interface Mailboxes {
-  /** The owner is here: from now on it has a mailbox, for 30 days. Fault `reach.mailboxes_full`. */
+  /** The owner is here: from now on it has a mailbox, for 30 days, if it is registered or had one: whoever made up an id has none. Fault `reach.mailboxes_full`. */
   open(owner: string): void
   /**
    * Keeps an item, so that it survives a loss of power when this returns; the same item again changes nothing. Answers its end (wall time, ms).
@@ -80,6 +80,7 @@ export function openMailboxes({ clock, log, isRegistered }: MailboxesNeeds, sett
   const open = (owner: string): void => {
     const now = clock.now()
     const before = until(owner)
+    if (before <= now && !isRegistered(owner)) return
     if (before > now + absenceMs - dayMs) return // said once a day, for each time waits for the disk
     if (before === 0 && number('SELECT count(*) AS n FROM mailbox') >= maxMailboxes)
       throw fault.mailboxes_full({ limit: `${maxMailboxes} owners` })

@@ -2,11 +2,13 @@
 import type { Clock } from '../../kernel/clock.ts'
 import { asFault } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
+import type { Identity } from '../../base/identity/identity.ts'
 import type { Wallet } from '../../base/identity/wallet.ts'
+import type { LedgerPlace } from '../../base/ledger/checkpointing.ts'
 import type { OwnHost } from '../../base/peer/host/host.ts'
 import type { LanAnswers } from '../../base/peer/lan/answers.ts'
 import { type HostDuty, type SharedHost, openSharedHost } from '../../base/peer/host/shared-host.ts'
-import { tunnelProtocol } from '../../base/peer/tunnel/tunnel.ts'
+import { isTunnelProtocol, tunnelProtocol } from '../../base/peer/tunnel/tunnel.ts'
 import type { Wire } from '../../base/wire/wire.ts'
 import type { AuthorizedPeers } from '../serving/authorized-peers.ts'
 import { serveFiles } from '../file/server.ts'
@@ -14,17 +16,23 @@ import type { Home } from '../home.ts'
 import { inUse } from './in-use.ts'
 import { knownAddresses } from '../finding/known-addresses.ts'
 import type { Contact } from '../kad/lookup.ts'
-import { contactsAt } from '../finding/searches.ts'
+import { peerDial } from '../finding/find-peer.ts'
+import { contactsAt, lanSearch } from '../finding/searches.ts'
+import { historyPlace } from '../history.ts'
 import { type Server, knownRegistries, parseServer, serverText } from '../registry/known-registries.ts'
 import { keepMailbox } from '../mailbox/keeper.ts'
 import { serveMessages } from '../message/server.ts'
 import { servePeers } from '../serving/peer-service.ts'
 import type { ProvedSession } from '../serving/preamble.ts'
+import { connectRegistry } from '../registry/client.ts'
+import { followLast } from '../registry/last-registry.ts'
 import { keepRegistered } from '../registry/registration.ts'
 import { type KnownStatements, knownStatements } from '../succession/known-statements.ts'
 import { rateLimit } from '../rate.ts'
 import { watchStatements } from '../succession/statement-watch.ts'
 import { askSuccession, succession, tellSuccession } from '../succession/teller.ts'
+import { type WitnessKeeper, type WitnessingRules, keepWitnessed } from '../witness/keeper.ts'
+import { witnessProtocol } from '../witness/protocol.ts'
 import { serveWitness } from '../witness/server.ts'
 
 export type NodeHostNeeds = {
@@ -46,12 +54,23 @@ export type NodeHostSettings = {
   readonly isLanAnswered?: boolean
   /** Multiaddrs of nodes at which the distributed hash table begins, besides the registry; undefined: we take no part in it. */
   readonly dhtNodes?: readonly string[] | undefined
+  /** None by default. */
+  readonly witnessing?: Witnessing
+}
+
+/** Which ledgers of this identity are to be witnessed, besides its history, and by whom. */
+export type Witnessing = WitnessingRules & {
+  /** Whole peer ids. */
+  readonly witnesses: readonly string[]
+  readonly ledgers?: readonly LedgerPlace[]
 }
 
 export type NodeHost = {
   readonly host: SharedHost
   /** Where our card is kept, whether it is there yet or not. */
   readonly registry: string | undefined
+  /** Ends all of it. */
+  close(): Promise<void>
 }
 
 /**
@@ -76,18 +95,19 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
     const lan = isLanAnswered ? await lanAnswers({ host, clock, log }) : undefined
     const kad = bootstrap && (await kadNode({ wallet, host, home, clock, log }, bootstrap))
     const kept = new Map<string, { readonly registration: Part; readonly mailbox: Part | undefined }>()
-    const keep = (server: Server) => {
+    const keep = (server: Server): void => {
+      if (kept.has(serverText(server)) || kept.size >= maxRegistries) return
       const registration = keepRegistered({ identity, host, clock, log, known, own }, { name, server })
-      return {
-        registration,
-        mailbox: messages && keepMailbox({ desk: messages.desk, host, clock, log, known }, { server, after: registration.tried }),
-      }
+      const mailbox = messages && keepMailbox({ desk: messages.desk, host, clock, log, known }, { server, after: registration.tried })
+      kept.set(serverText(server), { registration, mailbox })
     }
+    const unfollow = followLast({ clock, known }, (server) => settings.server === undefined && keep(server))
     return {
       asked(servers) {
-        for (const text of [...servers].slice(0, maxRegistries)) if (!kept.has(text)) kept.set(text, keep(parseServer(text)))
+        for (const text of servers) keep(parseServer(text))
       },
       async close() {
+        unfollow()
         lan?.close()
         const parts = [...kept.values()]
         const closeMessages = async (): Promise<void> => {
@@ -108,7 +128,32 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
     { identity: async () => identity, peerId: identity.peerId, clock, log, whileHost, ...(wants ? { wants } : {}) },
     { folder: home.folder, listen, ...(announce ? { announce } : {}), asks: registry === undefined ? [] : [registry] },
   )
-  return { host, registry }
+  const keepers = witnessKeepers({ identity, host, clock, log }, settings)
+  return {
+    host,
+    registry,
+    async close() {
+      await Promise.all(keepers.map((keeper) => keeper.close()))
+      await host.close()
+    },
+  }
+}
+
+type KeeperNeeds = { readonly identity: Identity; readonly host: SharedHost; readonly clock: Clock; readonly log: Log }
+
+function witnessKeepers(
+  { identity, host, clock, log }: KeeperNeeds,
+  { home, server, isLanAnswered = true, witnessing }: NodeHostSettings,
+): WitnessKeeper[] {
+  const { witnesses = [], ledgers = [], ...rules } = witnessing ?? {}
+  const known = knownRegistries(home.registries)
+  const places = { known: knownAddresses(home.addresses), statements: knownStatements(home.statements) }
+  const registry = (signal?: AbortSignal) => connectRegistry({ host, clock, known }, known.choose(server), signal)
+  return witnesses.flatMap((witness) => {
+    const searches = isLanAnswered ? [lanSearch(clock)] : []
+    const dial = peerDial({ host, clock, registry, ...places }, { peer: witness, addresses: [], protocol: witnessProtocol, searches })
+    return [historyPlace(home), ...ledgers].map((place) => keepWitnessed({ identity, clock, log, dial }, { ...rules, place, witness }))
+  })
 }
 
 async function lanAnswers({ host, clock, log }: { readonly host: OwnHost; readonly clock: Clock; readonly log: Log }): Promise<LanAnswers> {
@@ -165,28 +210,29 @@ export async function startPeerNode(
   const statements = knownStatements(settings.home.statements)
   let getToKnow: ((peerId: string) => Promise<void>) | undefined
   const wants = (peerId: string, protocol: string): boolean => {
-    if (protocol !== tunnelProtocol || authorized.allows(peerId)) return true
+    if (!isTunnelProtocol(protocol) || authorized.allows(peerId)) return true
     void getToKnow?.(peerId)
     return false
   }
-  const { host, registry } = await openNodeHost({ wallet, clock, log, wants }, settings)
+  const node = await openNodeHost({ wallet, clock, log, wants }, settings)
+  const { host, registry } = node
   if (authorized.followsRotations) getToKnow = strangers({ host, authorized, statements, clock, log })
-  const watch =
-    registry === undefined
-      ? undefined
-      : watchStatements(
-          { host, clock, log, known: knownRegistries(settings.home.registries), statements },
-          { server: parseServer(registry), peers: () => authorized.listed() },
-        )
+  const known = knownRegistries(settings.home.registries)
+  let watch: Part | undefined
+  const watchAt = (server: Server): void =>
+    void (watch ??= watchStatements({ host, clock, log, known, statements }, { server, peers: () => authorized.listed() }))
+  if (registry !== undefined) watchAt(parseServer(registry))
+  const unfollow = followLast({ clock, known }, watchAt)
   const service = servePeers({ host, authorized, open, clock, log }, settings.keepMs === undefined ? {} : { keepMs: settings.keepMs })
   return {
     peerId: host.peerId,
     addresses: () => host.addresses(),
     registry,
     async close() {
+      unfollow()
       const unwatched = watch?.close()
       await service.close()
-      await host.close()
+      await node.close()
       await unwatched
     },
   }

@@ -84,3 +84,34 @@ test('R14: SIGKILL of the host of mcp-connect: its session goes on by itself, an
   await next.initialize()
   expect(await next.call('echo', { text: 'over the socket file that was left' })).toBe('over the socket file that was left')
 })
+
+test('R14: two processes that let the same peer in: when the host dies, the peer finds its session, whichever of them is the host then', async () => {
+  const [box, mac] = await bench.people(1)
+  const agent = await bench.serve(box!.home, 'agent', ...local)
+  const [first, second] = [await serve(box!, mac!), await serve(box!, mac!)]
+  const mcp = bench.client(mac!.home, box!.peerId, '--address', agent.addresses[0]!)
+  await mcp.initialize()
+  const pid = await mcp.call('pid')
+  process.kill(first.pid, 'SIGSTOP') // so that it comes too late to be the host
+  await agent.stop('SIGKILL')
+  await expect.poll(() => listeningPorts(second.pid), { timeout: 5_000 }).toEqual([portOf(agent)])
+  const call = mcp.call('pid')
+  await expect.poll(() => second.log(), { timeout: 5_000 }).toContain('tunnel.refused') // the peer has met the other one
+  process.kill(first.pid, 'SIGCONT')
+  expect(await call).toBe(pid)
+})
+
+test('R4: a host that ran before any registry was known keeps what a later "register" published, and hears of revocations there', async () => {
+  const [box, mac] = await bench.people(1)
+  const serving = await serve(box!, mac!)
+  const registry = await bench.serve('registry-4', 'registry', ...local)
+  const server = ['--server', `localhost:${portOf(registry)}`]
+  expect((await bench.run(box!.home, 'register', ...server)).exitCode).toBe(0)
+  // only who runs has its way there proved
+  await expect.poll(async () => (await bench.run(mac!.home, 'peers', ...server)).stdout, { timeout: 15_000 }).toContain('direct (proved)')
+  const mcp = bench.client(mac!.home, box!.peerId, '--address', serving.addresses[0]!)
+  await mcp.initialize()
+  const open = mcp.request('tools/call', { name: 'sleep' })
+  expect((await bench.run(mac!.home, 'revoke', '--yes', ...server)).exitCode).toBe(0)
+  expect((await open).error).toMatchObject({ data: { reason: 'reach.tunnel_ended' } })
+})

@@ -5,6 +5,7 @@ import type { Log } from '../../kernel/log.ts'
 import type { Bucket, Revision } from '../../base/kv/kv.ts'
 import { fault } from '../faults.ts'
 import { type PeerCard, openCard } from '../node/peer-card.ts'
+import { minPrefixLength } from './protocol.ts'
 
 /** A card may not promise to be true for longer. */
 export const maxCardTtlMs = 24 * 3_600_000
@@ -146,9 +147,6 @@ function follow(bucket: Bucket, signal: AbortSignal, log: Log, tell: (change: Bo
     })
   })
 }
-
-/** `12D3KooW` and one more: what all ids begin with tells nobody apart. */
-const minPrefixLength = 9
 
 function byId(a: Entry, b: Entry): number {
   return a.card.peerId < b.card.peerId ? -1 : 1

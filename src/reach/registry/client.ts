@@ -17,8 +17,8 @@ import {
 import { type RegistryDialNeeds, dialRegistry, exchangesOn } from './exchange.ts'
 import { type Statement, statementsFrom } from '../succession/statement.ts'
 
-/** A card with how long ago the registry got it. */
-export type KnownPeer = PeerCard & { readonly ageMs: number }
+/** A card with how long ago the registry got it, and the addresses on it that led the registry itself to this key lately. */
+export type KnownPeer = PeerCard & { readonly ageMs: number; readonly proved: readonly string[] }
 
 export interface RegistryClient {
   /** The registry's own peer id, as it proved it. */
@@ -33,6 +33,8 @@ export interface RegistryClient {
   find(peer: string): Promise<{ readonly peers: readonly KnownPeer[]; readonly statements: readonly Statement[] }>
   /** What is known of these keys, and of those that took their place. At most 128 are asked about at once. */
   statements(peers: readonly string[]): Promise<readonly Statement[]>
+  /** Has the registry dial the addresses on our card that are where it sees us; answers those that led to us. Fault: `reach.registry_refused`. */
+  prove(): Promise<readonly string[]>
   /** Makes a statement about a key known. Fault: `reach.registry_refused`. */
   announce(signed: Uint8Array): Promise<void>
   /** All cards, by id; at most 10,000. */
@@ -75,6 +77,7 @@ export function clientOn(stream: PeerStream, name: string, clock: Clock): Regist
     async statements(peers) {
       return statementsFrom(peers, (await ask({ do: 'statements', peers })).statements ?? [])
     },
+    prove: async () => (await ask({ do: 'prove' })).proved ?? [],
     async announce(statement) {
       await ask({ do: 'announce', statement })
     },
@@ -98,9 +101,10 @@ export function clientOn(stream: PeerStream, name: string, clock: Clock): Regist
 }
 
 /** None when the card is forged or has ended meanwhile: then the registry may as well have said nothing. */
-function openListed({ card, ageMs }: Listed, now: number): KnownPeer[] {
+function openListed({ card, ageMs, proved = [] }: Listed, now: number): KnownPeer[] {
   try {
-    return [{ ...openCard(Buffer.from(card, 'base64url'), now), ageMs }]
+    const opened = openCard(Buffer.from(card, 'base64url'), now)
+    return [{ ...opened, ageMs, proved: proved.filter((address) => opened.addresses.includes(address)) }]
   } catch {
     return []
   }

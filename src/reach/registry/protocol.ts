@@ -3,7 +3,7 @@ import type { FaultKind } from '../../kernel/fault.ts'
 import { outside } from '../../kernel/fault.ts'
 import { isPeerId } from '../../base/identity/identity.ts'
 import { fault } from '../faults.ts'
-import { maxCardBytes } from '../node/peer-card.ts'
+import { maxCardAddresses, maxCardBytes } from '../node/peer-card.ts'
 import type { Refusal } from '../request-loop.ts'
 import { type Statement, maxStatementBytes, readStatements, statementsText } from '../succession/statement.ts'
 
@@ -14,7 +14,10 @@ export const maxRequestBytes = 8 << 10
 export const maxAnswerBytes = 1 << 20
 /** So that a page of the largest cards stays within an answer. */
 export const maxPage = 100
-const maxTextLength = 128
+/** Of what names a peer. */
+export const maxTextLength = 128
+/** `12D3KooW` and one more: what all ids begin with tells nobody apart. */
+export const minPrefixLength = 9
 /** Peers that one question about keys may name: so many ids fit into a request. */
 export const maxAsked = 128
 /** Statements in one answer: so many of the largest fit into it. */
@@ -25,10 +28,12 @@ export type RegistryRequest =
   | { readonly do: 'lookup'; readonly peer: string }
   | { readonly do: 'list'; readonly after: string | undefined; readonly limit: number }
   | { readonly do: 'announce'; readonly statement: Uint8Array }
+  /** Dial the addresses on the card of whoever asks. */
+  | { readonly do: 'prove' }
   | { readonly do: 'statements'; readonly peers: readonly string[] }
 
-/** A card as the registry hands it on: signed by its owner, with how long ago it came. */
-export type Listed = { readonly card: string; readonly ageMs: number }
+/** A card as the registry hands it on: signed by its owner, with how long ago it came, and which of its addresses the registry itself has dialled with success lately. */
+export type Listed = { readonly card: string; readonly ageMs: number; readonly proved?: readonly string[] }
 /** `now` is the registry's wall time, in milliseconds: a client whose clock is wrong can say so. */
 export type RegistryAnswer =
   | {
@@ -36,6 +41,7 @@ export type RegistryAnswer =
         readonly now: number
         readonly cards?: readonly Listed[]
         readonly more?: boolean
+        readonly proved?: readonly string[]
         /** Opened: what is forged is left out. */
         readonly statements?: readonly Statement[]
       }
@@ -77,6 +83,8 @@ export function readRequest(value: unknown): RegistryRequest {
         limit: Math.min(limit as number, maxPage),
       }
     }
+    case 'prove':
+      return { do: 'prove' }
     case 'announce':
       return { do: 'announce', statement: Buffer.from(text('statement', Math.ceil((maxStatementBytes * 4) / 3)), 'base64url') }
     case 'statements': {
@@ -86,7 +94,7 @@ export function readRequest(value: unknown): RegistryRequest {
       return { do: 'statements', peers: peers as string[] }
     }
     default:
-      throw fault.request_invalid({ problem: '"do" is none of publish, lookup, list, announce, statements' })
+      throw fault.request_invalid({ problem: '"do" is none of publish, lookup, list, prove, announce, statements' })
   }
 }
 
@@ -97,11 +105,13 @@ export function readAnswer(value: unknown): RegistryAnswer {
   const { now, cards, more } = reply.ok
   const statements = reply.ok['statements'] === undefined ? undefined : readStatements(reply.ok['statements'], maxStatements)
   if (reply.ok['statements'] !== undefined && !statements) throw garbled('statements that are none')
-  const said = { now, ...(statements ? { statements } : {}) }
+  const proved = provedIn(reply.ok['proved'])
+  const said = { now, ...(statements ? { statements } : {}), ...(proved ? { proved } : {}) }
   if (cards === undefined) return { ok: said }
   const isListed = (item: unknown): boolean => isObject(item) && typeof item['card'] === 'string' && typeof item['ageMs'] === 'number'
   if (!Array.isArray(cards) || cards.length > maxPage || !cards.every(isListed)) throw garbled('cards that are none')
-  return { ok: { ...said, cards: cards as Listed[], more: more === true } }
+  const listed = (cards as Listed[]).map(({ card, ageMs, proved }) => ({ card, ageMs, proved: provedIn(proved) ?? [] }))
+  return { ok: { ...said, cards: listed, more: more === true } }
 }
 
 /** What every answer of a registry is, whatever was asked: its members beside `now` are still to be checked. Fault `reach.registry_garbled`. */
@@ -125,6 +135,12 @@ export function readReply(value: unknown): Reply {
   }
   if (!isObject(ok) || typeof ok['now'] !== 'number') throw garbled('neither "ok" nor "refused"')
   return { ok: { ...ok, now: ok['now'] } }
+}
+
+/** Addresses; undefined when it is no list of them. */
+function provedIn(value: unknown): readonly string[] | undefined {
+  const isText = (item: unknown): item is string => typeof item === 'string'
+  return Array.isArray(value) && value.length <= maxCardAddresses && value.every(isText) ? value : undefined
 }
 
 function garbled(problem: string): Error {

@@ -112,17 +112,28 @@ export function keepRegistered(needs: RegistrationNeeds, settings: RegistrationS
     relay = registry
     place = host.keepPlace(registry, serverAddress(server))
   }
+  /** Whether a direct way leads to us is for somebody else to say; an older registry does not know the question. */
+  const prove = async (client: RegistryClient): Promise<void> => {
+    try {
+      log.debug('reach.proved', { registry: at, addresses: await client.prove() })
+    } catch (error) {
+      log.debug('reach.not_proved', { registry: at, problem: asFault(error).message })
+    }
+  }
   const publish = async (addresses: readonly string[], ttlMs: number, signal: AbortSignal): Promise<void> => {
     const client = await connectRegistry({ host, clock, known }, server, signal)
+    let proving: Promise<void> | undefined
     try {
       await announceNew(client, own()).catch((error: unknown) =>
         log.warn('reach.not_announced', { registry: at, problem: asFault(error).message }),
       )
       const { aheadMs } = await publishCard(client, identity, clock, { name, addresses, expiresAt: clock.now() + ttlMs })
       if (!stop.signal.aborted) keepPlace(client.peerId)
+      if (addresses.some((address) => !isRelayed(address))) proving = prove(client)
       if (Math.abs(aheadMs) > 60_000) log.warn('reach.clock', { registry: at, aheadMs })
     } finally {
-      await client.close()
+      if (proving) void proving.then(() => client.close())
+      else await client.close()
     }
   }
   /** Waits for the time to renew, or until our addresses are others than `published`. */

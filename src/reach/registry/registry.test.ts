@@ -201,6 +201,15 @@ describe('abuse', () => {
     expect(await greedy.lookup('toy')).toHaveLength(1)
   })
 
+  test('ids that cost nothing do not fill the registry: first cards are taken only so often from one address, later ones of the same peers always', async () => {
+    const { port } = await registryIn(await folder(), 0, { newPerAddress: { burst: 2, perSecond: 0.001 } })
+    const [one, two, three] = [await client(port), await client(port), await client(port)]
+    for (const each of [one, two]) await publishCard(each, each.identity, clock, card())
+    await expect(publishCard(three, three.identity, clock, card())).rejects.toMatchObject({ details: { code: 'reach.too_often' } })
+    for (const each of [one, two]) await publishCard(each, each.identity, clock, card('later'))
+    expect(await three.lookup('later')).toHaveLength(2)
+  })
+
   test('a flood is refused by rate, and others are served meanwhile', async () => {
     const { port } = await registryIn(await folder(), 0, { perPeer: { burst: 5, perSecond: 0.1 } })
     const greedy = await client(port)

@@ -35,8 +35,9 @@ test(
   { timeout: 90_000 },
   async () => {
     const { box, mac, registry, serving } = await scene()
-    await expect.poll(async () => (await bench.run(mac.home, 'peers')).stdout, { timeout: 15_000 }).toMatch(/direct or relayed/)
-    expect((await bench.run(box.home, 'status')).stdout).toMatch(/^reachability +direct or relayed$/m)
+    await expect.poll(async () => (await bench.run(mac.home, 'peers')).stdout, { timeout: 15_000 }).toContain('direct (proved)')
+    await expect.poll(async () => (await bench.run(box.home, 'status')).stdout, { timeout: 15_000 }).toContain('/p2p-circuit/')
+    expect((await bench.run(box.home, 'status')).stdout).toMatch(/^reachability +direct \(proved\)$/m)
     expect((await bench.run(mac.home, 'status')).stdout).toMatch(/^reachability +none$/m)
     const relayed = bench.client(mac.home, box.peerId, '--relay')
     await relayed.initialize()
@@ -53,7 +54,7 @@ test(
 
 test('a registry that relays nothing: the peer is reached directly, and with --relay it is said why not', { timeout: 60_000 }, async () => {
   const { box, mac } = await scene('--no-relay')
-  await expect.poll(async () => (await bench.run(mac.home, 'peers')).stdout, { timeout: 15_000 }).toMatch(/ direct /)
+  await expect.poll(async () => (await bench.run(mac.home, 'peers')).stdout, { timeout: 15_000 }).toContain(' direct (proved) ')
   const { exitCode, stderr } = await bench.run(mac.home, 'send', '--no-mailbox', box.peerId, 'hello', '--relay')
   expect(exitCode).toBe(5)
   expect(stderr).toContain('no relayed address')

@@ -2,11 +2,13 @@
 import { asFault } from '../../kernel/fault.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
-import type { PeerHost, PeerStream } from '../../base/peer/host/host.ts'
+import type { OwnHost, PeerStream } from '../../base/peer/host/host.ts'
+import { slots } from '../../base/peer/slots.ts'
 import { isPeerId } from '../../base/identity/identity.ts'
 import { fault } from '../faults.ts'
 import { type Rate, rateLimit } from '../rate.ts'
 import type { Entry, RegistryBook } from './book.ts'
+import { type DialBack, type DialBackSettings, createDialBack } from './dial-back.ts'
 import type { RegistryStatements } from './statements.ts'
 import type { Statement } from '../succession/statement.ts'
 import {
@@ -23,18 +25,20 @@ import {
 import { answerEach, refusalOf } from '../request-loop.ts'
 
 export type RegistryServerNeeds = {
-  readonly host: PeerHost
+  readonly host: Pick<OwnHost, 'handle' | 'reaches'>
   readonly book: RegistryBook
   readonly statements: RegistryStatements
   readonly clock: Clock
   readonly log: Log
 }
 
-export type RegistryServerSettings = {
+export type RegistryServerSettings = DialBackSettings & {
   /** 60 at once and 2 a second by default. */
   readonly perPeer?: Rate
   /** Of all peers behind one IP address: 600 at once and 50 a second by default. */
   readonly perAddress?: Rate
+  /** Cards of peers that have none there yet, which take the room of others, of all behind one IP address: 500 at once and one in 10 s by default. */
+  readonly newPerAddress?: Rate
   /** Statements about keys, which stay for ever, of all peers behind one IP address: 16 at once and 10 an hour by default. */
   readonly statementsPerAddress?: Rate
   /** A stream on which nothing was asked for so long is dropped: 60 s by default. */
@@ -43,8 +47,9 @@ export type RegistryServerSettings = {
   readonly pageSize?: number
 }
 
-/** Streams that are open at once. */
-const maxStreams = 1_000
+/** Streams that are open at once. One peer has several processes. */
+const maxStreams = 2_000
+const maxStreamsPerPeer = 32
 /** A name may be used by many: whoever asks must say more. */
 const maxFound = 16
 
@@ -54,6 +59,7 @@ export function serveRegistry(needs: RegistryServerNeeds, settings: RegistryServ
   const {
     perPeer = { burst: 60, perSecond: 2 },
     perAddress = { burst: 600, perSecond: 50 },
+    newPerAddress = { burst: 500, perSecond: 0.1 },
     statementsPerAddress = { burst: 16, perSecond: 1 / 360 },
     idleMs = 60_000,
     pageSize = maxPage,
@@ -61,65 +67,68 @@ export function serveRegistry(needs: RegistryServerNeeds, settings: RegistryServ
   const peers = rateLimit(clock, perPeer)
   const addresses = rateLimit(clock, perAddress)
   const announcements = rateLimit(clock, statementsPerAddress)
-  let streams = 0
+  const newcomers = rateLimit(clock, newPerAddress)
+  const dialBack = createDialBack(needs, settings)
+  const take = slots({ most: maxStreams, perPeer: maxStreamsPerPeer })
   host.handle(registryProtocol, (stream) => {
-    if (streams >= maxStreams) return stream.abort()
-    streams++
+    const giveBack = take(stream)
+    if (!giveBack) return stream.abort()
     const limits: Limits = {
       waitMs: () => Math.max(peers.take(stream.remotePeer), addresses.take(stream.remoteAddress)),
       announceMs: () => announcements.take(stream.remoteAddress),
+      newcomerMs: () => newcomers.take(stream.remoteAddress),
     }
-    void converse(needs, stream, { idleMs, pageSize }, limits)
+    void converse({ ...needs, dialBack }, stream, { idleMs, pageSize }, limits)
       .catch((error: unknown) => {
         log.info('reach.registry.dropped', { peer: stream.remotePeer, problem: asFault(error).message })
         stream.abort()
       })
-      .finally(() => {
-        streams--
-      })
+      .finally(giveBack)
   })
 }
 
-/** How long whoever asks must wait until it may ask, and until it may announce something. */
-type Limits = { readonly waitMs: () => number; readonly announceMs: () => number }
+/** How long whoever asks must wait until it may ask, until it may announce something, and until it may publish its first card. */
+type Limits = { readonly waitMs: () => number; readonly announceMs: () => number; readonly newcomerMs: () => number }
 
 function converse(
-  needs: RegistryServerNeeds,
+  needs: Desk,
   stream: PeerStream,
   { idleMs, pageSize }: { idleMs: number; pageSize: number },
-  { waitMs, announceMs }: Limits,
+  { waitMs, announceMs, newcomerMs }: Limits,
 ): Promise<void> {
   const { clock, log } = needs
   const from = stream.remotePeer
   return answerEach(stream, clock, { maxRequestBytes, idleMs }, async (value) => {
     const afterMs = waitMs()
-    const at = { now: clock.now(), pageSize, announceMs }
-    const answer = afterMs > 0 ? refusalOf(fault.too_often({ afterMs })) : await answerTo(needs, from, value, at)
+    const at = { now: clock.now(), pageSize, announceMs, newcomerMs }
+    const answer = afterMs > 0 ? refusalOf(fault.too_often({ afterMs })) : await answerTo(needs, stream, value, at)
     if ('refused' in answer) log.info('reach.registry.refused', { peer: from, code: answer.refused.code, message: answer.refused.message })
     return answerValue(answer)
   })
 }
 
-type At = { readonly now: number; readonly pageSize: number; readonly announceMs: () => number }
-type Desk = Pick<RegistryServerNeeds, 'book' | 'statements'>
+type At = { readonly now: number; readonly pageSize: number; readonly announceMs: () => number; readonly newcomerMs: () => number }
+type Desk = RegistryServerNeeds & { readonly dialBack: DialBack }
 
-async function answerTo(desk: Desk, from: string, value: unknown, at: At): Promise<RegistryAnswer> {
+async function answerTo(desk: Desk, stream: PeerStream, value: unknown, at: At): Promise<RegistryAnswer> {
   try {
-    return { ok: { now: at.now, ...(await carryOut(desk, from, readRequest(value), at)) } }
+    return { ok: { now: at.now, ...(await carryOut(desk, stream, readRequest(value), at)) } }
   } catch (error) {
     return refusalOf(error)
   }
 }
 
 async function carryOut(
-  { book, statements }: Desk,
-  from: string,
+  { book, statements, dialBack }: Desk,
+  stream: PeerStream,
   request: RegistryRequest,
-  { now, pageSize, announceMs }: At,
-): Promise<{ cards?: Listed[]; more?: boolean; statements?: Statement[] }> {
-  const listed = ({ signed, cameAt }: Entry): Listed => ({
+  { now, pageSize, announceMs, newcomerMs }: At,
+): Promise<{ cards?: Listed[]; more?: boolean; statements?: Statement[]; proved?: readonly string[] }> {
+  const from = stream.remotePeer
+  const listed = ({ card: { peerId, addresses }, signed, cameAt }: Entry): Listed => ({
     card: Buffer.from(signed).toString('base64url'),
     ageMs: Math.max(0, now - cameAt),
+    proved: dialBack.proved(peerId, addresses),
   })
   if (request.do === 'announce') {
     const afterMs = announceMs()
@@ -129,8 +138,11 @@ async function carryOut(
     return {}
   }
   if (request.do === 'statements') return { statements: await statements.about(request.peers, maxStatements) }
+  if (request.do === 'prove') return { proved: await dialBack.prove(stream, book.lookup(from, 1)[0]?.card.addresses ?? []) }
   if (request.do === 'publish') {
     await statements.mustSpeak(from)
+    const afterMs = book.lookup(from, 1).length === 0 ? newcomerMs() : 0
+    if (afterMs > 0) throw fault.too_often({ afterMs })
     await book.publish(from, request.card)
     return {}
   }

@@ -45,6 +45,7 @@ export function authorizedPeers({ clock, log, statements }: AuthorizedPeersNeeds
   let allowed: ReadonlySet<string> = new Set()
   let seen = ''
   let heard = ''
+  const unread = 'unread'
   let cancel = (): void => {}
 
   const speaker = (id: string): string[] => {
@@ -73,8 +74,8 @@ export function authorizedPeers({ clock, log, statements }: AuthorizedPeersNeeds
     const stat = statOf(path)
     const mark = stat ? [stat.ino, stat.size, stat.mtimeMs, stat.ctimeMs].join(' ') : 'missing'
     if (mark === seen) return
-    seen = mark
     const found = idsIn(stat ? readText(path) : undefined)
+    seen = mark
     if (isStart && found.wrong[0] !== undefined) throw fault.peer_id_invalid({ text: found.wrong[0], where: path })
     for (const text of found.wrong) log.warn('reach.authorized.wrong', { file: path, text })
     fromFile = found.ids
@@ -86,8 +87,9 @@ export function authorizedPeers({ clock, log, statements }: AuthorizedPeersNeeds
       try {
         if (file !== undefined) read(file, false)
       } catch (error) {
+        if (seen !== unread) log.error('reach.authorized.unreadable', { file, error })
+        seen = unread // looked at again, though it may be the same
         fromFile = new Set()
-        log.error('reach.authorized.unreadable', { file, error })
         changed()
       }
       if (hasNews()) changed()

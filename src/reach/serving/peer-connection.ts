@@ -86,9 +86,9 @@ export async function connectPeer(needs: PeerConnectionNeeds, settings: PeerConn
     /** A session belongs to one key: with another in its place it does not come back, and the next one is opened instead. */
     const sameKey =
       (way: Way) =>
-      async (signal: AbortSignal): Promise<PeerStream> => {
+      async (signal: AbortSignal, protocols: readonly string[]): Promise<PeerStream> => {
         try {
-          const stream = await dial(signal, way)
+          const stream = await dial(signal, way, protocols)
           if (own && stream.remotePeer !== own.remotePeer) void own.close()
           return stream
         } catch (error) {

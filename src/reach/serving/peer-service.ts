@@ -4,6 +4,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import { randomId } from '../../kernel/random.ts'
 import type { PeerHost } from '../../base/peer/host/host.ts'
+import type { SharedHost } from '../../base/peer/host/shared-host.ts'
 import { type AcceptTunnelsSettings, acceptTunnels } from '../../base/peer/tunnel/server.ts'
 import { type Tunnel, tunnelProtocol } from '../../base/peer/tunnel/tunnel.ts'
 import type { Wire } from '../../base/wire/wire.ts'
@@ -12,7 +13,7 @@ import { joinWires } from './joined.ts'
 import type { ProvedSession } from './preamble.ts'
 
 export type PeerServiceNeeds = {
-  readonly host: Pick<PeerHost, 'handle'>
+  readonly host: Pick<PeerHost, 'handle'> & Partial<Pick<SharedHost, 'isNew'>>
   readonly authorized: Pick<AuthorizedPeers, 'allows' | 'onChange'>
   /** A wire for one new session. It answers for what is behind it: when that fails, the peer reads why, by an error to each request (see `renewedWire`). */
   readonly open: (session: ProvedSession) => Wire
@@ -50,6 +51,7 @@ export function servePeers({ host, authorized, open, clock, log }: PeerServiceNe
       host,
       clock,
       log,
+      mayBeElsewhere: () => host.isNew?.() ?? false,
       authorize: (peer) => (authorized.allows(peer) ? undefined : refusal),
       accept(tunnel, peer) {
         const line = carry(tunnel, peer).finally(() => lines.delete(line))

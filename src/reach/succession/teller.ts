@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { type Clock, deadline } from '../../kernel/clock.ts'
 import { makeFolder, readText, writeWhole } from '../../kernel/file.ts'
 import type { PeerHost } from '../../base/peer/host/host.ts'
+import { slots } from '../../base/peer/slots.ts'
 import { readJson, writeJson } from '../json-frames.ts'
 import { type Statement, maxRotations, readStatements, rotationsTo, statementsFrom, statementsText } from './statement.ts'
 
@@ -11,6 +12,7 @@ const successionProtocol = '/fairlead/succession/1'
 const maxAnswerBytes = 32 << 10
 const answerMs = 5_000
 const maxStreams = 64
+const maxStreamsPerPeer = 4
 /** Of all identities that this folder ever had. */
 const maxOwn = 256
 
@@ -47,17 +49,17 @@ function statementsIn(path: string): Statement[] {
 
 /** Tells whoever asks. */
 export function tellSuccession({ host, clock }: { host: Pick<PeerHost, 'handle'>; clock: Clock }, told: () => readonly Statement[]): void {
-  let streams = 0
+  const take = slots({ most: maxStreams, perPeer: maxStreamsPerPeer })
   host.handle(successionProtocol, (stream) => {
-    if (streams >= maxStreams) return stream.abort()
-    streams++
+    const giveBack = take(stream)
+    if (!giveBack) return stream.abort()
     const cancel = clock.after(answerMs, () => stream.abort())
     void writeJson(stream.duplex, { statements: statementsText(told()) })
       .then(() => stream.close())
       .catch(() => stream.abort())
       .finally(() => {
         cancel()
-        streams--
+        giveBack()
       })
   })
 }

@@ -55,7 +55,7 @@ export async function attachHost({ clock, wants }: AttachNeeds, path: string, as
   const { peerId } = about
   const handlers = new Map<string, (stream: PeerStream) => void>()
 
-  const streamOn = (socket: Socket, name: string, protocol: string, { peer, address, isRelayed }: Dialled): PeerStream => ({
+  const streamOn = (socket: Socket, name: string, { peer, address, isRelayed, protocol }: Dialled): PeerStream => ({
     remotePeer: peer,
     remoteAddress: address,
     isRelayed,
@@ -74,12 +74,12 @@ export async function attachHost({ clock, wants }: AttachNeeds, path: string, as
     socket.on('error', () => {}) // who reads or writes sees it there
     return socket
   }
-  const take = async ({ stream, protocol, must, ...from }: Incoming): Promise<void> => {
-    const accept = handlers.get(protocol)
-    if (!accept || !(must || wants(from.peer, protocol))) return void control.write(lineText({ is: 'no', stream }))
+  const take = async ({ stream, must, ...from }: Incoming): Promise<void> => {
+    const accept = handlers.get(from.protocol)
+    if (!accept || !(must || wants(from.peer, from.protocol))) return void control.write(lineText({ is: 'no', stream }))
     const socket = await open()
     socket.write(lineText({ fairlead: socketVersion, do: 'take', stream }))
-    accept(streamOn(socket, stream, protocol, from))
+    accept(streamOn(socket, stream, from))
   }
   readLines<Told>(control, (told) => {
     if (told.is === 'incoming') take(told).catch(() => control.destroy())
@@ -108,7 +108,7 @@ export async function attachHost({ clock, wants }: AttachNeeds, path: string, as
         if (line === undefined) throw fault.host_gone({ peerId })
         const answer = JSON.parse(line) as Dialled | Refused
         if ('refused' in answer) throw refusedFault(answer)
-        return streamOn(socket, stream, protocol, answer)
+        return streamOn(socket, stream, answer)
       } catch (error) {
         socket.destroy()
         throw error instanceof Fault ? error : fault.host_gone({ peerId }, error)

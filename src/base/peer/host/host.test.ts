@@ -183,7 +183,7 @@ test('pitfall 7: 1,200 streams, each ended by one side only and then closed by t
 
 test('silent connections from one address are held to their share: the rest is refused, not queued, and a peer still gets in', async () => {
   let refused = 0
-  const log = { ...silentLog, debug: (event: string) => void (event === 'peer.handshakes_refused' && refused++) }
+  const log = { ...silentLog, debug: (event: string) => void (event === 'peer.connection_refused' && refused++) }
   const server = await host({ listen: [loopback] }, { log })
   server.handle(protocol, echo)
   const port = Number(/tcp\/(\d+)/.exec(server.addresses()[0]!)![1])
@@ -196,4 +196,16 @@ test('silent connections from one address are held to their share: the rest is r
   }
   await expect.poll(() => refused, { timeout: 10_000 }).toBeGreaterThan(100)
   expect(await ask(await (await host()).dial(server.peerId, server.addresses(), protocol), 'still here')).toBe('still here')
+})
+
+test('so many connections from one IP address, whatever ids they have; one that ends makes room', async () => {
+  const server = await host({ listen: [loopback], maxPerAddress: 2 })
+  server.handle(protocol, echo)
+  const [first, second, third] = [await host(), await host(), await host()]
+  const from = async (each: PeerHost): Promise<string> => ask(await each.dial(server.peerId, server.addresses(), protocol), 'in')
+  expect([await from(first), await from(second)]).toEqual(['in', 'in'])
+  await expect(from(third)).rejects.toMatchObject({ code: 'peer.unreachable' })
+  expect(await from(second)).toBe('in')
+  await first.close()
+  await expect.poll(() => from(third).catch(String), { timeout: 5_000 }).toBe('in')
 })

@@ -4,12 +4,13 @@ import type { Connection, ConnectionGater, MultiaddrConnection, Stream } from '@
 import type { Clock } from '../../../kernel/clock.ts'
 import type { Log } from '../../../kernel/log.ts'
 import type { Identity } from '../../identity/identity.ts'
-import { isLoopback } from '../address.ts'
+import { ipOf, isLoopback } from '../address.ts'
 import { createDialer, reasonOf } from '../dial.ts'
 import { fault } from '../fault.ts'
 import { endMoved } from '../moved.ts'
 import type { Place, Places } from '../relay/place.ts'
 import type { RelayRules } from '../relay/server.ts'
+import { slots } from '../slots.ts'
 import { peerStream } from '../stream.ts'
 
 /** What is dropped with a stream. */
@@ -35,6 +36,9 @@ export interface PeerStream {
   abort(what?: Dropped): void
 }
 
+/** One, or several of which the first that the other end offers counts. */
+export type Protocols = string | readonly string[]
+
 export interface PeerHost {
   readonly peerId: string
   /** Where we can be reached: multiaddrs that end in `/p2p/<our id>`, announced ones first, then loopback, those through relays last. */
@@ -48,7 +52,7 @@ export interface PeerHost {
    * relay begin 150 ms after the first direct one. The kind of the addresses counts: with direct ones alone no relay is used, and with relayed ones alone no other way.
    * Without a peer id it takes whoever answers: compare `remotePeer` before anything is said. Faults: `peer.unreachable`, `peer.wrong_identity`, `peer.refused`, `peer.bad_address`, `peer.closed`.
    */
-  dial(peerId: string | undefined, addresses: readonly string[], protocol: string, signal?: AbortSignal): Promise<PeerStream>
+  dial(peerId: string | undefined, addresses: readonly string[], protocol: Protocols, signal?: AbortSignal): Promise<PeerStream>
   /** Ends every stream and connection and frees the ports. */
   close(): Promise<void>
 }
@@ -60,9 +64,11 @@ export interface OwnHost extends PeerHost {
    * Never fails: what goes wrong is logged, and tried again.
    */
   keepPlace(relay: string, address: string): Place
+  /** Whether a new connection to this one address leads to the peer: then it is ended at once. Never fails. */
+  reaches(peerId: string, address: string, signal: AbortSignal): Promise<boolean>
   /** Carries circuits between others from now on. */
   relay(rules: RelayRules): Promise<void>
-  /** How many bytes have arrived on streams of this protocol so far, whoever opened them. */
+  /** How many bytes have arrived so far on streams of this protocol (`/fairlead/<name>/1`) and those below it, whoever opened them. */
   countBytes(protocol: string): number
 }
 
@@ -79,18 +85,20 @@ export type PeerHostSettings = {
   readonly listen: readonly string[]
   /** Multiaddrs under which others reach us, beside those we listen on. */
   readonly announce?: readonly string[]
+  /** Connections that come in from one IP address, whose ids cost nothing, and are open at once: 1,024 by default, a quarter of all. */
+  readonly maxPerAddress?: number
 }
 
 /** Starts a host. Faults: `peer.bad_address`, `peer.cannot_listen`. */
 export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSettings): Promise<OwnHost> {
   const { identity, log, clock } = needs
-  const { listen, announce = [] } = settings
+  const { listen, announce = [], maxPerAddress = 1_024 } = settings
   const { createNetwork, maxStreams, parseAddress, wrongIdentity } = await import('../libp2p.ts')
   for (const address of [...listen, ...announce]) {
     const problem = parseAddress(address)
     if (problem) throw fault.bad_address({ address, problem })
   }
-  const network = await createNetwork({ identity, listen, announce, gater: createGater(needs) }).catch((error: unknown) => {
+  const network = await createNetwork({ identity, listen, announce, gater: createGater(needs, maxPerAddress) }).catch((error: unknown) => {
     throw fault.cannot_listen({ addresses: listen, problem: reasonOf(error) }, error)
   })
   const dialer = createDialer(network, identity.peerId, clock, { maxStreams, wrongIdentity })
@@ -101,10 +109,9 @@ export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSet
     (address) => log.info('peer.moved', { address }),
   )
   const arrivedBytes = new Map<string, number>()
+  const count = (protocol: string, sizeBytes: number) => arrivedBytes.set(protocol, (arrivedBytes.get(protocol) ?? 0) + sizeBytes)
   const wrapped = (stream: Stream, connection: Connection): PeerStream =>
-    peerStream(stream, connection, clock, (sizeBytes) =>
-      arrivedBytes.set(stream.protocol, (arrivedBytes.get(stream.protocol) ?? 0) + sizeBytes),
-    )
+    peerStream(stream, connection, clock, (sizeBytes) => count(stream.protocol.split('/', 4).join('/'), sizeBytes))
   let isClosed = false
   let places: Places | undefined
   const direct = (): readonly string[] => announced(network.listening().map(String), announce, peerId)
@@ -141,6 +148,16 @@ export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSet
       void keep()
       return { close: () => stop.abort() }
     },
+    async reaches(peerId, address, signal) {
+      const suffix = `/p2p/${peerId}`
+      try {
+        const connection = await network.connect(network.address(address.endsWith(suffix) ? address : `${address}${suffix}`), signal)
+        connection.abort(new Error('only a question'))
+        return true
+      } catch {
+        return false
+      }
+    },
     async relay(rules) {
       const { serveRelay } = await import('../relay/server.ts')
       serveRelay({ network, clock, log, addresses: direct }, rules)
@@ -165,15 +182,17 @@ export function announced(listening: readonly string[], announce: readonly strin
 /** Handshakes under way from one IP address: whoever opens connections and says nothing takes only a part of the room (512). */
 const maxHandshakes = 128
 
-function createGater({ log, mayConnect }: PeerHostNeeds): ConnectionGater {
+function createGater({ log, mayConnect }: PeerHostNeeds, perAddress: number): ConnectionGater {
   const underWay = new Map<string, number>()
+  const take = slots({ most: Infinity, perPeer: Infinity, perAddress })
   const finishers = new WeakMap<MultiaddrConnection, () => void>()
   return {
     denyInboundConnection(connection) {
-      const from = connection.remoteAddr.getComponents()[0]?.value ?? ''
+      const from = ipOf(connection.remoteAddr)
       const count = underWay.get(from) ?? 0
-      if (count >= maxHandshakes) {
-        log.debug('peer.handshakes_refused', { from })
+      const giveBack = count < maxHandshakes ? take({ remotePeer: '', remoteAddress: from }) : undefined
+      if (!giveBack) {
+        log.debug('peer.connection_refused', { from })
         return true
       }
       underWay.set(from, count + 1)
@@ -186,7 +205,10 @@ function createGater({ log, mayConnect }: PeerHostNeeds): ConnectionGater {
         else underWay.delete(from)
       }
       finishers.set(connection, done)
-      connection.addEventListener('close', done)
+      connection.addEventListener('close', () => {
+        done()
+        giveBack()
+      })
       return false
     },
     denyInboundEncryptedConnection(peer, connection) {

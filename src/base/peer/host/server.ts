@@ -51,7 +51,7 @@ export async function serveHost({ host, clock, log, about, onAsks, settleMs }: H
     async take(stream, must) {
       if (control.destroyed) return false
       const name = randomId()
-      const incoming = { protocol: stream.protocol, must, ...dialled(stream) }
+      const incoming = { must, ...dialled(stream) }
       const taker = await new Promise<Socket | undefined>((resolve) => {
         const gone = (): void => resolve(undefined)
         const cancel = clock.after(answerMs, gone)
@@ -121,8 +121,8 @@ export async function serveHost({ host, clock, log, about, onAsks, settleMs }: H
   }
 }
 
-function dialled({ remotePeer, remoteAddress, isRelayed }: PeerStream): Dialled {
-  return { peer: remotePeer, address: remoteAddress, isRelayed }
+function dialled({ remotePeer, remoteAddress, isRelayed, protocol }: PeerStream): Dialled {
+  return { peer: remotePeer, address: remoteAddress, isRelayed, protocol }
 }
 
 function openingOf(preamble: string): Opening | undefined {

@@ -45,6 +45,8 @@ export type SharedHostSettings = {
 export interface SharedHost extends PeerHost {
   /** What this process is at the moment. */
   readonly role: 'host' | 'attached' | 'alone'
+  /** Whether another host was here a moment ago: who served through that one may be on its way to this one. */
+  isNew(): boolean
 }
 
 type Life = Pick<PeerHost, 'addresses' | 'handle' | 'unhandle' | 'dial' | 'close'> & {
@@ -78,6 +80,7 @@ export async function openSharedHost(needs: SharedHostNeeds, settings: SharedHos
   let place = { listen: settings.listen, announce: settings.announce ?? [] }
   let current: Promise<Life> | undefined
   let last: Life | undefined
+  let newUntil = -Infinity
 
   const attach = async (): Promise<Life | undefined> => {
     const attached = await attachHost({ clock, wants }, socketPath, asks)
@@ -108,6 +111,7 @@ export async function openSharedHost(needs: SharedHostNeeds, settings: SharedHos
   }
   /** Takes up what we serve, and sees to it that somebody is the host again when this one is gone. */
   const begin = (life: Life): Life => {
+    if (last) newUntil = clock.mono() + settleMs
     last = life
     for (const [protocol, accept] of handlers) life.handle(protocol, accept)
     void life.ended.then(() => {
@@ -145,6 +149,7 @@ export async function openSharedHost(needs: SharedHostNeeds, settings: SharedHos
     get role() {
       return last!.role
     },
+    isNew: () => clock.mono() < newUntil,
     addresses: () => last!.addresses(),
     handle(protocol, accept) {
       handlers.set(protocol, accept)

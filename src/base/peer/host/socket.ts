@@ -6,7 +6,7 @@
 import type { Duplex } from 'node:stream'
 import { createInterface } from 'node:readline'
 import { Fault, type FaultKind } from '../../../kernel/fault.ts'
-import type { Dropped } from './host.ts'
+import type { Dropped, Protocols } from './host.ts'
 
 /** Raised when a line changes its meaning: processes of different releases then do not misunderstand each other. */
 export const socketVersion = 1
@@ -19,7 +19,7 @@ export type Opening = { readonly fairlead: typeof socketVersion } & (
       readonly stream: string
       readonly peer: string | undefined
       readonly addresses: readonly string[]
-      readonly protocol: string
+      readonly protocol: Protocols
     }
   | { readonly do: 'take'; readonly stream: string }
 )
@@ -39,10 +39,9 @@ export type Said =
   | { readonly is: 'no'; readonly stream: string }
   | { readonly is: 'drop'; readonly stream: string; readonly what: Exclude<Dropped, 'stream'> }
 
-export type Dialled = { readonly peer: string; readonly address: string; readonly isRelayed: boolean }
+export type Dialled = { readonly peer: string; readonly address: string; readonly isRelayed: boolean; readonly protocol: string }
 export type Incoming = Dialled & {
   readonly stream: string
-  readonly protocol: string
   /** Nobody else wants it either. */
   readonly must: boolean
 }

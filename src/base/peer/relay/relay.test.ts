@@ -139,8 +139,8 @@ describe('which way', () => {
   })
 })
 
-test('a session that goes through a relay moves to the direct way when there is one, with all that is under way: nothing is lost, doubled or reordered', async () => {
-  const relay = await relayAt()
+test('a session that goes through a relay moves to the direct way when there is one, with all that is under way: nothing is lost, doubled or reordered; its circuit is given back', async () => {
+  const relay = await relayAt(loopback, { ...everyone, maxCircuits: 1 })
   const box = await host([loopback])
   box.keepPlace(relay.peerId, relay.addresses()[0]!)
   await expect.poll(() => box.addresses().filter(isRelayed).length, { timeout: 15_000 }).toBe(1)
@@ -176,6 +176,11 @@ test('a session that goes through a relay moves to the direct way when there is 
   await expect.poll(() => heard.map(({ length }) => length), { timeout: 15_000 }).toEqual([sent.length, sent.length])
   expect(heard).toEqual([sent, sent])
   expect([ways, accepted.length]).toEqual([[true, false], 1])
+  box.handle(protocol, (stream) => void stream.duplex.pipe(stream.duplex))
+  const other = await host()
+  const through = box.addresses().filter(isRelayed)
+  const echoed = async (): Promise<string> => ask(await other.dial(box.peerId, through, protocol), 'by the only circuit there may be')
+  await expect.poll(() => echoed().catch(String), { timeout: 5_000 }).toBe('by the only circuit there may be')
   await client.close()
 })
 
@@ -190,8 +195,18 @@ describe('what a relay grants', () => {
     await reachable(box)
   })
 
+  test('to all who are behind one IP address together no more than half: ids cost nothing', async () => {
+    const relay = await relayAt(loopback, { ...everyone, maxPlaces: 4, maxCircuits: 4, maxCircuitsPerPeer: 1 })
+    const [box] = [await hidden(relay), await hidden(relay)]
+    const late = await host()
+    late.keepPlace(relay.peerId, relay.addresses()[0]!)
+    for (const each of [await host(), await host()]) await each.dial(box.peerId, box.addresses(), protocol)
+    await expect((await host()).dial(box.peerId, box.addresses(), protocol)).rejects.toThrow(/as many circuits as it may/)
+    expect(late.addresses()).toEqual([])
+  })
+
   test('as many places and circuits as its rules say; a circuit that ends makes room', async () => {
-    const relay = await relayAt(loopback, { ...everyone, maxPlaces: 1, maxCircuits: 2, maxCircuitsPerPeer: 1 })
+    const relay = await relayAt(loopback, { ...everyone, maxPlaces: 1, maxCircuits: 2, maxCircuitsPerPeer: 1, maxCircuitsPerAddress: 2 })
     const box = await hidden(relay)
     const late = await host()
     late.keepPlace(relay.peerId, relay.addresses()[0]!)

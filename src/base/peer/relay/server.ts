@@ -4,22 +4,25 @@ import type { Connection, Stream } from '@libp2p/interface'
 import { type Clock, deadline } from '../../../kernel/clock.ts'
 import { reasonOf } from '../../../kernel/fault.ts'
 import type { Log } from '../../../kernel/log.ts'
-import { isCircuit } from '../address.ts'
+import { ipOf, isCircuit } from '../address.ts'
 import type { PeerStream } from '../host/host.ts'
 import { splice } from '../host/socket.ts'
 import type { Network } from '../libp2p.ts'
 import { type RelayMessage, hopProtocol, hopTypes, readRelayMessage, relayBytes, statuses, stopProtocol, stopTypes } from './message.ts'
+import { slots } from '../slots.ts'
 import { peerStream } from '../stream.ts'
 
 /** What a relay grants. A circuit has no limit of bytes or time: it lasts as long as its two ends and the relay. */
 export type RelayRules = {
   /** Whether the peer may keep a place here; asked again each time it renews. */
   readonly mayReserve: (peerId: string) => boolean
-  /** Peers with a place: 1,024. */
+  /** Peers with a place: 1,024, and half of them behind one IP address, for ids cost nothing. */
   readonly maxPlaces?: number
-  /** Circuits at once: 512, and 32 that one peer has dialled. */
+  readonly maxPlacesPerAddress?: number
+  /** Circuits at once: 512, 32 that one peer has dialled, and half of all from one IP address. */
   readonly maxCircuits?: number
   readonly maxCircuitsPerPeer?: number
+  readonly maxCircuitsPerAddress?: number
 }
 
 /** A place that nobody renews is given up after this long; it ends with its connection anyway. */
@@ -31,7 +34,8 @@ const arrivalMs = 1_000
 /** A connection that has lost its place to another one, and does not answer within this time, leads nowhere. */
 const probeMs = 1_000
 /** Questions under way. */
-const maxAsking = 256
+const maxAsking = 512
+const maxAskingPerPeer = 32
 
 type Place = { readonly connection: Connection; readonly until: number }
 
@@ -46,11 +50,11 @@ export type RelayServerNeeds = {
 /** Serves as a relay until the network stops. */
 export function serveRelay({ network, clock, log, addresses }: RelayServerNeeds, rules: RelayRules): void {
   const { mayReserve, maxPlaces = 1_024, maxCircuits = 512, maxCircuitsPerPeer = 32 } = rules
+  const { maxPlacesPerAddress = Math.ceil(maxPlaces / 2), maxCircuitsPerAddress } = rules
   const places = new Map<string, Place>()
-  const circuits = new Map<string, number>()
+  const room = slots({ most: maxCircuits, perPeer: maxCircuitsPerPeer, perAddress: maxCircuitsPerAddress })
   const awaited = new Map<string, Set<() => void>>()
-  let circuitCount = 0
-  let asking = 0
+  const take = slots({ most: maxAsking, perPeer: maxAskingPerPeer })
 
   function reserve(connection: Connection): Omit<RelayMessage, 'type'> {
     const peer = connection.remotePeer.toString()
@@ -61,7 +65,7 @@ export function serveRelay({ network, clock, log, addresses }: RelayServerNeeds,
       return { status: statuses.denied }
     }
     if (!kept && places.size >= maxPlaces) forgetOld()
-    if (!kept && places.size >= maxPlaces) return { status: statuses.refused }
+    if (!kept && (places.size >= maxPlaces || placesAt(connection) >= maxPlacesPerAddress)) return { status: statuses.refused }
     // the newest connection counts: the one before may lead nowhere any more
     places.set(peer, { connection, until: clock.mono() + placeMs })
     for (const arrived of awaited.get(peer) ?? []) arrived()
@@ -75,6 +79,10 @@ export function serveRelay({ network, clock, log, addresses }: RelayServerNeeds,
     const expire = Math.floor((clock.now() + placeMs) / 1000)
     return { status: statuses.ok, reservation: { expire, addresses: addresses().map((text) => network.address(text).bytes) } }
   }
+  /** Places of all who are behind the same IP address: ids cost nothing. */
+  const placesAt = ({ remoteAddr }: Connection): number =>
+    [...places.values()].filter(({ connection }) => ipOf(connection.remoteAddr) === ipOf(remoteAddr)).length
+
   /** Ends the connection if nobody answers there, so that the circuits over it end as well, and are made anew at the other end's new place. */
   async function probe(connection: Connection): Promise<void> {
     try {
@@ -126,20 +134,6 @@ export function serveRelay({ network, clock, log, addresses }: RelayServerNeeds,
     }
   }
 
-  /** Room for one more circuit that `from` dials, until it is given back; undefined when there is none. */
-  function room(from: string): (() => void) | undefined {
-    const ofPeer = circuits.get(from) ?? 0
-    if (circuitCount >= maxCircuits || ofPeer >= maxCircuitsPerPeer) return undefined
-    circuits.set(from, ofPeer + 1)
-    circuitCount++
-    return () => {
-      circuitCount--
-      const left = circuits.get(from)! - 1
-      if (left > 0) circuits.set(from, left)
-      else circuits.delete(from)
-    }
-  }
-
   /** The status to answer; of a yes only once the circuit stands, which goes on from there by itself. */
   async function connect(near: PeerStream, to: string | undefined): Promise<number> {
     const from = near.remotePeer
@@ -147,11 +141,11 @@ export function serveRelay({ network, clock, log, addresses }: RelayServerNeeds,
     if (to === undefined) return statuses.malformed
     const place = await placeOf(to)
     if (!place) return statuses.noPlace
-    const giveBack = room(from)
+    const giveBack = room(near)
     if (!giveBack) return statuses.full
     try {
       const far = await toPlace(place, from)
-      log.debug('peer.relay.circuit', { from, to, circuits: circuitCount })
+      log.debug('peer.relay.circuit', { from, to })
       near.duplex.write(statusBytes({ status: statuses.ok }))
       void splice(near.duplex, far.duplex).then(giveBack)
       return statuses.ok
@@ -175,16 +169,20 @@ export function serveRelay({ network, clock, log, addresses }: RelayServerNeeds,
 
   const incoming = (raw: Stream, connection: Connection): void => {
     const stream = peerStream(raw, connection, clock)
-    if (asking >= maxAsking) return stream.abort()
-    asking++
+    const giveBack = take(stream)
+    if (!giveBack) return stream.abort()
     answer(stream, connection)
       .catch((error: unknown) => {
         log.debug('peer.relay.dropped', { peer: stream.remotePeer, problem: reasonOf(error) })
         stream.abort()
       })
-      .finally(() => asking--)
+      .finally(giveBack)
   }
-  const options = { maxInboundStreams: maxCircuitsPerPeer + maxAsking, maxOutboundStreams: maxCircuits, runOnLimitedConnection: true }
+  const options = {
+    maxInboundStreams: maxCircuitsPerPeer + maxAskingPerPeer,
+    maxOutboundStreams: maxCircuits,
+    runOnLimitedConnection: true,
+  }
   void network.node.handle(hopProtocol, incoming, options).catch((error: unknown) => log.error('peer.relay.not_served', { error }))
 }
 

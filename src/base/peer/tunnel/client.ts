@@ -8,13 +8,13 @@ import { fault as peerFault } from '../fault.ts'
 import type { PeerStream } from '../host/host.ts'
 import { Channel, type Message, type Welcome, bodyOf, fault, jsonBytes, refusalOf, types, version } from './message.ts'
 import { Session } from './session.ts'
-import { type Tunnel, type TunnelSettings, tunnelDefaults } from './tunnel.ts'
+import { type Tunnel, type TunnelSettings, isTunnelProtocol, tunnelDefaults, tunnelProtocol } from './tunnel.ts'
 
 export type ConnectTunnelNeeds = {
-  /** A new stream of `tunnelProtocol` to the peer; called again after every cut. */
-  readonly open: (signal: AbortSignal) => Promise<PeerStream>
+  /** A new stream to the peer, of the first of these protocols that it offers; called again after every cut. */
+  readonly open: (signal: AbortSignal, protocols: readonly string[]) => Promise<PeerStream>
   /** The same, but without a relay: while the session goes through one, it is tried from time to time, and the session moves over. Absent: it stays. */
-  readonly openDirect?: (signal: AbortSignal) => Promise<PeerStream>
+  readonly openDirect?: ConnectTunnelNeeds['open']
   readonly clock: Clock
   readonly log: Log
   /** A float in [0, 1), for jitter. */
@@ -45,6 +45,8 @@ export async function connectTunnel(needs: ConnectTunnelNeeds, settings: TunnelS
   let better: PeerStream | undefined
   let isLookingAside = false
   let looking: AbortController | undefined
+  /** The server that has the session is asked for first; whoever else is there may say that it is gone. */
+  const protocols = (): readonly string[] => [...(welcome?.at === undefined ? [] : [welcome.at]), tunnelProtocol]
 
   /** One stream, one HELLO, one answer. Resolves when the session goes on over it. */
   async function attempt(limitMs: number, over?: AbortSignal): Promise<Session> {
@@ -53,7 +55,7 @@ export async function connectTunnel(needs: ConnectTunnelNeeds, settings: TunnelS
     const cancel = clock.after(limitMs, abort)
     over?.addEventListener('abort', abort)
     try {
-      const stream = better ?? (await open(stop.signal))
+      const stream = better ?? (await open(stop.signal, protocols()))
       better = undefined
       return await greet(stream, stop.signal)
     } finally {
@@ -96,7 +98,8 @@ export async function connectTunnel(needs: ConnectTunnelNeeds, settings: TunnelS
       typeof given.session === 'string' &&
       typeof given.token === 'string' &&
       Number.isSafeInteger(given.keepMs) &&
-      Number.isSafeInteger(given.maxFrameBytes)
+      Number.isSafeInteger(given.maxFrameBytes) &&
+      (given.at === undefined || (typeof given.at === 'string' && isTunnelProtocol(given.at)))
     if (!isWhole || (welcome && welcome.session !== given.session)) throw fault.garbage({ problem: 'a welcome to something else' })
     const going = session ?? new Session(peerId, { clock, log }, set)
     going.maxRemoteFrameBytes = given.maxFrameBytes!
@@ -150,7 +153,7 @@ export async function connectTunnel(needs: ConnectTunnelNeeds, settings: TunnelS
     for (let n = 0; going.isRelayed; n++) {
       await clock.wait(directAfterMs(n, random()), over.signal).catch(() => {})
       if (over.signal.aborted || !going.isRelayed) return
-      const found = await openDirect(deadline(clock, directMs, over.signal)).catch(() => undefined)
+      const found = await openDirect(deadline(clock, directMs, over.signal), protocols()).catch(() => undefined)
       if (!found) continue
       if (over.signal.aborted || !going.isRelayed || found.isRelayed) return found.abort()
       return moveTo(found, going, 'a direct way was found')
@@ -167,7 +170,7 @@ export async function connectTunnel(needs: ConnectTunnelNeeds, settings: TunnelS
     isLookingAside = true
     const { heard } = going
     try {
-      const found = await open(deadline(clock, asideMs))
+      const found = await open(deadline(clock, asideMs), protocols())
       if (going.heard === heard && going.stats.isConnected) moveTo(found, going, 'the path is silent, and another one is not')
       else found.abort()
     } catch {

@@ -18,7 +18,7 @@
 //
 // Unacknowledged frames of one side stay under 4 MiB and 1,024, but for one frame that may begin below and end above.
 import { faults } from '../../../kernel/fault.ts'
-import type { PeerStream } from '../host/host.ts'
+import type { Dropped, PeerStream } from '../host/host.ts'
 
 export const types = { hello: 1, welcome: 2, refused: 3, frame: 4, ack: 5, ping: 6, close: 7 } as const
 export const version = 1
@@ -38,7 +38,14 @@ export const fault = faults('tunnel', {
 export type Message = { readonly type: number; readonly seq: number; readonly ack: number; readonly body: Buffer }
 /** `session` and `token` are there when the client comes back. */
 export type Hello = { readonly version: number; readonly maxFrameBytes: number; readonly session?: string; readonly token?: string }
-export type Welcome = { readonly session: string; readonly token: string; readonly keepMs: number; readonly maxFrameBytes: number }
+export type Welcome = {
+  readonly session: string
+  readonly token: string
+  readonly keepMs: number
+  readonly maxFrameBytes: number
+  /** The protocol at which this very server is found, where several serve under one peer id. */
+  readonly at?: string
+}
 /** `expired`: no such session (any more); the others say in `reason` what a person should read. */
 export type Refusal = { readonly code: 'denied' | 'version' | 'busy' | 'expired' | 'garbage'; readonly reason: string }
 
@@ -212,8 +219,8 @@ export class Channel {
     void this.stream.close()
   }
 
-  /** Drops the stream at once, and with `'connection'` the path beneath it. Nothing is heard of it any more. */
-  drop(what: 'stream' | 'connection' = 'stream'): void {
+  /** Drops the stream at once, and what `PeerStream.abort` says with it. Nothing is heard of it any more. */
+  drop(what: Dropped = 'stream'): void {
     this.#isLost = true
     this.#listener = undefined
     this.stream.abort(what)

@@ -5,8 +5,9 @@ import type { Log } from '../../../kernel/log.ts'
 import { randomId } from '../../../kernel/random.ts'
 import type { PeerHost, PeerStream } from '../host/host.ts'
 import { Channel, type Hello, type Message, type Refusal, bodyOf, fault, jsonBytes, types, version } from './message.ts'
+import { slots } from '../slots.ts'
 import { Session } from './session.ts'
-import { type Tunnel, type TunnelSettings, tunnelDefaults, tunnelProtocol } from './tunnel.ts'
+import { type Tunnel, type TunnelSettings, serverProtocol, tunnelDefaults, tunnelProtocol } from './tunnel.ts'
 
 export type AcceptTunnelsNeeds = {
   readonly host: Pick<PeerHost, 'handle'>
@@ -16,6 +17,8 @@ export type AcceptTunnelsNeeds = {
   readonly authorize: (peerId: string) => string | undefined
   /** Gets each new session as a wire, once; resumptions happen behind it. */
   readonly accept: (wire: Tunnel, remotePeer: string) => void
+  /** Whether another server of the same peer id may be on its way to where this one was found: who looks for a session there is asked to come again. */
+  readonly mayBeElsewhere?: () => boolean
 }
 
 export type AcceptTunnelsSettings = TunnelSettings & {
@@ -33,7 +36,9 @@ export interface TunnelServer {
   close(): Promise<void>
 }
 
-const maxGreetings = 256
+/** Under way: whoever opens a stream and says nothing takes only a part of the room. As many of one peer as it may have sessions: they come back at the same time. */
+const maxGreetings = 512
+const maxGreetingsPerPeer = 64
 /** A client that never showed that it knows its session will not come back to it. */
 const unconfirmedKeepMs = 15_000
 
@@ -41,22 +46,20 @@ type Kept = { readonly session: Session; readonly token: Buffer; cancelKeep: () 
 
 /** Serves `tunnelProtocol` on the host. */
 export function acceptTunnels(needs: AcceptTunnelsNeeds, settings: AcceptTunnelsSettings = {}): TunnelServer {
-  const { host, clock, log, authorize, accept } = needs
+  const { host, clock, log, authorize, accept, mayBeElsewhere = () => false } = needs
   const { maxSessions = 1_024, maxSessionsPerPeer = 64, ...rest } = settings
   const set = { ...tunnelDefaults, ...rest }
   const { maxFrameBytes } = set.limits
   const sessions = new Map<string, Kept>()
-  let greetings = 0
+  const at = serverProtocol(randomId())
+  const take = slots({ most: maxGreetings, perPeer: maxGreetingsPerPeer })
   let isClosed = false
 
   function incoming(stream: PeerStream): void {
-    if (greetings >= maxGreetings) return stream.abort()
-    greetings++
-    let isGreeted = false
+    const giveBack = take(stream)
+    if (!giveBack) return stream.abort()
     const done = (): void => {
-      if (isGreeted) return
-      isGreeted = true
-      greetings--
+      giveBack()
       cancel()
     }
     const channel = new Channel(stream, {
@@ -130,7 +133,7 @@ export function acceptTunnels(needs: AcceptTunnelsNeeds, settings: AcceptTunnels
       log.info('tunnel.cut', { peer: remotePeer, problem, keepMs })
       kept.cancelKeep = clock.after(keepMs, () => session.end({ why: 'expired' }))
     }
-    channel.send(types.welcome, 0, 0, jsonBytes({ session: id, token, keepMs: set.keepMs, maxFrameBytes }))
+    channel.send(types.welcome, 0, 0, jsonBytes({ session: id, token, keepMs: set.keepMs, maxFrameBytes, at }))
     session.attach(channel, 0, 0)
     accept(session, remotePeer)
     return undefined
@@ -142,13 +145,19 @@ export function acceptTunnels(needs: AcceptTunnelsNeeds, settings: AcceptTunnels
     const kept = sessions.get(id)
     const token = Buffer.from(String(hello.token))
     const isOwn = kept?.session.remotePeer === remotePeer && token.length === kept.token.length && timingSafeEqual(token, kept.token)
+    if (!kept && mayBeElsewhere()) return { code: 'busy', reason: 'who has that session may be on its way' }
     if (kept && !isOwn) log.warn('tunnel.foreign_session', { peer: remotePeer })
     if (!kept || !isOwn || kept.session.isOver) return { code: 'expired', reason: 'there is no such session' }
     const { session } = kept
     const { seen, consumed } = session.position
     kept.cancelKeep()
     session.maxRemoteFrameBytes = theirMax
-    channel.send(types.welcome, seen, consumed, jsonBytes({ session: id, token: String(hello.token), keepMs: set.keepMs, maxFrameBytes }))
+    channel.send(
+      types.welcome,
+      seen,
+      consumed,
+      jsonBytes({ session: id, token: String(hello.token), keepMs: set.keepMs, maxFrameBytes, at }),
+    )
     if (session.attach(channel, message.seq, message.ack)) return undefined
     session.end({ why: 'garbage', problem: 'a greeting with impossible numbers' })
     return { code: 'garbage', reason: 'impossible numbers in the greeting' }
@@ -159,7 +168,7 @@ export function acceptTunnels(needs: AcceptTunnelsNeeds, settings: AcceptTunnels
     if (session?.remotePeer === peer) session.end({ why: 'cut', problem: `refused: ${reason}` })
   }
 
-  host.handle(tunnelProtocol, incoming)
+  for (const protocol of [tunnelProtocol, at]) host.handle(protocol, incoming)
   return {
     count: () => sessions.size,
     revoke(peerId, reason = 'not authorized any more') {

@@ -165,9 +165,11 @@ export class Session implements Wire {
     this.#leave()
   }
 
-  /** Drops the channel that it has: the session waits for another one, as after any cut. */
+  /** Drops the channel that it has, and the path beneath it if nothing else uses that: the session waits for another one, as after any cut. */
   cut(problem: string): void {
-    if (this.#channel && !this.#isClosing) this.#lost(problem)
+    if (!this.#channel || this.#isClosing) return
+    this.#detach()!.drop('idle')
+    this.#lost(problem)
   }
 
   /** Bytes that came over the channel that it has; changes when that does. */

@@ -6,6 +6,16 @@ import type { TunnelStats } from './session.ts'
 
 export const tunnelProtocol = '/fairlead/wire/1'
 
+/** The protocol of one server of tunnels alone: by it a session is found again, whoever else serves under the same peer id. `name`: unguessable or not, but its own. */
+export function serverProtocol(name: string): string {
+  return `${tunnelProtocol}/${name}`
+}
+
+/** Whether the protocol is that of tunnels, or of one server of them. */
+export function isTunnelProtocol(protocol: string): boolean {
+  return protocol === tunnelProtocol || protocol.startsWith(`${tunnelProtocol}/`)
+}
+
 export type TunnelSettings = {
   readonly limits?: ScanLimits
   /** How long a cut session waits for its other half: 5 min. The server's value is the one that counts when it is shorter. */
