@@ -1,4 +1,5 @@
-// What a multiaddr says about the way: direct, or through a relay (`/ip4/…/tcp/…/p2p/<relay>/p2p-circuit/p2p/<peer>`).
+// What a multiaddr says about the way: over TCP itself, over a WebSocket (`/ip4/…/tcp/…/ws`, `/dns4/…/tcp/443/wss`), or through a relay
+// (`/ip4/…/tcp/…/p2p/<relay>/p2p-circuit/p2p/<peer>`).
 import type { Connection } from '@libp2p/interface'
 
 const circuit = '/p2p-circuit'
@@ -25,11 +26,36 @@ export function relayOf(address: string): { readonly address: string; readonly p
   return peerId === undefined || rest.length !== 1 ? undefined : { address: relay, peerId }
 }
 
-/** Which ways the addresses of a peer offer; `none` when there are none. */
-export function reachability(addresses: readonly string[]): 'direct' | 'relayed' | 'direct or relayed' | 'none' {
-  const isReachedByRelay = addresses.some(isRelayed)
-  if (addresses.every(isRelayed)) return isReachedByRelay ? 'relayed' : 'none'
-  return isReachedByRelay ? 'direct or relayed' : 'direct'
+/** Where a WebSocket is asked for; `host` without brackets. */
+export type WebTarget = { readonly host: string; readonly port: number; readonly isTls: boolean }
+
+const webForm = /^\/(?:ip[46]|dns[46]?)\/([^/]+)\/tcp\/(\d{1,5})(\/tls)?\/(wss?)(?:\/p2p\/[^/]+)?$/
+
+/** Of the address of a WebSocket, without a relay; undefined for any other. */
+export function webTarget(address: string): WebTarget | undefined {
+  const [, host, port, tls, kind] = webForm.exec(address) ?? []
+  return host === undefined ? undefined : { host, port: Number(port), isTls: kind === 'wss' || tls !== undefined }
+}
+
+/** The kinds of ways, the best first. */
+const kinds = ['direct', 'websocket', 'relayed'] as const
+type Kind = (typeof kinds)[number]
+
+/** Which kind of way the address names. */
+export function kindOf(address: string): Kind {
+  if (isRelayed(address)) return 'relayed'
+  return webTarget(address) ? 'websocket' : 'direct'
+}
+
+/** Sorts addresses by that, the best first. */
+export function byKind(one: string, other: string): number {
+  return kinds.indexOf(kindOf(one)) - kinds.indexOf(kindOf(other))
+}
+
+/** Which ways the addresses of a peer offer, the best first: `direct or relayed`; `none` when there are none. */
+export function reachability(addresses: readonly string[]): string {
+  const offered = new Set(addresses.map(kindOf))
+  return kinds.filter((kind) => offered.has(kind)).join(' or ') || 'none'
 }
 
 /** Whether the address leads to the machine that it is used on, whichever that is. */
