@@ -6,6 +6,7 @@ import type { Check } from '../base/checks/check.ts'
 import { createIdentity, isPeerId } from '../base/identity/identity.ts'
 import type { Wallet } from '../base/identity/wallet.ts'
 import { type PeerHost, createPeerHost } from '../base/peer/host/host.ts'
+import type { ProxyFor } from '../base/peer/proxy.ts'
 import { fault } from './faults.ts'
 import { findPeer } from './finding/find-peer.ts'
 import type { Home } from './home.ts'
@@ -34,6 +35,8 @@ export interface Examination {
   server(): Server | undefined
   /** The peer id that was pinned for `server()`. Fault `reach.registries_damaged`. */
   pinned(): string | undefined
+  /** Which proxy the environment names for a WebSocket. Fault `peer.proxy_invalid`. */
+  readonly proxyFor: ProxyFor
   /** Faults of `loadWallet`. */
   wallet(): Promise<Wallet>
   /** Ours; with an identity of the moment when the wallet does not open. */
@@ -59,6 +62,7 @@ export type ExaminationNeeds = {
   readonly signal: AbortSignal
   readonly known: KnownRegistries
   readonly addresses: KnownAddresses
+  readonly proxyFor: ProxyFor
   readonly openWallet: () => Promise<Wallet>
 }
 
@@ -78,7 +82,7 @@ export type ExaminationSettings = {
 const dialMs = 8_000
 
 export function createExamination(needs: ExaminationNeeds, settings: ExaminationSettings): Examination {
-  const { clock, log, signal, known, openWallet } = needs
+  const { clock, log, signal, known, proxyFor, openWallet } = needs
   const { home, peer, addresses, program, isLanAsked } = settings
   const isAsked = addresses.length === 0 || settings.server !== undefined || !isPeerId(peer ?? '')
   const server = (): Server | undefined => (isAsked ? known.choose(settings.server) : undefined)
@@ -91,7 +95,7 @@ export function createExamination(needs: ExaminationNeeds, settings: Examination
     hosting = wallet()
       .then(({ identity }) => identity)
       .catch(() => createIdentity())
-      .then((identity) => createPeerHost({ identity, clock, log }, { listen: [] }))
+      .then((identity) => createPeerHost({ identity, clock, log, proxyFor }, { listen: [] }))
     return hosting
   })
   const anyRegistry = once(async () => {
@@ -140,6 +144,7 @@ export function createExamination(needs: ExaminationNeeds, settings: Examination
     peer,
     server,
     pinned,
+    proxyFor,
     wallet,
     host,
     anyRegistry,

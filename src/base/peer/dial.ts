@@ -131,7 +131,11 @@ export function createDialer(
       const target = targetOf(text, peerId)
       const relay = isRelayed(text) ? relayOf(text) : undefined
       if (typeof target === 'string') misses.push({ address: text, problem: target, isOther: false })
-      else if (!isRelayed(text)) (kindOf(text) === 'websocket' ? web : direct).push({ address: target.toString(), connect: (signal) => network.connect(target, signal) })
+      else if (!isRelayed(text))
+        (kindOf(text) === 'websocket' ? web : direct).push({
+          address: target.toString(),
+          connect: (signal) => network.connect(target, signal),
+        })
       else if (relay && peerId !== undefined) relays.set(relay.peerId, [...(relays.get(relay.peerId) ?? []), relay.address])
       else misses.push({ address: text, problem: 'it does not say which relay, or whom to reach there', isOther: false })
     }

@@ -1,9 +1,10 @@
 // Runs the host of this identity and nothing else: one process that keeps the port, the registration and the connections which the others share.
 import { type Wallet, loadWallet } from '../../base/identity/wallet.ts'
 import { command, stopAsked } from '../../base/terminal/command.ts'
+import { proxiesOf } from '../../base/peer/proxy.ts'
 import { asIdentity } from '../succession/as-identity.ts'
 import { homeFlags, homeOf, walletKeys } from '../home.ts'
-import { defaultPeerPort, findableFlags, listenAddress, listenFlags } from '../node/listening.ts'
+import { defaultPeerPort, findableFlags, listenAddresses, listenFlags } from '../node/listening.ts'
 import { openNodeHost } from '../node/peer-node.ts'
 
 export default command({
@@ -19,12 +20,12 @@ export default command({
   },
   examples: [['fairlead reach agent', 'until it is stopped']],
   async run(context, { flags }) {
-    const { terminal, clock, log, signal } = context
+    const { env, terminal, clock, log, signal } = context
     const home = homeOf(context, flags)
     const keys = walletKeys(context, flags, home.wallet)
     const settings = {
       home,
-      listen: [listenAddress(flags.host, flags.port)],
+      listen: listenAddresses(flags),
       announce: flags.announce ?? [],
       server: flags.server,
       isLanAnswered: !flags['no-lan'],
@@ -32,7 +33,7 @@ export default command({
     }
     let isFirst = true
     const beHost = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
-      const { host, registry } = await openNodeHost({ wallet, clock, log }, settings)
+      const { host, registry } = await openNodeHost({ wallet, clock, log, proxyFor: proxiesOf(env) }, settings)
       try {
         const shown = (): string =>
           [

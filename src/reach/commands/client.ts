@@ -15,6 +15,7 @@ import { type Change, addition, peerEntries, removal, writeChange } from '../cli
 import type { ClientKind, ServerCommand } from '../client/kind.ts'
 import { findPeer } from '../finding/find-peer.ts'
 import { homeFlags, homeOf } from '../home.ts'
+import { proxiesOf } from '../../base/peer/proxy.ts'
 import { knownRegistries, parseServer } from '../registry/known-registries.ts'
 import { askRegistry } from '../registry/lookup.ts'
 import { tableText } from '../shown.ts'
@@ -182,9 +183,10 @@ async function checkPlaces({ server, address: addresses }: Asked['flags']): Prom
 /** A whole id is taken as it is. A name is asked about now, and its id written: whoever takes that name later gets no calls. */
 async function peerOf(context: Context, text: string, flags: Asked['flags']): Promise<{ id: string; name: string | undefined }> {
   if (isPeerId(text)) return { id: text, name: undefined }
-  const { clock, log, signal } = context
+  const { env, clock, log, signal } = context
   const known = knownRegistries(homeOf(context, flags).registries)
-  const found = await askRegistry({ clock, log, known }, known.choose(flags.server), (registry) => findPeer(registry, text), signal)
+  const needs = { clock, log, known, proxyFor: proxiesOf(env) }
+  const found = await askRegistry(needs, known.choose(flags.server), (registry) => findPeer(registry, text), signal)
   return { id: found.peerId, name: found.name }
 }
 

@@ -1,10 +1,11 @@
 // Listens for messages and shows each as it comes.
 import { type Wallet, loadWallet } from '../../base/identity/wallet.ts'
 import { command } from '../../base/terminal/command.ts'
+import { proxiesOf } from '../../base/peer/proxy.ts'
 import { asIdentity } from '../succession/as-identity.ts'
 import { homeFlags, homeOf, walletKeys } from '../home.ts'
 import { endOfInbox, messagesAfter } from '../message/inbox.ts'
-import { defaultPeerPort, findableFlags, listenAddress, listenFlags } from '../node/listening.ts'
+import { defaultPeerPort, findableFlags, listenAddresses, listenFlags } from '../node/listening.ts'
 import { openNodeHost } from '../node/peer-node.ts'
 import { messageText, messageValue } from '../shown.ts'
 
@@ -26,12 +27,12 @@ export default command({
     ['fairlead reach listen --json', 'one JSON object a line: first who we are, then {"message": …}'],
   ],
   async run(context, { flags }) {
-    const { terminal, clock, log, signal } = context
+    const { env, terminal, clock, log, signal } = context
     const home = homeOf(context, flags)
     const keys = walletKeys(context, flags, home.wallet)
     const settings = {
       home,
-      listen: [listenAddress(flags.host, flags.port)],
+      listen: listenAddresses(flags),
       announce: flags.announce ?? [],
       server: flags.server,
       isLanAnswered: !flags['no-lan'],
@@ -39,7 +40,7 @@ export default command({
     }
     let place = endOfInbox(home.inbox)
     const hear = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
-      const { host, registry } = await openNodeHost({ wallet, clock, log }, settings)
+      const { host, registry } = await openNodeHost({ wallet, clock, log, proxyFor: proxiesOf(env) }, settings)
       try {
         terminal.line({ listening: { peerId: host.peerId, addresses: host.addresses(), registry } }, () =>
           [`${wallet.name} (${host.peerId}) is listening`, ...host.addresses().map((address) => `  ${address}`)].join('\n'),

@@ -1,6 +1,7 @@
 // Serves an MCP server of this machine to the peers that are authorized, each session with a server of its own.
 import { command, stopAsked } from '../../base/terminal/command.ts'
 import { type Wallet, loadWallet } from '../../base/identity/wallet.ts'
+import { proxiesOf } from '../../base/peer/proxy.ts'
 import { childEnvironment } from '../../base/supervise/environment.ts'
 import { startGuard } from '../../base/supervise/guard.ts'
 import { splitWords } from '../../base/supervise/words.ts'
@@ -9,7 +10,7 @@ import { authorizedPeers } from '../serving/authorized-peers.ts'
 import { fault } from '../faults.ts'
 import { homeFlags, homeOf, walletKeys } from '../home.ts'
 import { knownStatements } from '../succession/known-statements.ts'
-import { defaultPeerPort, findableFlags, listenAddress, listenFlags } from '../node/listening.ts'
+import { defaultPeerPort, findableFlags, listenAddresses, listenFlags } from '../node/listening.ts'
 import { type PeerNodeNeeds, startPeerNode } from '../node/peer-node.ts'
 import { handToSocket } from '../serving/preamble.ts'
 import { servedChild } from '../serving/served-child.ts'
@@ -75,7 +76,7 @@ export default command({
       const guard = cleanup.adopt(startGuard({ clock, log }), (guard) => guard.close())
       open = () => servedChild({ guard, clock, log }, { command: line, env: childEnv })
     } else throw fault.one_target({})
-    const listen = [listenAddress(flags.host, flags.port)]
+    const listen = listenAddresses(flags)
     const settings = {
       listen,
       announce: flags.announce ?? [],
@@ -87,7 +88,7 @@ export default command({
     }
     let isFirst = true
     const serve = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
-      const node = await startPeerNode({ wallet, authorized, open, clock, log }, settings)
+      const node = await startPeerNode({ wallet, authorized, open, clock, log, proxyFor: proxiesOf(env) }, settings)
       try {
         const served = { peerId: node.peerId, addresses: node.addresses(), registry: node.registry }
         const shown = (): string =>

@@ -10,6 +10,7 @@ export function listenFlags<const Port extends number>(port: Port) {
   return {
     port: { value: 'PORT', type: 'integer', default: port, summary: 'the TCP port to listen on' },
     host: { value: 'ADDRESS', default: '0.0.0.0', summary: 'the IP address to listen on' },
+    listen: { value: 'MULTIADDR', repeat: true, summary: 'listen there, too; for WebSockets: /ip4/0.0.0.0/tcp/8780/ws' },
   } as const satisfies Record<string, Flag>
 }
 
@@ -19,6 +20,11 @@ export const findableFlags = {
   dht: { summary: 'take part in the distributed hash table of peers, beginning at the registry and at nodes met before' },
   'dht-node': { value: 'MULTIADDR', repeat: true, summary: 'the same, beginning there, too' },
 } as const satisfies Record<string, Flag>
+
+/** Where those flags say to listen. Fault `reach.host_invalid`. */
+export function listenAddresses(flags: { host: string; port: number; listen: readonly string[] }): readonly string[] {
+  return [listenAddress(flags.host, flags.port), ...flags.listen]
+}
 
 /** The multiaddr of an IP address (or `localhost`) and a port, 0 for any free one; fault `reach.host_invalid`. */
 export function listenAddress(host: string, port: number): string {

@@ -201,8 +201,9 @@ async function become(needs: SharedHostNeeds, { listen, announce, socketPath, as
   const { clock, log, peerId, proxyFor = noProxy, wants = () => true, whileHost } = needs
   await using starting = new AsyncDisposableStack()
   starting.defer(() => lock.release())
-  const host = starting.adopt(await createPeerHost({ identity: await needs.identity(), clock, log, proxyFor }, { listen, announce }), (host) =>
-    host.close(),
+  const host = starting.adopt(
+    await createPeerHost({ identity: await needs.identity(), clock, log, proxyFor }, { listen, announce }),
+    (host) => host.close(),
   )
   const about = () => ({ peerId, addresses: host.addresses(), listen: resolved(listen, host.addresses()), announce })
   let duty: HostDuty | undefined

@@ -14,7 +14,9 @@ import { WebSocketStream } from './stream.ts'
 export async function openWebSocket(target: WebTarget, proxy: Proxy | undefined, signal: AbortSignal): Promise<WebSocketStream> {
   signal.throwIfAborted()
   const below = proxy ? await throughProxy(proxy, target, signal) : undefined
-  const socket = target.isTls ? await overTls(target, below, signal) : (below ?? connect({ host: target.host, port: target.port, noDelay: true }))
+  const socket = target.isTls
+    ? await overTls(target, below, signal)
+    : (below ?? connect({ host: target.host, port: target.port, noDelay: true }))
   return upgraded(target, socket, signal)
 }
 
@@ -34,7 +36,8 @@ function throughProxy(proxy: Proxy, target: WebTarget, signal: AbortSignal): Pro
     failed: (problem) => `the proxy ${name} (${variable}) cannot be used: ${problem}`,
     take({ statusCode = 0 }, socket, early) {
       if (statusCode === 407) throw new Error(`the proxy ${name} asks for a name and password: ${variable}=http://NAME:PASSWORD@${name}`)
-      if (statusCode < 200 || statusCode > 299) throw new Error(`the proxy ${name} does not let us to ${authority}: it answered ${statusCode}`)
+      if (statusCode < 200 || statusCode > 299)
+        throw new Error(`the proxy ${name} does not let us to ${authority}: it answered ${statusCode}`)
       if (early.length > 0) socket.unshift(early)
       return socket
     },
@@ -114,7 +117,7 @@ function answered<Result>(request: ClientRequest, signal: AbortSignal, { event, 
         resolve(take(response, socket, early))
       } catch (error) {
         socket.destroy()
-        reject(error as Error)
+        reject(error)
       }
     })
     request.once('response', (response: IncomingMessage) => {

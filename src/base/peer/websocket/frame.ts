@@ -94,7 +94,8 @@ export class FrameReader {
     const isControl = opcode >= 8
     const sizeBytes = payloadSize(head)
     if ((first & 0x70) !== 0) throw new FrameError('a bit is set that no extension gave a meaning')
-    if (((second & 0x80) !== 0) !== this.#isFromClient) throw new FrameError(this.#isFromClient ? 'a frame without a mask' : 'a masked frame')
+    if (((second & 0x80) !== 0) !== this.#isFromClient)
+      throw new FrameError(this.#isFromClient ? 'a frame without a mask' : 'a masked frame')
     if (opcode === 1) throw new FrameError('a message of text', closeCodes.unsupported)
     if (!Object.values<number>(opcodes).includes(opcode)) throw new FrameError(`the opcode ${opcode}`)
     if (isControl && (!isLast || sizeBytes > maxControlBytes)) throw new FrameError('a control frame that is too long, or in pieces')

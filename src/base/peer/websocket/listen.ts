@@ -23,7 +23,10 @@ export interface WebListener {
 }
 
 /** Listens at an IP address, port 0 for any free one; each WebSocket belongs to `accept`. Rejects with what the system says. */
-export async function listenForWebSockets({ host, port }: WebPlace, accept: (stream: WebSocketStream, from: Far) => void): Promise<WebListener> {
+export async function listenForWebSockets(
+  { host, port }: WebPlace,
+  accept: (stream: WebSocketStream, from: Far) => void,
+): Promise<WebListener> {
   /** Each with what to do when it has asked. */
   const sockets = new Map<Duplex, () => void>()
   const asking = new Map<string, number>()

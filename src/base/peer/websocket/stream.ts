@@ -57,7 +57,8 @@ export class WebSocketStream extends Duplex {
     if (opcode === opcodes.close) {
       this.#sayClose(payload.length >= 2 ? payload.readUInt16BE(0) : closeCodes.normal)
       this.#over()
-    } else if (opcode === opcodes.ping && !this.#isClosing && this.#socket.writableLength < maxWaitingBytes) this.#frame(opcodes.pong, [payload])
+    } else if (opcode === opcodes.ping && !this.#isClosing && this.#socket.writableLength < maxWaitingBytes)
+      this.#frame(opcodes.pong, [payload])
   }
 
   /** Nothing more comes. */
