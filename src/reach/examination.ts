@@ -103,7 +103,7 @@ export function createExamination(needs: ExaminationNeeds, settings: Examination
     const name = serverText(at)
     try {
       const stream = await (await host()).dial(undefined, [serverAddress(at)], registryProtocol, deadline(clock, dialMs, signal))
-      return clientOn(stream, name, clock)
+      return clientOn(stream, at, clock)
     } catch (error) {
       const { message, details } = asFault(error)
       const problem = details['problem'] ?? details['reason']

@@ -15,7 +15,7 @@ const proxy: ReachCheck = {
     const name = serverText(at)
     const target = serverTarget(at)
     const found = proxyFor(target ?? { host: at.host, port: 443, isTls: true })
-    if (!found) return target ? [good(`none is named for ${name}: it is asked directly`)] : []
+    if (!found) return [good(`none is named for ${name}: it is asked directly`)]
     const inTime = deadline(clock, patienceMs, signal)
     if (!target) {
       const problem = await knock(at, inTime)

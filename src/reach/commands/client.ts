@@ -166,8 +166,14 @@ async function add(context: Context, client: Client, text: string, { flags }: As
   if (!card) terminal.note('there is no identity yet, without which it cannot connect: fairlead reach init --name "<Role>"')
   else if (card.isSealed && flags['passphrase-file'] === undefined)
     terminal.note('the wallet is sealed, and the client cannot ask for its passphrase: name --passphrase-file')
+  const variables = wayOut.filter((variable) => context.env[variable] || context.env[variable.toLowerCase()])
+  if (variables.length > 0)
+    terminal.note(`${variables.join(', ')} of this environment may not be in the client's: put it under "env" of the entry`)
   return carryOut(context, client, { change, name, words }, flags)
 }
+
+/** What a strict network needs (docs/guide/strict-networks.md); it may hold a password, so that nobody but the person copies it. */
+const wayOut = ['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY', 'NODE_EXTRA_CA_CERTS']
 
 /** What is wrong is said now, and not by a client that shows it to nobody. */
 async function checkPlaces({ server, address: addresses }: Asked['flags']): Promise<void> {
