@@ -17,6 +17,7 @@ export type WebPlace = { readonly host: string; readonly port: number }
 /** The IP address and port of who is at the other end, as far as can be told. */
 export type Far = { readonly host: string; readonly port: number }
 
+/** What listens until it is closed, and then ends every connection that came to it. */
 export interface WebListener {
   readonly port: number
   close(): Promise<void>

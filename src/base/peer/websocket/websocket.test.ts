@@ -268,7 +268,7 @@ describe('whom we ask', () => {
       const { port, closed } = await rude(act)
       for (const isTls of [false, true]) {
         const early = AbortSignal.timeout(300)
-        await expect(openWebSocket({ host, port, isTls }, undefined, early)).rejects.toThrow()
+        await expect(openWebSocket({ host, port, isTls }, undefined, early)).rejects.toThrow(/timeout/)
       }
       await expect.poll(closed).toBe(2)
     }
@@ -328,7 +328,7 @@ describe('through a proxy', () => {
       /the proxy 127.0.0.1:1 \(HTTP_PROXY\) cannot be used: ECONNREFUSED/,
     )
     const { port, closed } = await rude(() => {})
-    await expect(openWebSocket(target(80), proxyAt(port), AbortSignal.timeout(200))).rejects.toThrow()
+    await expect(openWebSocket(target(80), proxyAt(port), AbortSignal.timeout(200))).rejects.toThrow(/timeout/)
     await expect.poll(closed).toBe(1)
   })
 })
