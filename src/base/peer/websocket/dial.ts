@@ -72,6 +72,8 @@ const aboutCertificate = /CERT|SIGNATURE|ALTNAME|_CRL|ISSUER/
 function tlsError(host: string, error: NodeJS.ErrnoException): Error {
   const { code = '' } = error
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return new Error(`the certificate that ${host} shows is somebody else's`, { cause: error })
+  if (/^(?:ERR_SSL|EPROTO)/.test(code))
+    return new Error(`what answers at ${host} does not speak TLS as it should (${code})`, { cause: error })
   if (!aboutCertificate.test(code)) return error
   const problem = `the certificate that ${host} shows is not trusted here (${code}); NODE_EXTRA_CA_CERTS=FILE names an authority of your own`
   return new Error(problem, { cause: error })

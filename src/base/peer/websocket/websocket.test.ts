@@ -268,7 +268,7 @@ describe('whom we ask', () => {
       const { port, closed } = await rude(act)
       for (const isTls of [false, true]) {
         const early = AbortSignal.timeout(300)
-        await expect(openWebSocket({ host, port, isTls }, undefined, early)).rejects.toThrow(/timeout/)
+        await expect(openWebSocket({ host, port, isTls }, undefined, early)).rejects.toThrow(/timeout|does not speak TLS/)
       }
       await expect.poll(closed).toBe(2)
     }
@@ -319,7 +319,7 @@ describe('through a proxy', () => {
     const { port, closed } = await rude(act)
     const refused = openWebSocket(target(80), proxyAt(port, 'me:hush@'), soon())
     await expect(refused).rejects.toThrow(problem)
-    await expect(refused).rejects.not.toThrow(/hush/)
+    await expect(refused).rejects.not.toThrow(/hush|bWU6/)
     await expect.poll(closed).toBe(1)
   })
 
