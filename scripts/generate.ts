@@ -20,7 +20,6 @@ const points: Readonly<Record<string, readonly string[]>> = {
   upstreams: ['*/upstreams'],
   clients: ['*/clients'],
   eras: ['base/mcp/eras'],
-  transports: ['base/peer/transports'],
 }
 
 type Extension = { readonly file: string; readonly owner: string; readonly name: string }

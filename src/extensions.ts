@@ -53,6 +53,7 @@ export const checks = [
   { owner: 'reach', name: 'peer-in-table', load: () => import('./reach/checks/peer-in-table.ts') },
   { owner: 'reach', name: 'peer-nearby', load: () => import('./reach/checks/peer-nearby.ts') },
   { owner: 'reach', name: 'peer-registered', load: () => import('./reach/checks/peer-registered.ts') },
+  { owner: 'reach', name: 'proxy', load: () => import('./reach/checks/proxy.ts') },
   { owner: 'reach', name: 'registered', load: () => import('./reach/checks/registered.ts') },
   { owner: 'reach', name: 'registry-answers', load: () => import('./reach/checks/registry-answers.ts') },
   { owner: 'reach', name: 'registry-key', load: () => import('./reach/checks/registry-key.ts') },

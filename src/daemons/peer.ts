@@ -1,6 +1,7 @@
 // The peer host as a part of a node: who proves to be an authorized peer is handed to the gate's local socket, which never sees the network underneath.
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
+import { type ProxyFor, noProxy } from '../base/peer/proxy.ts'
 import { type Wallet, type WalletKeys, loadWallet } from '../base/identity/wallet.ts'
 import { stopAsked } from '../base/terminal/command.ts'
 import { asIdentity } from '../reach/succession/as-identity.ts'
@@ -19,6 +20,8 @@ export type PeerSettings = {
   readonly host: string
   /** 8766 by custom; 0 for any free one. */
   readonly port: number
+  /** Multiaddrs, besides host and port. */
+  readonly listen?: readonly string[]
   /** Peer ids. */
   readonly authorized: readonly string[]
   /** A file with more of them, one a line, read again when it changes. */
@@ -42,8 +45,11 @@ export type PeerSettings = {
 }
 
 /** Starts the peer host; it ends by `close()`. Faults: those of the wallet, of the authorized ids and of the port. */
-export async function startPeer({ clock, log }: { clock: Clock; log: Log }, settings: PeerSettings) {
-  const { host, port, gateSocket, server, announce = [], isLanAnswered = true, dhtNodes, keepMs, witnessing } = settings
+export async function startPeer(
+  { clock, log, proxyFor = noProxy }: { clock: Clock; log: Log; proxyFor?: ProxyFor },
+  settings: PeerSettings,
+) {
+  const { host, port, listen = [], gateSocket, server, announce = [], isLanAnswered = true, dhtNodes, keepMs, witnessing } = settings
   const { authorized: ids, authorizedFile: file, followRotations = false } = settings
   const home = homeIn(settings.walletFolder)
   const stop = new AbortController()
@@ -54,9 +60,9 @@ export async function startPeer({ clock, log }: { clock: Clock; log: Log }, sett
   let node: PeerNode | undefined
   const serve = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
     node = await startPeerNode(
-      { wallet, authorized, open, clock, log },
+      { wallet, authorized, open, clock, log, proxyFor },
       {
-        listen: [listenAddress(host, port)],
+        listen: [listenAddress(host, port), ...listen],
         announce,
         server,
         home,

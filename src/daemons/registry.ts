@@ -1,8 +1,6 @@
 // The registry as a part of a node.
-import type { Clock } from '../kernel/clock.ts'
-import type { Log } from '../kernel/log.ts'
 import { listenAddress } from '../reach/node/listening.ts'
-import { type MailboxSettings, type RelaySettings, startRegistry as start } from '../reach/registry/registry.ts'
+import { type MailboxSettings, type RegistryNeeds, type RelaySettings, startRegistry as start } from '../reach/registry/registry.ts'
 
 export type RegistrySettings = {
   /** Holds the registry's own wallet and its records. */
@@ -10,6 +8,8 @@ export type RegistrySettings = {
   readonly host: string
   /** 8765 by custom; 0 for any free one. */
   readonly port: number
+  /** Multiaddrs, besides host and port. */
+  readonly listen?: readonly string[]
   readonly announce?: readonly string[]
   readonly maxRecords?: number
   readonly mailbox?: MailboxSettings
@@ -18,6 +18,6 @@ export type RegistrySettings = {
 }
 
 /** Starts the registry; it ends by `close()`. */
-export async function startRegistry(needs: { clock: Clock; log: Log }, { host, port, ...rest }: RegistrySettings) {
-  return start(needs, { ...rest, listen: [listenAddress(host, port)] })
+export async function startRegistry(needs: RegistryNeeds, { host, port, listen = [], ...rest }: RegistrySettings) {
+  return start(needs, { ...rest, listen: [listenAddress(host, port), ...listen] })
 }

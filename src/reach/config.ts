@@ -11,9 +11,15 @@ const announce = z
   .default([])
   .describe('Multiaddrs under which others reach it, besides its own: /ip4/192.0.2.7/tcp/8766.')
 
+const listen = z
+  .array(z.string().startsWith('/'))
+  .default([])
+  .describe('Multiaddrs to listen at, besides host and port; for WebSockets: /ip4/0.0.0.0/tcp/8780/ws.')
+
 const registry = z.strictObject({
   host: z.string().min(1).default('127.0.0.1').describe('The IP address that the registry listens on.'),
   port: port(8_765).describe('The port that the registry listens on; 0 takes any free one.'),
+  listen,
   announce,
   dht: z.boolean().default(false).describe('Whether it takes part in the distributed hash table of peers, so that others may begin there.'),
   relay: z.boolean().default(true).describe('Whether it relays between peers that cannot reach each other directly.'),
@@ -33,6 +39,7 @@ const registry = z.strictObject({
 const peer = z.strictObject({
   host: z.string().min(1).default('127.0.0.1').describe('The IP address that the peer host listens on.'),
   port: port(8_766).describe('The port that the peer host listens on; 0 takes any free one.'),
+  listen,
   announce,
   server: z
     .string()

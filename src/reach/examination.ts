@@ -6,6 +6,7 @@ import type { Check } from '../base/checks/check.ts'
 import { createIdentity, isPeerId } from '../base/identity/identity.ts'
 import type { Wallet } from '../base/identity/wallet.ts'
 import { type PeerHost, createPeerHost } from '../base/peer/host/host.ts'
+import type { ProxyFor } from '../base/peer/proxy.ts'
 import { fault } from './faults.ts'
 import { findPeer } from './finding/find-peer.ts'
 import { contactsAt } from './finding/searches.ts'
@@ -35,6 +36,8 @@ export interface Examination {
   server(): Server | undefined
   /** The peer id that was pinned for `server()`. Fault `reach.registries_damaged`. */
   pinned(): string | undefined
+  /** Which proxy the environment names for a WebSocket. Fault `peer.proxy_invalid`. */
+  readonly proxyFor: ProxyFor
   /** Faults of `loadWallet`. */
   wallet(): Promise<Wallet>
   /** Ours; with an identity of the moment when the wallet does not open. */
@@ -67,6 +70,7 @@ export type ExaminationNeeds = {
   readonly addresses: KnownAddresses
   /** Of the hash table, met before. */
   readonly nodes: KnownAddresses
+  readonly proxyFor: ProxyFor
   readonly openWallet: () => Promise<Wallet>
 }
 
@@ -89,7 +93,7 @@ const dialMs = 8_000
 const tableMs = 12_000
 
 export function createExamination(needs: ExaminationNeeds, settings: ExaminationSettings): Examination {
-  const { clock, log, signal, known, openWallet } = needs
+  const { clock, log, signal, known, proxyFor, openWallet } = needs
   const { home, peer, addresses, program, isLanAsked, dhtNodes } = settings
   const isAsked = addresses.length === 0 || settings.server !== undefined || !isPeerId(peer ?? '')
   const server = (): Server | undefined => (isAsked ? known.choose(settings.server) : undefined)
@@ -102,7 +106,7 @@ export function createExamination(needs: ExaminationNeeds, settings: Examination
     hosting = wallet()
       .then(({ identity }) => identity)
       .catch(() => createIdentity())
-      .then((identity) => createPeerHost({ identity, clock, log }, { listen: [] }))
+      .then((identity) => createPeerHost({ identity, clock, log, proxyFor }, { listen: [] }))
     return hosting
   })
   const anyRegistry = once(async () => {
@@ -110,7 +114,7 @@ export function createExamination(needs: ExaminationNeeds, settings: Examination
     const name = serverText(at)
     try {
       const stream = await (await host()).dial(undefined, [serverAddress(at)], registryProtocol, deadline(clock, dialMs, signal))
-      return clientOn(stream, name, clock)
+      return clientOn(stream, at, clock)
     } catch (error) {
       const { message, details } = asFault(error)
       const problem = details['problem'] ?? details['reason']
@@ -169,6 +173,7 @@ export function createExamination(needs: ExaminationNeeds, settings: Examination
     peer,
     server,
     pinned,
+    proxyFor,
     wallet,
     host,
     anyRegistry,

@@ -10,7 +10,7 @@ export const fault = faults('reach', {
   server_invalid: (d: { server: string }) => ({
     kind: 'usage',
     message: `"${d.server}" names no registry`,
-    hint: 'write HOST or HOST:PORT; an IPv6 address with a port stands in brackets: [::1]:8765',
+    hint: 'write HOST or HOST:PORT, or wss://HOST for a WebSocket; an IPv6 address with a port stands in brackets: [::1]:8765',
   }),
   host_invalid: (d: { host: string }) => ({
     kind: 'usage',
@@ -132,7 +132,9 @@ export const fault = faults('reach', {
   registry_unreachable: (d: { server: string; problem: string }) => ({
     kind: 'unavailable',
     message: `the registry at ${d.server} does not answer: ${d.problem}`,
-    hint: 'is it running ("fairlead reach registry")? is its port open (try: telnet HOST 8765)?',
+    hint: d.server.includes('://')
+      ? `what is in between? fairlead reach doctor --server ${d.server}`
+      : 'is it running ("fairlead reach registry")? is its port open (try: telnet HOST 8765)?',
   }),
   registry_key_changed: (d: { server: string; pinned: string; found: string; file: string }) => ({
     kind: 'unauthenticated',

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Secret } from '../kernel/secret.ts'
 import { type SshAgent, sshAgent } from '../base/identity/ssh-agent.ts'
 import { type Wallet, type WalletKeys, loadWallet, readWalletCard, fault as walletFault } from '../base/identity/wallet.ts'
+import { proxiesOf } from '../base/peer/proxy.ts'
 import type { SharedHost } from '../base/peer/host/shared-host.ts'
 import type { Context, Flag } from '../base/terminal/command.ts'
 import { type PassphraseFlags, passphraseFlags, passphraseOr } from './passphrase.ts'
@@ -107,12 +108,12 @@ export async function openWallet(context: Opening, flags: HomeFlags): Promise<Wa
  * listens nowhere. `opened` is the wallet, if that was needed before. Faults of `readWalletCard`, `loadWallet`, `openSharedHost`.
  */
 export async function dialingHost(context: Opening & Pick<Context, 'log'>, flags: HomeFlags, opened?: Wallet): Promise<SharedHost> {
-  const { clock, log } = context
+  const { clock, log, env } = context
   const { folder, wallet } = homeOf(context, flags)
   const card = readWalletCard(wallet)
   if (!card) throw walletFault.missing({ path: wallet })
   const { openSharedHost } = await import('../base/peer/host/shared-host.ts') // most commands dial nobody
   let opening = opened && Promise.resolve(opened)
   const identity = async () => (await (opening ??= openWallet(context, flags))).identity
-  return openSharedHost({ peerId: card.peerId, identity, clock, log }, { folder, listen: [] })
+  return openSharedHost({ peerId: card.peerId, identity, clock, log, proxyFor: proxiesOf(env) }, { folder, listen: [] })
 }

@@ -3,11 +3,11 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 
-/** Why it cannot be built here; undefined when it can. */
-export function obstacle(): string | undefined {
+/** Why it cannot be built here, with these tools besides; undefined when it can. */
+export function obstacle(...tools: readonly string[]): string | undefined {
   if (process.platform !== 'linux') return 'network namespaces are a thing of Linux'
   if (process.getuid?.() !== 0) return 'only root may make network namespaces'
-  for (const tool of ['ip', 'nft', 'tcpdump']) if (!isThere(tool)) return `${tool} is not installed`
+  for (const tool of ['ip', 'nft', 'tcpdump', ...tools]) if (!isThere(tool)) return `${tool} is not installed`
   try {
     const probe = `flprobe${process.pid}`
     ip('netns', 'add', probe)
@@ -45,6 +45,8 @@ export interface Lab {
   readonly public: string
   readonly box: string
   readonly mac: string
+  /** The router of a side, as a namespace: `in` and `out` are its ends. */
+  router(side: Side): string
   /** Of the public place. */
   readonly publicAddress: string
   /** Takes the cable of a side out, or puts it in again. */
@@ -84,6 +86,7 @@ export function createLab(): Lab {
     public: place.public,
     box: place.box,
     mac: place.mac,
+    router: (side) => place[`${side}-nat`],
     publicAddress: '203.0.113.1',
     cable: (side, isIn) => ip('-n', place.public, 'link', 'set', `to-${side}`, isIn ? 'up' : 'down'),
     swallow(side, isSwallowing) {

@@ -1,74 +1,19 @@
 // The relay where it is needed: two machines behind routers that let nothing in, a public registry, each a process of its own with a home and a namespace of its own. The
 // path is cut and comes back at random moments, and the same MCP session goes on: every call is counted at the far end. Imports nothing of the program.
-import { execFile } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type McpClient, mcpClient } from '../kit/mcp-client.ts'
-import { type Lab, type Side, createLab, inside, obstacle, spawnInside } from './namespaces.ts'
+import { type Lab, type Side, createLab, inside, obstacle } from './namespaces.ts'
+import { type Person, type Running, capture, connect, idOf, person, root, run, serve, until, within } from './people.ts'
 
-const root = resolve(import.meta.dirname, '../..')
-const main = join(root, 'src/main.ts')
 const cuts = process.env['FAIRLEAD_LONG'] ? 1_000 : 100
 const missing = obstacle()
-
-type Running = { readonly pid: number; said(): string; stop(signal?: NodeJS.Signals): Promise<void> }
 
 let lab: Lab
 let folder: string
 const undo: (() => unknown)[] = []
-
-const envOf = (who: string): Record<string, string> => ({ HOME: join(folder, who), PATH: process.env['PATH']! })
-const reach = (...words: readonly string[]): string[] => [process.execPath, main, 'reach', ...words]
-
-async function run(place: string, who: string, ...words: readonly string[]): Promise<string> {
-  const argv = ['netns', 'exec', place, ...reach(...words)]
-  return (await promisify(execFile)('ip', argv, { env: envOf(who), encoding: 'utf8' })).stdout
-}
-
-/** Starts what serves, and waits until it says so. */
-async function serve(place: string, who: string, ...words: readonly string[]): Promise<Running> {
-  const child = spawnInside(place, reach(...words, '--json'), envOf(who))
-  let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (said += text))
-  const ended = once(child, 'close')
-  const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
-    child.kill(signal)
-    await ended
-  }
-  undo.push(() => stop('SIGKILL'))
-  let isOver = false
-  void ended.then(() => (isOver = true))
-  await until(`${words[0]} says where it is: ${said}`, () => isOver || said.includes('\n}\n'))
-  if (isOver) throw new Error(`it ended: ${said}`)
-  return { pid: child.pid!, said: () => said, stop }
-}
-
-const registryWords = ['registry', '--host', '0.0.0.0', '--announce', '/ip4/203.0.113.1/tcp/8765']
-const startRegistry = (): Promise<Running> => serve(lab.public, 'registry', ...registryWords)
-const idOf = async (place: string, who: string): Promise<string> =>
-  (JSON.parse(await run(place, who, 'status', '--json')) as { peerId: string }).peerId
-
-function connect(peer: string, ...words: readonly string[]): McpClient {
-  const client = mcpClient(['ip', 'netns', 'exec', lab.mac, ...reach('mcp-connect', peer, ...words)], envOf('mac'))
-  undo.push(() => client.process.kill('SIGKILL'))
-  return client
-}
-
-async function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
-  const late = wait(ms, undefined, { ref: false }).then(() => Promise.reject(new Error(`${what}: not within ${ms} ms`)))
-  return Promise.race([promise, late])
-}
-
-/** Looks again and again, for 30 s at most. */
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const from = performance.now(); !(await isSo()); await wait(20))
-    if (performance.now() - from > 30_000) throw new Error(`waited 30 s until ${what}`)
-}
 
 /** A small generator of numbers that the printed seed replays. */
 function random(seed: number): () => number {
@@ -82,6 +27,9 @@ function random(seed: number): () => number {
 describe('two machines behind routers that let nothing in', () => {
   let registry: Running
   let box = ''
+  let mac: Person
+  const registryWords = ['registry', '--host', '0.0.0.0', '--announce', '/ip4/203.0.113.1/tcp/8765']
+  const startRegistry = (): Promise<Running> => serve(person(lab.public, folder, 'registry'), undo, ...registryWords)
   let counted = ''
 
   beforeAll(async () => {
@@ -91,14 +39,15 @@ describe('two machines behind routers that let nothing in', () => {
     counted = join(folder, 'calls')
     writeFileSync(counted, '')
     registry = await startRegistry()
-    await Promise.all([run(lab.box, 'box', 'init', '--name', 'Box'), run(lab.mac, 'mac', 'init', '--name', 'Mac')])
+    mac = person(lab.mac, folder, 'mac')
+    const linux = person(lab.box, folder, 'box')
+    await Promise.all([run(linux, 'init', '--name', 'Box'), run(mac, 'init', '--name', 'Mac')])
     const server = ['--server', lab.publicAddress]
-    await run(lab.mac, 'mac', 'register', ...server)
-    const mac = await idOf(lab.mac, 'mac')
+    await run(mac, 'register', ...server)
     const command = `${process.execPath} ${join(root, 'test/bed/counting-server.mjs')} ${counted}`
-    await serve(lab.box, 'box', 'mcp-serve', '--authorized-peer', mac, '--command', command, ...server)
-    box = await idOf(lab.box, 'box')
-    await until('Box is reached through the relay', async () => /Box .*relayed/.test(await run(lab.mac, 'mac', 'peers')))
+    await serve(linux, undo, 'mcp-serve', '--authorized-peer', await idOf(mac), '--command', command, ...server)
+    box = await idOf(linux)
+    await until('Box is reached through the relay', async () => /Box .*relayed/.test(await run(mac, 'peers')))
   }, 90_000)
 
   afterAll(async () => {
@@ -113,18 +62,9 @@ describe('two machines behind routers that let nothing in', () => {
   test('the relay carries a call, and nothing of it can be read there', { timeout: 60_000 }, async ({ skip }) => {
     if (missing !== undefined) skip(missing) // refused in CI, as every skip is
     expect(() => inside(lab.mac, ['timeout', '1', 'bash', '-c', 'exec 3<>/dev/tcp/10.1.0.2/8766'])).toThrow('Command failed') // there is no other way
-    const file = join(folder, 'relay.pcap')
-    const tcpdump = spawnInside(
-      lab.public,
-      ['tcpdump', '-i', 'any', '-s', '0', '-B', '16384', '-U', '--immediate-mode', '-Z', 'root', '-w', file],
-      envOf('registry'),
-    )
-    undo.push(() => tcpdump.kill('SIGKILL'))
-    let said = ''
-    tcpdump.stderr.setEncoding('utf8').on('data', (text: string) => (said += text))
-    await until('tcpdump listens', () => said.includes('listening on'))
+    const capturing = await capture(lab.public, join(folder, 'relay.pcap'), undo)
 
-    const client = connect(box)
+    const client = connect(mac, undo, box)
     await within(20_000, 'initialize', client.initialize())
     const secret = `secret-${process.pid}-in-the-argument-and-in-the-result`
     expect(await within(20_000, 'the call', client.call('count', { call: secret }))).toBe(secret)
@@ -134,15 +74,11 @@ describe('two machines behind routers that let nothing in', () => {
     const plain = 'plain-words-that-the-capture-must-show'
     inside(lab.mac, ['bash', '-c', `exec 3<>/dev/tcp/${lab.publicAddress}/8765; echo ${plain} >&3; sleep 0.2`])
 
-    const ended = once(tcpdump, 'close')
-    tcpdump.kill('SIGINT')
-    await within(10_000, 'the end of tcpdump', ended)
-    expect(said).toMatch(/^0 packets dropped by kernel/m)
-    const capture = readFileSync(file)
-    const isSeen = (word: string): boolean => capture.includes(word)
+    const captured = await capturing.end()
+    const isSeen = (word: string): boolean => captured.includes(word)
     expect(isSeen(plain)).toBe(true)
     expect(isSeen('/noise')).toBe(true) // the negotiation before the handshake: these are the right connections
-    expect(capture.length).toBeGreaterThan(10_000)
+    expect(captured.length).toBeGreaterThan(10_000)
     expect([secret, 'tools/call', 'jsonrpc', 'initialize', 'counting', 'Box'].filter(isSeen)).toEqual([])
   })
 
@@ -155,7 +91,7 @@ describe('two machines behind routers that let nothing in', () => {
       console.info(`cuts of the path: SEED=${seed}`)
       const next = random(seed)
       const startedBefore = calls().filter((line) => line.startsWith('started')).length
-      const client = connect(box)
+      const client = connect(mac, undo, box)
       await within(20_000, 'initialize', client.initialize())
       const side = (): Side => (next() < 0.5 ? 'box' : 'mac')
       const kinds: readonly { name: string; share: number; cut(forMs: number): Promise<void> }[] = [

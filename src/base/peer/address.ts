@@ -1,4 +1,5 @@
-// What a multiaddr says about the way: direct, or through a relay (`/ip4/…/tcp/…/p2p/<relay>/p2p-circuit/p2p/<peer>`).
+// What a multiaddr says about the way: over TCP itself, over a WebSocket (`/ip4/…/tcp/…/ws`, `/dns4/…/tcp/443/wss`), or through a relay
+// (`/ip4/…/tcp/…/p2p/<relay>/p2p-circuit/p2p/<peer>`).
 import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 
@@ -31,14 +32,44 @@ export function relayOf(address: string): { readonly address: string; readonly p
   return peerId === undefined || rest.length !== 1 ? undefined : { address: relay, peerId }
 }
 
-/** How a peer with these addresses is reached, as far as is proved: a direct one counts when somebody else has dialled it. A relay gives none but those that hold. */
-export function reachability(
-  addresses: readonly string[],
-  proved: readonly string[],
-): 'direct (proved)' | 'relayed' | 'direct (not proved)' | 'none' {
-  if (addresses.some((address) => !isRelayed(address) && proved.includes(address))) return 'direct (proved)'
-  if (addresses.some(isRelayed)) return 'relayed'
-  return addresses.length > 0 ? 'direct (not proved)' : 'none'
+/** Where a WebSocket is asked for; `host` without brackets. */
+export type WebTarget = { readonly host: string; readonly port: number; readonly isTls: boolean }
+
+const webForm = /^\/(?:ip[46]|dns[46]?)\/([^/]+)\/tcp\/(\d{1,5})(\/tls)?\/(wss?)(?:\/p2p\/[^/]+)?$/
+
+/** Of the address of a WebSocket, without a relay; undefined for any other. */
+export function webTarget(address: string): WebTarget | undefined {
+  const [, host, port, tls, kind] = webForm.exec(address) ?? []
+  return host === undefined ? undefined : { host, port: Number(port), isTls: kind === 'wss' || tls !== undefined }
+}
+
+/** The kinds of ways, the best first. */
+const kinds = ['direct', 'websocket', 'relayed'] as const
+type Kind = (typeof kinds)[number]
+
+/** Which kind of way the address names. */
+export function kindOf(address: string): Kind {
+  if (isRelayed(address)) return 'relayed'
+  return webTarget(address) ? 'websocket' : 'direct'
+}
+
+/** Sorts addresses by that, the best first. */
+export function byKind(one: string, other: string): number {
+  return kinds.indexOf(kindOf(one)) - kinds.indexOf(kindOf(other))
+}
+
+/**
+ * Which ways the addresses of a peer offer, the best first: `direct (proved) or relayed`. One without a relay counts when somebody else has dialled it; those that
+ * nobody has are named when there is nothing better, and a relay gives none but those that hold.
+ */
+export function reachability(addresses: readonly string[], proved: readonly string[]): string {
+  const ways = kinds.map((kind) => ({ kind, offered: addresses.filter((address) => kindOf(address) === kind) }))
+  const certain = ways.flatMap(({ kind, offered }) => {
+    if (kind === 'relayed') return offered.length > 0 ? [kind] : []
+    return offered.some((address) => proved.includes(address)) ? [`${kind} (proved)`] : []
+  })
+  if (certain.length > 0) return certain.join(' or ')
+  return ways.flatMap(({ kind, offered }) => (offered.length > 0 ? [`${kind} (not proved)`] : [])).join(' or ') || 'none'
 }
 
 /** Whether the address leads to the machine that it is used on, whichever that is. */

@@ -1,16 +1,16 @@
-// Opens streams to a peer: over a connection that is there, or over the first of its addresses that proves to be it, the direct ones before those of a relay.
+// Opens streams to a peer: over a connection that is there, or over the first of its addresses that proves to be it: TCP itself before WebSockets before relays.
 import type { Connection, Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { type Clock, deadline } from '../../kernel/clock.ts'
 import { publicKeyOf } from '../identity/identity.ts'
-import { isCircuit, isRelayed, relayOf } from './address.ts'
+import { byKind, isCircuit, isRelayed, kindOf, relayOf } from './address.ts'
 import { fault } from './fault.ts'
 import type { Protocols } from './host/host.ts'
 import type { Network } from './libp2p.ts'
 
 const staggerMs = 150
-/** So much later than the direct addresses the relays are tried: a direct way that is there has been proved by then, most often. */
-const relayAfterMs = 150
+/** So much later than the ways of one kind those of the next are tried: a better way that is there has been proved by then, most often. */
+const kindAfterMs = 150
 const addressMs = 6_000
 const dialMs = 10_000
 /** A connection that is open may lead nowhere any more: after this long a new one is made beside it, and the first that answers counts. */
@@ -23,6 +23,7 @@ const maxReused = 4
 
 type Opened = { readonly stream: Stream; readonly connection: Connection }
 type Way = { readonly address: string; readonly connect: (signal: AbortSignal) => Promise<Connection> }
+/** Ways of one kind, in their order. */
 type Lane = { readonly ways: Way[]; cancelNext: () => void }
 type Miss = { readonly address: string; readonly problem: string; readonly isOther: boolean }
 
@@ -70,22 +71,22 @@ export function createDialer(
   }
 
   function race(peerId: string | undefined, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
-    const { direct, relayed, misses } = waysOf(peerId, addresses.slice(0, maxAddresses))
+    const { lanes, misses } = waysOf(peerId, addresses.slice(0, maxAddresses))
     return new Promise((resolve, reject) => {
       const attempts = new Set<AbortController>()
       let isOver = false
       const end = (): void => {
         isOver = true
-        direct.cancelNext()
-        relayed.cancelNext()
+        for (const lane of lanes) lane.cancelNext()
         signal.removeEventListener('abort', end)
         for (const attempt of attempts) attempt.abort() // never the winner's: libp2p's socket would follow that signal to its end
         reject(missedAll(named(peerId), addresses, misses)) // unless it is settled already
       }
       const missed = (): void => {
         if (isOver || attempts.size > 0) return
-        if (relayed.ways.length > 0) return startNext(relayed)
-        end()
+        const lane = lanes.find(({ ways }) => ways.length > 0)
+        if (lane) startNext(lane)
+        else end()
       }
       const startNext = (lane: Lane): void => {
         lane.cancelNext()
@@ -114,21 +115,28 @@ export function createDialer(
           )
       }
       signal.addEventListener('abort', end, { once: true })
-      if (direct.ways.length > 0 && relayed.ways.length > 0) relayed.cancelNext = clock.after(relayAfterMs, () => startNext(relayed))
-      startNext(direct)
+      const [first, ...later] = lanes
+      later.forEach((lane, at) => (lane.cancelNext = clock.after((at + 1) * kindAfterMs, () => startNext(lane))))
+      if (first) startNext(first)
+      else end()
     })
   }
 
-  /** The ways to the peer, each lane in order; and the addresses that are none. Those of one relay are one way. */
-  function waysOf(peerId: string | undefined, addresses: readonly string[]): { direct: Lane; relayed: Lane; misses: Miss[] } {
+  /** The ways to the peer, the best kind first; and the addresses that are none. Those of one relay are one way. */
+  function waysOf(peerId: string | undefined, addresses: readonly string[]): { lanes: Lane[]; misses: Miss[] } {
     const direct: Way[] = []
+    const web: Way[] = []
     const relays = new Map<string, string[]>()
     const misses: Miss[] = []
     for (const text of addresses) {
       const target = targetOf(text, peerId)
       const relay = isRelayed(text) ? relayOf(text) : undefined
       if (typeof target === 'string') misses.push({ address: text, problem: target, isOther: false })
-      else if (!isRelayed(text)) direct.push({ address: target.toString(), connect: (signal) => network.connect(target, signal) })
+      else if (!isRelayed(text))
+        (kindOf(text) === 'websocket' ? web : direct).push({
+          address: target.toString(),
+          connect: (signal) => network.connect(target, signal),
+        })
       else if (relay && peerId !== undefined) relays.set(relay.peerId, [...(relays.get(relay.peerId) ?? []), relay.address])
       else misses.push({ address: text, problem: 'it does not say which relay, or whom to reach there', isOther: false })
     }
@@ -139,7 +147,8 @@ export function createDialer(
         return dialThroughRelay({ network, clock, open }, { relay, addresses: at, peerId: peerId! }, signal)
       },
     }))
-    return { direct: { ways: direct, cancelNext() {} }, relayed: { ways: relayed, cancelNext() {} }, misses }
+    const lanes = [direct, web, relayed].filter((ways) => ways.length > 0).map((ways): Lane => ({ ways, cancelNext() {} }))
+    return { lanes, misses }
   }
 
   /** The multiaddr to dial, or why it cannot be. */
@@ -221,7 +230,7 @@ export function createDialer(
     })
   }
 
-  /** Connections to the peer that may be used for these addresses, direct ones first. */
+  /** Connections to the peer that may be used for these addresses, the best kind first. */
   function openTo(peerId: string | undefined, addresses: readonly string[]): Connection[] {
     if (peerId === undefined) return []
     const isWanted = (connection: Connection): boolean =>
@@ -229,7 +238,7 @@ export function createDialer(
     return network.node
       .getConnections(network.peerId(peerId))
       .filter((connection) => connection.status === 'open' && isWanted(connection))
-      .sort((one, other) => Number(isCircuit(one)) - Number(isCircuit(other)))
+      .sort((one, other) => byKind(one.remoteAddr.toString(), other.remoteAddr.toString()))
   }
 
   return { open, openAnew: anew }

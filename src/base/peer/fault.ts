@@ -25,6 +25,11 @@ export const fault = faults('peer', {
     message: `${JSON.stringify(d.address)} is no address to use: ${d.problem}`,
     hint: 'write it as a multiaddr: /ip4/192.0.2.7/tcp/8766',
   }),
+  proxy_invalid: (d: { variable: string; problem: string }) => ({
+    kind: 'config',
+    message: `the proxy that the variable ${d.variable} names cannot be used: ${d.problem}`,
+    hint: `write it as ${d.variable}=http://proxy.example.org:3128, with NAME:PASSWORD@ before the host if the proxy asks for that`,
+  }),
   cannot_listen: (d: { addresses: readonly string[]; problem: string }) => ({
     kind: 'conflict',
     message: `cannot listen on ${shown(d.addresses)}: ${d.problem}`,

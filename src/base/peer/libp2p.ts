@@ -1,4 +1,5 @@
 // Assembles libp2p with settings that hold under load; loaded on demand, since it costs more to load than all the rest of us.
+import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { noise } from '@libp2p/noise'
 import { publicKeyFromRaw } from '@libp2p/crypto/keys'
@@ -15,12 +16,16 @@ import type {
 } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { tcp } from '@libp2p/tcp'
+import { getThinWaistAddresses } from '@libp2p/utils'
 import { yamux } from '@libp2p/yamux'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Identity } from '../identity/identity.ts'
-import { CircuitConnection } from './relay/connection.ts'
+import { webTarget } from './address.ts'
+import { DuplexConnection } from './connection.ts'
+import type { ProxyFor } from './proxy.ts'
 import { sealInPieces, straightConnection, straightEncryption, straightMuxer } from './savings.ts'
+import type { WebListener } from './websocket/listen.ts'
 
 /** The error message by which a failed dial is known to have met somebody else. */
 export const wrongIdentity = 'fairlead: another key was proved than the one asked for'
@@ -45,6 +50,7 @@ export type Network = {
   readonly address: (text: string) => Multiaddr
   /** Of a binary multiaddr; throws for what is none. */
   readonly textOf: (bytes: Uint8Array) => string
+  close(): Promise<void>
 }
 
 export type CircuitLimits = { readonly seconds?: number; readonly bytes?: number }
@@ -54,17 +60,18 @@ export type NetworkSettings = {
   readonly listen: readonly string[]
   readonly announce: readonly string[]
   readonly gater: ConnectionGater
+  readonly proxyFor: ProxyFor
 }
 
 type Parts = { readonly transportManager: TransportManager; readonly upgrader: Upgrader }
 type TransportManager = { dial(address: Multiaddr, options: { signal: AbortSignal }): Promise<Connection>; getAddrs(): Multiaddr[] }
 
 /** Starts libp2p and listens. Throws what libp2p throws. */
-export async function createNetwork({ identity, listen, announce, gater }: NetworkSettings): Promise<Network> {
+export async function createNetwork({ identity, listen, announce, gater, proxyFor }: NetworkSettings): Promise<Network> {
   let parts: Parts | undefined
   const node = await createLibp2p({
     privateKey: signerOf(identity),
-    addresses: { listen: [...listen], appendAnnounce: [...announce] }, // pitfall 5: public addresses are not announced by themselves
+    addresses: { listen: listen.filter((each) => !webTarget(each)), appendAnnounce: [...announce] }, // pitfall 5: public addresses are not announced by themselves
     transports: [tcp({ dialOpts: socketOptions, listenOpts: socketOptions })],
     connectionEncrypters: [checkedNoise],
     streamMuxers: [straightYamux],
@@ -85,17 +92,68 @@ export async function createNetwork({ identity, listen, announce, gater }: Netwo
       },
     },
   })
+  const web = await listenWeb(listen, parts!.upgrader).catch(async (error: unknown) => {
+    await node.stop()
+    throw error
+  })
   return {
     node,
-    connect: (address, signal) => parts!.transportManager.dial(address, { signal }),
+    connect: (address, signal) =>
+      webTarget(address.toString())
+        ? connectWeb({ upgrader: parts!.upgrader, proxyFor }, address, signal)
+        : parts!.transportManager.dial(address, { signal }),
     connectOver: (circuit, relayed, signal, limits) =>
-      parts!.upgrader.upgradeOutbound(new CircuitConnection(circuit, relayed, 'outbound', silent), limited(signal, limits)),
+      parts!.upgrader.upgradeOutbound(new DuplexConnection(circuit, relayed, 'outbound', silent), limited(signal, limits)),
     acceptOver: (circuit, relayed, signal, limits) =>
-      parts!.upgrader.upgradeInbound(new CircuitConnection(circuit, relayed, 'inbound', silent), limited(signal, limits)),
-    listening: () => parts!.transportManager.getAddrs(),
+      parts!.upgrader.upgradeInbound(new DuplexConnection(circuit, relayed, 'inbound', silent), limited(signal, limits)),
+    listening: () => [...parts!.transportManager.getAddrs(), ...web.flatMap(({ addresses }) => addresses())],
     peerId: peerIdFromString,
     address: multiaddr,
     textOf: (bytes) => multiaddr(bytes).toString(),
+    async close() {
+      await Promise.all([node.stop(), ...web.map(({ listener }) => listener.close())])
+    },
+  }
+}
+
+type WebPlace = { readonly listener: WebListener; readonly addresses: () => readonly Multiaddr[] }
+
+/** Listens for WebSockets where the addresses say so: what comes is made a connection like any other. */
+async function listenWeb(listen: readonly string[], upgrader: Upgrader): Promise<readonly WebPlace[]> {
+  const wanted = listen.filter((each) => webTarget(each))
+  if (wanted.length === 0) return []
+  const { listenForWebSockets } = await import('./websocket/listen.ts') // most listen for none
+  const signal = new AbortController().signal // the upgrader has a time of its own
+  const places: WebPlace[] = []
+  try {
+    for (const address of wanted) {
+      const listener = await listenForWebSockets(webTarget(address)!, (stream, { host, port }) => {
+        const from = multiaddr(`/ip${isIP(host) === 6 ? 6 : 4}/${host}/tcp/${port}/ws`)
+        upgrader
+          .upgradeInbound(new DuplexConnection(stream, from, 'inbound', silent), { signal })
+          .catch((error: unknown) => stream.destroy(error as Error))
+      })
+      const thin = multiaddr(address.replace(/\/ws$/, ''))
+      places.push({ listener, addresses: () => getThinWaistAddresses(thin, listener.port).map((each) => each.encapsulate('/ws')) })
+    }
+    return places
+  } catch (error) {
+    await Promise.all(places.map(({ listener }) => listener.close()))
+    throw error
+  }
+}
+
+type WebNeeds = { readonly upgrader: Upgrader; readonly proxyFor: ProxyFor }
+
+async function connectWeb({ upgrader, proxyFor }: WebNeeds, address: Multiaddr, signal: AbortSignal): Promise<Connection> {
+  const { openWebSocket } = await import('./websocket/dial.ts') // most dial none
+  const target = webTarget(address.toString())!
+  const stream = await openWebSocket(target, proxyFor(target), signal)
+  try {
+    return await upgrader.upgradeOutbound(new DuplexConnection(stream, address, 'outbound', silent), { signal })
+  } catch (error) {
+    stream.destroy()
+    throw error
   }
 }
 
@@ -127,6 +185,14 @@ export function parseAddress(text: string): string | undefined {
   } catch (error) {
     return error instanceof Error ? error.message : 'unreadable'
   }
+}
+
+/** What is wrong with it as a place to listen at. */
+export function parseListen(text: string): string | undefined {
+  const problem = parseAddress(text)
+  if (problem) return problem
+  if (/\/(?:wss|tls)\b/.test(text)) return 'TLS is for a web server in front of this one, which listens at /ws: announce the /wss address'
+  return /^\/ip[46]\/[^/]+\/tcp\/\d+(?:\/ws)?$/.test(text) ? undefined : 'one listens at /ip4/ADDRESS/tcp/PORT, or that and /ws'
 }
 
 /**

@@ -3,7 +3,8 @@ import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { tokenHash } from '../../base/access/principal.ts'
 import { loadMachineConfig } from '../../base/config/machine.ts'
-import { isRelayed } from '../../base/peer/address.ts'
+import { isRelayed, kindOf } from '../../base/peer/address.ts'
+import { proxiesOf } from '../../base/peer/proxy.ts'
 import { resolveCredential } from '../../base/config/credential.ts'
 import { sshAgent } from '../../base/identity/ssh-agent.ts'
 import { type WalletKeys, createWallet, loadWallet, readWalletCard } from '../../base/identity/wallet.ts'
@@ -167,21 +168,24 @@ type Plan = {
   readonly gate: GateConfig
 }
 
-async function startRegistry({ context: { clock, log }, identities, ports, reach: { registry: config } }: Plan) {
+async function startRegistry({ context: { clock, log, env }, identities, ports, reach: { registry: config } }: Plan) {
   const { startRegistry: start } = await import('../../daemons/registry.ts')
-  const { host, announce, max_records: maxRecords, max_places: maxPlaces, max_circuits: maxCircuits } = config
+  const { host, listen, announce, max_records: maxRecords, max_places: maxPlaces, max_circuits: maxCircuits } = config
   const port = ports['registry-port'] ?? config.port
   const settings = {
     folder: join(identities.nodeFolder, 'registry'),
     host,
     port,
+    listen,
     announce,
     maxRecords,
     mailbox: { keepMs: config.mailbox_keep, maxBytes: config.mailbox_bytes },
     isDhtNode: config.dht,
     relay: config.relay && { maxPlaces, maxCircuits },
   }
-  return listening({ part: 'the registry', host, port, flag: 'registry-port' }, () => start({ clock, log }, settings))
+  return listening({ part: 'the registry', host, port, flag: 'registry-port' }, () =>
+    start({ clock, log, proxyFor: proxiesOf(env) }, settings),
+  )
 }
 
 async function startTools({ context: { clock, log, version }, identities, ports, operate }: Plan) {
@@ -224,7 +228,7 @@ function walletKeys(context: Context, { passphrase, path, peer }: Keys): WalletK
 
 async function startPeer(plan: Plan, { peerSocket: gateSocket, ledger }: GateDaemon, registry: string) {
   const {
-    context: { clock, log },
+    context: { clock, log, env },
     identities,
     ports,
     keys,
@@ -233,6 +237,7 @@ async function startPeer(plan: Plan, { peerSocket: gateSocket, ledger }: GateDae
   const { startPeer: start } = await import('../../daemons/peer.ts')
   const {
     host,
+    listen,
     announce,
     authorized,
     authorized_file: authorizedFile,
@@ -250,6 +255,7 @@ async function startPeer(plan: Plan, { peerSocket: gateSocket, ledger }: GateDae
     ...wallet,
     host,
     port,
+    listen,
     ...who,
     gateSocket,
     server,
@@ -260,7 +266,9 @@ async function startPeer(plan: Plan, { peerSocket: gateSocket, ledger }: GateDae
     followRotations,
     witnessing: { witnesses: config.witness, everyMs: config.witness_every, afterEntries: config.witness_after, ledgers: [ledger] },
   }
-  return listening({ part: 'the peer host', host, port, flag: 'peer-port' }, () => start({ clock, log }, settings))
+  return listening({ part: 'the peer host', host, port, flag: 'peer-port' }, () =>
+    start({ clock, log, proxyFor: proxiesOf(env) }, settings),
+  )
 }
 
 /** Brings it up, or leaves nothing behind; `passphrase` opens the node's wallet. Faults `up.*`, those of the configuration and of each part; the signal's reason when that stops it. */
@@ -296,7 +304,13 @@ export async function bringUp(context: Context, ports: Ports, passphrase: Secret
   const registry = await start('the registry', () => startRegistry(plan))
   const tools = await start('the machine tools', () => startTools(plan))
   const gate = await start('the gate', () => startGate(plan, tools.url))
-  const peer = await start('the peer host', () => startPeer(plan, gate, registry.addresses().at(-1)!))
+  const peer = await start('the peer host', () =>
+    startPeer(
+      plan,
+      gate,
+      registry.addresses().findLast((address) => kindOf(address) === 'direct')!,
+    ),
+  )
   const rest = stack.move()
   return {
     identities,

@@ -1,6 +1,7 @@
 // Runs the host of this identity and nothing else: one process that keeps the port, the registration and the connections which the others share.
 import { type Wallet, loadWallet } from '../../base/identity/wallet.ts'
 import { command, stopAsked } from '../../base/terminal/command.ts'
+import { proxiesOf } from '../../base/peer/proxy.ts'
 import { asIdentity } from '../succession/as-identity.ts'
 import { homeFlags, homeOf, walletKeys } from '../home.ts'
 import { hostFlags, hostSettings } from '../node/listening.ts'
@@ -16,13 +17,13 @@ export default command({
   },
   examples: [['fairlead reach agent', 'until it is stopped']],
   async run(context, { flags }) {
-    const { terminal, clock, log, signal } = context
+    const { env, terminal, clock, log, signal } = context
     const home = homeOf(context, flags)
     const keys = walletKeys(context, flags, home.wallet)
     const settings = hostSettings(home, flags)
     let isFirst = true
     const beHost = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
-      const node = await openNodeHost({ wallet, clock, log }, settings)
+      const node = await openNodeHost({ wallet, clock, log, proxyFor: proxiesOf(env) }, settings)
       const { host, registry } = node
       try {
         const shown = (): string =>

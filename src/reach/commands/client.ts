@@ -15,6 +15,7 @@ import { type Change, addition, peerEntries, removal, writeChange } from '../cli
 import type { ClientKind, ServerCommand } from '../client/kind.ts'
 import { findPeer } from '../finding/find-peer.ts'
 import { homeFlags, homeOf } from '../home.ts'
+import { proxiesOf } from '../../base/peer/proxy.ts'
 import { knownRegistries, parseServer } from '../registry/known-registries.ts'
 import { askRegistry } from '../registry/lookup.ts'
 import { tableText } from '../shown.ts'
@@ -165,8 +166,14 @@ async function add(context: Context, client: Client, text: string, { flags }: As
   if (!card) terminal.note('there is no identity yet, without which it cannot connect: fairlead reach init --name "<Role>"')
   else if (card.isSealed && flags['passphrase-file'] === undefined)
     terminal.note('the wallet is sealed, and the client cannot ask for its passphrase: name --passphrase-file')
+  const variables = wayOut.filter((variable) => context.env[variable] || context.env[variable.toLowerCase()])
+  if (variables.length > 0)
+    terminal.note(`${variables.join(', ')} of this environment may not be in the client's: put it under "env" of the entry`)
   return carryOut(context, client, { change, name, words }, flags)
 }
+
+/** What a strict network needs (docs/guide/strict-networks.md); it may hold a password, so that nobody but the person copies it. */
+const wayOut = ['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY', 'NODE_EXTRA_CA_CERTS']
 
 /** What is wrong is said now, and not by a client that shows it to nobody. */
 async function checkPlaces({ server, address: addresses }: Asked['flags']): Promise<void> {
@@ -182,9 +189,10 @@ async function checkPlaces({ server, address: addresses }: Asked['flags']): Prom
 /** A whole id is taken as it is. A name is asked about now, and its id written: whoever takes that name later gets no calls. */
 async function peerOf(context: Context, text: string, flags: Asked['flags']): Promise<{ id: string; name: string | undefined }> {
   if (isPeerId(text)) return { id: text, name: undefined }
-  const { clock, log, signal } = context
+  const { env, clock, log, signal } = context
   const known = knownRegistries(homeOf(context, flags).registries)
-  const found = await askRegistry({ clock, log, known }, known.choose(flags.server), (registry) => findPeer(registry, text), signal)
+  const needs = { clock, log, known, proxyFor: proxiesOf(env) }
+  const found = await askRegistry(needs, known.choose(flags.server), (registry) => findPeer(registry, text), signal)
   return { id: found.peerId, name: found.name }
 }
 

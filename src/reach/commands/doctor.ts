@@ -2,6 +2,7 @@
 import { examine } from '../../base/checks/examine.ts'
 import { exitCodeOf, findingsText } from '../../base/checks/report.ts'
 import { fault as peerFault } from '../../base/peer/fault.ts'
+import { proxiesOf } from '../../base/peer/proxy.ts'
 import { type Context, command } from '../../base/terminal/command.ts'
 import { type ReachCheck, createExamination } from '../examination.ts'
 import { type HomeFlags, homeFlags, homeOf, openWallet } from '../home.ts'
@@ -30,7 +31,7 @@ export default command({
     ['fairlead reach doctor 12D3KooWExamplePeerIdOfTheOtherMachine --address /ip4/192.0.2.7/tcp/8766', 'without a registry'],
   ],
   async run(context, { args, flags }) {
-    const { terminal, clock, log, signal } = context
+    const { env, terminal, clock, log, signal } = context
     const { server, address: addresses } = flags
     if (server !== undefined) parseServer(server)
     await checkAddresses(addresses)
@@ -49,6 +50,7 @@ export default command({
           known,
           addresses: knownAddresses(home.addresses),
           nodes: knownAddresses(home.nodes),
+          proxyFor: proxiesOf(env),
           openWallet: () => openWallet(context, flags),
         },
         { home, peer: args.peer, server, addresses, isLanAsked: !flags['no-lan'], dhtNodes, program: programOf(context, flags) },

@@ -3,6 +3,7 @@ import { command } from '../../base/terminal/command.ts'
 import { visibleText } from '../../base/terminal/visible.ts'
 import { homeFlags, homeOf, openWallet } from '../home.ts'
 import { damagedMessages, messagesAfter } from '../message/inbox.ts'
+import { proxiesOf } from '../../base/peer/proxy.ts'
 import { knownRegistries, parseServer } from '../registry/known-registries.ts'
 import { messageText, messageValue } from '../shown.ts'
 import { type UnreadableItem, unreadableItems } from '../mailbox/unreadable.ts'
@@ -22,14 +23,15 @@ export default command({
     ['fairlead reach inbox --limit 1000 --no-fetch --json', 'all that are here, as JSON'],
   ],
   async run(context, { flags }) {
-    const { terminal, folders, clock, log, signal } = context
+    const { env, terminal, folders, clock, log, signal } = context
     const home = homeOf({ folders }, flags)
     const server = flags.server === undefined ? knownRegistries(home.registries).last() : parseServer(flags.server)
     if (server && !flags['no-fetch']) {
       const { tryToVisitMailbox } = await import('../mailbox/visit.ts') // it loads the network
       const identity = async () => (await openWallet(context, flags)).identity
       const quiet = { ...log, info() {} } // what came is shown below
-      await tryToVisitMailbox({ home, identity, clock, log: quiet }, server, signal, (text) => terminal.note(text))
+      const needs = { home, identity, clock, log: quiet, proxyFor: proxiesOf(env) }
+      await tryToVisitMailbox(needs, server, signal, (text) => terminal.note(text))
     }
     const all = messagesAfter(home.inbox)
     const messages = all.slice(Math.max(0, all.length - Math.max(0, flags.limit))).map(({ message }) => message)

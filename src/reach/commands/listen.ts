@@ -1,6 +1,7 @@
 // Listens for messages and shows each as it comes.
 import { type Wallet, loadWallet } from '../../base/identity/wallet.ts'
 import { command } from '../../base/terminal/command.ts'
+import { proxiesOf } from '../../base/peer/proxy.ts'
 import { asIdentity } from '../succession/as-identity.ts'
 import { homeFlags, homeOf, walletKeys } from '../home.ts'
 import { endOfInbox, messagesAfter } from '../message/inbox.ts'
@@ -23,13 +24,13 @@ export default command({
     ['fairlead reach listen --json', 'one JSON object a line: first who we are, then {"message": …}'],
   ],
   async run(context, { flags }) {
-    const { terminal, clock, log, signal } = context
+    const { env, terminal, clock, log, signal } = context
     const home = homeOf(context, flags)
     const keys = walletKeys(context, flags, home.wallet)
     const settings = hostSettings(home, flags)
     let place = endOfInbox(home.inbox)
     const hear = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
-      const node = await openNodeHost({ wallet, clock, log }, settings)
+      const node = await openNodeHost({ wallet, clock, log, proxyFor: proxiesOf(env) }, settings)
       const { host, registry } = node
       try {
         terminal.line({ listening: { peerId: host.peerId, addresses: host.addresses(), registry } }, () =>

@@ -1,6 +1,7 @@
 // Serves an MCP server of this machine to the peers that are authorized, each session with a server of its own.
 import { command, stopAsked } from '../../base/terminal/command.ts'
 import { type Wallet, loadWallet } from '../../base/identity/wallet.ts'
+import { proxiesOf } from '../../base/peer/proxy.ts'
 import { childEnvironment } from '../../base/supervise/environment.ts'
 import { startGuard } from '../../base/supervise/guard.ts'
 import { splitWords } from '../../base/supervise/words.ts'
@@ -76,7 +77,7 @@ export default command({
     const settings = { ...hostSettings(home, flags), keepMs: Math.max(0, flags.keep) * 1000 }
     let isFirst = true
     const serve = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
-      const node = await startPeerNode({ wallet, authorized, open, clock, log }, settings)
+      const node = await startPeerNode({ wallet, authorized, open, clock, log, proxyFor: proxiesOf(env) }, settings)
       try {
         const served = { peerId: node.peerId, addresses: node.addresses(), registry: node.registry }
         const shown = (): string =>

@@ -2,10 +2,11 @@
 import { command } from '../../base/terminal/command.ts'
 import { join } from 'node:path'
 import { readWalletCard } from '../../base/identity/wallet.ts'
+import { proxiesOf } from '../../base/peer/proxy.ts'
 import { fault } from '../faults.ts'
 import { homeFlags, homeOf } from '../home.ts'
 import { defaultRegistryPort } from '../registry/known-registries.ts'
-import { listenAddress, listenFlags } from '../node/listening.ts'
+import { listenAddresses, listenFlags } from '../node/listening.ts'
 import { namedPassphrase, passphraseOr } from '../passphrase.ts'
 import { type MailboxSettings, startRegistry } from '../registry/registry.ts'
 
@@ -29,14 +30,14 @@ export default command({
     ['fairlead reach registry --port 8765 --host 127.0.0.1', 'for this machine only'],
   ],
   async run(context, { flags }) {
-    const { terminal, folders, clock, log, signal } = context
+    const { env, terminal, folders, clock, log, signal } = context
     const { registry: folder } = homeOf({ folders }, flags)
-    const listen = [listenAddress(flags.host, flags.port)]
+    const listen = listenAddresses(flags)
     const isSealed = readWalletCard(join(folder, 'wallet.json'))?.isSealed ?? false
     const passphrase = isSealed ? await passphraseOr(context, flags, 'passphrase of the registry') : namedPassphrase(context, flags)
     const relay = flags['no-relay'] ? false : { maxPlaces: flags['max-places'], maxCircuits: flags['max-circuits'] }
     const registry = await startRegistry(
-      { clock, log },
+      { clock, log, proxyFor: proxiesOf(env) },
       {
         folder,
         listen,

@@ -5,6 +5,7 @@ import { command } from '../../base/terminal/command.ts'
 import { confirm, isPersonAt } from '../../base/terminal/confirm.ts'
 import { addToHistory } from '../history.ts'
 import { homeFlags, homeOf, walletKeys } from '../home.ts'
+import { proxiesOf } from '../../base/peer/proxy.ts'
 import { knownRegistries, serverText } from '../registry/known-registries.ts'
 import { knownStatements } from '../succession/known-statements.ts'
 import { askRegistry } from '../registry/lookup.ts'
@@ -41,7 +42,7 @@ export default command({
     ['fairlead reach revoke --wallet ~/.bmp/wallet.old-9hYp3xQz.json --yes', 'ends the key that was in use before a rotation'],
   ],
   async run(context, { flags }) {
-    const { terminal, clock, log, signal, stdin } = context
+    const { env, terminal, clock, log, signal, stdin } = context
     const home = homeOf(context, flags)
     const known = knownRegistries(home.registries)
     const server = known.choose(flags.server)
@@ -63,7 +64,8 @@ export default command({
       statements.add([statement])
       await addToHistory({ clock, log }, home, { event: 'revoked', peer: peerId, message: digestOf(statement.signed) })
     }
-    await askRegistry({ clock, log, known }, server, (registry) => registry.announce(statement.signed), signal).catch((error: unknown) => {
+    const needs = { clock, log, known, proxyFor: proxiesOf(env) }
+    await askRegistry(needs, server, (registry) => registry.announce(statement.signed), signal).catch((error: unknown) => {
       terminal.note('the revocation is signed, but not published: run the same command again when the registry answers')
       throw error
     })

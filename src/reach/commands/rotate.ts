@@ -5,6 +5,7 @@ import { chooseKey } from '../../base/identity/ssh-agent.ts'
 import { loadWallet, readWalletCard } from '../../base/identity/wallet.ts'
 import { type Context, command } from '../../base/terminal/command.ts'
 import { type Home, homeFlags, homeOf, walletKeys } from '../home.ts'
+import { proxiesOf } from '../../base/peer/proxy.ts'
 import { knownRegistries, parseServer, serverText } from '../registry/known-registries.ts'
 import { tryToVisitMailbox } from '../mailbox/visit.ts'
 import { oldWalletPath, rotate } from '../succession/rotation.ts'
@@ -29,18 +30,19 @@ export default command({
   },
   examples: [['fairlead reach rotate', 'a new key and peer id, known at the registry used last']],
   async run(context, { flags }) {
-    const { terminal, clock, log, signal } = context
+    const { env, terminal, clock, log, signal } = context
     const home = homeOf(context, flags)
     const known = knownRegistries(home.registries)
     const server = flags.server === undefined ? known.last() : parseServer(flags.server)
-    const registry = server && rotationRegistry({ clock, log, known, signal }, server)
+    const proxyFor = proxiesOf(env)
+    const registry = server && rotationRegistry({ clock, log, known, proxyFor, signal }, server)
     const keys = walletKeys(context, flags, home.wallet)
     const wanted = flags['ssh-agent']
     const inAgent = wanted === undefined ? undefined : peerIdOf((await chooseKey(keys.agent, wanted)).publicKey)
     const isRunning = (await hostOf(context, home)) !== undefined
     if (server) {
       const identity = async () => (await loadWallet(home.wallet, keys)).identity // what was left for the old key is opened by it alone
-      await tryToVisitMailbox({ home, identity, clock, log }, server, signal, (text) => terminal.note(text))
+      await tryToVisitMailbox({ home, identity, clock, log, proxyFor }, server, signal, (text) => terminal.note(text))
     }
     const { input, isResumed } = await rotate({ home, keys, inAgent, registry, clock, log }).catch((error: unknown) => {
       const card = asFault(error).code === 'steps.stuck' ? readWalletCard(home.wallet) : undefined

@@ -11,6 +11,7 @@ import { followFlag, peerDial, unreached } from '../finding/find-peer.ts'
 import { addToHistory } from '../history.ts'
 import { homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownAddresses } from '../finding/known-addresses.ts'
+import { proxiesOf } from '../../base/peer/proxy.ts'
 import { knownRegistries } from '../registry/known-registries.ts'
 import { knownStatements } from '../succession/known-statements.ts'
 import { connectRegistry } from '../registry/client.ts'
@@ -34,7 +35,7 @@ export default command({
   },
   examples: [['fairlead reach send-file LinuxBox backup.tar.gz', 'to the one peer of that name']],
   async run(context, { args, flags }) {
-    const { terminal, folders, clock, log, signal } = context
+    const { env, terminal, folders, clock, log, signal } = context
     await using cleanup = new AsyncDisposableStack()
     const home = homeOf({ folders }, flags)
     const { identity } = await openWallet(context, flags)
@@ -43,7 +44,8 @@ export default command({
     const server = known.choose(flags.server)
     // A connection of its own, in this process: what goes on over the shared host is not held up.
     const { createPeerHost } = await import('../../base/peer/host/host.ts')
-    const host = cleanup.adopt(await createPeerHost({ identity, clock, log }, { listen: [] }), (host) => host.close())
+    const needs = { identity, clock, log, proxyFor: proxiesOf(env) }
+    const host = cleanup.adopt(await createPeerHost(needs, { listen: [] }), (host) => host.close())
     const registry = (signal?: AbortSignal) => connectRegistry({ host, clock, known }, server, signal)
     const followed = (from: string, to: string) => terminal.note(`${from} is now ${to}: following its rotation`)
     const redial = peerDial(

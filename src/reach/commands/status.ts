@@ -3,6 +3,7 @@ import { deadline } from '../../kernel/clock.ts'
 import { asFault } from '../../kernel/fault.ts'
 import { command } from '../../base/terminal/command.ts'
 import { reachability } from '../../base/peer/address.ts'
+import { proxiesOf } from '../../base/peer/proxy.ts'
 import { publicKeyOf } from '../../base/identity/identity.ts'
 import { fingerprintOf } from '../../base/identity/ssh-agent.ts'
 import { readWalletCard, fault as walletFault } from '../../base/identity/wallet.ts'
@@ -12,7 +13,7 @@ import { homeFlags, homeOf } from '../home.ts'
 import { messagesAfter } from '../message/inbox.ts'
 import { knownAddresses } from '../finding/known-addresses.ts'
 import { knownStatements } from '../succession/known-statements.ts'
-import { knownRegistries, serverText } from '../registry/known-registries.ts'
+import { knownRegistries, serverTarget, serverText } from '../registry/known-registries.ts'
 import { askRegistry } from '../registry/lookup.ts'
 import { rotationIsUnfinished } from '../succession/rotation.ts'
 import { ageText } from '../shown.ts'
@@ -25,7 +26,7 @@ export default command({
   description: 'The registry is asked only if this identity was registered once; a registry that does not answer is no failure.',
   flags: homeFlags,
   examples: [['fairlead reach status', 'name, whole peer id, folder, registry and addresses']],
-  async run({ terminal, folders, clock, log, signal }, { flags }) {
+  async run({ env, terminal, folders, clock, log, signal }, { flags }) {
     const home = homeOf({ folders }, flags)
     const card = readWalletCard(home.wallet)
     if (!card) throw walletFault.missing({ path: home.wallet })
@@ -35,16 +36,22 @@ export default command({
     const { signed, seen } = sightingsOf(historyPlace(home), card.peerId)
     const known = knownRegistries(home.registries)
     const server = known.last()
+    const proxyFor = proxiesOf(env)
     let problem: string | undefined
     const inTime = deadline(clock, patienceMs, signal)
     const ours = server
-      ? await askRegistry({ clock, log, known }, server, async (registry) => (await registry.lookup(card.peerId))[0], inTime).catch(
-          (error: unknown) => {
-            problem = inTime.aborted ? `no answer within ${patienceMs / 1000} s` : asFault(error).message
-            return undefined
-          },
-        )
+      ? await askRegistry(
+          { clock, log, known, proxyFor },
+          server,
+          async (registry) => (await registry.lookup(card.peerId))[0],
+          inTime,
+        ).catch((error: unknown) => {
+          problem = inTime.aborted ? `no answer within ${patienceMs / 1000} s` : asFault(error).message
+          return undefined
+        })
       : undefined
+    const target = ours && server && serverTarget(server)
+    const proxy = target && proxyFor(target)?.name
     const status = {
       name: card.name,
       peerId: card.peerId,
@@ -56,7 +63,13 @@ export default command({
       ...(standing.is === 'revoked' ? { revokedAt: new Date(standing.at).toISOString() } : {}),
       ...(isUnfinished ? { rotation: 'unfinished' } : {}),
       registry: server
-        ? { server: serverText(server), peerId: known.keyOf(server), isRegistered: ours !== undefined, ...(problem ? { problem } : {}) }
+        ? {
+            server: serverText(server),
+            peerId: known.keyOf(server),
+            isRegistered: ours !== undefined,
+            ...(problem ? { problem } : {}),
+            ...(proxy ? { proxy } : {}),
+          }
         : undefined,
       addresses: ours?.addresses ?? [],
       proved: ours?.proved ?? [],
@@ -78,7 +91,7 @@ export default command({
         ...(isUnfinished ? ['rotation      stopped on the way: run "fairlead reach rotate" again'] : []),
         `folder        ${home.folder}`,
         `wallet        ${home.wallet}${card.isSealed ? ' (sealed with a passphrase)' : status.agentKey === undefined ? '' : ` (its key is in ssh-agent: ${status.agentKey})`}`,
-        `registry      ${server ? `${serverText(server)}: ${registered}` : 'none yet: fairlead reach register --server HOST'}`,
+        `registry      ${server ? `${serverText(server)}: ${registered}${proxy ? `, through the proxy ${proxy}` : ''}` : 'none yet: fairlead reach register --server HOST'}`,
         `reachability  ${status.reachability}`,
         ...status.addresses.map((address, i) => `${i === 0 ? 'addresses     ' : '              '}${address}`),
         `remembered    ${status.counts.peersReached} peers, ${status.counts.registries} registries`,

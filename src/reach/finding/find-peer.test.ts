@@ -7,7 +7,7 @@ import { systemClock as clock } from '../../kernel/clock.ts'
 import { silentLog as log } from '../../kernel/log.ts'
 import { type Identity, createIdentity } from '../../base/identity/identity.ts'
 import { signRecord } from '../../base/identity/record.ts'
-import { type PeerHost, createPeerHost } from '../../base/peer/host/host.ts'
+import { type OwnHost, type PeerHost, createPeerHost } from '../../base/peer/host/host.ts'
 import { findPeer, peerDial } from './find-peer.ts'
 import { readJson, writeJson } from '../json-frames.ts'
 import { knownAddresses } from './known-addresses.ts'
@@ -16,6 +16,8 @@ import { knownStatements } from '../succession/known-statements.ts'
 import { signCard } from '../node/peer-card.ts'
 import { type RegistryClient, connectRegistry } from '../registry/client.ts'
 import { maxRequestBytes, registryProtocol } from '../registry/protocol.ts'
+import { publishCard } from '../registry/registration.ts'
+import { startRegistry } from '../registry/registry.ts'
 import { signRevocation, signRotation, statementContext } from '../succession/statement.ts'
 
 const cleanup: (() => unknown)[] = []
@@ -23,7 +25,7 @@ afterEach(async () => {
   for (const undo of cleanup.splice(0).toReversed()) await undo()
 })
 
-async function hostOf(identity: Identity, listen: readonly string[] = ['/ip4/127.0.0.1/tcp/0']): Promise<PeerHost> {
+async function hostOf(identity: Identity, listen: readonly string[] = ['/ip4/127.0.0.1/tcp/0']): Promise<OwnHost> {
   const host = await createPeerHost({ identity, clock, log }, { listen })
   cleanup.push(() => host.close())
   return host
@@ -110,4 +112,36 @@ test('a revocation, however old, ends it all', async () => {
     statements: [signRotation(old, next, 5), signRevocation(old, 1, 'stolen')],
   }))
   await expect(dial()).rejects.toMatchObject({ code: 'reach.peer_revoked', message: expect.stringContaining('stolen') as string })
+})
+
+test('how the registry was reached is a way to whoever has a place there, whatever it announces itself', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'fairlead-find-'))
+  cleanup.push(() => rmSync(folder, { recursive: true, force: true }))
+  const registry = await startRegistry({ clock, log }, { folder, listen: ['/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws'] })
+  cleanup.push(() => registry.close())
+  const [direct, web] = [/tcp\/(\d+)\/p2p/, /tcp\/(\d+)\/ws/].map((form) => form.exec(registry.addresses().join(' '))![1]!) as [
+    string,
+    string,
+  ]
+  const clientOf = (host: PeerHost, server: string): Promise<RegistryClient> =>
+    connectRegistry({ host, clock, known: knownRegistries(join(folder, `${host.peerId}.json`)) }, parseServer(server))
+  const box = await hostOf(next, [])
+  box.handle(protocol, (stream) => stream.duplex.resume())
+  const unreachable = `/ip4/127.0.0.1/tcp/1/p2p/${registry.peerId}/p2p-circuit/p2p/${box.peerId}`
+  const card = { name: 'Box', addresses: [unreachable], expiresAt: clock.now() + 60_000 }
+  await publishCard(await clientOf(box, `127.0.0.1:${direct}`), next, clock, card)
+  box.keepPlace(registry.peerId, `/ip4/127.0.0.1/tcp/${direct}`)
+  await expect.poll(() => box.addresses().length, { timeout: 10_000 }).toBeGreaterThan(0)
+  const laptop = await hostOf(createIdentity(), [])
+  const dial = peerDial(
+    {
+      host: laptop,
+      clock,
+      known: knownAddresses(join(folder, 'addresses.json')),
+      statements: knownStatements(join(folder, 'statements.json')),
+      registry: () => clientOf(laptop, `ws://127.0.0.1:${web}`),
+    },
+    { peer: box.peerId, addresses: [], protocol, searches: [] },
+  )
+  expect(await dial()).toMatchObject({ remotePeer: box.peerId, isRelayed: true })
 })

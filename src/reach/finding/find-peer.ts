@@ -3,7 +3,7 @@
 import { type Fault, asFault } from '../../kernel/fault.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { isPeerId } from '../../base/identity/identity.ts'
-import { isRelayed } from '../../base/peer/address.ts'
+import { isRelayed, relayOf, throughRelay } from '../../base/peer/address.ts'
 import type { PeerHost, PeerStream, Protocols } from '../../base/peer/host/host.ts'
 import { type Search, dialAsFound } from './as-found.ts'
 import type { Flag } from '../../base/terminal/command.ts'
@@ -22,7 +22,7 @@ export async function findPeer(registry: RegistryClient, text: string): Promise<
   const { peers, statements } = await registry.find(text)
   const standing = standingAmong(text, statements)
   if (standing.is !== 'valid') throw goneFault(text, standing)
-  return oneOf(peers, text)
+  return oneOf(peers, text, registry)
 }
 
 /** Fault `reach.peer_text_invalid` for what means nobody at any registry. */
@@ -30,12 +30,15 @@ function checkPeerText(text: string): void {
   if (text.length === 0 || text.length > maxTextLength) throw fault.peer_text_invalid({ length: text.length })
 }
 
-function oneOf(found: readonly KnownPeer[], text: string): KnownPeer {
+function oneOf(found: readonly KnownPeer[], text: string, registry: RegistryClient): KnownPeer {
   if (found.length > 1) throw fault.peer_ambiguous({ peer: text, candidates: found.map(({ peerId, name }) => `${peerId} (${name})`) })
   const isTooShort = text.length < minPrefixLength && '12D3KooW'.startsWith(text)
   const tried = isTooShort ? `all ids begin so: ${minPrefixLength} characters or more tell them apart` : 'the registry does not know it'
-  if (!found[0]) throw fault.peer_not_found({ peer: text, tried })
-  return found[0]
+  const [peer] = found
+  if (!peer) throw fault.peer_not_found({ peer: text, tried })
+  // the registry is the relay, too: how we have just reached it is a way to whoever has a place there, whatever it announces
+  const isThere = peer.addresses.some((address) => relayOf(address)?.peerId === registry.peerId)
+  return isThere ? { ...peer, addresses: [...new Set([...peer.addresses, throughRelay(registry.address, peer.peerId)])] } : peer
 }
 
 /** What is to be said of a key that speaks no more. */
@@ -98,9 +101,9 @@ export function peerDial(needs: PeerDialNeeds, settings: PeerDialSettings): Peer
       const asked = id ?? peer
       const found = await client.find(asked)
       statements.add(found.statements)
-      if (id === undefined) return oneOf(found.peers, asked)
+      if (id === undefined) return oneOf(found.peers, asked, client)
       id = current(id)
-      return oneOf(id === asked ? found.peers : (await client.find(id)).peers, id)
+      return oneOf(id === asked ? found.peers : (await client.find(id)).peers, id, client)
     } finally {
       void client.close()
     }

@@ -28,13 +28,16 @@ describe('a registry is named', () => {
     ['192.0.2.7', '192.0.2.7:8765', '/ip4/192.0.2.7/tcp/8765'],
     ['::1', '[::1]:8765', '/ip6/::1/tcp/8765'],
     ['[::1]:77', '[::1]:77', '/ip6/::1/tcp/77'],
+    ['wss://example.org', 'wss://example.org', '/dns/example.org/tcp/443/wss'],
+    ['wss://example.org:443/', 'wss://example.org', '/dns/example.org/tcp/443/wss'],
+    ['ws://[::1]:77', 'ws://[::1]:77', '/ip6/::1/tcp/77/ws'],
   ])('%s', (text, shown, address) => {
     expect(serverText(parseServer(text))).toBe(shown)
     expect(serverAddress(parseServer(text))).toBe(address)
     expect(parseServer(shown)).toEqual(parseServer(text))
   })
 
-  test.each(['', 'a b', 'http://x', 'x:0', 'x:65536', 'x:y', '[x]:1', 'x/y', '::1:x'])('not by %j', (text) => {
+  test.each(['', 'a b', 'http://x', 'wss://', 'wss://x/y', 'x/', 'x:0', 'x:65536', 'x:y', '[x]:1', 'x/y', '::1:x'])('not by %j', (text) => {
     expect(() => parseServer(text)).toThrow(/names no registry/)
   })
 

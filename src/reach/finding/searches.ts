@@ -26,7 +26,7 @@ export type SearchFlags = {
 /** Whom to ask first: the nodes at these multiaddrs, and the registry, whoever it is. Fault `peer.bad_address`. */
 export function contactsAt(addresses: readonly string[], registry: Server | undefined): readonly Contact[] {
   return [...addresses, ...(registry ? [serverAddress(registry)] : [])].map((address) => {
-    const form = /^\/(?:ip[46]|dns[46]?)\/[^/]+\/tcp\/\d{1,5}(?:\/p2p\/([^/]+))?$/.exec(address)
+    const form = /^\/(?:ip[46]|dns[46]?)\/[^/]+\/tcp\/\d{1,5}(?:(?:\/tls)?\/wss?)?(?:\/p2p\/([^/]+))?$/.exec(address)
     const peerId = form?.[1]
     if (!form || (peerId !== undefined && !isPeerId(peerId))) throw fault.bad_address({ address, problem: 'no node can be there' })
     return { peerId, addresses: [address] }

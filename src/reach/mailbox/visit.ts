@@ -4,6 +4,7 @@ import { asFault } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Identity } from '../../base/identity/identity.ts'
 import { createPeerHost } from '../../base/peer/host/host.ts'
+import type { ProxyFor } from '../../base/peer/proxy.ts'
 import { lockFolder } from '../../base/store/lock.ts'
 import type { Home } from '../home.ts'
 import { type Server, knownRegistries, serverText } from '../registry/known-registries.ts'
@@ -14,14 +15,20 @@ import { openMessageDesk } from '../message/desk.ts'
 /** A host that starts meanwhile waits for 10 s. */
 const visitMs = 5_000
 
-export type VisitNeeds = { readonly home: Home; readonly identity: () => Promise<Identity>; readonly clock: Clock; readonly log: Log }
+export type VisitNeeds = {
+  readonly home: Home
+  readonly identity: () => Promise<Identity>
+  readonly clock: Clock
+  readonly log: Log
+  readonly proxyFor: ProxyFor
+}
 
 /**
  * Stores what the mailbox at `server` holds, within 5 s. False when a host of this identity runs, which does that by itself. Faults of the wallet, the
  * connection and the store: what is stored by then, is.
  */
 export async function visitMailbox(
-  { home, identity: unlock, clock, log }: VisitNeeds,
+  { home, identity: unlock, clock, log, proxyFor }: VisitNeeds,
   server: Server,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -32,7 +39,7 @@ export async function visitMailbox(
   const inTime = deadline(clock, visitMs, signal)
   const identity = await unlock()
   const desk = visit.adopt(openMessageDesk({ identity, home, clock, log }), (desk) => desk.close())
-  const host = visit.adopt(await createPeerHost({ identity, clock, log }, { listen: [] }), (host) => host.close())
+  const host = visit.adopt(await createPeerHost({ identity, clock, log, proxyFor }, { listen: [] }), (host) => host.close())
   const client = await connectMailbox({ host, clock, known: knownRegistries(home.registries) }, server, inTime)
   inTime.addEventListener('abort', client.close, { once: true })
   visit.defer(client.close)

@@ -13,6 +13,7 @@ export function listenFlags<const Port extends number>(port: Port) {
   return {
     port: { value: 'PORT', type: 'integer', default: port, summary: 'the TCP port to listen on' },
     host: { value: 'ADDRESS', default: '0.0.0.0', summary: 'the IP address to listen on' },
+    listen: { value: 'MULTIADDR', repeat: true, summary: 'listen there, too; for WebSockets: /ip4/0.0.0.0/tcp/8780/ws' },
   } as const satisfies Record<string, Flag>
 }
 
@@ -29,6 +30,11 @@ export const hostFlags = {
   'witness-after': { value: 'ENTRIES', type: 'integer', default: 100, summary: 'and as soon as so many were added' },
 } as const satisfies Record<string, Flag>
 
+/** Where those flags say to listen. Fault `reach.host_invalid`. */
+export function listenAddresses(flags: { host: string; port: number; listen: readonly string[] }): readonly string[] {
+  return [listenAddress(flags.host, flags.port), ...flags.listen]
+}
+
 /** The multiaddr of an IP address (or `localhost`) and a port, 0 for any free one; faults `reach.host_invalid`, `reach.port_invalid`. */
 export function listenAddress(host: string, port: number): string {
   const address = host === 'localhost' ? '127.0.0.1' : host
@@ -44,6 +50,7 @@ export type HostFlags = {
   readonly announce: readonly string[]
   readonly port: number
   readonly host: string
+  readonly listen: readonly string[]
   readonly 'no-lan': boolean
   readonly dht: boolean
   readonly 'dht-node': readonly string[]
@@ -60,7 +67,7 @@ export function hostSettings(home: Home, flags: HostFlags): NodeHostSettings {
   if (minutes < 1 || afterEntries < 1) throw fault.witnessing_invalid({})
   return {
     home,
-    listen: [listenAddress(flags.host, flags.port)],
+    listen: listenAddresses(flags),
     announce: flags.announce,
     server: flags.server,
     isLanAnswered: !flags['no-lan'],

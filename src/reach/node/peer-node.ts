@@ -8,6 +8,7 @@ import type { LedgerPlace } from '../../base/ledger/checkpointing.ts'
 import type { OwnHost } from '../../base/peer/host/host.ts'
 import type { LanAnswers } from '../../base/peer/lan/answers.ts'
 import { type HostDuty, type SharedHost, openSharedHost } from '../../base/peer/host/shared-host.ts'
+import { type ProxyFor, noProxy } from '../../base/peer/proxy.ts'
 import { isTunnelProtocol, tunnelProtocol } from '../../base/peer/tunnel/tunnel.ts'
 import type { Wire } from '../../base/wire/wire.ts'
 import type { AuthorizedPeers } from '../serving/authorized-peers.ts'
@@ -39,6 +40,8 @@ export type NodeHostNeeds = {
   readonly wallet: Wallet
   readonly clock: Clock
   readonly log: Log
+  /** As in `createPeerHost`. */
+  readonly proxyFor?: ProxyFor
   /** As in `openSharedHost`. */
   readonly wants?: (peerId: string, protocol: string) => boolean
 }
@@ -77,7 +80,10 @@ export type NodeHost = {
  * Becomes the host of the identity, or attaches to it: the host takes messages and files, empties its mailboxes and is registered. A registry that does not answer
  * is no failure: it is tried again. Faults of `openSharedHost` and `parseServer`.
  */
-export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds, settings: NodeHostSettings): Promise<NodeHost> {
+export async function openNodeHost(
+  { wallet, clock, log, proxyFor = noProxy, wants }: NodeHostNeeds,
+  settings: NodeHostSettings,
+): Promise<NodeHost> {
   const { home, listen, announce, isLanAnswered = true, dhtNodes } = settings
   const { identity, name } = wallet
   const known = knownRegistries(home.registries)
@@ -125,7 +131,7 @@ export async function openNodeHost({ wallet, clock, log, wants }: NodeHostNeeds,
     }
   }
   const host = await openSharedHost(
-    { identity: async () => identity, peerId: identity.peerId, clock, log, whileHost, ...(wants ? { wants } : {}) },
+    { identity: async () => identity, peerId: identity.peerId, clock, log, proxyFor, whileHost, ...(wants ? { wants } : {}) },
     { folder: home.folder, listen, ...(announce ? { announce } : {}), asks: registry === undefined ? [] : [registry] },
   )
   const keepers = witnessKeepers({ identity, host, clock, log }, settings)
@@ -204,7 +210,7 @@ export interface PeerNode {
 
 /** Listens, serves and registers; faults of `openNodeHost`. */
 export async function startPeerNode(
-  { wallet, authorized, open, clock, log }: PeerNodeNeeds,
+  { wallet, authorized, open, clock, log, proxyFor = noProxy }: PeerNodeNeeds,
   settings: PeerNodeSettings,
 ): Promise<PeerNode> {
   const statements = knownStatements(settings.home.statements)
@@ -214,7 +220,7 @@ export async function startPeerNode(
     void getToKnow?.(peerId)
     return false
   }
-  const node = await openNodeHost({ wallet, clock, log, wants }, settings)
+  const node = await openNodeHost({ wallet, clock, log, proxyFor, wants }, settings)
   const { host, registry } = node
   if (authorized.followsRotations) getToKnow = strangers({ host, authorized, statements, clock, log })
   const known = knownRegistries(settings.home.registries)

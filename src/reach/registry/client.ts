@@ -2,7 +2,7 @@
 import type { Clock } from '../../kernel/clock.ts'
 import { isPeerId } from '../../base/identity/identity.ts'
 import type { PeerStream } from '../../base/peer/host/host.ts'
-import { type Server, serverText } from './known-registries.ts'
+import { type Server, serverAddress, serverText } from './known-registries.ts'
 import { type PeerCard, openCard } from '../node/peer-card.ts'
 import {
   type Listed,
@@ -23,6 +23,8 @@ export type KnownPeer = PeerCard & { readonly ageMs: number; readonly proved: re
 export interface RegistryClient {
   /** The registry's own peer id, as it proved it. */
   readonly peerId: string
+  /** The multiaddr by which it was reached, with its id. */
+  readonly address: string
   /** The registry's clock less ours, in milliseconds, as of its last answer; undefined before the first. */
   aheadMs(): number | undefined
   /** `aheadMs` as of this answer. Fault: `reach.registry_refused`, with `known` when a later card is there. */
@@ -46,13 +48,13 @@ const maxListed = 10_000
 
 /** Connects to a registry. Faults: `reach.registry_unreachable`, `reach.registry_key_changed`. */
 export async function connectRegistry(needs: RegistryDialNeeds, server: Server, signal?: AbortSignal): Promise<RegistryClient> {
-  return clientOn(await dialRegistry(needs, server, registryProtocol, signal), serverText(server), needs.clock)
+  return clientOn(await dialRegistry(needs, server, registryProtocol, signal), server, needs.clock)
 }
 
 /** A client on an open stream: requests follow each other. */
-export function clientOn(stream: PeerStream, name: string, clock: Clock): RegistryClient {
+export function clientOn(stream: PeerStream, server: Server, clock: Clock): RegistryClient {
   let aheadMs: number | undefined
-  const exchange = exchangesOn(stream, { name, clock, maxAnswerBytes }, readAnswer)
+  const exchange = exchangesOn(stream, { name: serverText(server), clock, maxAnswerBytes }, readAnswer)
   const ask = async (request: RegistryRequest): Promise<Extract<RegistryAnswer, { ok: unknown }>['ok']> => {
     const answer = await exchange(requestValue(request))
     aheadMs = answer.now - clock.now()
@@ -67,6 +69,7 @@ export function clientOn(stream: PeerStream, name: string, clock: Clock): Regist
 
   return {
     peerId: stream.remotePeer,
+    address: `${serverAddress(server)}/p2p/${stream.remotePeer}`,
     aheadMs: () => aheadMs,
     async publish(signed) {
       const { now } = await ask({ do: 'publish', card: signed })

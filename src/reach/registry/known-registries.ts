@@ -2,34 +2,45 @@
 import { isIP } from 'node:net'
 import { dirname } from 'node:path'
 import { makeFolder, readText, writeWhole } from '../../kernel/file.ts'
+import type { WebTarget } from '../../base/peer/address.ts'
 import { fault } from '../faults.ts'
 
 export const defaultRegistryPort = 8765
 const maxKnown = 256
 
-/** A registry's place: `host` without brackets. */
-export type Server = { readonly host: string; readonly port: number }
+/** A registry's place: `host` without brackets; `over` when it is a WebSocket. */
+export type Server = { readonly host: string; readonly port: number; readonly over?: 'ws' | 'wss' }
 
-/** Reads `HOST[:PORT]`; an IPv6 address with a port stands in brackets. Fault `reach.server_invalid`. */
+const webPorts = { ws: 80, wss: 443 } as const
+
+/** Reads `HOST[:PORT]`, or `wss://HOST[:PORT]` and `ws://…` of a WebSocket; an IPv6 address with a port stands in brackets. Fault `reach.server_invalid`. */
 export function parseServer(text: string): Server {
   if (isIP(text) === 6) return { host: text, port: defaultRegistryPort }
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(text)
-  const host = match?.[1] ?? match?.[2]
-  const port = match?.[3] === undefined ? defaultRegistryPort : Number(match[3])
-  const isHost = host !== undefined && (match?.[1] === undefined || isIP(host) === 6)
-  if (!isHost || port < 1 || port > 65_535) throw fault.server_invalid({ server: text })
-  return { host, port }
+  const match = /^(?:(wss?):\/\/)?(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?\/?$/.exec(text)
+  const over = match?.[1] as Server['over']
+  const host = match?.[2] ?? match?.[3]
+  const port = match?.[4] === undefined ? (over ? webPorts[over] : defaultRegistryPort) : Number(match[4])
+  const isHost = host !== undefined && (match?.[2] === undefined || isIP(host) === 6)
+  if (!isHost || port < 1 || port > 65_535 || (!over && text.endsWith('/'))) throw fault.server_invalid({ server: text })
+  return over ? { host, port, over } : { host, port }
 }
 
-/** `host:port`, as it is remembered and shown. */
-export function serverText({ host, port }: Server): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+/** `host:port`, or `wss://host`, as it is remembered and shown. */
+export function serverText({ host, port, over }: Server): string {
+  const name = host.includes(':') ? `[${host}]` : host
+  if (!over) return `${name}:${port}`
+  return `${over}://${name}${port === webPorts[over] ? '' : `:${port}`}`
 }
 
 /** The multiaddr of the server, without a peer id. */
-export function serverAddress({ host, port }: Server): string {
+export function serverAddress({ host, port, over }: Server): string {
   const kind = { 0: 'dns', 4: 'ip4', 6: 'ip6' }[isIP(host)]!
-  return `/${kind}/${host}/tcp/${port}`
+  return `/${kind}/${host}/tcp/${port}${over ? `/${over}` : ''}`
+}
+
+/** Where the server's WebSocket is asked for, if it is one. */
+export function serverTarget({ host, port, over }: Server): WebTarget | undefined {
+  return over && { host, port, isTls: over === 'wss' }
 }
 
 type Known = { last?: string; keys: Record<string, string> }

@@ -7,6 +7,7 @@ import type { Secret } from '../../kernel/secret.ts'
 import { type Wallet, createWallet, loadWallet, readWalletCard } from '../../base/identity/wallet.ts'
 import { openSqliteKv } from '../../base/kv/sqlite.ts'
 import { createPeerHost } from '../../base/peer/host/host.ts'
+import { type ProxyFor, noProxy } from '../../base/peer/proxy.ts'
 import type { RelayRules } from '../../base/peer/relay/server.ts'
 import { knownAddresses } from '../finding/known-addresses.ts'
 import { type MailboxServerSettings, serveMailboxes } from '../mailbox/server.ts'
@@ -45,8 +46,11 @@ export interface Registry {
   close(): Promise<void>
 }
 
+/** What a registry runs with; `proxyFor` as in `createPeerHost`. */
+export type RegistryNeeds = { readonly clock: Clock; readonly log: Log; readonly proxyFor?: ProxyFor }
+
 /** Starts a registry; faults of the wallet, the store and `createPeerHost`. */
-export async function startRegistry({ clock, log }: { clock: Clock; log: Log }, settings: RegistrySettings): Promise<Registry> {
+export async function startRegistry({ clock, log, proxyFor = noProxy }: RegistryNeeds, settings: RegistrySettings): Promise<Registry> {
   const { folder, listen, announce, passphrase, maxRecords, mailbox = {}, relay, isDhtNode = false, ...served } = settings
   await using starting = new AsyncDisposableStack()
   makeFolder(folder)
@@ -63,8 +67,9 @@ export async function startRegistry({ clock, log }: { clock: Clock; log: Log }, 
       : starting.adopt(openMailboxes({ clock, log, isRegistered }, { path: join(folder, 'mailboxes.db'), ...mailbox }), (open) =>
           open.close(),
         )
-  const host = starting.adopt(await createPeerHost({ identity, clock, log }, { listen, ...(announce ? { announce } : {}) }), (host) =>
-    host.close(),
+  const host = starting.adopt(
+    await createPeerHost({ identity, clock, log, proxyFor }, { listen, ...(announce ? { announce } : {}) }),
+    (host) => host.close(),
   )
   const statements = registryStatements({ bucket: kv.bucket('key-statements'), clock, log })
   serveRegistry({ host, book, statements, clock, log }, served)

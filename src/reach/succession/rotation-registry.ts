@@ -3,6 +3,7 @@ import { Fault } from '../../kernel/fault.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import { createPeerHost } from '../../base/peer/host/host.ts'
+import type { ProxyFor } from '../../base/peer/proxy.ts'
 import type { KnownRegistries, Server } from '../registry/known-registries.ts'
 import { askRegistry } from '../registry/lookup.ts'
 import { signCard } from '../node/peer-card.ts'
@@ -14,19 +15,20 @@ export type RotationRegistryNeeds = {
   readonly clock: Clock
   readonly log: Log
   readonly known: KnownRegistries
+  readonly proxyFor: ProxyFor
   readonly signal: AbortSignal
 }
 
 /** Faults of `connectRegistry`, `reach.registry_refused`. */
-export function rotationRegistry({ clock, log, known, signal }: RotationRegistryNeeds, server: Server): RotationRegistry {
+export function rotationRegistry({ clock, log, known, proxyFor, signal }: RotationRegistryNeeds, server: Server): RotationRegistry {
   return {
     async knows({ peerId, signed }) {
-      const told = await askRegistry({ clock, log, known }, server, (registry) => registry.statements([peerId]), signal)
+      const told = await askRegistry({ clock, log, known, proxyFor }, server, (registry) => registry.statements([peerId]), signal)
       const isSo = (bytes: Uint8Array): boolean => Buffer.compare(bytes, signed) === 0
       return told.some((one) => one.peerId === peerId && (one.says === 'revoked' || isSo(one.signed)))
     },
     async publish({ name, identity }, own) {
-      const host = await createPeerHost({ identity, clock, log }, { listen: [] })
+      const host = await createPeerHost({ identity, clock, log, proxyFor }, { listen: [] })
       try {
         const registry = await connectRegistry({ host, clock, known }, server, signal)
         await announceNew(registry, own)

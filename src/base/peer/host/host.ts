@@ -1,4 +1,4 @@
-// The peer host: encrypted streams between identities. libp2p (TCP, Noise, Yamux) does the work; nothing of it shows outside this folder.
+// The peer host: encrypted streams between identities, over TCP or WebSockets. libp2p (Noise, Yamux) does the work; nothing of it shows outside this folder.
 import type { Duplex } from 'node:stream'
 import type { Connection, ConnectionGater, MultiaddrConnection, Stream } from '@libp2p/interface'
 import type { Clock } from '../../../kernel/clock.ts'
@@ -10,6 +10,7 @@ import { fault } from '../fault.ts'
 import { endMoved } from '../moved.ts'
 import type { Place, Places } from '../relay/place.ts'
 import type { RelayRules } from '../relay/server.ts'
+import { type ProxyFor, noProxy } from '../proxy.ts'
 import { slots } from '../slots.ts'
 import { peerStream } from '../stream.ts'
 
@@ -78,10 +79,12 @@ export type PeerHostNeeds = {
   readonly clock: Clock
   /** Asked for the proved id of everyone who comes in; `false` ends the connection before any stream. Absent: everyone. */
   readonly mayConnect?: (peerId: string) => boolean
+  /** The proxy that a WebSocket to somewhere goes through. Absent: none. */
+  readonly proxyFor?: ProxyFor
 }
 
 export type PeerHostSettings = {
-  /** Multiaddrs (`/ip4/0.0.0.0/tcp/8766`); empty for a client. */
+  /** Multiaddrs (`/ip4/0.0.0.0/tcp/8766`, `/ip4/0.0.0.0/tcp/8767/ws`); empty for a client. */
   readonly listen: readonly string[]
   /** Multiaddrs under which others reach us, beside those we listen on. */
   readonly announce?: readonly string[]
@@ -91,16 +94,22 @@ export type PeerHostSettings = {
 
 /** Starts a host. Faults: `peer.bad_address`, `peer.cannot_listen`. */
 export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSettings): Promise<OwnHost> {
-  const { identity, log, clock } = needs
+  const { identity, log, clock, proxyFor = noProxy } = needs
   const { listen, announce = [], maxPerAddress = 1_024 } = settings
-  const { createNetwork, maxStreams, parseAddress, wrongIdentity } = await import('../libp2p.ts')
-  for (const address of [...listen, ...announce]) {
-    const problem = parseAddress(address)
-    if (problem) throw fault.bad_address({ address, problem })
+  const { createNetwork, maxStreams, parseAddress, parseListen, wrongIdentity } = await import('../libp2p.ts')
+  const check = (addresses: readonly string[], problemOf: (address: string) => string | undefined): void => {
+    for (const address of addresses) {
+      const problem = problemOf(address)
+      if (problem) throw fault.bad_address({ address, problem })
+    }
   }
-  const network = await createNetwork({ identity, listen, announce, gater: createGater(needs, maxPerAddress) }).catch((error: unknown) => {
-    throw fault.cannot_listen({ addresses: listen, problem: reasonOf(error) }, error)
-  })
+  check(listen, parseListen)
+  check(announce, parseAddress)
+  const network = await createNetwork({ identity, listen, announce, gater: createGater(needs, maxPerAddress), proxyFor }).catch(
+    (error: unknown) => {
+      throw fault.cannot_listen({ addresses: listen, problem: reasonOf(error) }, error)
+    },
+  )
   const dialer = createDialer(network, identity.peerId, clock, { maxStreams, wrongIdentity })
   const { peerId } = identity
   const stopLooking = endMoved(
@@ -166,7 +175,7 @@ export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSet
       isClosed = true
       stopLooking()
       places?.close()
-      await network.node.stop()
+      await network.close()
     },
   }
 }

@@ -7,10 +7,12 @@ import type { Clock } from '../../../kernel/clock.ts'
 import type { Log } from '../../../kernel/log.ts'
 import type { Identity } from '../../identity/identity.ts'
 import { type FolderLock, lockFolder } from '../../store/lock.ts'
+import { kindOf } from '../address.ts'
 import { attachHost } from './attached.ts'
 import { orAborted } from '../dial.ts'
 import { fault } from '../fault.ts'
 import { type OwnHost, type PeerHost, type PeerStream, createPeerHost } from './host.ts'
+import { type ProxyFor, noProxy } from '../proxy.ts'
 import { serveHost } from './server.ts'
 
 export type SharedHostNeeds = {
@@ -20,6 +22,8 @@ export type SharedHostNeeds = {
   readonly peerId: string
   readonly clock: Clock
   readonly log: Log
+  /** As in `createPeerHost`. */
+  readonly proxyFor?: ProxyFor
   /** Whether a stream of a protocol that we serve is for us, when several processes serve it. Absent: every one. */
   readonly wants?: (peerId: string, protocol: string) => boolean
   /** Goes on as long as this process is the host; told of what it and the attached processes ask for. */
@@ -70,7 +74,7 @@ const settleMs = 5_000
 
 /** Becomes the host or attaches to it. Faults: those of `createPeerHost`, `peer.other_host`, `peer.host_silent`. */
 export async function openSharedHost(needs: SharedHostNeeds, settings: SharedHostSettings): Promise<SharedHost> {
-  const { clock, log, peerId, wants = () => true } = needs
+  const { clock, log, peerId, proxyFor = noProxy, wants = () => true } = needs
   const { folder, asks = [] } = settings
   const socketPath = join(folder, 'host.sock')
   const mayHost = settings.listen.length > 0
@@ -95,7 +99,7 @@ export async function openSharedHost(needs: SharedHostNeeds, settings: SharedHos
     return { ...attached, role: 'attached' }
   }
   const alone = async (): Promise<Life> => {
-    const host = await createPeerHost({ identity: await needs.identity(), clock, log }, { listen: [] })
+    const host = await createPeerHost({ identity: await needs.identity(), clock, log, proxyFor }, { listen: [] })
     return { ...host, role: 'alone', ended: new Promise(() => {}) }
   }
   const settle = async (): Promise<Life> => {
@@ -199,11 +203,12 @@ type Place = {
 }
 
 async function become(needs: SharedHostNeeds, { listen, announce, socketPath, asks, isSuccessor }: Place, lock: FolderLock): Promise<Life> {
-  const { clock, log, peerId, wants = () => true, whileHost } = needs
+  const { clock, log, peerId, proxyFor = noProxy, wants = () => true, whileHost } = needs
   await using starting = new AsyncDisposableStack()
   starting.defer(() => lock.release())
-  const host = starting.adopt(await createPeerHost({ identity: await needs.identity(), clock, log }, { listen, announce }), (host) =>
-    host.close(),
+  const host = starting.adopt(
+    await createPeerHost({ identity: await needs.identity(), clock, log, proxyFor }, { listen, announce }),
+    (host) => host.close(),
   )
   const about = () => ({ peerId, addresses: host.addresses(), listen: resolved(listen, host.addresses()), announce })
   let duty: HostDuty | undefined
@@ -256,7 +261,8 @@ async function become(needs: SharedHostNeeds, { listen, announce, socketPath, as
 function resolved(listen: readonly string[], addresses: readonly string[]): readonly string[] {
   return listen.map((address) => {
     const [, family] = address.split('/')
-    const port = addresses.find((found) => found.startsWith(`/${family}/`))?.match(/\/tcp\/(\d+)/)?.[1]
-    return port === undefined ? address : address.replace(/\/tcp\/0$/, `/tcp/${port}`)
+    const isAlike = (found: string): boolean => found.startsWith(`/${family}/`) && kindOf(found) === kindOf(address)
+    const port = addresses.find(isAlike)?.match(/\/tcp\/(\d+)/)?.[1]
+    return port === undefined ? address : address.replace(/\/tcp\/0(?=$|\/)/, `/tcp/${port}`)
   })
 }

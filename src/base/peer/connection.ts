@@ -1,4 +1,4 @@
-// A circuit through a relay as libp2p sees a socket: what lies beneath an encrypted connection that ends at the peer, not at the relay.
+// A stream of bytes as libp2p sees a socket: what lies beneath an encrypted connection that does not go over TCP itself, but over a circuit or a WebSocket.
 import type { Duplex } from 'node:stream'
 import type { Logger } from '@libp2p/interface'
 import { AbstractMultiaddrConnection } from '@libp2p/utils'
@@ -7,21 +7,21 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 /** Bytes in one piece or several. */
 type Bytes = Parameters<AbstractMultiaddrConnection['sendData']>[0]
 
-export class CircuitConnection extends AbstractMultiaddrConnection {
+export class DuplexConnection extends AbstractMultiaddrConnection {
   /** Named as in a TCP connection, so that what is spared there is spared here (savings.ts). */
   readonly socket: Duplex
 
-  constructor(circuit: Duplex, remoteAddr: Multiaddr, direction: 'inbound' | 'outbound', log: Logger) {
+  constructor(bytes: Duplex, remoteAddr: Multiaddr, direction: 'inbound' | 'outbound', log: Logger) {
     super({ remoteAddr, direction, log })
-    this.socket = circuit
-    circuit.on('data', (chunk: Buffer) => this.onData(chunk))
-    circuit.on('drain', () => this.safeDispatchEvent('drain'))
-    circuit.on('error', (error) => this.abort(error))
-    circuit.once('end', () => this.#over())
-    circuit.once('close', () => this.#over())
+    this.socket = bytes
+    bytes.on('data', (chunk: Buffer) => this.onData(chunk))
+    bytes.on('drain', () => this.safeDispatchEvent('drain'))
+    bytes.on('error', (error) => this.abort(error))
+    bytes.once('end', () => this.#over())
+    bytes.once('close', () => this.#over())
   }
 
-  /** A circuit is not half open: who ended it reads no more. */
+  /** Neither is half open: who ended it reads no more. */
   #over(): void {
     this.socket.destroy()
     this.onTransportClosed()
