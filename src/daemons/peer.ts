@@ -50,11 +50,13 @@ export async function startPeer({ clock, log }: { clock: Clock; log: Log }, sett
   const open = (session: ProvedSession) => handToSocket({ clock, log }, gateSocket, session)
   const started = Promise.withResolvers<PeerNode>()
   let node: PeerNode | undefined
+  let listen: readonly string[] = [listenAddress(host, port)]
   const serve = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
     node = await startPeerNode(
       { wallet, authorized, open, clock, log },
-      { listen: [listenAddress(host, port)], announce, server, home, isLanAnswered, dhtNodes, ...(keepMs === undefined ? {} : { keepMs }) },
+      { listen, announce, server, home, isLanAnswered, dhtNodes, ...(keepMs === undefined ? {} : { keepMs }) },
     )
+    listen = node.listening() // the next identity is found at the same port
     started.resolve(node)
     await stopAsked({ signal })
     await node.close()

@@ -22,9 +22,9 @@ export default command({
     const { terminal, clock, log, signal } = context
     const home = homeOf(context, flags)
     const keys = walletKeys(context, flags, home.wallet)
+    let listen: readonly string[] = [listenAddress(flags.host, flags.port)]
     const settings = {
       home,
-      listen: [listenAddress(flags.host, flags.port)],
       announce: flags.announce ?? [],
       server: flags.server,
       isLanAnswered: !flags['no-lan'],
@@ -32,7 +32,8 @@ export default command({
     }
     let isFirst = true
     const beHost = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
-      const { host, registry } = await openNodeHost({ wallet, clock, log }, settings)
+      const { host, registry } = await openNodeHost({ wallet, clock, log }, { ...settings, listen })
+      listen = host.listening() // the next identity is found at the same port
       try {
         const shown = (): string =>
           [

@@ -45,6 +45,8 @@ export type SharedHostSettings = {
 export interface SharedHost extends PeerHost {
   /** What this process is at the moment. */
   readonly role: 'host' | 'attached' | 'alone'
+  /** Where the host listens, as `SharedHostSettings` has it, with the port that 0 became. */
+  listening(): readonly string[]
 }
 
 type Life = Pick<PeerHost, 'addresses' | 'handle' | 'unhandle' | 'dial' | 'close'> & {
@@ -146,6 +148,7 @@ export async function openSharedHost(needs: SharedHostNeeds, settings: SharedHos
       return last!.role
     },
     addresses: () => last!.addresses(),
+    listening: () => resolved(place.listen, last!.addresses()),
     handle(protocol, accept) {
       handlers.set(protocol, accept)
       last!.handle(protocol, accept)
