@@ -15,6 +15,7 @@ import { dialingHost, homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownAddresses } from '../finding/known-addresses.ts'
 import { knownRegistries } from '../registry/known-registries.ts'
 import { knownStatements } from '../succession/known-statements.ts'
+import { succession, tellSuccession } from '../succession/teller.ts'
 import { searchFlags, searchesOf } from '../finding/searches.ts'
 import { connectRegistry } from '../registry/client.ts'
 import { tableText } from '../shown.ts'
@@ -136,6 +137,7 @@ async function askingPeer<Found>(
   const known = knownRegistries(home.registries)
   const server = known.choose(asked.server)
   const host = await dialingHost(context, asked)
+  tellSuccession({ host, clock }, () => succession(home.succession, host.peerId)) // the witness may know us by an earlier key
   try {
     const registry = (asking?: AbortSignal) => connectRegistry({ host, clock, known }, server, asking)
     const dial = peerDial(

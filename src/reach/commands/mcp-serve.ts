@@ -22,7 +22,8 @@ export default command({
     'authorized-peer': { value: 'ID', repeat: true, summary: 'a peer id that may connect' },
     'authorized-file': {
       value: 'FILE',
-      summary: 'a file with one such id a line, read again when it changes: who is taken off loses an open session within a second',
+      summary:
+        'a file with one such id a line, and behind it "follow-rotations" if that shall hold for it; read again when it changes: who is taken off loses an open session within a second',
     },
     'follow-rotations': { summary: 'let an authorized peer that rotated its key in by the new one, and by that alone' },
     command: { value: 'COMMAND', summary: 'the command line of a stdio MCP server, quoted as in a shell' },
@@ -75,9 +76,8 @@ export default command({
       const guard = cleanup.adopt(startGuard({ clock, log }), (guard) => guard.close())
       open = () => servedChild({ guard, clock, log }, { command: line, env: childEnv })
     } else throw fault.one_target({})
-    const listen = [listenAddress(flags.host, flags.port)]
+    let listen: readonly string[] = [listenAddress(flags.host, flags.port)]
     const settings = {
-      listen,
       announce: flags.announce ?? [],
       server: flags.server,
       isLanAnswered: !flags['no-lan'],
@@ -87,7 +87,8 @@ export default command({
     }
     let isFirst = true
     const serve = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
-      const node = await startPeerNode({ wallet, authorized, open, clock, log }, settings)
+      const node = await startPeerNode({ wallet, authorized, open, clock, log }, { ...settings, listen })
+      listen = node.listening() // the next identity is found at the same port
       try {
         const served = { peerId: node.peerId, addresses: node.addresses(), registry: node.registry }
         const shown = (): string =>

@@ -39,6 +39,8 @@ export interface RotationRegistry {
   /** Whether it is known there already that the key is not to be used any more. */
   knows(rotation: Statement): Promise<boolean>
   publish(next: Wallet, own: readonly Statement[]): Promise<void>
+  /** Moves what was left for the old key, up to the moment when its rotation was known there, to the next one. */
+  handOver(old: Identity, next: string): Promise<void>
 }
 
 export type RotationNeeds = {
@@ -88,6 +90,7 @@ export function rotationSteps(needs: RotationNeeds, input: RotationInput): Step[
     newWallet(needs, input),
     history(needs, input),
     publication(needs, input),
+    mailbox(needs, input),
   ]
 }
 
@@ -223,6 +226,27 @@ function publication(needs: RotationNeeds, input: RotationInput): Step {
     async do() {
       const next = await loadWallet(home.wallet, keys)
       await registry?.publish(next, succession(home.succession, next.identity.peerId))
+    },
+  }
+}
+
+/** After this nobody leaves anything for the old key any more. What cannot be fetched holds nothing up: it ends in the mailbox as it would without us. */
+function mailbox(needs: RotationNeeds, input: RotationInput): Step {
+  const { home, keys, registry, log } = needs
+  let isOver = false
+  return {
+    name: 'hand over what was left for the old key',
+    isDone: () => !registry || !said(needs, input) || isOver,
+    async do() {
+      const kept = oldWalletPath(home, input.old)
+      try {
+        // a key in ssh-agent opens nothing, and an old wallet that is gone no more
+        if (readWalletCard(kept)?.isInAgent === false)
+          await registry?.handOver((await loadWallet(kept, keys)).identity, said(needs, input)!.next)
+      } catch (error) {
+        log.warn('reach.mailbox.not_handed_over', { of: input.old, problem: asFault(error).message })
+      }
+      isOver = true
     },
   }
 }
