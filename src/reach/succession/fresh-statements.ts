@@ -1,17 +1,21 @@
 // What is known of a key when something depends on it, a message say: the registry is asked about a key that nobody asked about for some seconds, so that a
 // revocation counts soon after its publication, for peers too that nobody watches.
-import type { Clock } from '../../kernel/clock.ts'
+import { type Clock, deadline } from '../../kernel/clock.ts'
 import { asFault } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
+import { orAborted } from '../../base/peer/dial.ts'
 import type { PeerHost } from '../../base/peer/host/host.ts'
-import { type RegistryClient, connectRegistry } from '../registry/client.ts'
+import { connectRegistry } from '../registry/client.ts'
 import { type KnownRegistries, type Server, serverText } from '../registry/known-registries.ts'
 import { maxAsked } from '../registry/protocol.ts'
 import { rateLimit } from '../rate.ts'
 import type { KnownStatements } from './known-statements.ts'
+import type { Statement } from './statement.ts'
 
-/** So long an answer holds, and so long a registry that gave none is left alone. With `patienceMs` less than the 10 s in which a revocation has to count. */
+/** So long an answer holds, and so long a registry that gave none is left alone: with the wait for an answer, less than the 10 s in which a revocation has to count. */
 const freshMs = 5_000
+const answerMs = 1_500
+/** There may be a question before ours. */
 const patienceMs = 2_000
 const maxRemembered = 4_096
 /** Of what the registry lets one peer ask, half: the host has other questions, too. */
@@ -45,20 +49,28 @@ export function freshStatements(
   const stop = new AbortController()
   const askedAt = new Map<string, number>()
   const rate = rateLimit(clock, questions)
-  let client: RegistryClient | undefined
   let last: Promise<void> = Promise.resolve()
   let open: Batch | undefined
+  let quietUntil = -Infinity
 
+  const answerOf = async (at: Server, peers: readonly string[], inTime: AbortSignal): Promise<readonly Statement[]> => {
+    const client = await connectRegistry({ host, clock, known }, at, inTime)
+    try {
+      return await orAborted(client.statements(peers), inTime, () => inTime.reason as Error)
+    } finally {
+      void client.close()
+    }
+  }
   const put = async (at: Server, peers: readonly string[]): Promise<void> => {
     try {
       await clock.wait(rate.take(''), stop.signal)
-      client ??= await connectRegistry({ host, clock, known }, at, stop.signal)
-      const told = await client.statements(peers)
+      const inTime = deadline(clock, answerMs, stop.signal)
+      // one failure is no news: another user of the same connection may have ended it
+      const told = await answerOf(at, peers, inTime).catch(() => answerOf(at, peers, inTime))
       if (statements.add(told))
         log.info('reach.statements', { registry: serverText(at), peers: told.map(({ peerId, says }) => ({ peerId, says })) })
     } catch (error) {
-      void client?.close()
-      client = undefined
+      quietUntil = clock.mono() + freshMs
       if (!stop.signal.aborted) log.info('reach.statements_not_asked', { registry: serverText(at), problem: asFault(error).message })
     }
     for (const peer of peers) {
@@ -85,7 +97,7 @@ export function freshStatements(
     async about(peers) {
       const isOld = (peer: string): boolean => clock.mono() - (askedAt.get(peer) ?? -Infinity) >= freshMs
       const old = peers.slice(0, maxAsked).filter(isOld)
-      const at = old.length === 0 || stop.signal.aborted ? undefined : server()
+      const at = old.length === 0 || stop.signal.aborted || clock.mono() < quietUntil ? undefined : server()
       if (!at) return
       await new Promise<void>((resolve) => {
         const cancel = clock.after(patienceMs, resolve)
@@ -97,7 +109,7 @@ export function freshStatements(
     },
     async close() {
       stop.abort(new Error('closed'))
-      await Promise.all([client?.close(), last])
+      await last
     },
   }
 }
