@@ -27,10 +27,8 @@ export async function openPeerDoor(
   const wires = new Set<Wire>()
   const accept = (wire: Wire, preamble: string): void => {
     const { peer, listedAs } = peerOf(preamble)
-    // a peer host that follows a rotation says by which id its owner knows the peer
-    const principal = [peer, listedAs]
-      .map((id) => (id === undefined ? undefined : directory.byPeer(id)))
-      .find((found) => found !== undefined)
+    const known = (id: string | undefined) => (id === undefined ? undefined : directory.byPeer(id))
+    const principal = known(peer) ?? known(listedAs) // which the peer host says only where its owner follows rotations
     const endpoint = endpoints.get(upstream)
     if (!principal || !endpoint) {
       const entry = { event: 'refused', door: 'peers', peer: peer?.slice(0, 100), reason: 'this peer is no principal' }

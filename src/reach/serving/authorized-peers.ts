@@ -58,29 +58,29 @@ export function authorizedPeers({ clock, log, statements }: AuthorizedPeersNeeds
     if (standing.is === 'revoked') return standing.peerId === id || isFollowed(id) ? undefined : id
     return standing.is === 'rotated' && isFollowed(id) ? standing.to : id
   }
-  const changed = (): void => {
+  const mark = (): string => {
     try {
-      heard = statements.mark()
-      const entries = listed().map((id) => [speaker(id), id] as const)
-      // who is on the list by its own id as well as by an earlier one is known by its own
-      allowed = new Map(
-        [...entries.filter(([by, id]) => by !== id), ...entries.filter(([by, id]) => by === id)].flatMap(([by, id]) =>
-          by === undefined ? [] : [[by, id]],
-        ),
-      )
+      return statements.mark()
+    } catch {
+      return 'unreadable'
+    }
+  }
+  const changed = (): void => {
+    heard = mark()
+    const found = new Map<string, string>()
+    try {
+      for (const id of listed()) {
+        const by = speaker(id)
+        if (by !== undefined && (by === id || !found.has(by))) found.set(by, id) // who is listed by its own id as well is known by that
+      }
     } catch (error) {
-      allowed = new Map()
+      found.clear()
       log.error('reach.authorized.unreadable', { error })
     }
+    allowed = found
     for (const listener of listeners) listener()
   }
-  const hasNews = (): boolean => {
-    try {
-      return statements.mark() !== heard
-    } catch {
-      return true
-    }
-  }
+  const hasNews = (): boolean => mark() !== heard
   /** What another process, or this one, has just noted counts at once. */
   const now = (): typeof allowed => {
     if (hasNews()) changed()
