@@ -1,5 +1,5 @@
 // R11 for what does not watch a key all the time: ports, witnesses, messages and mailboxes, as real processes with a registry between them.
-import { copyFile, mkdir } from 'node:fs/promises'
+import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import {
@@ -145,6 +145,22 @@ describe('messages', () => {
     expect(left.stdout).toContain('left in the mailbox')
     expect((await bench.run(box.home, 'inbox', ...server)).stdout).not.toContain('sealed')
   })
+})
+
+test('files from a revoked key are refused by a recipient that never heard of it', async () => {
+  const [box, mac] = (await bench.people(1)) as [Person, Person]
+  const { server } = await registry()
+  const agent = await bench.serve(box.home, 'agent', ...local, ...server)
+  expect((await bench.run(box.home, 'accept-files', mac.peerId)).exitCode).toBe(0)
+  const thief = await thiefWith(homeOf(mac).wallet)
+  const file = join(bench.folder, 'report.txt')
+  await writeFile(file, 'hello')
+  const send = () => bench.run(thief.home, 'send-file', box.peerId, file, ...at(agent))
+  expect((await send()).exitCode).toBe(0)
+  expect((await bench.run(mac.home, 'revoke', '--yes', ...server)).exitCode).toBe(0)
+  const from = performance.now()
+  await expect.poll(async () => (await send()).exitCode, patience).not.toBe(0)
+  expect(performance.now() - from).toBeLessThan(10_000)
 })
 
 test('what is left for the old key until its rotation is known reaches the new one; nothing can be left for it after that', async () => {
