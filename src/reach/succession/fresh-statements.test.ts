@@ -8,13 +8,15 @@ import { afterEach, expect, test } from 'vitest'
 import { type Clock, systemClock } from '../../kernel/clock.ts'
 import { silentLog as log } from '../../kernel/log.ts'
 import { type Identity, createIdentity } from '../../base/identity/identity.ts'
-import { createPeerHost } from '../../base/peer/host/host.ts'
+import { type PeerStream, createPeerHost } from '../../base/peer/host/host.ts'
+import { readJson, writeJson } from '../json-frames.ts'
 import { connectRegistry } from '../registry/client.ts'
 import { type Server, knownRegistries, parseServer } from '../registry/known-registries.ts'
+import { registryProtocol } from '../registry/protocol.ts'
 import { startRegistry } from '../registry/registry.ts'
 import { freshStatements } from './fresh-statements.ts'
 import { knownStatements } from './known-statements.ts'
-import { signRevocation } from './statement.ts'
+import { openStatement, signRevocation, statementsText } from './statement.ts'
 
 const cleanup: (() => unknown)[] = []
 afterEach(async () => {
@@ -70,6 +72,21 @@ test('300 at once are asked about in a few questions, and none is left out', asy
   await Promise.all(keys.map(({ peerId }) => fresh.about([peerId]))) // 300 questions would be refused: 60 at once
   expect(some.map(standing)).toEqual(['revoked', 'revoked', 'revoked', 'revoked'])
   expect(standing(keys[200]!)).toBe('valid')
+})
+
+test('a registry that tells of keys that nobody asked about tells nothing of them', async () => {
+  const [asked, other] = [createIdentity(), createIdentity()]
+  const told = statementsText(await Promise.all([asked, other].map(async (key) => openStatement(await signRevocation(key, 1)))))
+  const registry = await createPeerHost({ identity: createIdentity(), clock, log }, { listen: ['/ip4/127.0.0.1/tcp/0'] })
+  cleanup.push(() => registry.close())
+  const lie = async ({ duplex }: PeerStream): Promise<void> => {
+    for await (const _ of readJson(duplex, 1 << 20)) await writeJson(duplex, { ok: { now: clock.now(), statements: told } })
+  }
+  registry.handle(registryProtocol, (stream) => void lie(stream).catch(() => {}))
+  const port = /\/tcp\/(\d+)/.exec(registry.addresses()[0]!)![1]
+  const { fresh, standing } = await asking(parseServer(`127.0.0.1:${port}`), newFolder())
+  await fresh.about([asked.peerId])
+  expect([standing(asked), standing(other)]).toEqual(['revoked', 'valid'])
 })
 
 test('a registry that never answers is waited for a moment, and then left alone for a while; none at all, and one that is closed, not at all', async () => {

@@ -104,11 +104,12 @@ describe('a list of authorized peers', () => {
 
   test('where what is known of keys cannot be read nobody is let in, and nothing hangs', () => {
     const gone = { standing: () => ({ is: 'valid' }) as const, mark: (): string => '' }
-    const list = authorizedPeers({ clock, log, statements: gone }, { ids: [old.peerId] })
+    const list = authorizedPeers({ clock, log, statements: gone }, { ids: [old.peerId, next.peerId] })
     cleanup.push(() => list.close())
     list.onChange(() => void list.allows(old.peerId))
     expect(list.allows(old.peerId)).toBe(true)
-    const unreadable = () => {
+    const unreadable = (peerId?: string) => {
+      if (peerId === old.peerId) return { is: 'valid' } // it fails half-way
       throw new Error('EIO')
     }
     Object.assign(gone, { standing: unreadable, mark: unreadable })
