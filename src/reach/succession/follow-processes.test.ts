@@ -74,6 +74,7 @@ describe('a witness', () => {
     expect((await bench.run(box.home, 'witness', 'add', mac.peerId, '--follow-rotations')).stdout).toContain('witnessed now')
     await bench.run(other.home, 'witness', 'add', mac.peerId)
     expect((await bench.run(box.home, 'witness', 'list')).stdout).toContain(`${mac.peerId}, and whatever key it is rotated to`)
+    expect((await bench.run(other.home, 'witness', 'list')).stdout).not.toContain('rotated')
     await write(mac)
     for (const [witness, where] of [
       [box, following],
