@@ -113,7 +113,7 @@ test('twice: both earlier ids lead to the last one', async () => {
   expect(succession(home.succession, identity.peerId).map(({ peerId }) => peerId)).toEqual([old, middle.peerId])
 })
 
-test('a sealed wallet stays sealed, by the same passphrase; without it nothing happens', { timeout: 30_000 }, async () => {
+test('a sealed wallet stays sealed, by the same passphrase; without it nothing happens', { timeout: 120_000 }, async () => {
   const { home, old } = await newHome('open sesame')
   const needs = { home, registry: undefined, clock, log }
   await expect(rotate({ ...needs, keys: {} })).rejects.toMatchObject({ code: 'steps.undone' })
