@@ -2,23 +2,45 @@
 import { join } from 'node:path'
 import { makeFolder } from '../kernel/file.ts'
 import type { LedgerPlace } from '../base/ledger/checkpointing.ts'
+import { type WalletKeys, loadWallet } from '../base/identity/wallet.ts'
 import { type ConfiguredGateNeeds, startConfiguredGate } from '../gate/configured.ts'
 import type { Gate } from '../gate/gate.ts'
 import { gateLedger } from '../gate/watched-ledger.ts'
 import type { GateConfig } from '../gate/upstream-kind.ts'
+import { currentIdentity } from '../reach/succession/as-identity.ts'
 
 /** The gate, the socket that proved streams of peers go to, and its record of calls. */
 export type GateDaemon = Gate & { readonly peerSocket: string; readonly ledger: LedgerPlace }
 
-/** Starts it; faults as `startConfiguredGate` has them, and `socket.*`. Peers reach the upstream named `peersReach`. */
+export type GateDaemonSettings = {
+  readonly runtime: string
+  /** The upstream that peers reach. */
+  readonly peersReach: string
+  /** The wallet whose identity signs the ledger, whoever that is then, and what opens it. */
+  readonly wallet: string
+  readonly keys: WalletKeys
+}
+
+/** Starts it; faults as `startConfiguredGate` and `loadWallet` have them, and `socket.*`. */
 export async function startGate(
-  needs: ConfiguredGateNeeds,
+  needs: Omit<ConfiguredGateNeeds, 'identity'>,
   config: GateConfig,
-  { runtime, peersReach }: { runtime: string; peersReach: string },
+  { runtime, peersReach, wallet, keys }: GateDaemonSettings,
 ): Promise<GateDaemon> {
   const folder = join(runtime, 'gate')
   makeFolder(folder)
   const peerSocket = join(folder, 'peers.sock')
-  const gate = await startConfiguredGate({ ...needs, peers: { socket: peerSocket, upstream: peersReach } }, config)
-  return { ...gate, peerSocket, ledger: gateLedger(config.state ?? join(needs.state, 'gate')) }
+  const signer = await currentIdentity({ ...needs, open: () => loadWallet(wallet, keys) }, wallet)
+  try {
+    const peers = { socket: peerSocket, upstream: peersReach }
+    const gate = await startConfiguredGate({ ...needs, identity: signer.now, peers }, config)
+    const close = async (): Promise<void> => {
+      await gate.close()
+      await signer.close()
+    }
+    return { ...gate, close, peerSocket, ledger: gateLedger(config.state ?? join(needs.state, 'gate')) }
+  } catch (error) {
+    await signer.close()
+    throw error
+  }
 }

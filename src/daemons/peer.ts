@@ -49,7 +49,7 @@ export async function startPeer(
   { clock, log, proxyFor = noProxy }: { clock: Clock; log: Log; proxyFor?: ProxyFor },
   settings: PeerSettings,
 ) {
-  const { host, port, listen = [], gateSocket, server, announce = [], isLanAnswered = true, dhtNodes, keepMs, witnessing } = settings
+  const { host, port, gateSocket, server, announce = [], isLanAnswered = true, dhtNodes, keepMs, witnessing } = settings
   const { authorized: ids, authorizedFile: file, followRotations = false } = settings
   const home = homeIn(settings.walletFolder)
   const stop = new AbortController()
@@ -58,11 +58,12 @@ export async function startPeer(
   const open = (session: ProvedSession) => handToSocket({ clock, log }, gateSocket, session)
   const started = Promise.withResolvers<PeerNode>()
   let node: PeerNode | undefined
+  let listen: readonly string[] = [listenAddress(host, port), ...(settings.listen ?? [])]
   const serve = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
     node = await startPeerNode(
       { wallet, authorized, open, clock, log, proxyFor },
       {
-        listen: [listenAddress(host, port), ...listen],
+        listen,
         announce,
         server,
         home,
@@ -72,6 +73,7 @@ export async function startPeer(
         ...(witnessing ? { witnessing } : {}),
       },
     )
+    listen = node.listening() // the next identity is found at the same port
     started.resolve(node)
     await stopAsked({ signal })
     await node.close()

@@ -56,7 +56,12 @@ const principal = z
       .pipe(z.array(z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits: printf %s TOKEN | sha256sum')))
       .default([])
       .describe('SHA-256 of each bearer token, in hex.'),
-    peers: z.array(z.string()).default([]).describe('Peer ids: who proves one of them is this principal.'),
+    peers: z
+      .array(z.string())
+      .default([])
+      .describe(
+        'Peer ids: who proves one of them is this principal. Who was rotated from one of them is, too, where the peer host follows rotations (reach.peer.follow_rotations).',
+      ),
   })
   .describe('Somebody who may call, and what they prove it with.')
 

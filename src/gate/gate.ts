@@ -56,8 +56,8 @@ const flushMs = 500
 export type GateNeeds = {
   readonly clock: Clock
   readonly log: Log
-  /** Signs the ledger now and then; without one it is a chain that nobody vouches for. */
-  readonly identity?: Identity
+  /** Who signs the ledger now and then, which may become another; without one it is a chain that nobody vouches for. */
+  readonly identity?: () => Identity
 }
 
 export async function startGate(needs: GateNeeds, settings: GateSettings): Promise<Gate> {

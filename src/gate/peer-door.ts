@@ -26,8 +26,9 @@ export async function openPeerDoor(
 ): Promise<AsyncDisposable> {
   const wires = new Set<Wire>()
   const accept = (wire: Wire, preamble: string): void => {
-    const peer = peerOf(preamble)
-    const principal = peer === undefined ? undefined : directory.byPeer(peer)
+    const { peer, listedAs } = peerOf(preamble)
+    const known = (id: string | undefined) => (id === undefined ? undefined : directory.byPeer(id))
+    const principal = known(peer) ?? known(listedAs) // which the peer host says only where its owner follows rotations
     const endpoint = endpoints.get(upstream)
     if (!principal || !endpoint) {
       const entry = { event: 'refused', door: 'peers', peer: peer?.slice(0, 100), reason: 'this peer is no principal' }
@@ -49,12 +50,13 @@ export async function openPeerDoor(
   }
 }
 
-/** The peer id of `{"fairlead":1,"peer":"12D3…",…}`, or undefined for any other line. */
-function peerOf(preamble: string): string | undefined {
+/** The ids of `{"fairlead":1,"peer":"12D3…",…}`; none for any other line. */
+function peerOf(preamble: string): { readonly peer?: string; readonly listedAs?: string } {
   try {
-    const { fairlead, peer } = JSON.parse(preamble) as { readonly fairlead?: unknown; readonly peer?: unknown }
-    return fairlead === 1 && typeof peer === 'string' ? peer : undefined
+    const { fairlead, peer, listedAs } = JSON.parse(preamble) as { readonly [member: string]: unknown }
+    if (fairlead !== 1 || typeof peer !== 'string') return {}
+    return typeof listedAs === 'string' ? { peer, listedAs } : { peer }
   } catch {
-    return undefined
+    return {}
   }
 }

@@ -53,11 +53,17 @@ const peer = z.strictObject({
     .describe('Whether it takes part in the distributed hash table of peers, beginning at the registry and at nodes met before.'),
   dht_nodes: z.array(z.string().startsWith('/')).max(16).default([]).describe('Multiaddrs of nodes at which it begins, too.'),
   authorized: z.array(peerId).default([]).describe('Peers that may connect. What they may call is decided by the gate.'),
-  authorized_file: z.string().min(1).optional().describe('A file with more of them, one a line, read again when it changes.'),
+  authorized_file: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('A file with more of them, one a line, read again when it changes. "follow-rotations" behind an id says so for that one.'),
   follow_rotations: z
     .boolean()
     .default(false)
-    .describe('Whether an authorized peer that rotated its key is let in by the new one, and by that alone.'),
+    .describe(
+      'Whether an authorized peer that rotated its key is let in by the new one, and by that alone; at the gate it stays the principal it was.',
+    ),
   passphrase: credential.optional().describe("What opens the node's wallet when a passphrase seals it."),
   witness: z
     .array(peerId)

@@ -98,6 +98,16 @@ export const fault = faults('reach', {
     message: 'shall the passphrase be removed, or be another one?',
     hint: 'leave --remove out, or the new passphrase',
   }),
+  one_keeping: () => ({
+    kind: 'usage',
+    message: '--remove, --keychain and --forget are three different wishes',
+    hint: 'leave all but one of them out',
+  }),
+  not_in_keychain: (d: { path: string }) => ({
+    kind: 'usage',
+    message: `the keychain does not remember the passphrase of ${d.path}`,
+    hint: 'there is nothing to forget',
+  }),
   nobody_authorized: () => ({
     kind: 'usage',
     message: 'nobody would be authorized',

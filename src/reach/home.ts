@@ -6,7 +6,7 @@ import { type Wallet, type WalletKeys, loadWallet, readWalletCard, fault as wall
 import { proxiesOf } from '../base/peer/proxy.ts'
 import type { SharedHost } from '../base/peer/host/shared-host.ts'
 import type { Context, Flag } from '../base/terminal/command.ts'
-import { type PassphraseFlags, passphraseFlags, passphraseOr } from './passphrase.ts'
+import { type PassphraseFlags, passphraseFlags, walletPassphrase } from './passphrase.ts'
 import { finishRestore } from './backup/restore.ts'
 
 /** Flags that every command of reach takes. */
@@ -86,14 +86,14 @@ export function homeOf(context: Pick<Context, 'folders'>, flags: Pick<HomeFlags,
 /** What of a command's context opening a wallet may need: a sealed one asks whoever is at the terminal, and a key may be in ssh-agent. */
 export type Opening = Pick<Context, 'folders' | 'env' | 'clock' | 'terminal' | 'stdin' | 'signal'>
 
-/** What opens a wallet, as often as that is needed: the passphrase that the flags name, else the one that is typed, once; and ssh-agent. */
+/** What opens a wallet, as often as that is needed: the passphrase that the flags name, the keychain remembers, or somebody types, once; and ssh-agent. */
 export function walletKeys(
   context: Omit<Opening, 'folders'>,
   flags: PassphraseFlags,
   path: string,
-): WalletKeys & { readonly agent: SshAgent } {
+): WalletKeys & { readonly passphrase: () => Promise<Secret | undefined>; readonly agent: SshAgent } {
   let asked: Promise<Secret | undefined> | undefined
-  const ask = () => passphraseOr(context, flags, `passphrase of ${readWalletCard(path)?.name ?? path}`)
+  const ask = () => walletPassphrase(context, flags, readWalletCard(path) ?? { name: path, keychain: undefined })
   return { passphrase: () => (asked ??= ask()), agent: sshAgent(context.clock, context.env['SSH_AUTH_SOCK']) }
 }
 

@@ -1,6 +1,9 @@
 // Where a passphrase comes from: a file or a variable that the flags name, or a person at the terminal. Never argv.
+import { asFault } from '../kernel/fault.ts'
 import type { Secret } from '../kernel/secret.ts'
 import { credentialInFile, secretOf, fault as credentialFault } from '../base/config/credential-file.ts'
+import { type Keychain, keychain } from '../base/identity/keychain.ts'
+import type { WalletCard } from '../base/identity/wallet.ts'
 import { askNewSecret, askSecret, needPerson } from '../base/terminal/ask-secret.ts'
 import type { Context, Flag } from '../base/terminal/command.ts'
 import { isPersonAt } from '../base/terminal/confirm.ts'
@@ -32,6 +35,36 @@ export function namedPassphrase({ env }: Pick<Context, 'env'>, flags: Passphrase
 /** The passphrase that the flags name, else the one that a person types; undefined where there is nobody to ask. */
 export async function passphraseOr(context: Asking, flags: PassphraseFlags, question: string): Promise<Secret | undefined> {
   return namedPassphrase(context, flags) ?? (isPersonAt(context.stdin) ? askSecret(context, question) : undefined)
+}
+
+/** How long somebody at the terminal may take to unlock the keychain, so that it can keep something. */
+const unlockMs = 60_000
+
+/** The keychain of this machine, in the session that the command runs in. */
+export function keychainOf({ env, stdin }: Pick<Context, 'env' | 'stdin'>): Keychain {
+  return keychain({ env, platform: process.platform }, isPersonAt(stdin) ? { storeMs: unlockMs } : {})
+}
+
+/**
+ * The passphrase of a wallet: the one that the flags name, else the one that the keychain remembers, else the one that a person types; undefined where there is
+ * nobody to ask. Faults `keychain.*` when it is said to be there, cannot be had, and nobody can be asked.
+ */
+export async function walletPassphrase(
+  context: Asking,
+  flags: PassphraseFlags,
+  card: Pick<WalletCard, 'name' | 'keychain'>,
+): Promise<Secret | undefined> {
+  const named = namedPassphrase(context, flags)
+  if (named) return named
+  if (card.keychain !== undefined) {
+    try {
+      return await keychainOf(context).lookup(card.keychain)
+    } catch (error) {
+      if (!isPersonAt(context.stdin)) throw error
+      context.terminal.note(asFault(error).message)
+    }
+  }
+  return passphraseOr(context, flags, `passphrase of ${card.name}`)
 }
 
 /** The passphrase that must be known: the one that the flags name, else the one that a person types. Fault `passphrase.nobody_to_ask`. */

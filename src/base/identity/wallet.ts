@@ -7,6 +7,7 @@ import { makeFolder, readText, statOf, writeWhole } from '../../kernel/file.ts'
 import { randomBytes } from '../../kernel/random.ts'
 import type { Secret } from '../../kernel/secret.ts'
 import { type Identity, createIdentity, isPeerId, publicKeyOf, seedSizeBytes } from './identity.ts'
+import { isItem } from './keychain.ts'
 import { type SshAgent, agentIdentity, fault as agentFault } from './ssh-agent.ts'
 
 export const fault = faults('wallet', {
@@ -62,7 +63,17 @@ export type WalletKeys = {
 }
 
 /** What can be read without the passphrase. Not proved until the wallet was loaded. */
-export type WalletCard = { readonly name: string; readonly peerId: string; readonly isSealed: boolean; readonly isInAgent: boolean }
+export type WalletCard = {
+  readonly name: string
+  readonly peerId: string
+  readonly isSealed: boolean
+  readonly isInAgent: boolean
+  /** The item of the keychain that is to hold the passphrase. */
+  readonly keychain: string | undefined
+}
+
+/** What seals a key: the passphrase, and the item of the keychain that remembers it, if one does. */
+export type Sealing = { readonly passphrase: Secret; readonly keychain?: string | undefined }
 
 type PlainKey = { readonly seal: 'none'; readonly seed: string }
 type SealedKey = {
@@ -71,6 +82,8 @@ type SealedKey = {
   readonly salt: string
   readonly nonce: string
   readonly sealed: string
+  /** Where to look for the passphrase first. It proves nothing, so that the seal need not cover it. */
+  readonly keychain?: string
 }
 /** The peer id says which public key it is. */
 type AgentsKey = { readonly seal: 'ssh-agent' }
@@ -85,6 +98,8 @@ export type CreateWalletSettings = {
   readonly name: string
   /** Seals the key; without it the file's mode alone protects it. */
   readonly passphrase?: Secret | undefined
+  /** The item of the keychain that remembers the passphrase. */
+  readonly keychain?: string | undefined
   /** Replaces a wallet that is there. The time, in milliseconds since the Unix epoch: the old one is kept as `<path>.<UTC time>`, which no later one replaces. */
   readonly replaceAt?: number
   /** The identity to keep; a new one by default. */
@@ -95,13 +110,15 @@ export type CreateWalletSettings = {
 
 /** Writes a wallet at `path` and returns it, with the place of the one it replaced. Faults: `wallet.exists`, `wallet.bad_name`, `wallet.loose_mode` (the folder). */
 export async function createWallet(path: string, settings: CreateWalletSettings): Promise<Wallet & { readonly keptAside?: string }> {
-  const { name, passphrase, replaceAt, identity = createIdentity(), isInAgent = false } = settings
+  const { name, passphrase, keychain, replaceAt, identity = createIdentity(), isInAgent = false } = settings
   if (!/^[^\p{C}]{1,64}$/u.test(name) || name.trim() !== name) throw fault.bad_name({ name })
   makeFolder(dirname(path))
   checkFolder(path)
   const old = readText(path)
   if (old !== undefined && replaceAt === undefined) throw fault.exists({ path, peerId: peerIdIn(path, old) })
-  const text = isInAgent ? fileText({ name, identity }, { seal: 'ssh-agent' }) : await keyText({ name, identity }, passphrase)
+  const text = isInAgent
+    ? fileText({ name, identity }, { seal: 'ssh-agent' })
+    : await keyText({ name, identity }, passphrase && { passphrase, keychain })
   const write = (): void => writeWhole(path, text, 0o600)
   if (old === undefined || replaceAt === undefined) {
     write()
@@ -120,18 +137,18 @@ function freeName(path: string, nowMs: number): string {
 }
 
 /**
- * Writes the wallet again as one step: its key sealed with `passphrase`, or with none. Faults: `ssh_agent.key_stays`, `wallet.changed` when the file is no
+ * Writes the wallet again as one step: its key sealed, or not. Faults: `ssh_agent.key_stays`, `wallet.changed` when the file is no
  * longer `before`, its text when the wallet was read.
  */
-export async function resealWallet(path: string, wallet: Wallet, before: string, passphrase: Secret | undefined): Promise<void> {
-  const text = await keyText(wallet, passphrase)
+export async function resealWallet(path: string, wallet: Wallet, before: string, sealing: Sealing | undefined): Promise<void> {
+  const text = await keyText(wallet, sealing)
   if (readText(path) !== before) throw fault.changed({ path })
   writeWhole(path, text, 0o600)
 }
 
-async function keyText(wallet: Wallet, passphrase: Secret | undefined): Promise<string> {
+async function keyText(wallet: Wallet, sealing: Sealing | undefined): Promise<string> {
   const { name, identity } = wallet
-  return fileText(wallet, passphrase ? await seal(identity, name, passphrase) : { seal: 'none', seed: encoded(identity.privateKeyRaw) })
+  return fileText(wallet, sealing ? await seal(identity, name, sealing) : { seal: 'none', seed: encoded(identity.privateKeyRaw) })
 }
 
 function fileText({ name, identity }: Wallet, key: WalletFile['key']): string {
@@ -161,7 +178,8 @@ export async function loadWallet(path: string, { passphrase, agent }: WalletKeys
 export function readWalletCard(path: string): WalletCard | undefined {
   if (!statOf(path)) return undefined
   const { name, peerId, key } = open(path)
-  return { name, peerId, isSealed: key.seal === 'scrypt+aes-256-gcm', isInAgent: key.seal === 'ssh-agent' }
+  const isSealed = key.seal === 'scrypt+aes-256-gcm'
+  return { name, peerId, isSealed, isInAgent: key.seal === 'ssh-agent', keychain: isSealed ? key.keychain : undefined }
 }
 
 function open(path: string): WalletFile {
@@ -199,7 +217,8 @@ function parse(path: string, text: string): WalletFile {
   const isPlain = key.seal === 'none' && typeof key.seed === 'string'
   const hasTexts = [key.salt, key.nonce, key.sealed].every((part) => typeof part === 'string')
   const cost = Number.isInteger(key.logN) ? (key.logN as number) : 0
-  const isSealed = key.seal === 'scrypt+aes-256-gcm' && hasTexts && cost >= 10 && cost <= maxLogN
+  const isRemembered = key.keychain === undefined || isItem(key.keychain)
+  const isSealed = key.seal === 'scrypt+aes-256-gcm' && hasTexts && isRemembered && cost >= 10 && cost <= maxLogN
   if (!isPlain && !isSealed && key.seal !== 'ssh-agent') throw damaged('its key is missing or sealed in an unknown way')
   return file as WalletFile
 }
@@ -213,7 +232,7 @@ function peerIdIn(path: string, text: string): string | undefined {
 }
 
 /** All that the file says around the sealed key: a change of any of it is noticed. */
-function header(name: string, peerId: string, key: Omit<SealedKey, 'sealed'>): Buffer {
+function header(name: string, peerId: string, key: Omit<SealedKey, 'sealed' | 'keychain'>): Buffer {
   return Buffer.from(JSON.stringify(['fairlead-wallet/1', name, peerId, key.seal, key.logN, key.salt, key.nonce]))
 }
 
@@ -227,14 +246,14 @@ function stretch(passphrase: Secret, salt: Uint8Array, cost: number): Promise<Bu
   })
 }
 
-async function seal(identity: Identity, name: string, passphrase: Secret): Promise<SealedKey> {
+async function seal(identity: Identity, name: string, { passphrase, keychain }: Sealing): Promise<SealedKey> {
   const salt = randomBytes(16)
   const nonce = randomBytes(12)
   const open = { seal: 'scrypt+aes-256-gcm', logN, salt: encoded(salt), nonce: encoded(nonce) } as const
   const cipher = createCipheriv('aes-256-gcm', await stretch(passphrase, salt, logN), nonce)
   cipher.setAAD(header(name, identity.peerId, open))
   const sealed = Buffer.concat([cipher.update(identity.privateKeyRaw), cipher.final(), cipher.getAuthTag()])
-  return { ...open, sealed: encoded(sealed) }
+  return { ...open, sealed: encoded(sealed), ...(keychain === undefined ? {} : { keychain }) }
 }
 
 async function unseal(path: string, file: WalletFile, key: SealedKey, passphrase: Secret | undefined): Promise<Uint8Array> {

@@ -9,6 +9,8 @@ import { readCheckpoints, readStretches } from './checkpoint-files.ts'
 import { checkpointLedger } from './checkpointing.ts'
 import { seal } from './line.ts'
 import { checkEntryProof, entryProofText } from './proving.ts'
+import { createIdentity } from '../identity/identity.ts'
+import { verifyWitnessed } from './verify-witnessed.ts'
 import { keepCheckpoints } from './keep-checkpoints.ts'
 import { owner, origin, folder, add, names, checkpoint, verify, attempt, seen, rewrite, altered } from './witness.fixture.ts'
 
@@ -36,6 +38,21 @@ describe('checkpoints', () => {
     await add(2)
     const both = await Promise.all([attempt(checkpoint), attempt(checkpoint)])
     expect(both).toEqual([expect.objectContaining({ checkpoint: expect.anything() as unknown }), 'store.locked'])
+  })
+
+  test('a key in the place of another signs at once, and only if what that one signed still holds', async () => {
+    const next = createIdentity(Buffer.alloc(32, 5))
+    await add(5)
+    await checkpoint()
+    const sign = () => checkpointLedger({ identity: next, log }, { folder, origin })
+    expect((await sign())!.checkpoint).toMatchObject({ owner: next.peerId, size: 5 }) // nothing was added meanwhile
+    expect(await verifyWitnessed({ folder, origin }, { owner: next.peerId })).toMatchObject({ intact: true, checkpoint: 5 })
+    await add(2)
+    await checkpoint()
+    altered(2)
+    rmSync(join(folder, 'ledger.tree'))
+    expect(await attempt(sign)).toBe('ledger.inconsistent')
+    expect(readCheckpoints(names()).own!.owner).toBe(owner.peerId)
   })
 
   test('a stop between the tree and the checkpoint, and a tree that is lost or damaged, cost nothing but reading again', async () => {
@@ -109,13 +126,13 @@ test('a ledger with entries that were lost goes on: they count as leaves of no d
 
 test('kept fresh by its writer: every so often when there is something new, and at the end', async () => {
   await add(3)
-  const kept = keepCheckpoints({ identity: owner, clock, log }, { folder, origin }, { everyMs: 20 })
+  const kept = keepCheckpoints({ identity: () => owner, clock, log }, { folder, origin }, { everyMs: 20 })
   const size = (): number | undefined => readCheckpoints(names()).own?.size
   await expect.poll(size, { timeout: 10_000 }).toBe(3)
   await add(2)
   await expect.poll(size, { timeout: 10_000 }).toBe(5)
   await kept.close()
-  const last = keepCheckpoints({ identity: owner, clock, log }, { folder, origin })
+  const last = keepCheckpoints({ identity: () => owner, clock, log }, { folder, origin })
   await add(1)
   await last.close()
   expect(size()).toBe(6)

@@ -27,7 +27,7 @@ export type LedgerPlace = { readonly folder: string; readonly file?: string; rea
 export type Checkpointed = { readonly names: Names; readonly checkpoint: OpenCheckpoint; readonly stretches: Stretches }
 
 /**
- * Signs the ledger as it is on the disk, or answers the last checkpoint when nothing was added. Undefined: there is no entry. Only what survives a loss of power
+ * Signs the ledger as it is on the disk, or answers our last checkpoint when nothing was added. Undefined: there is no entry. Only what survives a loss of power
  * is signed, so that the ledger can never be behind its own checkpoint. Faults: `store.locked` when another process is at it, `ledger.not_intact`,
  * `ledger.inconsistent`, `ledger.unreadable`, `file.unwritable`.
  */
@@ -41,17 +41,19 @@ export async function checkpointLedger(
   const { own, witnessed, problems } = readCheckpoints(names)
   for (const problem of problems) log.warn('ledger.checkpoint.unusable', { path: names.active, problem })
   const first = (await firstEntry(names))?.hash
-  const isOurs = own?.owner === identity.peerId && own.ledger === origin && (first === undefined || own.chain === first)
-  const last = isOurs ? own : undefined
+  const isOfChain = own?.ledger === origin && (first === undefined || own.chain === first)
+  const last = isOfChain ? own : undefined // whoever signed it: what a key before ours signed must still hold
+  const isOurs = last?.owner === identity.peerId
   const chain = first ?? last?.chain ?? (await entryAt(names, 1))?.hash // where nobody knows entry 1: the first that is there
   if (chain === undefined) return undefined
   const known = last ? readStretches(names, last) : []
   const { stretches, files } = await grown(names, known, last, signal)
   const size = stretches.at(-1)?.end ?? 0
-  if (last?.size === size && known.length > 0) return { names, checkpoint: last, stretches }
+  if (isOurs && last.size === size && known.length > 0) return { names, checkpoint: last, stretches }
   await sync(files)
   const root = rootOf(stretches)
-  const checkpoint = last?.size === size ? last : openCheckpoint(await signCheckpoint(identity, { ledger: origin, chain, size, root }))
+  const checkpoint =
+    isOurs && last.size === size ? last : openCheckpoint(await signCheckpoint(identity, { ledger: origin, chain, size, root }))
   const seams = [last?.size ?? 0, ...listSegments(names).map(({ firstSeq }) => (firstSeq ?? 1) - 1), ...witnessed.map((one) => one.size)]
   const kept = withSeams(stretches, new Set(seams))
   writeStretches(names, checkpoint, kept) // first: up to the last checkpoint's size it fits that one, too, if the next step does not come

@@ -13,9 +13,12 @@ export interface KeptCheckpoints {
   close(): Promise<void>
 }
 
-/** Signs the ledger at `place` every so often if something was added; what goes wrong is logged, for entries do not depend on it. */
+/**
+ * Signs the ledger at `place`, in the name of whoever `identity` is then, every so often if something was added; what goes wrong is logged, for entries do not
+ * depend on it.
+ */
 export function keepCheckpoints(
-  { identity, clock, log }: { readonly identity: Identity; readonly clock: Clock; readonly log: Log },
+  { identity, clock, log }: { readonly identity: () => Identity; readonly clock: Clock; readonly log: Log },
   place: LedgerPlace,
   { everyMs = defaultEveryMs }: { readonly everyMs?: number } = {},
 ): KeptCheckpoints {
@@ -24,7 +27,7 @@ export function keepCheckpoints(
   let isClosed = false
   const sign = async (): Promise<void> => {
     try {
-      await checkpointLedger({ identity, log }, place)
+      await checkpointLedger({ identity: identity(), log }, place)
     } catch (error) {
       const { code, message } = asFault(error)
       log.warn('ledger.not_signed', { folder: place.folder, code, problem: message })

@@ -7,11 +7,9 @@ import { isRelayed, kindOf } from '../../base/peer/address.ts'
 import { proxiesOf } from '../../base/peer/proxy.ts'
 import { resolveCredential } from '../../base/config/credential.ts'
 import { sshAgent } from '../../base/identity/ssh-agent.ts'
-import { type WalletKeys, createWallet, loadWallet, readWalletCard } from '../../base/identity/wallet.ts'
+import { type WalletKeys, createWallet, readWalletCard } from '../../base/identity/wallet.ts'
 import { lockFolder } from '../../base/store/lock.ts'
-import { askSecret } from '../../base/terminal/ask-secret.ts'
 import type { Context } from '../../base/terminal/command.ts'
-import { isPersonAt } from '../../base/terminal/confirm.ts'
 import type { GateDaemon } from '../../daemons/gate.ts'
 import type { GateConfig } from '../../gate/upstream-kind.ts'
 import { asFault, faults } from '../../kernel/fault.ts'
@@ -203,24 +201,27 @@ async function startGate(plan: Plan, toolsUrl: string) {
   const [{ startGate: start }, { upstreams }] = await Promise.all([import('../../daemons/gate.ts'), import('../../extensions.ts')])
   const config = await withMachine(path, gate, ports['gate-port'], toolsUrl, identities)
   const [, host, port] = /^(.*):(\d+)$/.exec(config.listen)!
-  return listening({ part: 'the gate', host: host!, port: Number(port), flag: 'gate-port' }, async () => {
-    const { identity } = await loadWallet(join(identities.nodeFolder, 'wallet.json'), keys)
-    const needs = { identity, clock, log, env, folder: dirname(path), state: folders.state, kinds: upstreams }
-    return start(needs, config, { runtime: folders.runtime, peersReach: machine })
-  })
+  const needs = { clock, log, env, folder: dirname(path), state: folders.state, kinds: upstreams }
+  const settings = { runtime: folders.runtime, peersReach: machine, wallet: join(identities.nodeFolder, 'wallet.json'), keys }
+  return listening({ part: 'the gate', host: host!, port: Number(port), flag: 'gate-port' }, () => start(needs, config, settings))
 }
 
-type Keys = { readonly passphrase: Secret | undefined; readonly path: string; readonly peer: ReachConfig['peer'] }
+type Keys = { readonly passphrase: Secret | undefined; readonly path: string; readonly peer: ReachConfig['peer']; readonly wallet: string }
 
-/** The passphrase of the flag, else of the configuration, else the one that is typed, once. */
-function walletKeys(context: Context, { passphrase, path, peer }: Keys): WalletKeys {
-  const { env, clock, stdin } = context
-  let typed: Promise<Secret> | undefined
+/** The passphrase of the flag, else of the configuration, else the one that the keychain remembers or somebody types, once. */
+function walletKeys(context: Context, { passphrase, path, peer, wallet }: Keys): WalletKeys {
+  const { env, clock } = context
+  let asked: Promise<Secret | undefined> | undefined
+  const ask = async (): Promise<Secret | undefined> => {
+    const { walletPassphrase } = await import('../../reach/passphrase.ts')
+    const nowhere = { 'passphrase-file': undefined, 'passphrase-env': undefined }
+    return walletPassphrase(context, nowhere, { name: "the node's wallet", keychain: readWalletCard(wallet)?.keychain })
+  }
   return {
     async passphrase() {
       if (passphrase) return passphrase
       if (peer.passphrase) return resolveCredential(peer.passphrase, { env, folder: dirname(path) })
-      return isPersonAt(stdin) ? (typed ??= askSecret(context, "passphrase of the node's wallet")) : undefined
+      return (asked ??= ask())
     },
     agent: sshAgent(clock, env['SSH_AUTH_SOCK']),
   }
@@ -290,7 +291,7 @@ export async function bringUp(context: Context, ports: Ports, passphrase: Secret
     context,
     identities,
     ports,
-    keys: walletKeys(context, { passphrase, path, peer: reach.peer }),
+    keys: walletKeys(context, { passphrase, path, peer: reach.peer, wallet: join(identities.nodeFolder, 'wallet.json') }),
     path,
     reach,
     operate: tables['operate'] as OperateConfig,

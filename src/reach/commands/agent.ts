@@ -20,11 +20,12 @@ export default command({
     const { env, terminal, clock, log, signal } = context
     const home = homeOf(context, flags)
     const keys = walletKeys(context, flags, home.wallet)
-    const settings = hostSettings(home, flags)
+    let settings = hostSettings(home, flags)
     let isFirst = true
     const beHost = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
       const node = await openNodeHost({ wallet, clock, log, proxyFor: proxiesOf(env) }, settings)
       const { host, registry } = node
+      settings = { ...settings, listen: host.listening() } // the next identity is found at the same port
       try {
         const shown = (): string =>
           [

@@ -23,7 +23,8 @@ export default command({
     'authorized-peer': { value: 'ID', repeat: true, summary: 'a peer id that may connect' },
     'authorized-file': {
       value: 'FILE',
-      summary: 'a file with one such id a line, read again when it changes: who is taken off loses an open session within a second',
+      summary:
+        'a file with one such id a line, and behind it "follow-rotations" if that shall hold for it; read again when it changes: who is taken off loses an open session within a second',
     },
     'follow-rotations': { summary: 'let an authorized peer that rotated its key in by the new one, and by that alone' },
     command: { value: 'COMMAND', summary: 'the command line of a stdio MCP server, quoted as in a shell' },
@@ -74,10 +75,11 @@ export default command({
       const guard = cleanup.adopt(startGuard({ clock, log }), (guard) => guard.close())
       open = () => servedChild({ guard, clock, log }, { command: line, env: childEnv })
     } else throw fault.one_target({})
-    const settings = { ...hostSettings(home, flags), keepMs: Math.max(0, flags.keep) * 1000 }
+    let settings = { ...hostSettings(home, flags), keepMs: Math.max(0, flags.keep) * 1000 }
     let isFirst = true
     const serve = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
       const node = await startPeerNode({ wallet, authorized, open, clock, log, proxyFor: proxiesOf(env) }, settings)
+      settings = { ...settings, listen: node.listening() } // the next identity is found at the same port
       try {
         const served = { peerId: node.peerId, addresses: node.addresses(), registry: node.registry }
         const shown = (): string =>

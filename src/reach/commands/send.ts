@@ -18,7 +18,11 @@ export default command({
   },
   flags: {
     server: { value: 'HOST[:PORT]', summary: 'the registry to ask; the last one registered with by default, else localhost:8765' },
-    address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: the registry and its mailboxes are not asked then' },
+    address: {
+      value: 'MULTIADDR',
+      repeat: true,
+      summary: 'where the peer listens: the registry is asked only whether its key still counts, and no mailbox is used',
+    },
     'no-mailbox': { summary: 'deliver it now, or not at all' },
     relay: { summary: 'go through the relay, even if there is a direct way' },
     ...searchFlags,

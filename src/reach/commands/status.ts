@@ -58,6 +58,7 @@ export default command({
       folder: home.folder,
       wallet: home.wallet,
       sealed: card.isSealed,
+      isInKeychain: card.keychain !== undefined,
       agentKey: card.isInAgent ? fingerprintOf(publicKeyOf(card.peerId)) : undefined,
       ...(earlier ? { rotatedFrom: earlier.peerId, rotatedAt: new Date(earlier.at).toISOString() } : {}),
       ...(standing.is === 'revoked' ? { revokedAt: new Date(standing.at).toISOString() } : {}),
@@ -90,7 +91,7 @@ export default command({
         ...(earlier ? [`rotated from  ${earlier.peerId}, ${new Date(earlier.at).toISOString()}`] : []),
         ...(isUnfinished ? ['rotation      stopped on the way: run "fairlead reach rotate" again'] : []),
         `folder        ${home.folder}`,
-        `wallet        ${home.wallet}${card.isSealed ? ' (sealed with a passphrase)' : status.agentKey === undefined ? '' : ` (its key is in ssh-agent: ${status.agentKey})`}`,
+        `wallet        ${home.wallet}${keyText(status)}`,
         `registry      ${server ? `${serverText(server)}: ${registered}${proxy ? `, through the proxy ${proxy}` : ''}` : 'none yet: fairlead reach register --server HOST'}`,
         `reachability  ${status.reachability}`,
         ...status.addresses.map((address, i) => `${i === 0 ? 'addresses     ' : '              '}${address}`),
@@ -107,4 +108,11 @@ function witnessedText([last, ...others]: readonly Seen[], now: number): string 
   if (!last) return 'witnessed by nobody'
   const more = others.length > 0 ? `, and by ${others.length} more` : ''
   return `witnessed up to ${last.size} by ${last.by} ${ageText(Math.max(0, now - last.at))}${more}`
+}
+
+/** Where the key lies, when it is not simply in the wallet. */
+function keyText({ sealed, isInKeychain, agentKey }: { sealed: boolean; isInKeychain: boolean; agentKey: string | undefined }): string {
+  if (agentKey !== undefined) return ` (its key is in ssh-agent: ${agentKey})`
+  if (!sealed) return ''
+  return isInKeychain ? ' (sealed with a passphrase that the keychain remembers)' : ' (sealed with a passphrase)'
 }

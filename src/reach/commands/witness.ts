@@ -16,7 +16,10 @@ export default command({
     action: { summary: 'add, remove or list' },
     peer: { summary: 'the whole id of the peer', optional: true },
   },
-  flags: homeFlags,
+  flags: {
+    'follow-rotations': { summary: 'to add: when the peer is rotated, be the witness of its new key, and of that alone' },
+    ...homeFlags,
+  },
   examples: [
     ['fairlead reach witness add 12D3KooWExamplePeerIdOfTheOtherMachine', 'from now on this machine witnesses the records of that peer'],
     ['fairlead reach witness list', 'for whom, how far, and when'],
@@ -27,17 +30,21 @@ export default command({
     if (!actions.includes(action) || (action === 'list') !== (peer === undefined)) throw fault.witness_usage({ action })
     if (peer !== undefined) {
       if (!isPeerId(peer)) throw fault.peer_id_invalid({ text: peer, where: 'the command line' })
-      const changed = action === 'add' ? peers.add(peer) : peers.remove(peer)
+      const changed = action === 'add' ? peers.add({ peerId: peer, isFollowed: flags['follow-rotations'] }) : peers.remove(peer)
       const now = action === 'add' ? 'witnessed' : 'not witnessed'
       return terminal.result({ peer, action, changed }, () => (changed ? `${peer} is ${now} now` : `${peer} was ${now} before`))
     }
-    const list = peers.list().map((id) => ({ peer: id, seen: rememberedOf(home.witness, id).map(seenValue) }))
+    const list = peers.list().map(({ peerId, isFollowed }) => ({
+      peer: peerId,
+      followsRotations: isFollowed,
+      seen: rememberedOf(home.witness, peerId).map(seenValue),
+    }))
     terminal.result({ peers: list }, () =>
       list.length === 0
         ? 'nobody: fairlead reach witness add ID'
         : list
-            .flatMap(({ peer: id, seen }) => [
-              id,
+            .flatMap(({ peer: id, followsRotations, seen }) => [
+              followsRotations ? `${id}, and whatever key it is rotated to` : id,
               ...(seen.length === 0
                 ? ['  nothing was seen yet']
                 : seen.map(({ ledger, size, at }) => `  ${ledger}: ${size} entries, at ${at}`)),

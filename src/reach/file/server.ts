@@ -21,6 +21,8 @@ export type FileServerNeeds = {
   readonly identity: Identity
   readonly host: Pick<PeerHost, 'handle'>
   readonly home: Home
+  /** Notes what is known elsewhere of these keys, as `FreshStatements` does. */
+  readonly learn?: (peers: readonly string[]) => Promise<void>
   readonly clock: Clock
   readonly log: Log
   /** Whether somebody waits for answers that pass through this process, beside whom a file should go gently. */
@@ -128,8 +130,9 @@ async function converse(desk: Desk, stream: PeerStream): Promise<void> {
 }
 
 async function answerTo(desk: Desk, stream: PeerStream): Promise<FileAnswer> {
-  const { identity, clock, senders, limits } = desk
+  const { identity, clock, senders, limits, learn } = desk
   const peer = stream.remotePeer
+  if (senders.of(peer)) await learn?.([peer])
   const sender = senders.of(peer)
   if (!sender) throw fault.files_not_taken({}) // before anything of theirs is read
   const cancel = clock.after(limits.offerMs, () => stream.abort())

@@ -17,7 +17,14 @@ import type { Mailboxes } from './mailboxes.ts'
 import { type Rate, rateLimit } from '../rate.ts'
 import { answerEach, refusalOf } from '../request-loop.ts'
 
-export type MailboxServerNeeds = { readonly host: PeerHost; readonly mailboxes: Mailboxes; readonly clock: Clock; readonly log: Log }
+export type MailboxServerNeeds = {
+  readonly host: PeerHost
+  readonly mailboxes: Mailboxes
+  /** Rejects for a key that was rotated or revoked: nobody would look for what is left for it. */
+  readonly mustSpeak: (peerId: string) => Promise<void>
+  readonly clock: Clock
+  readonly log: Log
+}
 
 export type MailboxServerSettings = {
   /** Items left by one peer: 60 at once and one in 5 s by default. */
@@ -100,8 +107,9 @@ async function carryOut(
   stream: PeerStream,
   request: MailboxRequest,
 ): Promise<{ readonly items: Uint8Array[]; readonly expiresAt?: number }> {
-  const { mailboxes, waiting } = desk
+  const { mailboxes, waiting, mustSpeak } = desk
   if (request.do === 'leave') {
+    await mustSpeak(request.to)
     const expiresAt = mailboxes.leave(request.to, request.item)
     for (const wake of waiting.get(request.to) ?? []) wake()
     return { items: [], expiresAt }

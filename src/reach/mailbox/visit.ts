@@ -11,6 +11,8 @@ import { type Server, knownRegistries, serverText } from '../registry/known-regi
 import { connectMailbox } from './client.ts'
 import { emptyMailbox } from './keeper.ts'
 import { openMessageDesk } from '../message/desk.ts'
+import { freshStatements } from '../succession/fresh-statements.ts'
+import { knownStatements } from '../succession/known-statements.ts'
 
 /** A host that starts meanwhile waits for 10 s. */
 const visitMs = 5_000
@@ -38,9 +40,15 @@ export async function visitMailbox(
   visit.defer(() => lock.release())
   const inTime = deadline(clock, visitMs, signal)
   const identity = await unlock()
-  const desk = visit.adopt(openMessageDesk({ identity, home, clock, log }), (desk) => desk.close())
   const host = visit.adopt(await createPeerHost({ identity, clock, log, proxyFor }, { listen: [] }), (host) => host.close())
-  const client = await connectMailbox({ host, clock, known: knownRegistries(home.registries) }, server, inTime)
+  const known = knownRegistries(home.registries)
+  const statements = knownStatements(home.statements)
+  const fresh = visit.adopt(
+    freshStatements({ host, clock, log, known, statements }, () => server),
+    (fresh) => fresh.close(),
+  )
+  const desk = visit.adopt(openMessageDesk({ identity, home, learn: fresh.about, clock, log }), (desk) => desk.close())
+  const client = await connectMailbox({ host, clock, known }, server, inTime)
   inTime.addEventListener('abort', client.close, { once: true })
   visit.defer(client.close)
   await emptyMailbox(client, desk)

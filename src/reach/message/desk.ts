@@ -9,6 +9,7 @@ import { addToHistory } from '../history.ts'
 import type { Home } from '../home.ts'
 import { inboxWriter } from './inbox.ts'
 import { knownStatements } from '../succession/known-statements.ts'
+import { succession } from '../succession/teller.ts'
 import { digestOf, judgeMessage, openItem, openMessage, signReceipt } from './message.ts'
 import { openSeenMessages } from './seen.ts'
 import { unreadableWriter } from '../mailbox/unreadable.ts'
@@ -16,6 +17,8 @@ import { unreadableWriter } from '../mailbox/unreadable.ts'
 export type MessageDeskNeeds = {
   readonly identity: Identity
   readonly home: Home
+  /** Notes what is known elsewhere of these keys, as `FreshStatements` does. */
+  readonly learn?: (peers: readonly string[]) => Promise<void>
   readonly clock: Clock
   readonly log: Log
 }
@@ -32,19 +35,22 @@ export interface MessageDesk {
 }
 
 /** The desk of a home, as the one process that receives there. Faults of the store and of the folder. */
-export function openMessageDesk({ identity, home, clock, log }: MessageDeskNeeds): MessageDesk {
+export function openMessageDesk({ identity, home, clock, log, learn }: MessageDeskNeeds): MessageDesk {
   const seen = openSeenMessages({ clock, log }, home.seen)
   const inbox = inboxWriter(home.inbox)
   const unreadable = unreadableWriter(home.unreadable)
   const statements = knownStatements(home.statements)
 
-  const mustSpeak = (from: string): void => {
+  /** What was left for an earlier key is handed over by the rotation. */
+  const ownIds = (): string[] => [identity.peerId, ...succession(home.succession, identity.peerId).map(({ peerId }) => peerId)]
+  const mustSpeak = async (from: string): Promise<void> => {
+    await learn?.([from])
     if (statements.standing(from).is === 'revoked') throw fault.key_revoked({ peerId: from })
   }
   const opened = async (sealed: Uint8Array): Promise<ReturnType<typeof openItem> & { readonly signed: Uint8Array }> => {
     const signed = await unseal(identity, sealed)
-    const item = openItem(signed, { own: identity.peerId, now: clock.now() })
-    mustSpeak(item.message.from)
+    const item = openItem(signed, { own: ownIds(), now: clock.now() })
+    await mustSpeak(item.message.from)
     return { signed, ...item }
   }
   const setAside = (sealed: Uint8Array, error: unknown): ItemFate => {
@@ -60,8 +66,8 @@ export function openMessageDesk({ identity, home, clock, log }: MessageDeskNeeds
       const message = openMessage(signed)
       const { from, id } = message
       const now = clock.now()
-      mustSpeak(from)
-      judgeMessage(message, { own: identity.peerId, peer, now })
+      judgeMessage(message, { own: identity.peerId, peer, now }) // first: nobody else is asked about what is refused anyway
+      await mustSpeak(from)
       if (!(await seen.add(from, id))) throw fault.message_replayed({ id })
       inbox.add({ ...message, receivedAt: now })
       await addToHistory({ clock, log, identity }, home, { event: 'received', peer: from, id, message: digestOf(signed) })

@@ -84,15 +84,15 @@ function read(signed: Uint8Array): { readonly message: Message; readonly expires
 }
 
 /**
- * Opens a signed message that lay in a mailbox of `own`, at wall time `now`. It is judged by its signature and its end alone, for whoever left it is not
+ * Opens a signed message that lay in a mailbox of ours, at wall time `now`; `own` are the ids that we have, or had before a rotation. It is judged by its signature and its end alone, for whoever left it is not
  * there any more: until that end its id must be kept. Faults: `reach.message_invalid`, `_misdirected`, `_expired`.
  */
 export function openItem(
   signed: Uint8Array,
-  { own, now }: { own: string; now: number },
+  { own, now }: { own: readonly string[]; now: number },
 ): { readonly message: Message; readonly expiresAt: number } {
   const { message, expiresAt } = read(signed)
-  if (message.to !== own) throw fault.message_misdirected({ to: message.to })
+  if (!own.includes(message.to)) throw fault.message_misdirected({ to: message.to })
   if (expiresAt <= now) throw fault.message_expired({ lateMs: Math.round(now - expiresAt) })
   if (expiresAt > now + mailboxLifeMs + maxItemSkewMs) throw fault.message_invalid({ problem: 'it is meant to last for too long' })
   return { message, expiresAt }

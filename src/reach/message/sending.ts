@@ -10,7 +10,8 @@ import { inRunbookWords, peerDial, unreached } from '../finding/find-peer.ts'
 import { addToHistory } from '../history.ts'
 import type { Home } from '../home.ts'
 import { knownAddresses } from '../finding/known-addresses.ts'
-import { knownRegistries } from '../registry/known-registries.ts'
+import { knownRegistries, parseServer } from '../registry/known-registries.ts'
+import { freshStatements } from '../succession/fresh-statements.ts'
 import { knownStatements } from '../succession/known-statements.ts'
 import { leaveMessage } from '../mailbox/client.ts'
 import { type Receipt, digestOf, mailboxLifeMs, signMessage } from './message.ts'
@@ -84,27 +85,46 @@ const absence: ReadonlySet<string> = new Set(['reach.not_reached', 'reach.no_rec
 
 type Way = { readonly to: string; readonly stream: PeerStream } | { readonly to: string; readonly missed: Fault }
 
-/** A stream to the recipient, or why there is none, if it is known at least whom the message is for. */
+/** A stream to the recipient, or why there is none, if it is known at least whom the message is for. Its key still speaks for it, as of now. */
 async function findWay(
-  { host, home, clock, followed }: SendingNeeds,
+  { host, home, clock, log, followed }: SendingNeeds,
   { peer, addresses, server, isRelayed, searches, followRotations }: Letter,
   signal: AbortSignal,
 ): Promise<Way> {
   const known = knownRegistries(home.registries)
   const registry = (signal?: AbortSignal) => connectRegistry({ host, clock, known }, known.choose(server), signal)
-  const places = { known: knownAddresses(home.addresses), statements: knownStatements(home.statements) }
+  const statements = knownStatements(home.statements)
+  const places = { known: knownAddresses(home.addresses), statements }
+  const fresh = freshStatements({ host, clock, log, known, statements }, () => (server === undefined ? known.last() : parseServer(server)))
   const dial = peerDial(
     { host, clock, ...places, registry, ...(followed ? { followed } : {}) },
     { peer, addresses, protocol: messageProtocol, searches, followRotations },
   )
+  const way = isRelayed ? 'relayed' : 'any'
+  const before = statements.standing(peer).is
+  const learned = isPeerId(peer) ? fresh.about([peer]) : Promise.resolve() // beside the dial, which may know the place already; a name is asked about anyway
+  /** With what was learned meanwhile the next dial is refused, or led on to who comes after the key. */
+  const reach = async (): Promise<PeerStream> => {
+    const first = await dial(signal, way).catch(asFault)
+    await learned
+    const speaks = first instanceof Fault ? statements.standing(peer).is === before : statements.standing(first.remotePeer).is === 'valid'
+    if (!speaks) {
+      if (!(first instanceof Fault)) first.abort()
+      return dial(signal, way)
+    }
+    if (first instanceof Fault) throw first
+    return first
+  }
   try {
-    const stream = await dial(signal, isRelayed ? 'relayed' : 'any')
+    const stream = await reach()
     return { to: stream.remotePeer, stream }
   } catch (error) {
     const missed = unreached(inRunbookWords(asFault(error), peer))
     const to = missed.details['peer']
     if (typeof to !== 'string' || !isPeerId(to)) throw missed
     return { to, missed }
+  } finally {
+    void fresh.close()
   }
 }
 

@@ -28,10 +28,11 @@ import type { ProvedSession } from '../serving/preamble.ts'
 import { connectRegistry } from '../registry/client.ts'
 import { followLast } from '../registry/last-registry.ts'
 import { keepRegistered } from '../registry/registration.ts'
-import { type KnownStatements, knownStatements } from '../succession/known-statements.ts'
-import { rateLimit } from '../rate.ts'
+import { knownStatements } from '../succession/known-statements.ts'
+import { freshStatements } from '../succession/fresh-statements.ts'
+import { introductions } from '../succession/introductions.ts'
 import { watchStatements } from '../succession/statement-watch.ts'
-import { askSuccession, succession, tellSuccession } from '../succession/teller.ts'
+import { succession, tellSuccession } from '../succession/teller.ts'
 import { type WitnessKeeper, type WitnessingRules, keepWitnessed } from '../witness/keeper.ts'
 import { witnessProtocol } from '../witness/protocol.ts'
 import { serveWitness } from '../witness/server.ts'
@@ -93,7 +94,9 @@ export async function openNodeHost(
   const own = () => succession(home.succession, identity.peerId)
   const whileHost = async (host: OwnHost): Promise<HostDuty> => {
     tellSuccession({ host, clock }, own)
-    const needs = { identity, host, home, clock, log }
+    const statements = knownStatements(home.statements)
+    const fresh = freshStatements({ host, clock, log, known, statements }, () => server ?? known.last())
+    const needs = { identity, host, home, learn: fresh.about, clock, log }
     const messages = orNone(log, 'reach.messages.not_taken', () => serveMessages(needs))
     const witness = orNone(log, 'reach.witness.not_served', () => serveWitness(needs))
     const isBusy = inUse({ clock, countBytes: () => host.countBytes(tunnelProtocol) })
@@ -125,6 +128,7 @@ export async function openNodeHost(
           files?.close(),
           kad?.close(),
           witness?.close(),
+          fresh.close(),
           ...parts.map(({ registration }) => registration.close()),
         ])
       },
@@ -204,6 +208,8 @@ export type PeerNodeSettings = NodeHostSettings & {
 export interface PeerNode {
   readonly peerId: string
   addresses(): readonly string[]
+  /** Where it listens: port 0 is the one that it became. */
+  listening(): readonly string[]
   readonly registry: string | undefined
   close(): Promise<void>
 }
@@ -214,15 +220,15 @@ export async function startPeerNode(
   settings: PeerNodeSettings,
 ): Promise<PeerNode> {
   const statements = knownStatements(settings.home.statements)
-  let getToKnow: ((peerId: string) => Promise<void>) | undefined
+  let introduce: ReturnType<typeof introductions> | undefined // nobody before there is a host
   const wants = (peerId: string, protocol: string): boolean => {
     if (!isTunnelProtocol(protocol) || authorized.allows(peerId)) return true
-    void getToKnow?.(peerId)
+    void introduce?.(peerId, authorized.followed()) // it is let in when it comes again
     return false
   }
   const node = await openNodeHost({ wallet, clock, log, proxyFor, wants }, settings)
   const { host, registry } = node
-  if (authorized.followsRotations) getToKnow = strangers({ host, authorized, statements, clock, log })
+  introduce = introductions({ host, statements, clock, log })
   const known = knownRegistries(settings.home.registries)
   let watch: Part | undefined
   const watchAt = (server: Server): void =>
@@ -233,6 +239,7 @@ export async function startPeerNode(
   return {
     peerId: host.peerId,
     addresses: () => host.addresses(),
+    listening: () => host.listening(),
     registry,
     async close() {
       unfollow()
@@ -241,17 +248,5 @@ export async function startPeerNode(
       await node.close()
       await unwatched
     },
-  }
-}
-
-type StrangerNeeds = { host: SharedHost; authorized: AuthorizedPeers; statements: KnownStatements; clock: Clock; log: Log }
-
-/** Somebody whom nobody listed may be a listed peer with a new key, and can show it without a registry: asked at most every 5 s. It is let in when it comes again. */
-function strangers({ host, authorized, statements, clock, log }: StrangerNeeds): (peerId: string) => Promise<void> {
-  const rate = rateLimit(clock, { burst: 1, perSecond: 0.2 })
-  return async (peerId) => {
-    if (rate.take(peerId) > 0) return
-    const told = await askSuccession({ host, clock }, { from: authorized.listed(), peerId, addresses: [] })
-    if (statements.add(told)) log.info('reach.statements', { from: peerId, peers: told.map(({ peerId, says }) => ({ peerId, says })) })
   }
 }

@@ -73,7 +73,7 @@ export async function startRegistry({ clock, log, proxyFor = noProxy }: Registry
   )
   const statements = registryStatements({ bucket: kv.bucket('key-statements'), clock, log })
   serveRegistry({ host, book, statements, clock, log }, served)
-  if (mailboxes) serveMailboxes({ host, mailboxes, clock, log }, mailbox)
+  if (mailboxes) serveMailboxes({ host, mailboxes, mustSpeak: (peerId) => statements.mustSpeak(peerId), clock, log }, mailbox)
   // a place for whoever signed a card that holds; who may dial is for those to decide who are dialled
   if (relay !== false) await host.relay({ ...relay, mayReserve: isRegistered })
   if (isDhtNode) {

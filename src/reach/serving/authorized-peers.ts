@@ -1,5 +1,5 @@
 // Who may connect: the ids given at the start and those in a file, which is read again when it changes; less those that are revoked, and with the key in the place
-// of a rotated one only if the owner of the list says so. Deny by default: an unreadable file allows nobody.
+// of a rotated one only if the owner of the list says so, of all or of this one. Deny by default: an unreadable file allows nobody.
 import type { Clock } from '../../kernel/clock.ts'
 import { readText, statOf } from '../../kernel/file.ts'
 import type { Log } from '../../kernel/log.ts'
@@ -12,10 +12,12 @@ const lookEveryMs = 250
 
 export interface AuthorizedPeers {
   allows(peerId: string): boolean
+  /** By which id on the list it is let in: its own, or one from which it was rotated. Undefined: it is not let in. */
+  listedAs(peerId: string): string | undefined
   /** The ids that are listed, whatever became of them. */
   listed(): readonly string[]
-  /** Whether a listed peer that rotated its key is let in by the new one, and by that alone. */
-  readonly followsRotations: boolean
+  /** Those of them that are let in by the new key when theirs was rotated, and by that alone. */
+  followed(): readonly string[]
   /** `listener` is called after every change. */
   onChange(listener: () => void): void
   close(): void
@@ -23,8 +25,9 @@ export interface AuthorizedPeers {
 
 export type AuthorizedPeersSettings = {
   readonly ids: readonly string[]
-  /** One id a line; blank lines and what follows a `#` do not count. */
+  /** One id a line, and behind it `follow-rotations` if that shall hold for this one; blank lines and what follows a `#` do not count. */
   readonly file?: string | undefined
+  /** Of all. */
   readonly followRotations?: boolean
 }
 
@@ -41,34 +44,48 @@ export function authorizedPeers({ clock, log, statements }: AuthorizedPeersNeeds
   for (const id of ids) if (!isPeerId(id)) throw fault.peer_id_invalid({ text: id, where: '--authorized-peer' })
   const always = new Set(ids)
   const listeners = new Set<() => void>()
-  let fromFile: ReadonlySet<string> = new Set()
-  let allowed: ReadonlySet<string> = new Set()
+  let fromFile: Listed = new Map()
+  let allowed: ReadonlyMap<string, string> = new Map()
   let seen = ''
   let heard = ''
   const unread = 'unread'
   let cancel = (): void => {}
 
-  const speaker = (id: string): string[] => {
+  const listed = (): string[] => [...new Set([...always, ...fromFile.keys()])]
+  const isFollowed = (id: string): boolean => followRotations || fromFile.get(id) === true
+  /** Who speaks for a listed id. */
+  const speaker = (id: string): string | undefined => {
     const standing = statements.standing(id)
-    if (standing.is === 'revoked') return standing.peerId === id || followRotations ? [] : [id]
-    return standing.is === 'rotated' && followRotations ? [standing.to] : [id]
+    if (standing.is === 'revoked') return standing.peerId === id || isFollowed(id) ? undefined : id
+    return standing.is === 'rotated' && isFollowed(id) ? standing.to : id
+  }
+  const mark = (): string => {
+    try {
+      return statements.mark()
+    } catch {
+      return 'unreadable'
+    }
   }
   const changed = (): void => {
+    heard = mark()
+    const found = new Map<string, string>()
     try {
-      heard = statements.mark()
-      allowed = new Set([...always, ...fromFile].flatMap(speaker))
+      for (const id of listed()) {
+        const by = speaker(id)
+        if (by !== undefined && (by === id || !found.has(by))) found.set(by, id) // who is listed by its own id as well is known by that
+      }
     } catch (error) {
-      allowed = new Set()
+      found.clear()
       log.error('reach.authorized.unreadable', { error })
     }
+    allowed = found
     for (const listener of listeners) listener()
   }
-  const hasNews = (): boolean => {
-    try {
-      return statements.mark() !== heard
-    } catch {
-      return true
-    }
+  const hasNews = (): boolean => mark() !== heard
+  /** What another process, or this one, has just noted counts at once. */
+  const now = (): typeof allowed => {
+    if (hasNews()) changed()
+    return allowed
   }
   const read = (path: string, isStart: boolean): void => {
     const stat = statOf(path)
@@ -89,7 +106,7 @@ export function authorizedPeers({ clock, log, statements }: AuthorizedPeersNeeds
       } catch (error) {
         if (seen !== unread) log.error('reach.authorized.unreadable', { file, error })
         seen = unread // looked at again, though it may be the same
-        fromFile = new Set()
+        fromFile = new Map()
         changed()
       }
       if (hasNews()) changed()
@@ -100,22 +117,30 @@ export function authorizedPeers({ clock, log, statements }: AuthorizedPeersNeeds
   changed()
   watch()
   return {
-    followsRotations: followRotations,
-    listed: () => [...always, ...fromFile],
-    allows: (peerId) => allowed.has(peerId),
+    listed,
+    followed: () => listed().filter(isFollowed),
+    allows: (peerId) => now().has(peerId),
+    listedAs: (peerId) => now().get(peerId),
     onChange: (listener) => void listeners.add(listener),
     close: () => cancel(),
   }
 }
 
-function idsIn(text: string | undefined): { ids: Set<string>; wrong: string[] } {
-  const ids = new Set<string>()
+/** The ids, each with whether its rotations are followed. */
+type Listed = ReadonlyMap<string, boolean>
+
+/** The word behind an id. */
+export const followWord = 'follow-rotations'
+
+function idsIn(text: string | undefined): { ids: Listed; wrong: string[] } {
+  const ids = new Map<string, boolean>()
   const wrong: string[] = []
   for (const line of (text ?? '').split('\n')) {
-    const id = line.replace(/#.*/, '').trim()
-    if (id === '') continue
-    if (isPeerId(id)) ids.add(id)
-    else wrong.push(id)
+    const said = line.replace(/#.*/, '').trim()
+    if (said === '') continue
+    const [id = '', ...words] = said.split(/\s+/)
+    if (isPeerId(id) && words.every((word) => word === followWord)) ids.set(id, words.length > 0)
+    else wrong.push(said)
   }
   return { ids, wrong }
 }

@@ -14,7 +14,7 @@ import type { ProvedSession } from './preamble.ts'
 
 export type PeerServiceNeeds = {
   readonly host: Pick<PeerHost, 'handle'> & Partial<Pick<SharedHost, 'isNew'>>
-  readonly authorized: Pick<AuthorizedPeers, 'allows' | 'onChange'>
+  readonly authorized: Pick<AuthorizedPeers, 'allows' | 'listedAs' | 'onChange'>
   /** A wire for one new session. It answers for what is behind it: when that fails, the peer reads why, by an error to each request (see `renewedWire`). */
   readonly open: (session: ProvedSession) => Wire
   readonly clock: Clock
@@ -37,9 +37,11 @@ export function servePeers({ host, authorized, open, clock, log }: PeerServiceNe
 
   const carry = async (tunnel: Tunnel, peer: string): Promise<void> => {
     const session = randomId()
-    log.info('reach.session.open', { peer, session })
+    const id = authorized.listedAs(peer)
+    const listedAs = id === undefined || id === peer ? {} : { listedAs: id }
+    log.info('reach.session.open', { peer, ...listedAs, session })
     try {
-      const { side, end } = await joinWires(tunnel, open({ peer, protocol: tunnelProtocol, session }))
+      const { side, end } = await joinWires(tunnel, open({ peer, ...listedAs, protocol: tunnelProtocol, session }))
       log.info('reach.session.end', { peer, session, by: side === 'left' ? 'peer' : 'server', ...end })
     } catch (error) {
       log.error('reach.session.failed', { peer, session, problem: asFault(error).message })

@@ -11,15 +11,17 @@ import { renewedWire } from './renewed-wire.ts'
 export type ProvedSession = {
   /** The peer id that was proved in the handshake. */
   readonly peer: string
+  /** The earlier id by which the owner of the list allowed it, and lets it in by this one: it was rotated, and that is followed. */
+  readonly listedAs?: string
   /** The peer stream's protocol. */
   readonly protocol: string
   /** Unguessable, one for each session; the same when the session is handed over again because the socket's owner was restarted. */
   readonly session: string
 }
 
-/** `{"fairlead":1,"peer":"12D3…","protocol":"/fairlead/wire/1","session":"…"}` */
-function preambleOf({ peer, protocol, session }: ProvedSession): string {
-  return JSON.stringify({ fairlead: 1, peer, protocol, session })
+/** `{"fairlead":1,"peer":"12D3…","protocol":"/fairlead/wire/1","session":"…"}`, and `listedAs` if it has another id there. */
+function preambleOf({ peer, listedAs, protocol, session }: ProvedSession): string {
+  return JSON.stringify({ fairlead: 1, peer, listedAs, protocol, session })
 }
 
 /**

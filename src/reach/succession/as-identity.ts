@@ -3,12 +3,15 @@ import type { Clock } from '../../kernel/clock.ts'
 import { asFault } from '../../kernel/fault.ts'
 import { statOf } from '../../kernel/file.ts'
 import type { Log } from '../../kernel/log.ts'
+import type { Identity } from '../../base/identity/identity.ts'
 import { type Wallet, readWalletCard } from '../../base/identity/wallet.ts'
+import { stopAsked } from '../../base/terminal/command.ts'
 
 const lookEveryMs = 250
-/** Other processes of the same owner go over, too, each in its own time: so long the host may still be another identity's. */
+/** Other processes of the same owner go over, too, each in its own time: so long the host, and its port, may still be another identity's. */
 const patienceMs = 20_000
 const againMs = 200
+const passing: ReadonlySet<string> = new Set(['peer.other_host', 'peer.cannot_listen'])
 
 export type AsIdentityNeeds = {
   readonly clock: Clock
@@ -38,6 +41,33 @@ export async function asIdentity(
     }
     if (!watch.signal.aborted) return
     if (!signal.aborted) log.warn('reach.identity_changed', { before: wallet.identity.peerId, now: peerIdAt(path) })
+  }
+}
+
+/** Who the identity of the wallet at `path` is at the moment, for what only signs. It goes on until it is closed. Faults of `open`, before the first. */
+export async function currentIdentity(
+  needs: Omit<AsIdentityNeeds, 'signal'>,
+  path: string,
+): Promise<{ now(): Identity; close(): Promise<void> }> {
+  const stop = new AbortController()
+  const { promise: first, resolve, reject } = Promise.withResolvers<void>()
+  let identity: Identity | undefined
+  const running = asIdentity({ ...needs, signal: stop.signal }, path, async (wallet, signal) => {
+    identity = wallet.identity
+    resolve()
+    await stopAsked({ signal })
+  })
+  const ended = running.catch((error: unknown) => {
+    reject(error)
+    if (identity) needs.log.error('reach.identity_lost', { peerId: identity.peerId, error }) // what it signed goes on to count
+  })
+  await first
+  return {
+    now: () => identity!,
+    async close() {
+      stop.abort()
+      await ended
+    },
   }
 }
 
@@ -76,7 +106,7 @@ async function settled(clock: Clock, isFirst: boolean, work: () => Promise<void>
     try {
       return await work()
     } catch (error) {
-      if (asFault(error).code !== 'peer.other_host' || clock.mono() > until) throw error
+      if (!passing.has(asFault(error).code) || clock.mono() > until) throw error
       await clock.wait(againMs)
     }
   }

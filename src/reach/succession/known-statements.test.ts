@@ -1,7 +1,7 @@
 // What this machine knows of keys: kept over restarts, shared by processes, worth nothing when forged; and lists of authorized peers that go by it.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { systemClock as clock } from '../../kernel/clock.ts'
 import { silentLog as log } from '../../kernel/log.ts'
@@ -85,6 +85,35 @@ describe('a list of authorized peers', () => {
     knownStatements(path).add([openStatement(await signRotation(next, thief, 2))])
     await expect.poll(() => allowed(following), patience).toEqual([false, false, true])
     expect(following.listed()).toEqual([old.peerId])
+  })
+
+  test('says by which id it knows a peer, and follows those that a file says, whatever the rest', async () => {
+    const path = newPath()
+    const file = join(dirname(path), 'peers')
+    const [first, second] = [createIdentity(), createIdentity()]
+    writeFileSync(file, `${first.peerId} follow-rotations # ours\n${old.peerId}\n`)
+    const list = authorizedPeers({ clock, log, statements: knownStatements(path) }, { ids: [thief.peerId], file })
+    cleanup.push(() => list.close())
+    expect(list.followed()).toEqual([first.peerId])
+    expect([first, second, thief].map(({ peerId }) => list.listedAs(peerId))).toEqual([first.peerId, undefined, thief.peerId])
+    knownStatements(path).add([openStatement(await signRotation(first, second, 1)), rotation])
+    expect([first, second, old, next].map(({ peerId }) => list.listedAs(peerId))).toEqual([undefined, first.peerId, old.peerId, undefined]) // at once
+    writeFileSync(file, `${first.peerId} follow\n`)
+    expect(() => authorizedPeers({ clock, log, statements: knownStatements(path) }, { ids: [], file })).toThrow(/follow/)
+  })
+
+  test('where what is known of keys cannot be read nobody is let in, and nothing hangs', () => {
+    const gone = { standing: () => ({ is: 'valid' }) as const, mark: (): string => '' }
+    const list = authorizedPeers({ clock, log, statements: gone }, { ids: [old.peerId, next.peerId] })
+    cleanup.push(() => list.close())
+    list.onChange(() => void list.allows(old.peerId))
+    expect(list.allows(old.peerId)).toBe(true)
+    const unreadable = (peerId?: string) => {
+      if (peerId === old.peerId) return { is: 'valid' } // it fails half-way
+      throw new Error('EIO')
+    }
+    Object.assign(gone, { standing: unreadable, mark: unreadable })
+    expect(list.allows(old.peerId)).toBe(false)
   })
 
   test('lets nobody in by a revoked key, whether it follows or not', async () => {

@@ -1,12 +1,13 @@
 // A rotation's way to the registry: the statements of the earlier keys, and a first card of the new one, which any later card replaces.
 import { Fault } from '../../kernel/fault.ts'
-import type { Clock } from '../../kernel/clock.ts'
+import { type Clock, deadline } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import { createPeerHost } from '../../base/peer/host/host.ts'
 import type { ProxyFor } from '../../base/peer/proxy.ts'
 import type { KnownRegistries, Server } from '../registry/known-registries.ts'
 import { askRegistry } from '../registry/lookup.ts'
 import { signCard } from '../node/peer-card.ts'
+import { handOverMailbox } from '../mailbox/hand-over.ts'
 import { announceNew, bareCardTtlMs } from '../registry/registration.ts'
 import { connectRegistry } from '../registry/client.ts'
 import type { RotationRegistry } from './rotation.ts'
@@ -19,6 +20,8 @@ export type RotationRegistryNeeds = {
   readonly signal: AbortSignal
 }
 
+const handOverMs = 20_000
+
 /** Faults of `connectRegistry`, `reach.registry_refused`. */
 export function rotationRegistry({ clock, log, known, proxyFor, signal }: RotationRegistryNeeds, server: Server): RotationRegistry {
   return {
@@ -26,6 +29,10 @@ export function rotationRegistry({ clock, log, known, proxyFor, signal }: Rotati
       const told = await askRegistry({ clock, log, known, proxyFor }, server, (registry) => registry.statements([peerId]), signal)
       const isSo = (bytes: Uint8Array): boolean => Buffer.compare(bytes, signed) === 0
       return told.some((one) => one.peerId === peerId && (one.says === 'revoked' || isSo(one.signed)))
+    },
+    handOver: async (old, next) => {
+      const count = await handOverMailbox({ clock, log, known }, server, { old, next }, deadline(clock, handOverMs, signal))
+      if (count > 0) log.info('reach.mailbox.handed_over', { from: old.peerId, to: next, items: count })
     },
     async publish({ name, identity }, own) {
       const host = await createPeerHost({ identity, clock, log, proxyFor }, { listen: [] })

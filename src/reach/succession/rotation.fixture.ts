@@ -17,6 +17,7 @@ const registry: RotationRegistry = {
   knows: async (rotation) =>
     rotation.says === 'rotated' && existsSync(published) && readFileSync(published, 'utf8').includes(rotation.next),
   publish: async ({ identity }) => appendFileSync(published, `${identity.peerId}\n`),
+  handOver: async (old, next) => appendFileSync(join(folder, 'handed-over'), `${old.peerId} ${next}\n`),
 }
 const { wrap, log: killing } = killPoints(Number(at))
 const needs = { home, keys: {}, registry, clock, log }

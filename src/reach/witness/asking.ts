@@ -7,6 +7,7 @@ import { type HomeFlags, dialingHost, homeOf } from '../home.ts'
 import { connectRegistry } from '../registry/client.ts'
 import { knownRegistries } from '../registry/known-registries.ts'
 import { knownStatements } from '../succession/known-statements.ts'
+import { succession, tellSuccession } from '../succession/teller.ts'
 import type { WitnessClientNeeds } from './client.ts'
 import { witnessProtocol } from './protocol.ts'
 
@@ -24,6 +25,7 @@ export async function askingWitness<Found>(
   const known = knownRegistries(home.registries)
   const server = known.choose(flags.server)
   const host = await dialingHost(context, flags)
+  tellSuccession({ host, clock }, () => succession(home.succession, host.peerId)) // the witness may know us by an earlier key
   try {
     const registry = (asking?: AbortSignal) => connectRegistry({ host, clock, known }, server, asking)
     const dial = peerDial(

@@ -9,6 +9,7 @@ import { authorizedPeers } from '../serving/authorized-peers.ts'
 import { fault } from '../faults.ts'
 import type { Home } from '../home.ts'
 import { readJson, writeJson } from '../json-frames.ts'
+import { introductions } from '../succession/introductions.ts'
 import { knownStatements } from '../succession/known-statements.ts'
 import { rateLimit } from '../rate.ts'
 import { witnessedPeers } from './peers.ts'
@@ -16,8 +17,10 @@ import { type WitnessAnswer, knownAnswer, maxRequestBytes, readRequest, witnessP
 
 export type WitnessServerNeeds = {
   readonly identity: Identity
-  readonly host: Pick<PeerHost, 'handle'>
+  readonly host: Pick<PeerHost, 'handle' | 'dial'>
   readonly home: Home
+  /** Notes what is known elsewhere of these keys, as `FreshStatements` does. */
+  readonly learn: (peers: readonly string[]) => Promise<void>
   readonly clock: Clock
   readonly log: Log
 }
@@ -33,19 +36,26 @@ export interface WitnessServer {
 }
 
 /** Serves on the host, as the one process that does so for this home. Fault `reach.peer_id_invalid` for a damaged list. */
-export function serveWitness({ identity, host, home, clock, log }: WitnessServerNeeds): WitnessServer {
-  const authorized = authorizedPeers(
-    { clock, log, statements: knownStatements(home.statements) },
-    { ids: [], file: witnessedPeers(home).path },
-  )
+export function serveWitness({ identity, host, home, learn, clock, log }: WitnessServerNeeds): WitnessServer {
+  const statements = knownStatements(home.statements)
+  const authorized = authorizedPeers({ clock, log, statements }, { ids: [], file: witnessedPeers(home).path })
+  const introduce = introductions({ host, statements, clock, log })
   const witness = openWitness({ identity, clock, log }, home.witness)
   const limit = rateLimit(clock, { burst: 20, perSecond: 0.2 })
   const streams = new Map<PeerStream, Promise<void>>()
   let isClosed = false
 
+  /** Whoever is not on the list may be somebody on it with a new key; and who is on it may be revoked. */
+  const isWitnessed = async (peer: string): Promise<boolean> => {
+    const listed = authorized.listedAs(peer)
+    const followed = authorized.followed()
+    if (listed !== undefined) await learn([listed]) // and of the keys that took its place
+    else await Promise.all([introduce(peer, followed), learn(followed)])
+    return authorized.allows(peer)
+  }
   const answerTo = async (peer: string, value: unknown): Promise<WitnessAnswer> => {
     try {
-      if (!authorized.allows(peer)) throw fault.not_witnessed({ peer })
+      if (!(await isWitnessed(peer))) throw fault.not_witnessed({ peer })
       const afterMs = limit.take(peer)
       if (afterMs > 0) throw fault.too_often({ afterMs })
       return await judged(witness, peer, value)

@@ -51,6 +51,8 @@ export interface SharedHost extends PeerHost {
   readonly role: 'host' | 'attached' | 'alone'
   /** Whether another host was here a moment ago: who served through that one may be on its way to this one. */
   isNew(): boolean
+  /** Where the host listens, as `SharedHostSettings` has it, with the port that 0 became. */
+  listening(): readonly string[]
 }
 
 type Life = Pick<PeerHost, 'addresses' | 'handle' | 'unhandle' | 'dial' | 'close'> & {
@@ -155,6 +157,7 @@ export async function openSharedHost(needs: SharedHostNeeds, settings: SharedHos
     },
     isNew: () => clock.mono() < newUntil,
     addresses: () => last!.addresses(),
+    listening: () => resolved(place.listen, last!.addresses()),
     handle(protocol, accept) {
       handlers.set(protocol, accept)
       last!.handle(protocol, accept)
