@@ -2,6 +2,7 @@
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import { type Wallet, type WalletKeys, loadWallet } from '../base/identity/wallet.ts'
+import { limitsOf } from '../base/wire/walk.ts'
 import { stopAsked } from '../base/terminal/command.ts'
 import { asIdentity } from '../reach/succession/as-identity.ts'
 import { authorizedPeers } from '../reach/serving/authorized-peers.ts'
@@ -37,23 +38,26 @@ export type PeerSettings = {
   readonly dhtNodes?: readonly string[] | undefined
   /** How long a session that was cut may come back; 5 min by default. */
   readonly keepMs?: number
+  /** The largest message; 8 MiB by default. */
+  readonly maxFrameBytes?: number
 }
 
 /** Starts the peer host; it ends by `close()`. Faults: those of the wallet, of the authorized ids and of the port. */
 export async function startPeer({ clock, log }: { clock: Clock; log: Log }, settings: PeerSettings) {
-  const { host, port, gateSocket, server, announce = [], isLanAnswered = true, dhtNodes, keepMs } = settings
+  const { host, port, gateSocket, server, announce = [], isLanAnswered = true, dhtNodes, keepMs, maxFrameBytes } = settings
   const { authorized: ids, authorizedFile: file, followRotations = false } = settings
   const home = homeIn(settings.walletFolder)
   const stop = new AbortController()
   const { signal } = stop
   const authorized = authorizedPeers({ clock, log, statements: knownStatements(home.statements) }, { ids, file, followRotations })
-  const open = (session: ProvedSession) => handToSocket({ clock, log }, gateSocket, session)
+  const limits = limitsOf(maxFrameBytes)
+  const open = (session: ProvedSession) => handToSocket({ clock, log }, gateSocket, session, limits)
   const started = Promise.withResolvers<PeerNode>()
   let node: PeerNode | undefined
   const serve = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
     node = await startPeerNode(
       { wallet, authorized, open, clock, log },
-      { listen: [listenAddress(host, port)], announce, server, home, isLanAnswered, dhtNodes, ...(keepMs === undefined ? {} : { keepMs }) },
+      { listen: [listenAddress(host, port)], announce, server, home, isLanAnswered, dhtNodes, limits, ...(keepMs === undefined ? {} : { keepMs }) },
     )
     started.resolve(node)
     await stopAsked({ signal })

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { credential } from '../base/config/credential.ts'
 import { duration } from '../base/config/duration.ts'
+import { maxFrameBytes } from '../base/config/size.ts'
 import { isPeerId } from '../base/identity/identity.ts'
 
 const port = (standard: number): z.ZodDefault<z.ZodInt> => z.int().min(0).max(65_535).default(standard)
@@ -52,6 +53,7 @@ const peer = z.strictObject({
     .default(false)
     .describe('Whether an authorized peer that rotated its key is let in by the new one, and by that alone.'),
   passphrase: credential.optional().describe("What opens the node's wallet when a passphrase seals it."),
+  max_frame_bytes: maxFrameBytes,
   keep: duration({ leastMs: 1_000 }).prefault('5m').describe('How long a session whose connection broke waits for its peer to come back.'),
 })
 

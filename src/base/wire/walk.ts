@@ -6,6 +6,11 @@ export type ScanLimits = { readonly maxFrameBytes: number; readonly maxDepth: nu
 /** 8 MiB along the whole line; depth and element count bound what a JSON reader behind us would build from it. */
 export const defaultLimits: ScanLimits = { maxFrameBytes: 8 << 20, maxDepth: 128, maxElements: 250_000 }
 
+/** What holds where the largest message is set. */
+export function limitsOf(maxFrameBytes: number = defaultLimits.maxFrameBytes): ScanLimits {
+  return { ...defaultLimits, maxFrameBytes }
+}
+
 /** JSON-RPC 2.0 §5.1: −32700 for bytes that are not JSON, −32600 for JSON that is no acceptable message. */
 export const fault = faults('wire', {
   not_json: (d: { problem: string; offset: number }) => ({ kind: 'usage', message: `not JSON: ${d.problem} at byte ${d.offset}` }),
@@ -17,7 +22,7 @@ export const fault = faults('wire', {
   too_large: (d: { maxFrameBytes: number; id?: string | undefined; answers?: string | null | undefined }) => ({
     kind: 'limited',
     message: `the message is larger than ${d.maxFrameBytes} bytes`,
-    hint: 'raise maxFrameBytes at every hop, or ask for less',
+    hint: 'raise max_frame_bytes (--max-frame-bytes) at every hop, or ask for less',
   }),
 })
 

@@ -240,6 +240,7 @@ async function startPeer(plan: Plan, gateSocket: string, registry: string) {
     dht,
     dht_nodes: dhtNodes,
     keep: keepMs,
+    max_frame_bytes: maxFrameBytes,
     follow_rotations: followRotations,
   } = config
   const port = ports['peer-port'] ?? config.port
@@ -256,6 +257,7 @@ async function startPeer(plan: Plan, gateSocket: string, registry: string) {
     isLanAnswered,
     dhtNodes: dht ? dhtNodes : undefined,
     keepMs,
+    maxFrameBytes,
     followRotations,
   }
   return listening({ part: 'the peer host', host, port, flag: 'peer-port' }, () => start({ clock, log }, settings))

@@ -7,6 +7,7 @@ import type { OwnHost } from '../../base/peer/host/host.ts'
 import type { LanAnswers } from '../../base/peer/lan/answers.ts'
 import { type HostDuty, type SharedHost, openSharedHost } from '../../base/peer/host/shared-host.ts'
 import { tunnelProtocol } from '../../base/peer/tunnel/tunnel.ts'
+import type { ScanLimits } from '../../base/wire/walk.ts'
 import type { Wire } from '../../base/wire/wire.ts'
 import type { AuthorizedPeers } from '../serving/authorized-peers.ts'
 import { serveFiles } from '../file/server.ts'
@@ -148,6 +149,7 @@ export type PeerNodeNeeds = Omit<NodeHostNeeds, 'wants'> & {
 export type PeerNodeSettings = NodeHostSettings & {
   /** How long a session that was cut may come back; 5 min by default. */
   readonly keepMs?: number
+  readonly limits?: ScanLimits
 }
 
 export interface PeerNode {
@@ -178,7 +180,11 @@ export async function startPeerNode(
           { host, clock, log, known: knownRegistries(settings.home.registries), statements },
           { server: parseServer(registry), peers: () => authorized.listed() },
         )
-  const service = servePeers({ host, authorized, open, clock, log }, settings.keepMs === undefined ? {} : { keepMs: settings.keepMs })
+  const { keepMs, limits } = settings
+  const service = servePeers(
+    { host, authorized, open, clock, log },
+    { ...(keepMs === undefined ? {} : { keepMs }), ...(limits === undefined ? {} : { limits }) },
+  )
   return {
     peerId: host.peerId,
     addresses: () => host.addresses(),
