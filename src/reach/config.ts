@@ -62,5 +62,28 @@ const config = z.strictObject({
   peer: peer.prefault({}).describe('The peer host, which lets authorized peers in.'),
 })
 
+const patterns = (what: string): z.ZodDefault<z.ZodArray<z.ZodString>> =>
+  z.array(z.string()).default([]).describe(`Which ${what}; * stands for any characters.`)
+
+const allowance = z
+  .strictObject({
+    tools: patterns('tools it may call'),
+    resources: patterns('resources it may read, by URI'),
+    prompts: patterns('prompts it may get'),
+    methods: patterns('other methods it may send, such as tasks/* or those of an extension'),
+  })
+  .describe('What this peer may do. What is not named is refused.')
+
+/** The file that `mcp-serve --policy` reads. */
+export const policySchema = z.strictObject({
+  peers: z
+    .record(
+      z.string().refine((id) => id === '*' || isPeerId(id), { error: 'must be a whole peer id (12D3KooW…), or "*" for every peer that may connect' }),
+      allowance,
+    )
+    .refine((peers) => Object.keys(peers).length > 0, { error: 'names nobody' })
+    .describe('By peer id. Who stands here may connect; "*" lets nobody in, and adds to what each may do.'),
+})
+
 export default config
 export type ReachConfig = z.output<typeof config>

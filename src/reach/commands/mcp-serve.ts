@@ -1,9 +1,12 @@
 // Serves an MCP server of this machine to the peers that are authorized, each session with a server of its own.
-import { command, stopAsked } from '../../base/terminal/command.ts'
+import { maxFrameBytesFlag, maxFrameBytesOf } from '../../base/config/size.ts'
+import { createHttpClient } from '../../base/http/client.ts'
+import { type Context, command, stopAsked } from '../../base/terminal/command.ts'
 import { type Wallet, loadWallet } from '../../base/identity/wallet.ts'
 import { childEnvironment } from '../../base/supervise/environment.ts'
 import { startGuard } from '../../base/supervise/guard.ts'
 import { splitWords } from '../../base/supervise/words.ts'
+import { type ScanLimits, limitsOf } from '../../base/wire/walk.ts'
 import { asIdentity } from '../succession/as-identity.ts'
 import { authorizedPeers } from '../serving/authorized-peers.ts'
 import { fault } from '../faults.ts'
@@ -11,18 +14,27 @@ import { homeFlags, homeOf, walletKeys } from '../home.ts'
 import { knownStatements } from '../succession/known-statements.ts'
 import { defaultPeerPort, findableFlags, listenAddress, listenFlags } from '../node/listening.ts'
 import { type PeerNodeNeeds, startPeerNode } from '../node/peer-node.ts'
+import { permittedWire } from '../serving/permitted-wire.ts'
+import { policyFile } from '../serving/policy-file.ts'
 import { handToSocket } from '../serving/preamble.ts'
+import { runningServer, targetOf } from '../serving/running-server.ts'
 import { servedChild } from '../serving/served-child.ts'
+import { sharedChild } from '../serving/shared-child.ts'
 
 export default command({
   summary: 'serve an MCP server of this machine to authorized peers',
   description:
-    'Every session of every peer gets a process of its own. Nobody else learns more than that they are not authorized. Any number may run side by side: the first listens, the others share its port. A peer that more than one would let in is served by the one that was started first.',
+    'Every session of every peer gets a process of its own, or with --to a session of its own at a server that runs already. Nobody else learns more than that they are not authorized. Any number may run side by side: the first listens, the others share its port. A peer that more than one would let in is served by the one that was started first.',
   flags: {
     'authorized-peer': { value: 'ID', repeat: true, summary: 'a peer id that may connect' },
     'authorized-file': {
       value: 'FILE',
       summary: 'a file with one such id a line, read again when it changes: who is taken off loses an open session within a second',
+    },
+    policy: {
+      value: 'FILE',
+      summary:
+        'a file (TOML or YAML) that names peers that may connect, and what each may call; read again when it changes. All else is refused, and lists leave it out',
     },
     'follow-rotations': { summary: 'let an authorized peer that rotated its key in by the new one, and by that alone' },
     command: { value: 'COMMAND', summary: 'the command line of a stdio MCP server, quoted as in a shell' },
@@ -31,7 +43,11 @@ export default command({
       repeat: true,
       summary: 'a variable of this environment that the command needs; PATH, HOME and the like are always there',
     },
-    to: { value: 'unix:PATH', summary: 'instead of --command: a local socket that serves, which is told who connects' },
+    shared: {
+      summary: 'one process of the command for all sessions: only for a server that keeps no state. It cannot ask its clients anything',
+    },
+    to: { value: 'URL', summary: 'instead of --command: a server that runs already, at http://…, https://… or unix:PATH (one frame a line)' },
+    introduce: { summary: 'with --to unix:PATH: say in a first line which peer was proved' },
     server: { value: 'HOST[:PORT]', summary: 'the registry to be known at; the last one registered with by default' },
     keep: {
       value: 'SECONDS',
@@ -39,6 +55,7 @@ export default command({
       default: 300,
       summary: 'how long a session whose connection broke waits, server and all, for its peer to come back',
     },
+    ...maxFrameBytesFlag,
     announce: { value: 'MULTIADDR', repeat: true, summary: 'an address under which others reach this machine, besides its own' },
     ...listenFlags(defaultPeerPort),
     ...findableFlags,
@@ -49,32 +66,36 @@ export default command({
       'fairlead reach mcp-serve --authorized-peer 12D3KooWExamplePeerIdOfTheOtherMachine --command "npx -y @modelcontextprotocol/server-filesystem /home/user/projects"',
       'that peer may use the file system server',
     ],
-    ['fairlead reach mcp-serve --authorized-file peers.txt --to unix:/run/example.sock', 'those peers reach what listens at the socket'],
+    [
+      'fairlead reach mcp-serve --policy policy.toml --command "npx -y @modelcontextprotocol/server-filesystem /home/user/projects"',
+      'the peers of the file, with the tools that it names: [peers.12D3KooW…] tools = ["read_*", "list_directory"]',
+    ],
+    [
+      'fairlead reach mcp-serve --authorized-file peers.txt --shared --command "npx -y @modelcontextprotocol/server-everything"',
+      'one process for all of them',
+    ],
+    ['fairlead reach mcp-serve --authorized-file peers.txt --to http://127.0.0.1:3000/mcp', 'those peers reach the server that runs there'],
+    ['fairlead reach mcp-serve --authorized-file peers.txt --to unix:/run/example.sock', 'or what listens at the socket'],
   ],
   async run(context, { flags }) {
-    const { env, terminal, clock, log, signal } = context
+    const { terminal, clock, log, signal } = context
     await using cleanup = new AsyncDisposableStack()
     const home = homeOf(context, flags)
     const keys = walletKeys(context, flags, home.wallet)
+    const limits = limitsOf(maxFrameBytesOf(flags))
     const ids = flags['authorized-peer'] ?? []
     const file = flags['authorized-file']
-    if (ids.length === 0 && file === undefined) throw fault.nobody_authorized({})
+    const policy = flags.policy === undefined ? undefined : cleanup.adopt(await policyFile({ clock, log }, flags.policy), (one) => one.close())
+    if (ids.length === 0 && file === undefined && !policy?.peers().length) throw fault.nobody_authorized({})
     const statements = knownStatements(home.statements)
     const authorized = cleanup.adopt(
-      authorizedPeers({ clock, log, statements }, { ids, file, followRotations: flags['follow-rotations'] }),
+      authorizedPeers({ clock, log, statements, policy }, { ids, file, followRotations: flags['follow-rotations'] }),
       (peers) => peers.close(),
     )
-    const socket = flags.to === undefined ? undefined : socketOf(flags.to)
-    let open: PeerNodeNeeds['open']
-    if (socket !== undefined && flags.command === undefined) open = (session) => handToSocket({ clock, log }, socket, session)
-    else if (socket === undefined && flags.command !== undefined) {
-      const line = flags.command
-      splitWords(line) // what cannot be read is said now, not to the first who connects
-      const wanted = (flags.env ?? []).flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]))
-      const childEnv = childEnvironment(env, Object.fromEntries(wanted))
-      const guard = cleanup.adopt(startGuard({ clock, log }), (guard) => guard.close())
-      open = () => servedChild({ guard, clock, log }, { command: line, env: childEnv })
-    } else throw fault.one_target({})
+    const openServer = serverOf(context, flags, limits, cleanup)
+    const open: PeerNodeNeeds['open'] = policy
+      ? (session) => permittedWire(openServer(session), () => policy.permit(authorized.listedAs(session.peer)))
+      : openServer
     const listen = [listenAddress(flags.host, flags.port)]
     const settings = {
       listen,
@@ -84,6 +105,7 @@ export default command({
       dhtNodes: flags.dht || flags['dht-node'].length > 0 ? flags['dht-node'] : undefined,
       home,
       keepMs: Math.max(0, flags.keep) * 1000,
+      limits,
     }
     let isFirst = true
     const serve = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
@@ -108,8 +130,38 @@ export default command({
   },
 })
 
-function socketOf(target: string): string {
-  const path = /^unix:(.+)$/.exec(target)?.[1]
-  if (path === undefined) throw fault.target_invalid({ target })
-  return path
+type ServerFlags = {
+  readonly command: string | undefined
+  readonly env: readonly string[] | undefined
+  readonly shared: boolean
+  readonly to: string | undefined
+  readonly introduce: boolean
+}
+
+/** What a session is joined to, as the flags say; what must be ended with it goes into `cleanup`. What cannot be read is said now, not to the first who connects. */
+function serverOf(
+  { env, clock, log }: Context,
+  { command, env: names = [], shared, to, introduce }: ServerFlags,
+  limits: ScanLimits,
+  cleanup: AsyncDisposableStack,
+): PeerNodeNeeds['open'] {
+  if ((command === undefined) === (to === undefined)) throw fault.one_target({})
+  if (to !== undefined) {
+    if (shared) throw fault.flag_needs_flag({ flag: 'shared', other: 'command' })
+    const target = targetOf(to)
+    if (introduce) {
+      if (!('path' in target)) throw fault.flag_needs_flag({ flag: 'introduce', other: 'to unix:PATH' })
+      return (session) => handToSocket({ clock, log }, target.path, session, limits)
+    }
+    const client = cleanup.adopt(createHttpClient(), (one) => one.close())
+    return () => runningServer({ clock, log, client }, target, limits)
+  }
+  if (introduce) throw fault.flag_needs_flag({ flag: 'introduce', other: 'to unix:PATH' })
+  splitWords(command!)
+  const wanted = names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]))
+  const guard = cleanup.adopt(startGuard({ clock, log }), (guard) => guard.close())
+  const settings = { command: command!, env: childEnvironment(env, Object.fromEntries(wanted)), limits }
+  if (!shared) return () => servedChild({ guard, clock, log }, settings)
+  const child = cleanup.adopt(sharedChild({ guard, clock, log }, settings), (one) => one.close())
+  return () => child.open()
 }

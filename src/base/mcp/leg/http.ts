@@ -3,9 +3,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../../../kernel/clock.ts'
 import { Fault } from '../../../kernel/fault.ts'
 import { type HttpClient, HttpSendError } from '../../http/client.ts'
+import { insteadOfAnswer } from '../../wire/bad-line.ts'
 import { type Frame, idKey } from '../../wire/frame.ts'
 import { scan } from '../../wire/scan.ts'
-import { type ScanLimits, defaultLimits } from '../../wire/walk.ts'
+import { type ScanLimits, defaultLimits, fault as wireFault } from '../../wire/walk.ts'
 import type { Sink } from '../../wire/wire.ts'
 import { type Era, type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled } from '../exchange.ts'
 import { cancelFrame, errorOf, hasId, idToken, underIdOf } from '../message.ts'
@@ -27,6 +28,8 @@ export type HttpLegOptions = {
   readonly limits?: ScanLimits
 }
 
+/** Of an event's `data: ` before the frame. */
+const fieldBytes = 16
 const maxResumes = 20
 const defaultRetryMs = 1_000
 /** How long a stream may stay open after its answer before it is cut. */
@@ -78,7 +81,10 @@ export class HttpLeg implements Leg {
       const outcome = await this.#exchange(frame, headers, out, give.signal)
       return outcome.is === 'cancelled' && this.#stop.signal.aborted ? this.#unknown('we closed it') : outcome
     } catch (error) {
-      return give.signal.aborted && !this.#stop.signal.aborted ? cancelled : this.#unknown(error)
+      if (give.signal.aborted && !this.#stop.signal.aborted) return cancelled
+      if (!isTooLarge(error)) return this.#unknown(error)
+      out.write(insteadOfAnswer(wireFault.too_large({ maxFrameBytes: this.#limits.maxFrameBytes, answers: idToken(frame) }))!)
+      return answered
     } finally {
       this.#open.delete(key)
       abort.removeEventListener('abort', onAbort)
@@ -222,6 +228,7 @@ export class HttpLeg implements Leg {
         return 'enough'
       }).catch((error: unknown) => {
         if (isAnswered) return
+        if (isTooLarge(error)) throw error // and so it would be the next time
         if (lastEventId === undefined || this.era === 'modern' || abort.aborted) throw error
       })
       if (isAnswered) return answered
@@ -248,7 +255,7 @@ export class HttpLeg implements Leg {
         response.destroy()
         reject(error)
       }
-      const reader = new SseReader(this.#limits.maxFrameBytes, (event) => {
+      const reader = new SseReader(this.#limits.maxFrameBytes + fieldBytes, (event) => {
         if (isOver) return
         const frame = event.data.length > 0 && event.event === 'message' ? scan(event.data, this.#limits) : undefined
         const full = take(event, frame)
@@ -270,7 +277,7 @@ export class HttpLeg implements Leg {
       })
       response.on('data', (chunk: Buffer) => {
         try {
-          if (!reader.take(chunk)) fail(new Error('an event over the frame limit'))
+          if (!reader.take(chunk)) fail(wireFault.too_large({ maxFrameBytes: this.#limits.maxFrameBytes }))
         } catch (error) {
           fail(error as Error)
         }
@@ -324,17 +331,21 @@ function hasReached(request: Frame, answer: Frame): boolean {
   return answer.kind === 'result' || errorOf(answer).code !== code.denied
 }
 
+function isTooLarge(error: unknown): boolean {
+  return error instanceof Fault && error.code === 'wire.too_large'
+}
+
 function contentType(response: IncomingMessage): string {
   return (response.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase()
 }
 
-/** The whole body, when it stays within `maxBytes`. */
+/** The whole body; fault `wire.too_large` when it is over `maxBytes`. */
 export async function collect(stream: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = []
   let sizeBytes = 0
   for await (const chunk of stream) {
     sizeBytes += chunk.length
-    if (sizeBytes > maxBytes) throw new Error(`a body of more than ${maxBytes} bytes`)
+    if (sizeBytes > maxBytes) throw wireFault.too_large({ maxFrameBytes: maxBytes })
     chunks.push(chunk)
   }
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
