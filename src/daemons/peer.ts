@@ -57,7 +57,16 @@ export async function startPeer({ clock, log }: { clock: Clock; log: Log }, sett
   const serve = async (wallet: Wallet, signal: AbortSignal): Promise<void> => {
     node = await startPeerNode(
       { wallet, authorized, open, clock, log },
-      { listen: [listenAddress(host, port)], announce, server, home, isLanAnswered, dhtNodes, limits, ...(keepMs === undefined ? {} : { keepMs }) },
+      {
+        listen: [listenAddress(host, port)],
+        announce,
+        server,
+        home,
+        isLanAnswered,
+        dhtNodes,
+        limits,
+        ...(keepMs === undefined ? {} : { keepMs }),
+      },
     )
     started.resolve(node)
     await stopAsked({ signal })

@@ -27,7 +27,9 @@ describe('max_frame_bytes', () => {
   })
 
   test.each(['"8 MB"', '"8mib"', '""', '"-8MiB"', '"1.5MiB"'])('%s is no size', async (text) => {
-    await expect(read(`max_frame_bytes = ${text}`)).rejects.toMatchObject({ message: expect.stringContaining('such as 1048576, 512KiB or 8MiB') })
+    await expect(read(`max_frame_bytes = ${text}`)).rejects.toMatchObject({
+      message: expect.stringContaining('such as 1048576, 512KiB or 8MiB'),
+    })
   })
 
   test('as a flag', () => {

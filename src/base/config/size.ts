@@ -47,7 +47,11 @@ const fault = faults('size', {
 
 /** The same as a flag of a command. */
 export const maxFrameBytesFlag = {
-  'max-frame-bytes': { value: 'SIZE', default: '8MiB', summary: 'the largest message, from 64KiB to 64MiB; the smallest limit on the way decides' },
+  'max-frame-bytes': {
+    value: 'SIZE',
+    default: '8MiB',
+    summary: 'the largest message, from 64KiB to 64MiB; the smallest limit on the way decides',
+  },
 } as const
 
 /** The bytes that the flag says; fault `size.invalid`. */

@@ -28,7 +28,9 @@ export function insteadOfAnswer({ details, hint, code }: Fault): Frame | undefin
   if (typeof answers !== 'string' && answers !== null) return undefined
   const message = `the answer is larger than ${Number(details['maxFrameBytes'])} bytes`
   return rescan(
-    Buffer.from(`{"jsonrpc":"2.0","id":${answers ?? 'null'},"error":${JSON.stringify({ code: serverError, message, data: { code, hint } })}}`),
+    Buffer.from(
+      `{"jsonrpc":"2.0","id":${answers ?? 'null'},"error":${JSON.stringify({ code: serverError, message, data: { code, hint } })}}`,
+    ),
   )
 }
 

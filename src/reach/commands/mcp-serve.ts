@@ -46,7 +46,10 @@ export default command({
     shared: {
       summary: 'one process of the command for all sessions: only for a server that keeps no state. It cannot ask its clients anything',
     },
-    to: { value: 'URL', summary: 'instead of --command: a server that runs already, at http://…, https://… or unix:PATH (one frame a line)' },
+    to: {
+      value: 'URL',
+      summary: 'instead of --command: a server that runs already, at http://…, https://… or unix:PATH (one frame a line)',
+    },
     introduce: { summary: 'with --to unix:PATH: say in a first line which peer was proved' },
     server: { value: 'HOST[:PORT]', summary: 'the registry to be known at; the last one registered with by default' },
     keep: {
@@ -85,7 +88,8 @@ export default command({
     const limits = limitsOf(maxFrameBytesOf(flags))
     const ids = flags['authorized-peer'] ?? []
     const file = flags['authorized-file']
-    const policy = flags.policy === undefined ? undefined : cleanup.adopt(await policyFile({ clock, log }, flags.policy), (one) => one.close())
+    const policy =
+      flags.policy === undefined ? undefined : cleanup.adopt(await policyFile({ clock, log }, flags.policy), (one) => one.close())
     if (ids.length === 0 && file === undefined && !policy?.peers().length) throw fault.nobody_authorized({})
     const statements = knownStatements(home.statements)
     const authorized = cleanup.adopt(

@@ -41,7 +41,10 @@ export type AuthorizedPeersNeeds = {
 }
 
 /** Reads the file once before it answers; fault `reach.peer_id_invalid` for an id that is none. */
-export function authorizedPeers({ clock, log, statements, policy }: AuthorizedPeersNeeds, settings: AuthorizedPeersSettings): AuthorizedPeers {
+export function authorizedPeers(
+  { clock, log, statements, policy }: AuthorizedPeersNeeds,
+  settings: AuthorizedPeersSettings,
+): AuthorizedPeers {
   const { ids, file, followRotations = false } = settings
   for (const id of ids) if (!isPeerId(id)) throw fault.peer_id_invalid({ text: id, where: '--authorized-peer' })
   const always = new Set(ids)

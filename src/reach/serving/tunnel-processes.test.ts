@@ -260,7 +260,16 @@ test('--to unix: --introduce: the socket gets one line that says who was proved,
     })
   }).listen(socketPath)
   bench.undo(() => new Promise((resolve) => gate.close(resolve)))
-  const serving = await bench.serve(box!.home, 'mcp-serve', '--authorized-peer', mac!.peerId, '--to', `unix:${socketPath}`, '--introduce', ...local)
+  const serving = await bench.serve(
+    box!.home,
+    'mcp-serve',
+    '--authorized-peer',
+    mac!.peerId,
+    '--to',
+    `unix:${socketPath}`,
+    '--introduce',
+    ...local,
+  )
   const mcp = bench.client(mac!.home, box!.peerId, '--address', serving.addresses[0]!)
   expect((await mcp.request('ping')).result).toEqual({})
   expect(JSON.parse(lines[0]!)).toEqual({

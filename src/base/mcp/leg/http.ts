@@ -30,6 +30,7 @@ export type HttpLegOptions = {
 
 /** Of an event's `data: ` before the frame. */
 const fieldBytes = 16
+const versionHeader = 'mcp-protocol-version'
 const maxResumes = 20
 const defaultRetryMs = 1_000
 /** How long a stream may stay open after its answer before it is cut. */
@@ -52,6 +53,8 @@ export class HttpLeg implements Leg {
   #listening: Promise<boolean> | undefined
   readonly #open = new Map<string, { readonly give: AbortController; readonly isInitialize: boolean }>()
   #sending = 0
+  /** What the client's messages said last: it belongs to a GET and a DELETE too. */
+  #version: string | undefined
   #wake = Promise.withResolvers<void>()
   /** The server's own session id (legacy): what a restarted gate goes on with. */
   sessionId: string | undefined
@@ -155,7 +158,9 @@ export class HttpLeg implements Leg {
   }
 
   #headers(mcp: McpHeaders): Record<string, string> {
+    this.#version = mcp[versionHeader] ?? this.#version
     return {
+      ...(this.era === 'legacy' && this.#version !== undefined ? { [versionHeader]: this.#version } : {}),
       ...mcp,
       ...this.#options.headers,
       accept: 'application/json, text/event-stream',
