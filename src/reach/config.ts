@@ -78,11 +78,9 @@ const allowance = z
 export const policySchema = z.strictObject({
   peers: z
     .record(
-      z
-        .string()
-        .refine((id) => id === '*' || isPeerId(id), {
-          error: 'must be a whole peer id (12D3KooW…), or "*" for every peer that may connect',
-        }),
+      z.string().refine((id) => id === '*' || isPeerId(id), {
+        error: 'must be a whole peer id (12D3KooW…), or "*" for every peer that may connect',
+      }),
       allowance,
     )
     .refine((peers) => Object.keys(peers).length > 0, { error: 'names nobody' })

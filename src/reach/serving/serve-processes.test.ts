@@ -66,10 +66,10 @@ describe('--shared', () => {
       await ann.request('logging/setLevel', { level: 'info' })
       await ann.request('resources/subscribe', { uri: 'file:///a' })
       await bob.call('later', { uri: 'file:///a' })
+      const heard = ['notifications/progress', 'notifications/message', 'notifications/resources/updated']
+      await expect.poll(() => methods(ann.others)).toEqual(heard)
       await bob.call('later', { uri: 'file:///b' })
-      await expect
-        .poll(() => methods(ann.others))
-        .toEqual(['notifications/progress', 'notifications/message', 'notifications/resources/updated', 'notifications/message'])
+      await expect.poll(() => methods(ann.others)).toEqual([...heard, 'notifications/message'])
       expect(methods(bob.others)).toEqual(['notifications/progress'])
       expect(JSON.parse(await bob.call('count'))).toMatchObject({ initializations: 1, initialized: 1 })
 
