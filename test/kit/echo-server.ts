@@ -1,6 +1,6 @@
 // A tiny MCP server on stdio that knows nothing of Fairlead or any SDK: tools echo, pid, count (calls since start), die, sleep, large. `count` shows what ran how often.
-// Beyond its list: `opened` (the capabilities that its client declared), `progress` (one notification before the answer), and `later`, which is answered and then
-// tells of a log line and of a change of the resource that is named.
+// Beyond its list: `opened` (the capabilities that its client declared) and `later`, which is answered and then
+// tells of a log line and of a change of the resource that is named. A call with a progress token gets one notification of progress before its answer.
 import { createInterface } from 'node:readline'
 
 type Message = {
@@ -41,7 +41,7 @@ function call(id: string | number, name: string, given: Record<string, unknown>,
   calls++
   if (name === 'die') process.exit(7)
   if (name === 'sleep') return // never answers
-  if (name === 'progress') tell('notifications/progress', { progressToken, progress: 1 })
+  if (progressToken !== undefined) tell('notifications/progress', { progressToken, progress: 1 })
   say({ jsonrpc: '2.0', id, result: { content: [{ type: 'text', text: textOf(name, given) }] } })
   if (name !== 'later') return
   tell('notifications/message', { level: 'info', data: 'something happened' })

@@ -99,9 +99,9 @@ export async function up({ env, home }: Bed, ports: Partial<Ports> = {}): Promis
 }
 
 /** A raw MCP client that starts what the snippet says; it ends with the test. */
-export function lineClient({ env: { HOME, PATH } }: Bed, { shown }: Pick<Up, 'shown'>): McpClient {
+export function lineClient({ env: { HOME, PATH } }: Bed, { shown }: Pick<Up, 'shown'>, ...more: string[]): McpClient {
   const { command, args } = shown.client.mcpServers['this-machine']!
-  return ownedClient([command, ...args], { HOME: HOME!, PATH: PATH! })
+  return ownedClient([command, ...args, ...more], { HOME: HOME!, PATH: PATH! })
 }
 
 /** A raw MCP client of any command line. */
