@@ -15,18 +15,24 @@ export function errorAnswer(id: string, code: number, fault: Fault): Frame {
   return rescan(Buffer.from(`{"jsonrpc":"2.0","id":${id},"error":${JSON.stringify(error)}}`))
 }
 
-/** The answer to a line that is no frame: −32700 for bytes that are not JSON, −32600 for a message that cannot be accepted, −32000 for one over the limit. */
-function badLineAnswer(problem: Fault): Frame {
-  const code = problem.code === 'wire.not_json' ? -32_700 : problem.code === 'wire.too_large' ? serverError : -32_600
+/** Over the limit, or over the budget: the message may be a good one, but it cannot go on. */
+export function isTooMuch({ code }: Pick<Fault, 'code'>): boolean {
+  return code === 'wire.too_large' || code === 'wire.no_room'
+}
+
+/** The answer to a line that is no frame: −32700 for bytes that are not JSON, −32600 for a message that cannot be accepted, −32000 for one over the limit or the budget. */
+export function badLineAnswer(problem: Fault): Frame {
+  const code = problem.code === 'wire.not_json' ? -32_700 : isTooMuch(problem) ? serverError : -32_600
   const id = problem.details['id']
   return errorAnswer(typeof id === 'string' ? id : 'null', code, problem)
 }
 
 /** What whoever asked gets in place of an answer that was too large; undefined for a problem with anything else. */
-export function insteadOfAnswer({ details, hint, code }: Fault): Frame | undefined {
+export function insteadOfAnswer(problem: Fault): Frame | undefined {
+  const { details, hint, code } = problem
   const { answers } = details
   if (typeof answers !== 'string' && answers !== null) return undefined
-  const message = `the answer is larger than ${Number(details['maxFrameBytes'])} bytes`
+  const message = code === 'wire.too_large' ? `the answer is larger than ${Number(details['maxFrameBytes'])} bytes` : problem.message
   return rescan(
     Buffer.from(
       `{"jsonrpc":"2.0","id":${answers ?? 'null'},"error":${JSON.stringify({ code: serverError, message, data: { code, hint } })}}`,
@@ -46,7 +52,7 @@ export function answeredLine(problem: Fault, back: (frame: Frame) => unknown): '
 export function tooLargeLine(problem: Fault, back: (frame: Frame) => unknown): 'skip' | Frame | undefined {
   const instead = insteadOfAnswer(problem)
   if (instead) return instead
-  if (problem.code !== 'wire.too_large' || typeof problem.details['id'] !== 'string') return undefined
+  if (!isTooMuch(problem) || typeof problem.details['id'] !== 'string') return undefined
   back(badLineAnswer(problem))
   return 'skip'
 }

@@ -6,7 +6,7 @@ import { type Wallet, loadWallet } from '../../base/identity/wallet.ts'
 import { childEnvironment } from '../../base/supervise/environment.ts'
 import { startGuard } from '../../base/supervise/guard.ts'
 import { splitWords } from '../../base/supervise/words.ts'
-import { type ScanLimits, limitsOf } from '../../base/wire/walk.ts'
+import { type WireLimits, limitsOf } from '../../base/wire/walk.ts'
 import { asIdentity } from '../succession/as-identity.ts'
 import { authorizedPeers } from '../serving/authorized-peers.ts'
 import { fault } from '../faults.ts'
@@ -146,7 +146,7 @@ type ServerFlags = {
 function serverOf(
   { env, clock, log }: Context,
   { command, env: names = [], shared, to, introduce }: ServerFlags,
-  limits: ScanLimits,
+  limits: WireLimits,
   cleanup: AsyncDisposableStack,
 ): PeerNodeNeeds['open'] {
   if ((command === undefined) === (to === undefined)) throw fault.one_target({})

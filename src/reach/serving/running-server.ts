@@ -6,7 +6,7 @@ import { bareUri } from '../../base/access/bare-uri.ts'
 import { legWire } from '../../base/mcp/leg/as-wire.ts'
 import { HttpLeg } from '../../base/mcp/leg/http.ts'
 import { connectUnix } from '../../base/wire/unix.ts'
-import type { ScanLimits } from '../../base/wire/walk.ts'
+import type { WireLimits } from '../../base/wire/walk.ts'
 import type { Wire } from '../../base/wire/wire.ts'
 import { fault } from '../faults.ts'
 import { renewedWire } from './renewed-wire.ts'
@@ -27,7 +27,7 @@ export function targetOf(text: string): Target {
 type RunningServerNeeds = { readonly clock: Clock; readonly log: Log; readonly client: HttpClient }
 
 /** A new session at the server, as a wire that ends only by `close()`, which ends the session there. When the server is away, requests get an error that names it. */
-export function runningServer({ clock, log, client }: RunningServerNeeds, target: Target, limits: ScanLimits): Wire {
+export function runningServer({ clock, log, client }: RunningServerNeeds, target: Target, limits: WireLimits): Wire {
   if ('path' in target) {
     const { path } = target
     return renewedWire({ open: () => connectUnix(path, { limits }), lost: ({ why }) => fault.socket_ended({ path, how: why }), clock, log })
@@ -38,5 +38,6 @@ export function runningServer({ clock, log, client }: RunningServerNeeds, target
     name,
     open: async (era, side) => new HttpLeg({ client, clock, url, era, name, headers: {}, side, limits }),
     log,
+    budget: limits.budget,
   })
 }

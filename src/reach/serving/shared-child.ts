@@ -11,6 +11,7 @@ import { legacyVersions } from '../../base/mcp/protocol.ts'
 import { failed, healthy, rested } from '../../base/supervise/backoff.ts'
 import { splitWords } from '../../base/supervise/words.ts'
 import type { Frame } from '../../base/wire/frame.ts'
+import type { WireLimits } from '../../base/wire/walk.ts'
 import type { Sink, Wire } from '../../base/wire/wire.ts'
 import { fault } from '../faults.ts'
 import { type ServedChildNeeds, type ServedChildSettings, startedChild } from './served-child.ts'
@@ -22,6 +23,8 @@ export interface SharedChild {
   close(): Promise<void>
 }
 
+export type SharedChildSettings = ServedChildSettings & { readonly limits: WireLimits }
+
 /** A pause before the next start that a request waits out; during a longer one it is answered at once with what went wrong. */
 const maxPatienceMs = 1_500
 
@@ -29,7 +32,8 @@ const maxPatienceMs = 1_500
  * Nothing is started before the first request. A server says once what it speaks, so clients of another version of the protocol get a child of their own, which
  * all of that version share: no more than there are versions. Fault: `supervise.bad_words`.
  */
-export function sharedChild(needs: ServedChildNeeds, settings: ServedChildSettings): SharedChild {
+export function sharedChild(needs: ServedChildNeeds, settings: SharedChildSettings): SharedChild {
+  const { budget } = settings.limits
   const name = `"${splitWords(settings.command)[0]}"`
   const shared = new Map<string, SharedLeg>()
   const sharedBy = (era: Era, initialize: Frame | undefined): SharedLeg => {
@@ -44,7 +48,7 @@ export function sharedChild(needs: ServedChildNeeds, settings: ServedChildSettin
     return made
   }
   return {
-    open: () => legWire({ name, open: async (era, side, initialize) => sharedBy(era, initialize).join(side), log: needs.log }),
+    open: () => legWire({ name, open: async (era, side, initialize) => sharedBy(era, initialize).join(side), log: needs.log, budget }),
     async close() {
       await Promise.all([...shared.values()].map((one) => one.close()))
     },

@@ -1,15 +1,18 @@
 // A leg as a wire: for who carries frames and knows of no exchanges. Every request is answered, if need be with an error; it ends only by `close()`.
 import { asFault, reasonOf } from '../../../kernel/fault.ts'
 import type { Log } from '../../../kernel/log.ts'
+import { badLineAnswer, insteadOfAnswer } from '../../wire/bad-line.ts'
+import type { ByteBudget } from '../../wire/budget.ts'
 import { type Frame, idKey, stringAt } from '../../wire/frame.ts'
 import { locate } from '../../wire/locate.ts'
+import { fault as wireFault } from '../../wire/walk.ts'
 import type { Sink, Wire, WireEnd } from '../../wire/wire.ts'
 import { type Era, type Leg, type McpHeaders, type Out, type Outcome, noHeaders } from '../exchange.ts'
 import { isInitialize } from '../legacy.ts'
 import { errorFrame, idToken, problemFrame } from '../message.ts'
 import { classify, standardHeaders } from '../modern.ts'
 import { ParamHeaders } from '../param-headers.ts'
-import { code, meta, modernVersion } from '../protocol.ts'
+import { meta, modernVersion } from '../protocol.ts'
 import { askFor, askFrame, ownClientInfo } from './ask.ts'
 import { fault, idInUse } from './wire.ts'
 
@@ -19,15 +22,12 @@ export type LegWireNeeds = {
   /** Opens a leg of this era; for the legacy one `initialize` is what the client said. `side` takes what belongs to no request. */
   readonly open: (era: Era, side: Sink, initialize: Frame | undefined) => Promise<Leg>
   readonly log: Log
+  /** Requests on their way and answers that wait for their reader count; one that there is no room for becomes an error. */
+  readonly budget: ByteBudget
 }
 
 /** Requests without an answer; more are refused. */
 const maxOpen = 1_024
-/** What may wait for a reader who takes nothing: an answer beyond it becomes an error. */
-const maxBehindBytes = 64 << 20
-/** What may be on its way to the server before whoever writes is asked to wait. */
-const enoughOnTheWayBytes = 8 << 20
-
 class LegWire implements Wire {
   readonly ended: Promise<WireEnd>
   readonly #needs: LegWireNeeds
@@ -43,10 +43,7 @@ class LegWire implements Wire {
   #into: Sink | undefined
   /** What our reader has no room for. */
   #behind: Frame[] = []
-  #behindBytes = 0
   #isBlocked = false
-  #onTheWayBytes = 0
-  #onRoom: (() => void)[] = []
   /** Notifications and answers leave in the order in which they came. */
   #sending: Promise<unknown> = Promise.resolve()
   readonly #paramHeaders: ParamHeaders
@@ -72,19 +69,19 @@ class LegWire implements Wire {
       if (frame.kind === 'request') this.#deliver(errorFrame(idToken(frame), refusal.code, refusal.message, refusal.data))
       return true
     }
-    this.#onTheWayBytes += frame.bytes.length
-    const gone = (): void => {
-      this.#onTheWayBytes -= frame.bytes.length
-      if (this.#hasRoom()) for (const go of this.#onRoom.splice(0)) go()
-    }
     const { era } = classified
+    const { budget } = this.#needs
+    const sizeBytes = frame.bytes.length
+    if (!budget.take(sizeBytes)) return this.#noRoom(frame)
+    const gone = (): void => budget.give(sizeBytes)
     if (frame.kind === 'request') void this.#request(frame, era).finally(gone)
     else void (this.#sending = this.#sending.then(() => this.#send(frame, era)).finally(gone))
-    return this.#hasRoom()
+    return true
   }
 
-  async room(): Promise<void> {
-    while (!this.#isOver && !this.#hasRoom()) await new Promise<void>((resolve) => this.#onRoom.push(resolve))
+  /** Never asks to wait: an answer of the client may be what the server waits for. */
+  room(): Promise<void> {
+    return Promise.resolve()
   }
 
   read(into: Sink): void {
@@ -96,14 +93,16 @@ class LegWire implements Wire {
     if (this.#isOver) return
     this.#isOver = true
     this.#end({ why: 'closed' })
-    for (const go of this.#onRoom.splice(0)) go()
-    this.#behind = []
+    for (const frame of this.#behind.splice(0)) this.#needs.budget.give(frame.bytes.length)
     for (const abort of this.#open.values()) abort.abort()
     await Promise.all(Object.values(this.#legs).map((leg) => leg.then((opened) => opened.close()).catch(() => {})))
   }
 
-  #hasRoom(): boolean {
-    return this.#onTheWayBytes < enoughOnTheWayBytes
+  #noRoom(frame: Frame): boolean {
+    const { maxBytes } = this.#needs.budget
+    if (frame.kind === 'request') return this.#deliver(badLineAnswer(wireFault.no_room({ maxBytes, id: idToken(frame) })))
+    this.#needs.log.warn('mcp.wire.no_room', { upstream: this.#needs.name, kind: frame.kind })
+    return true
   }
 
   async #request(frame: Frame, era: Era): Promise<void> {
@@ -237,11 +236,14 @@ class LegWire implements Wire {
       void this.#catchUp()
       return false
     }
-    const isTooMuch = this.#behindBytes + frame.bytes.length > maxBehindBytes
-    if (isTooMuch && frame.kind !== 'result' && frame.kind !== 'error') return false // dropped: of what nobody reads, the newest
-    const kept = isTooMuch ? errorFrame(idToken(frame), code.serverError, 'too much waits to be read already') : frame
-    this.#behind.push(kept)
-    this.#behindBytes += kept.bytes.length
+    const { budget } = this.#needs
+    const isAnswer = frame.kind === 'result' || frame.kind === 'error'
+    if (budget.take(frame.bytes.length)) this.#behind.push(frame)
+    else if (isAnswer && this.#behind.length < maxOpen) {
+      const error = insteadOfAnswer(wireFault.no_room({ maxBytes: budget.maxBytes, answers: idToken(frame) }))!
+      budget.hold(error.bytes.length)
+      this.#behind.push(error)
+    } // else dropped: of what nobody reads, the newest
     return false
   }
 
@@ -250,7 +252,7 @@ class LegWire implements Wire {
     this.#isBlocked = true
     await this.#into.room()
     for (let frame = this.#behind.shift(); frame && !this.#isOver; frame = this.#behind.shift()) {
-      this.#behindBytes -= frame.bytes.length
+      this.#needs.budget.give(frame.bytes.length)
       if (!this.#into.write(frame)) await this.#into.room()
     }
     this.#isBlocked = false

@@ -3,7 +3,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../../../kernel/clock.ts'
 import { Fault } from '../../../kernel/fault.ts'
 import { type HttpClient, HttpSendError } from '../../http/client.ts'
-import { insteadOfAnswer } from '../../wire/bad-line.ts'
+import { insteadOfAnswer, isTooMuch } from '../../wire/bad-line.ts'
+import { Share } from '../../wire/budget.ts'
 import { type Frame, idKey } from '../../wire/frame.ts'
 import { scan } from '../../wire/scan.ts'
 import { type ScanLimits, defaultLimits, fault as wireFault } from '../../wire/walk.ts'
@@ -85,8 +86,15 @@ export class HttpLeg implements Leg {
       return outcome.is === 'cancelled' && this.#stop.signal.aborted ? this.#unknown('we closed it') : outcome
     } catch (error) {
       if (give.signal.aborted && !this.#stop.signal.aborted) return cancelled
-      if (!isTooLarge(error)) return this.#unknown(error)
-      out.write(insteadOfAnswer(wireFault.too_large({ maxFrameBytes: this.#limits.maxFrameBytes, answers: idToken(frame) }))!)
+      if (!(error instanceof Fault && isTooMuch(error))) return this.#unknown(error)
+      const { maxFrameBytes, budget } = this.#limits
+      const answers = idToken(frame)
+      const isLimit = error.code === 'wire.too_large'
+      out.write(
+        insteadOfAnswer(
+          isLimit ? wireFault.too_large({ maxFrameBytes, answers }) : wireFault.no_room({ maxBytes: budget!.maxBytes, answers }),
+        )!,
+      )
       return answered
     } finally {
       this.#open.delete(key)
@@ -196,7 +204,7 @@ export class HttpLeg implements Leg {
    */
   async #single(request: Frame, response: IncomingMessage, out: Sink, hadSession: boolean): Promise<Outcome> {
     const status = response.statusCode ?? 0
-    const body = await collect(response, this.#limits.maxFrameBytes)
+    const body = await collect(response, this.#limits)
     let frame: Frame | undefined
     try {
       frame = scan(body, this.#limits)
@@ -233,7 +241,7 @@ export class HttpLeg implements Leg {
         return 'enough'
       }).catch((error: unknown) => {
         if (isAnswered) return
-        if (isTooLarge(error)) throw error // and so it would be the next time
+        if (error instanceof Fault && error.code === 'wire.too_large') throw error // and so it would be the next time
         if (lastEventId === undefined || this.era === 'modern' || abort.aborted) throw error
       })
       if (isAnswered) return answered
@@ -256,11 +264,13 @@ export class HttpLeg implements Leg {
     return new Promise((resolve, reject) => {
       let isOver = false
       let isWaiting = false
+      const { maxFrameBytes, budget } = this.#limits
+      const share = new Share(budget)
       const fail = (error: Error): void => {
         response.destroy()
         reject(error)
       }
-      const reader = new SseReader(this.#limits.maxFrameBytes + fieldBytes, (event) => {
+      const reader = new SseReader(maxFrameBytes + fieldBytes, (event) => {
         if (isOver) return
         const frame = event.data.length > 0 && event.event === 'message' ? scan(event.data, this.#limits) : undefined
         const full = take(event, frame)
@@ -282,14 +292,19 @@ export class HttpLeg implements Leg {
       })
       response.on('data', (chunk: Buffer) => {
         try {
-          if (!reader.take(chunk)) fail(wireFault.too_large({ maxFrameBytes: this.#limits.maxFrameBytes }))
+          if (!reader.take(chunk)) fail(wireFault.too_large({ maxFrameBytes }))
+          else if (!share.grow(reader.heldBytes)) fail(wireFault.no_room({ maxBytes: budget!.maxBytes }))
+          else if (reader.heldBytes === 0) share.giveAll()
         } catch (error) {
           fail(error as Error)
         }
       })
       response.on('end', resolve)
       response.on('error', reject)
-      response.on('close', resolve)
+      response.on('close', () => {
+        share.giveAll()
+        resolve()
+      })
     })
   }
 
@@ -336,22 +351,24 @@ function hasReached(request: Frame, answer: Frame): boolean {
   return answer.kind === 'result' || errorOf(answer).code !== code.denied
 }
 
-function isTooLarge(error: unknown): boolean {
-  return error instanceof Fault && error.code === 'wire.too_large'
-}
-
 function contentType(response: IncomingMessage): string {
   return (response.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase()
 }
 
-/** The whole body; fault `wire.too_large` when it is over `maxBytes`. */
-export async function collect(stream: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer> {
+/** The whole body; faults `wire.too_large`, `wire.no_room`. */
+async function collect(stream: AsyncIterable<Buffer>, { maxFrameBytes, budget }: ScanLimits): Promise<Buffer> {
   const chunks: Buffer[] = []
+  const share = new Share(budget)
   let sizeBytes = 0
-  for await (const chunk of stream) {
-    sizeBytes += chunk.length
-    if (sizeBytes > maxBytes) throw wireFault.too_large({ maxFrameBytes: maxBytes })
-    chunks.push(chunk)
+  try {
+    for await (const chunk of stream) {
+      sizeBytes += chunk.length
+      if (sizeBytes > maxFrameBytes) throw wireFault.too_large({ maxFrameBytes })
+      if (!share.grow(sizeBytes)) throw wireFault.no_room({ maxBytes: budget!.maxBytes })
+      chunks.push(chunk)
+    }
+    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+  } finally {
+    share.giveAll()
   }
-  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
 }

@@ -7,7 +7,9 @@ import { type Clock, systemClock } from '../../../kernel/clock.ts'
 import { silentLog } from '../../../kernel/log.ts'
 import { createIdentity } from '../../identity/identity.ts'
 import type { Frame } from '../../wire/frame.ts'
+import { ByteBudget } from '../../wire/budget.ts'
 import { scan } from '../../wire/scan.ts'
+import { defaultLimits } from '../../wire/walk.ts'
 import type { Sink } from '../../wire/wire.ts'
 import { type PeerHost, type PeerStream, createPeerHost } from '../host/host.ts'
 import { type Message, MessageReader, messageBytes, types, windowBytes, windowFrames } from './message.ts'
@@ -17,6 +19,9 @@ import { type AcceptTunnelsSettings, acceptTunnels } from './server.ts'
 import { type Tunnel, type TunnelSettings, tunnelProtocol } from './tunnel.ts'
 
 /** One end of a link in memory, with the back-pressure of a socket. */
+/** As a network has it: what is written as one arrives in pieces. */
+const pieceBytes = 16 << 10
+
 class End extends Duplex {
   other!: End
   /** Bytes that may still leave before `onSpent` is called, and everything behind them is lost. */
@@ -34,7 +39,8 @@ class End extends Duplex {
     const passed = Buffer.from(chunk.subarray(0, Math.min(chunk.length, this.budgetBytes)))
     this.budgetBytes -= chunk.length
     if (this.other.destroyed || this.other.#isEnded) return done()
-    const hasRoom = passed.length === 0 || this.other.push(passed)
+    let hasRoom = true
+    for (let at = 0; at < passed.length; at += pieceBytes) hasRoom = this.other.push(passed.subarray(at, at + pieceBytes))
     if (this.budgetBytes < 0) return this.onSpent()
     if (hasRoom) setImmediate(done)
     else this.other.#onRead = done
@@ -549,6 +555,27 @@ describe('too large', () => {
     const errors = left.frames.map((each) => JSON.parse(Buffer.from(each.bytes).toString()) as { id: unknown; error: { message: string } })
     expect(errors.map(({ id }) => id).sort()).toEqual([7, 'q1'])
     for (const { error } of errors) expect(error.message).toContain('larger than 1000 bytes')
+    await client.close()
+  })
+
+  test('a frame that the budget has no room for is answered, or replaced by an error, and counts as taken; the session lives on', async () => {
+    const [here, there] = [new ByteBudget(300 << 10), new ByteBudget(300 << 10)]
+    const { accepted, connect } = world({ settings: { limits: { ...defaultLimits, budget: there } } })
+    const client = await connect({ limits: { ...defaultLimits, budget: here } })
+    const [left, right] = [collector(), collector()]
+    client.read(left)
+    accepted[0]!.read(right)
+    const pad = 'x'.repeat(500 << 10)
+    for (let round = 1; round <= 2; round++) {
+      client.write(scan(Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: `q${round}`, method: 'm', params: { pad } }))))
+      accepted[0]!.write(scan(Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: round, result: { pad } }))))
+      client.write(frame(round))
+      await expect.poll(() => [left.frames.length, right.frames.length]).toEqual([2 * round, round])
+    }
+    const errors = left.frames.map((each) => JSON.parse(Buffer.from(each.bytes).toString()) as { id: unknown; error: { message: string } })
+    expect(errors.map(({ id }) => String(id)).sort()).toEqual(['1', '2', 'q1', 'q2'])
+    for (const { error } of errors) expect(error.message).toContain('on their way already')
+    await expect.poll(() => [here.heldBytes, there.heldBytes]).toEqual([0, 0])
     await client.close()
   })
 
