@@ -63,6 +63,33 @@ describe('max_frame_bytes', () => {
     expect(await mcp.call('pid')).toBe(pid)
   })
 
+  test(
+    'many at once: each is answered, if need be with an error, and the memory of the one in the middle stays bounded',
+    { timeout: 120_000 },
+    async () => {
+      const [box, ...macs] = await bench.people(4)
+      const who = macs.flatMap(({ peerId }) => ['--authorized-peer', peerId])
+      const serving = await bench.serve(box!.home, 'mcp-serve', ...who, '--shared', '--command', echoCommand, ...limitOf('64MiB'), ...local)
+      const clients = macs.map(({ home }) => bench.client(home, box!.peerId, '--address', serving.addresses[0]!, ...limitOf('64MiB')))
+      await Promise.all(clients.map((mcp) => mcp.initialize()))
+      const text = 'y'.repeat(40 * MiB)
+      const asked = clients.flatMap((mcp) => [
+        mcp.request('tools/call', { name: 'large', arguments: { sizeBytes: 50 * MiB } }),
+        mcp.request('tools/call', { name: 'large', arguments: { sizeBytes: 50 * MiB } }),
+        mcp.request('tools/call', { name: 'echo', arguments: { text } }),
+      ])
+      let whole = 0
+      for (const { result, error } of await Promise.all(asked)) {
+        if (result) whole++
+        else expect(error).toMatchObject({ code: -32000, message: expect.stringContaining('on their way already') as string })
+      }
+      expect(whole).toBeGreaterThan(0)
+      expect(await Promise.all(clients.map((mcp) => mcp.call('echo', { text: 'alive' })))).toEqual(clients.map(() => 'alive'))
+      expect((await clients[0]!.call('large', { sizeBytes: 50 * MiB })).length).toBe(50 * MiB) // all that was taken is given back
+      expect(peakMiB(serving.pid)).toBeLessThan(1_200)
+    },
+  )
+
   test('64 KiB is the least: a line of less passes', { timeout: 30_000 }, async () => {
     const { mcp } = await line('64KiB', '64KiB')
     expect((await mcp.call('large', { sizeBytes: 60_000 })).length).toBe(60_000)
