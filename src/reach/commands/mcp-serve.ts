@@ -134,6 +134,9 @@ export default command({
   },
 })
 
+/** As many as there may be sessions, each with a stream that stays open, and calls beside it. */
+const maxSockets = 4_096
+
 type ServerFlags = {
   readonly command: string | undefined
   readonly env: readonly string[] | undefined
@@ -157,7 +160,7 @@ function serverOf(
       if (!('path' in target)) throw fault.flag_needs_flag({ flag: 'introduce', other: 'to unix:PATH' })
       return (session) => handToSocket({ clock, log }, target.path, session, limits)
     }
-    const client = cleanup.adopt(createHttpClient(), (one) => one.close())
+    const client = cleanup.adopt(createHttpClient(maxSockets), (one) => one.close())
     return () => runningServer({ clock, log, client }, target, limits)
   }
   if (introduce) throw fault.flag_needs_flag({ flag: 'introduce', other: 'to unix:PATH' })
