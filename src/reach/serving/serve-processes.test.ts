@@ -54,7 +54,9 @@ describe('--shared', () => {
       expect(await ann.call('opened')).toBe('{}')
       // the same ids and progress tokens at the same time
       const echoed = await Promise.all(
-        [...'abcdef'].flatMap((text) => [ann, bob].map(async (mcp, at) => [at, text, await mcp.call('echo', { text: `${at}${text}` })])),
+        ['a', 'b', 'c', 'd', 'e', 'f'].flatMap((text) =>
+          [ann, bob].map(async (mcp, at) => [at, text, await mcp.call('echo', { text: `${at}${text}` })]),
+        ),
       )
       for (const [at, text, answer] of echoed) expect(answer).toBe(`${at}${text}`)
       await Promise.all(
@@ -141,7 +143,8 @@ describe('--to URL', () => {
     const port = await freePort()
     const { createServer: createHttp } = await import('node:http')
     const server = createHttp((request, response) => {
-      seen.push(`${request.method} ${request.headers['mcp-session-id'] ?? '-'} ${request.headers['mcp-protocol-version'] ?? '-'}`)
+      const header = (name: string): string => String(request.headers[name] ?? '-')
+      seen.push(`${request.method} ${header('mcp-session-id')} ${header('mcp-protocol-version')}`)
       if (request.method !== 'POST') return void response.writeHead(request.method === 'GET' ? 405 : 200).end()
       let body = ''
       request.on('data', (chunk: Buffer) => (body += chunk.toString()))
