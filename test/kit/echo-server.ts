@@ -1,6 +1,7 @@
 // A tiny MCP server on stdio that knows nothing of Fairlead or any SDK: tools echo, pid, count (calls since start), die, sleep, large. `count` shows what ran how often.
 // Beyond its list: `opened` (the capabilities that its client declared) and `later`, which is answered and then
 // tells of a log line and of a change of the resource that is named. A call with a progress token gets one notification of progress before its answer.
+import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 
 type Message = {
@@ -49,6 +50,7 @@ function call(id: string | number, name: string, given: Record<string, unknown>,
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
+  if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain') // nobody takes what was said: nothing more is heard
   const { id, method, params } = JSON.parse(line) as Message
   if (method === 'notifications/initialized') initialized++
   if (id === undefined) continue

@@ -114,7 +114,7 @@ describe('max_frame_bytes', () => {
         const text = 'x'.repeat(given?.sizeBytes ?? given?.text?.length ?? 0)
         const answer = JSON.stringify({ jsonrpc: '2.0', id, result: { protocolVersion: '2025-06-18', content: [{ type: 'text', text }] } })
         if (params?.name !== 'event') return void response.writeHead(200, { 'content-type': 'application/json' }).end(answer)
-        response.writeHead(200, { 'content-type': 'text/event-stream' }).end(`id: 1\ndata: ${answer}\n\n`)
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).end(`id: 0\ndata:\n\nid: 1\ndata: ${answer}\n\n`)
       })
     }).listen(port, '127.0.0.1')
     bench.undo(() => server.close())
