@@ -6,6 +6,9 @@ import { type Permit, type Policy, createPolicy } from '../../base/access/policy
 import { loadConfig } from '../../base/config/config.ts'
 import { policySchema } from '../config.ts'
 
+/** Of who may not connect any more. */
+const nobodys = createPolicy([]).permit('nobody', 'this server')
+
 /** How long a change may go unnoticed. */
 const lookEveryMs = 250
 
@@ -49,7 +52,10 @@ export async function policyFile({ clock, log }: { readonly clock: Clock; readon
   watch()
   return {
     peers: () => rules.peers,
-    permit: (listedAs) => rules.policy.permit(listedAs.find((id) => rules.peers.includes(id)) ?? listedAs[0] ?? 'nobody', 'this server'),
+    permit(listedAs) {
+      const id = listedAs.find((id) => rules.peers.includes(id)) ?? listedAs[0]
+      return id === undefined ? nobodys : rules.policy.permit(id, 'this server')
+    },
     onChange: (listener) => void listeners.add(listener),
     close() {
       isClosed = true
