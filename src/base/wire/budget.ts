@@ -17,9 +17,9 @@ export class ByteBudget {
     return this.#heldBytes
   }
 
-  /** Where a message comes in: false when it must be refused. What was taken is given back. */
+  /** Where a message comes in: false when it must be refused, which no small one is. What was taken is given back. */
   take(sizeBytes: number): boolean {
-    if (this.#heldBytes + sizeBytes > this.maxBytes) return false
+    if (sizeBytes > freeBytes && this.#heldBytes + sizeBytes > this.maxBytes) return false
     this.#heldBytes += sizeBytes
     return true
   }
@@ -47,7 +47,8 @@ export class Share {
   grow(toBytes: number): boolean {
     const moreBytes = toBytes - this.sizeBytes
     if (moreBytes <= 0 || toBytes <= freeBytes) return true
-    if (this.#budget && !this.#budget.take(moreBytes)) return false
+    if (this.#budget && this.#budget.heldBytes + moreBytes > this.#budget.maxBytes) return false
+    this.#budget?.hold(moreBytes)
     this.sizeBytes = toBytes
     return true
   }

@@ -28,6 +28,9 @@ export type LegWireNeeds = {
 
 /** Requests without an answer; more are refused. */
 const maxOpen = 1_024
+/** Frames that wait for a reader who takes none; who leaves so many is not heard until it reads again. */
+const maxBehind = 1_024
+
 class LegWire implements Wire {
   readonly ended: Promise<WireEnd>
   readonly #needs: LegWireNeeds
@@ -44,6 +47,7 @@ class LegWire implements Wire {
   /** What our reader has no room for. */
   #behind: Frame[] = []
   #isBlocked = false
+  #caughtUp = Promise.withResolvers<void>()
   /** Notifications and answers leave in the order in which they came. */
   #sending: Promise<unknown> = Promise.resolve()
   readonly #paramHeaders: ParamHeaders
@@ -76,12 +80,12 @@ class LegWire implements Wire {
     const gone = (): void => budget.give(sizeBytes)
     if (frame.kind === 'request') void this.#request(frame, era).finally(gone)
     else void (this.#sending = this.#sending.then(() => this.#send(frame, era)).finally(gone))
-    return true
+    return this.#behind.length < maxBehind
   }
 
-  /** Never asks to wait: an answer of the client may be what the server waits for. */
-  room(): Promise<void> {
-    return Promise.resolve()
+  /** A slow server is no reason to wait: an answer of the client may be what it waits for. */
+  async room(): Promise<void> {
+    while (!this.#isOver && this.#behind.length >= maxBehind) await this.#caughtUp.promise
   }
 
   read(into: Sink): void {
@@ -94,6 +98,7 @@ class LegWire implements Wire {
     this.#isOver = true
     this.#end({ why: 'closed' })
     for (const frame of this.#behind.splice(0)) this.#needs.budget.give(frame.bytes.length)
+    this.#caughtUp.resolve()
     for (const abort of this.#open.values()) abort.abort()
     await Promise.all(Object.values(this.#legs).map((leg) => leg.then((opened) => opened.close()).catch(() => {})))
   }
@@ -238,12 +243,12 @@ class LegWire implements Wire {
     }
     const { budget } = this.#needs
     const isAnswer = frame.kind === 'result' || frame.kind === 'error'
-    if (budget.take(frame.bytes.length)) this.#behind.push(frame)
-    else if (isAnswer && this.#behind.length < maxOpen) {
-      const error = insteadOfAnswer(wireFault.no_room({ maxBytes: budget.maxBytes, answers: idToken(frame) }))!
-      budget.hold(error.bytes.length)
-      this.#behind.push(error)
-    } // else dropped: of what nobody reads, the newest
+    if (!isAnswer && this.#behind.length >= maxBehind) return false // of what nobody reads, the newest is dropped
+    const isTaken = budget.take(frame.bytes.length)
+    if (!isTaken && !isAnswer) return false
+    const kept = isTaken ? frame : insteadOfAnswer(wireFault.no_room({ maxBytes: budget.maxBytes, answers: idToken(frame) }))!
+    if (!isTaken) budget.hold(kept.bytes.length)
+    this.#behind.push(kept)
     return false
   }
 
@@ -251,11 +256,13 @@ class LegWire implements Wire {
     if (this.#isBlocked || !this.#into) return
     this.#isBlocked = true
     await this.#into.room()
-    for (let frame = this.#behind.shift(); frame && !this.#isOver; frame = this.#behind.shift()) {
+    for (let frame = this.#behind.shift(); frame; frame = this.#behind.shift()) {
       this.#needs.budget.give(frame.bytes.length)
       if (!this.#into.write(frame)) await this.#into.room()
     }
     this.#isBlocked = false
+    this.#caughtUp.resolve()
+    this.#caughtUp = Promise.withResolvers()
   }
 }
 
