@@ -80,7 +80,7 @@ describe('max_frame_bytes', () => {
       // all were carried out while nobody took an answer, and the others are none the worse for it
       const calls = async (): Promise<number> => (JSON.parse(await reader!.call('count')) as { calls: number }).calls
       await expect.poll(calls, { timeout: 60_000 }).toBeGreaterThan(15)
-      expect(peakMiB(serving.pid)).toBeLessThan(900)
+      expect(peakMiB(serving.pid)).toBeLessThan(700) // less than all the answers have
       for (const mcp of stalled) mcp.process.stdout.resume()
       let whole = 0
       for (const { result, error } of await Promise.all(asked)) {
