@@ -3,6 +3,7 @@ import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import { type ProxyFor, noProxy } from '../base/peer/proxy.ts'
 import { type Wallet, type WalletKeys, loadWallet } from '../base/identity/wallet.ts'
+import { limitsOf } from '../base/wire/walk.ts'
 import { stopAsked } from '../base/terminal/command.ts'
 import { asIdentity } from '../reach/succession/as-identity.ts'
 import { authorizedPeers } from '../reach/serving/authorized-peers.ts'
@@ -42,6 +43,8 @@ export type PeerSettings = {
   readonly keepMs?: number
   /** As in `NodeHostSettings`. */
   readonly witnessing?: Witnessing
+  /** The largest message; 8 MiB by default. */
+  readonly maxFrameBytes?: number
 }
 
 /** Starts the peer host; it ends by `close()`. Faults: those of the wallet, of the authorized ids and of the port. */
@@ -49,13 +52,14 @@ export async function startPeer(
   { clock, log, proxyFor = noProxy }: { clock: Clock; log: Log; proxyFor?: ProxyFor },
   settings: PeerSettings,
 ) {
-  const { host, port, gateSocket, server, announce = [], isLanAnswered = true, dhtNodes, keepMs, witnessing } = settings
+  const { host, port, gateSocket, server, announce = [], isLanAnswered = true, dhtNodes, keepMs, witnessing, maxFrameBytes } = settings
   const { authorized: ids, authorizedFile: file, followRotations = false } = settings
   const home = homeIn(settings.walletFolder)
   const stop = new AbortController()
   const { signal } = stop
   const authorized = authorizedPeers({ clock, log, statements: knownStatements(home.statements) }, { ids, file, followRotations })
-  const open = (session: ProvedSession) => handToSocket({ clock, log }, gateSocket, session)
+  const limits = limitsOf(maxFrameBytes)
+  const open = (session: ProvedSession) => handToSocket({ clock, log }, gateSocket, session, limits)
   const started = Promise.withResolvers<PeerNode>()
   let node: PeerNode | undefined
   let listen: readonly string[] = [listenAddress(host, port), ...(settings.listen ?? [])]
@@ -69,6 +73,7 @@ export async function startPeer(
         home,
         isLanAnswered,
         dhtNodes,
+        limits,
         ...(keepMs === undefined ? {} : { keepMs }),
         ...(witnessing ? { witnessing } : {}),
       },

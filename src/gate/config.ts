@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { credential } from '../base/config/credential.ts'
 import { duration } from '../base/config/duration.ts'
+import { maxFrameBytes } from '../base/config/size.ts'
 import { defaultChildren } from './children.ts'
 
 export const isolations = ['session', 'principal', 'shared'] as const
@@ -113,13 +114,7 @@ export default z
       .describe('Servers run at once for one principal; above it, its idlest is stopped; when all are busy, the call is refused.'),
     session_ttl: duration({ leastMs: 60_000 }).prefault('24h').describe('A session that nobody used for this long is forgotten.'),
     drain: duration({ leastMs: 100 }).prefault('10s').describe('How long running calls may take to end when the gate is stopped.'),
-    max_frame_bytes: z
-      .number()
-      .int()
-      .min(4_096)
-      .max(64 << 20)
-      .default(8 << 20)
-      .describe('The largest message, in bytes.'),
+    max_frame_bytes: maxFrameBytes,
     upstreams: z
       .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and hyphens'), upstream)
       .default({})

@@ -3,7 +3,7 @@ import { isAbsolute, join } from 'node:path'
 import { resolveCredential } from '../base/config/credential.ts'
 import { createHttpClient } from '../base/http/client.ts'
 import { startGuard } from '../base/supervise/guard.ts'
-import { defaultLimits } from '../base/wire/walk.ts'
+import { limitsOf } from '../base/wire/walk.ts'
 import { type Gate, type GateNeeds, type GateSettings, startGate } from './gate.ts'
 import type { GateConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
 
@@ -25,7 +25,7 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
   stack.defer(() => guard.close())
   const client = createHttpClient()
   stack.defer(() => client.close())
-  const limits = { ...defaultLimits, maxFrameBytes: config.max_frame_bytes }
+  const limits = limitsOf(config.max_frame_bytes)
   const kit: UpstreamKit = {
     clock,
     log,

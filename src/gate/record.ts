@@ -9,7 +9,7 @@ import { type Exchange, type Layer, type Outcome, through } from '../base/mcp/ex
 import { namedBy } from '../base/mcp/protocol.ts'
 import { type Frame, stringAt, token } from '../base/wire/frame.ts'
 import { fault } from './faults.ts'
-import { isRecorded } from './targets.ts'
+import { isRecorded } from '../base/mcp/targets.ts'
 
 const maxNameLength = 512
 

@@ -48,6 +48,12 @@ export function statOf(path: string): Stats | undefined {
   }
 }
 
+/** A text that differs whenever the file may have changed: written, replaced, removed. */
+export function changeMark(path: string): string {
+  const stat = statOf(path)
+  return stat ? [stat.ino, stat.size, stat.mtimeMs, stat.ctimeMs].join(' ') : 'missing'
+}
+
 /** Makes the folder and its parents; folders that this call makes get `mode`. */
 export function makeFolder(path: string, mode = 0o700): void {
   try {

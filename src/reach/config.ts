@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { credential } from '../base/config/credential.ts'
 import { duration } from '../base/config/duration.ts'
+import { maxFrameBytes } from '../base/config/size.ts'
 import { isPeerId } from '../base/identity/identity.ts'
 
 const port = (standard: number): z.ZodDefault<z.ZodInt> => z.int().min(0).max(65_535).default(standard)
@@ -72,12 +73,38 @@ const peer = z.strictObject({
     .describe('Peers that witness the history and the gate\'s ledger, by themselves ("fairlead reach witness add" there).'),
   witness_every: duration({ leastMs: 60_000 }).prefault('1h').describe('How often they are asked, if something was added.'),
   witness_after: z.int().min(1).default(100).describe('And as soon as so many entries were added.'),
+  max_frame_bytes: maxFrameBytes,
   keep: duration({ leastMs: 1_000 }).prefault('5m').describe('How long a session whose connection broke waits for its peer to come back.'),
 })
 
 const config = z.strictObject({
   registry: registry.prefault({}).describe('The registry, where peers are found.'),
   peer: peer.prefault({}).describe('The peer host, which lets authorized peers in.'),
+})
+
+const patterns = (what: string): z.ZodDefault<z.ZodArray<z.ZodString>> =>
+  z.array(z.string()).default([]).describe(`Which ${what}; * stands for any characters.`)
+
+const allowance = z
+  .strictObject({
+    tools: patterns('tools it may call'),
+    resources: patterns('resources it may read, by URI'),
+    prompts: patterns('prompts it may get'),
+    methods: patterns('other methods it may send, such as tasks/* or those of an extension'),
+  })
+  .describe('What this peer may do. What is not named is refused.')
+
+/** The file that `mcp-serve --policy` reads. */
+export const policySchema = z.strictObject({
+  peers: z
+    .record(
+      z.string().refine((id) => id === '*' || isPeerId(id), {
+        error: 'must be a whole peer id (12D3KooW…), or "*" for every peer that may connect',
+      }),
+      allowance,
+    )
+    .refine((peers) => Object.keys(peers).length > 0, { error: 'names nobody' })
+    .describe('By peer id. Who stands here may connect; "*" lets nobody in, and adds to what each may do.'),
 })
 
 export default config

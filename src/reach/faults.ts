@@ -35,12 +35,22 @@ export const fault = faults('reach', {
   one_target: () => ({
     kind: 'usage',
     message: 'what should be served? name one of --command and --to',
-    hint: 'such as: --command "npx -y @modelcontextprotocol/server-filesystem /home/user/projects", or --to unix:/run/example.sock',
+    hint: 'such as: --command "npx -y @modelcontextprotocol/server-filesystem /home/user/projects", or --to http://127.0.0.1:3000/mcp',
   }),
   target_invalid: (d: { target: string }) => ({
     kind: 'usage',
     message: `"${d.target}" is nothing that can be served`,
-    hint: 'write --to unix:PATH',
+    hint: 'write --to http://HOST:PORT/PATH, --to https://HOST/PATH or --to unix:PATH',
+  }),
+  target_has_credentials: (d: { target: string }) => ({
+    kind: 'usage',
+    message: `the user name or password in --to ${d.target} could be read by everybody on this machine`,
+    hint: 'leave it out: what is served should trust this machine, and let peers be authorized here',
+  }),
+  flag_needs_flag: (d: { flag: string; other: string }) => ({
+    kind: 'usage',
+    message: `--${d.flag} says something about --${d.other}, which is not there`,
+    hint: `leave --${d.flag} out, or add --${d.other}`,
   }),
   one_passphrase: () => ({
     kind: 'usage',
@@ -111,7 +121,7 @@ export const fault = faults('reach', {
   nobody_authorized: () => ({
     kind: 'usage',
     message: 'nobody would be authorized',
-    hint: 'name who may connect: --authorized-peer ID (again for each one), or --authorized-file FILE with one id a line',
+    hint: 'name who may connect: --authorized-peer ID (again for each one), --authorized-file FILE with one id a line, or --policy FILE',
   }),
   peer_not_found: (d: { peer: string; tried: string; isKnown?: boolean }) => ({
     kind: 'missing',

@@ -46,12 +46,12 @@ export async function run({ env }: Bed, words: readonly string[], more: Readonly
   return finished(spawn(program[0], [program[1], ...words], { env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'pipe'] }))
 }
 
-/** What a process said until its end. */
-export async function finished(child: ChildProcess): Promise<Ran> {
+/** What a process said until its end, which must come in time; a node that serves has as long as its test. */
+export async function finished(child: ChildProcess, limitMs: number | 'any' = 30_000): Promise<Ran> {
   const from = performance.now()
   const said = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) child[name]?.setEncoding('utf8').on('data', (text: string) => (said[name] += text))
-  const timer = setTimeout(() => child.kill('SIGKILL'), 30_000)
+  const timer = limitMs === 'any' ? undefined : setTimeout(() => child.kill('SIGKILL'), limitMs)
   const [exitCode, signal] = (await once(child, 'close')) as [number | null, string | null]
   clearTimeout(timer)
   return { exitCode, signal, ...said, tookMs: performance.now() - from }
@@ -79,7 +79,7 @@ export async function up({ env, home }: Bed, ports: Partial<Ports> = {}): Promis
       if (text.endsWith('\n}\n')) resolve(JSON.parse(text) as Shown)
     })
   })
-  const ended = finished(child)
+  const ended = finished(child, 'any')
   const first = await Promise.race([told, ended])
   if ('exitCode' in first) throw new Error(`it ended with ${first.exitCode}: ${first.stderr}`)
   const { addresses } = first
@@ -99,9 +99,9 @@ export async function up({ env, home }: Bed, ports: Partial<Ports> = {}): Promis
 }
 
 /** A raw MCP client that starts what the snippet says; it ends with the test. */
-export function lineClient({ env: { HOME, PATH } }: Bed, { shown }: Pick<Up, 'shown'>): McpClient {
+export function lineClient({ env: { HOME, PATH } }: Bed, { shown }: Pick<Up, 'shown'>, ...more: string[]): McpClient {
   const { command, args } = shown.client.mcpServers['this-machine']!
-  return ownedClient([command, ...args], { HOME: HOME!, PATH: PATH! })
+  return ownedClient([command, ...args, ...more], { HOME: HOME!, PATH: PATH! })
 }
 
 /** A raw MCP client of any command line. */

@@ -7,6 +7,8 @@ import { type Up, bed, echoServer, lineClient, up, within } from './bed.ts'
 const limitMs = 15_000
 const maxFrameBytes = 8 << 20
 const toml = `
+[reach.peer]
+max_frame_bytes = "64MiB"
 [gate.upstreams.echo]
 command = ${JSON.stringify(echoServer)}
 [gate.upstreams.garbage]
@@ -74,6 +76,18 @@ describe('frames from a raw client, through mcp-connect, tunnel and gate', () =>
     expect((await within(limitMs, 'a call', client.request('ping'))).result).toEqual({})
     await expect.poll(() => client.others, { timeout: limitMs }).toHaveLength(1)
     expect(client.others[0]).toMatchObject({ id: 912, error: { message: 'the message is larger than 1048576 bytes' } })
+  })
+
+  test('a frame that only the gate is too small for is answered by the gate, and the session lives on', async () => {
+    const client = lineClient(place, node, '--max-frame-bytes', '64MiB')
+    await within(limitMs, 'initialize', client.initialize())
+    client.write(callOf(913, maxFrameBytes + 1))
+    await expect.poll(() => client.others, { timeout: limitMs }).toHaveLength(1)
+    expect(client.others[0]).toMatchObject({
+      id: 913,
+      error: { code: -32000, message: `the message is larger than ${maxFrameBytes} bytes` },
+    })
+    expect((await within(limitMs, 'a call', client.request('ping'))).result).toEqual({})
   })
 
   test('1 MiB there and back', async () => {

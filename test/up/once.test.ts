@@ -95,9 +95,9 @@ describe('--once', () => {
   })
 
   test('a line that is broken: exit code 5, and the reason that the broken part gave', async () => {
-    const { exitCode, stdout, stderr } = await run(bed('[gate]\nmax_frame_bytes = 4096\n'), once)
+    const { exitCode, stdout, stderr } = await run(bed('[gate]\nmax_sessions = 1\n'), once)
     expect({ exitCode, stdout }).toEqual({ exitCode: 5, stdout: '' })
-    expect(stderr).toMatch(/^fairlead: error: the call through the whole line failed: .*4096/m)
+    expect(stderr).toMatch(/^fairlead: error: the call through the gate failed: there are 1 sessions already/m)
     expect(stderr).toMatch(/^fairlead: hint: \S/m)
   })
 

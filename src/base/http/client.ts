@@ -30,11 +30,8 @@ export class HttpSendError extends Error {
   }
 }
 
-/** Connections to one origin; what is above waits for one of them. */
-const maxSockets = 256
-
-/** A client with a pool of its own. */
-export function createHttpClient(): HttpClient {
+/** A client with a pool of its own. `maxSockets`: connections to one origin; what is above waits for one of them. */
+export function createHttpClient(maxSockets = 256): HttpClient {
   const options = { keepAlive: true, maxSockets, scheduling: 'lifo', timeout: 0 } as const
   const agents: Record<string, Agent> = { 'http:': new PlainAgent(options), 'https:': new TlsAgent(options) }
   const send = (asked: HttpRequest, isRetry = false): Promise<IncomingMessage> =>

@@ -1,7 +1,7 @@
 // MCP 2026-07-28: every request carries its version and capabilities in `_meta`, mirrored in headers over HTTP; nothing is remembered between requests.
 import { type Frame, stringAt, valueAt } from '../wire/frame.ts'
 import type { Era, McpHeaders } from './exchange.ts'
-import { code, decodeHeader, isModernVersion, meta, modernVersions, namedBy } from './protocol.ts'
+import { code, decodeHeader, encodeHeader, isModernVersion, meta, modernVersions, namedBy } from './protocol.ts'
 
 /** An error to answer with, made before anything is forwarded; `status` is for HTTP. */
 export type Refusal = { readonly code: number; readonly message: string; readonly data?: unknown; readonly status: number }
@@ -102,6 +102,17 @@ export function headerProblem(frame: Frame, headers: McpHeaders): Refusal | unde
   const header = headers['mcp-name']?.trim()
   if (header === undefined || decodeHeader(header) !== named) return mismatchOf('Mcp-Name', header, named)
   return undefined
+}
+
+/** The standard headers that say over HTTP what the body of this message says. */
+export function standardHeaders(frame: Frame): McpHeaders {
+  const place = namedBy[frame.method!]
+  const named = place && stringAt(frame, frame.at[place])
+  return {
+    'mcp-protocol-version': stringAt(frame, frame.at.inMeta?.[meta.protocolVersion]) ?? modernVersions[0],
+    ...(frame.method === undefined ? {} : { 'mcp-method': frame.method }),
+    ...(named === undefined ? {} : { 'mcp-name': encodeHeader(named) }),
+  }
 }
 
 /** What the client of this request declared; an empty object when it declared nothing. */

@@ -100,7 +100,7 @@ test.each([
   await until('the frame behind it', () => texts.length === 2, 20_000)
   expect(JSON.parse(texts[0]!)).toMatchObject({
     id: JSON.parse(id) as unknown,
-    error: { code: -32_000, message: `the server's answer is larger than ${8 << 20} bytes`, data: { code: 'wire.too_large' } },
+    error: { code: -32_000, message: `the answer is larger than ${8 << 20} bytes`, data: { code: 'wire.too_large' } },
   })
   expect(texts[1]).toBe(say(7))
   expect(logged).toHaveLength(1)

@@ -1,15 +1,10 @@
 // A child process as a wire: MCP's stdio transport, one line a frame, with a bound on how much of its stdout may be something else.
-import type { Fault } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
-import type { Frame } from '../wire/frame.ts'
+import { tooLargeLine } from '../wire/bad-line.ts'
 import { linesWire } from '../wire/lines.ts'
-import { rescan } from '../wire/scan.ts'
 import type { ScanLimits } from '../wire/walk.ts'
 import type { Sink, Wire } from '../wire/wire.ts'
 import type { Child } from './child.ts'
-
-/** What a client gets in place of an answer that was too large to be kept: JSON-RPC's "server error". */
-const serverError = -32_000
 
 /** Lines that are no frames and are skipped: a greeting or a stray debug line harms nobody, a program that speaks no MCP is ended. */
 const garbageLimits = { inARow: 16, inAll: 100 } as const
@@ -19,7 +14,7 @@ export type ChildWireOptions = { readonly limits?: ScanLimits; readonly log: Log
 /**
  * Frames to and from the child's stdin and stdout. Lines that are no frames are skipped and logged; the 17th in a row, or the 101st in all, ends the
  * wire as `garbage` (`tooLarge` if it was too long). An answer over the frame limit arrives as an error, under the id that its first or last bytes tell, or
- * null. When the wire ends, for whatever reason, the child is stopped; `close()` resolves when it is gone.
+ * null; a request of the child over it is answered with one. When the wire ends, for whatever reason, the child is stopped; `close()` resolves when it is gone.
  */
 export function childWire(child: Child, { limits, log, name }: ChildWireOptions): Wire {
   let inARow = 0
@@ -27,16 +22,16 @@ export function childWire(child: Child, { limits, log, name }: ChildWireOptions)
   const wire = linesWire(child.stdout, child.stdin, {
     ...(limits ? { limits } : {}),
     onBadLine(problem) {
-      const { answers } = problem.details
-      if (typeof answers === 'string') {
+      const tooLarge = tooLargeLine(problem, (frame) => wire.write(frame))
+      if (tooLarge && problem.details['answers'] !== null) {
         log.warn('supervise.child.too_large', { name, pid: child.pid, problem: problem.message })
-        return insteadOfAnswer(answers, problem)
+        return tooLarge
       }
       inARow++
       inAll++
       log.warn('supervise.child.garbage', { name, pid: child.pid, problem: problem.message, inAll })
       if (inARow > garbageLimits.inARow || inAll > garbageLimits.inAll) return 'end'
-      return answers === null ? insteadOfAnswer('null', problem) : 'skip'
+      return tooLarge ?? 'skip'
     },
   })
   const counting = (into: Sink): Sink => ({
@@ -57,9 +52,4 @@ export function childWire(child: Child, { limits, log, name }: ChildWireOptions)
       await child.gone
     },
   }
-}
-
-function insteadOfAnswer(id: string, { details, hint, code }: Fault): Frame {
-  const message = `the server's answer is larger than ${Number(details['maxFrameBytes'])} bytes`
-  return rescan(Buffer.from(`{"jsonrpc":"2.0","id":${id},"error":${JSON.stringify({ code: serverError, message, data: { code, hint } })}}`))
 }

@@ -1,9 +1,11 @@
 // A wire over two byte streams, one frame a line (MCP's stdio transport): serves stdio, child processes and UNIX sockets.
 import type { Readable, Writable } from 'node:stream'
 import { Fault } from '../../kernel/fault.ts'
+import { Share, freeBytes } from './budget.ts'
 import type { Frame } from './frame.ts'
+import { isTooMuch } from './bad-line.ts'
 import { keptBytes } from './cut-line.ts'
-import { scan, tooLarge } from './scan.ts'
+import { noRoom, scan, tooLarge } from './scan.ts'
 import { type ScanLimits, defaultLimits } from './walk.ts'
 import type { Sink, Wire, WireEnd } from './wire.ts'
 
@@ -22,7 +24,7 @@ export type LinesOptions = {
   readonly limits?: ScanLimits
   /**
    * A line that is no frame. `'end'` ends the wire as garbage; `'skip'` goes on with the next line; a frame is taken in its place. Absent: end.
-   * Over-long lines are read past without being kept but for their first and last bytes, and come here when they are over.
+   * Lines over the limit or the budget are read past without being kept but for their first and last bytes, and come here when they are over.
    */
   readonly onBadLine?: (problem: Fault) => 'end' | 'skip' | Frame
   /** Called when `close()` has let everything leave: ends what the streams do not end by themselves (a child, a socket). */
@@ -40,8 +42,9 @@ class LinesWire implements Wire {
   #over: WireEnd | undefined
   #partial: Buffer[] = []
   #partialBytes = 0
-  /** The first and the newest bytes of an over-long line that is being read past. */
-  #skipped: { readonly head: Buffer; tail: Buffer } | undefined
+  readonly #share: Share
+  /** The first and the newest bytes of a line that is read past, and what is said of it then. */
+  #skipped: { readonly head: Buffer; tail: Buffer; readonly problem: (head: Buffer, tail: Buffer) => Fault } | undefined
   #into: Sink | undefined
   #backlog: Frame[] = []
   readonly #waiting = new Set<() => void>()
@@ -53,6 +56,7 @@ class LinesWire implements Wire {
     this.#to = to
     this.#limits = options.limits ?? defaultLimits
     this.#options = options
+    this.#share = new Share(this.#limits.budget)
     this.ended = new Promise((resolve) => {
       this.#end = resolve
     })
@@ -70,9 +74,14 @@ class LinesWire implements Wire {
     return hasRoom
   }
 
+  /** What waits for the other side to read it counts, too. */
   #writeLong(bytes: Uint8Array): boolean {
+    const { budget } = this.#limits
     this.#to.cork()
-    this.#to.write(bytes)
+    if (budget && bytes.length > freeBytes) {
+      budget.hold(bytes.length)
+      this.#to.write(bytes, () => budget.give(bytes.length))
+    } else this.#to.write(bytes)
     const hasRoom = this.#to.write(lineFeed)
     process.nextTick(() => this.#to.uncork())
     return hasRoom
@@ -108,6 +117,7 @@ class LinesWire implements Wire {
     this.#from.on('end', () => {
       if (this.#skipped) this.#skippedLine(Buffer.alloc(0))
       else if (this.#partialBytes > 0) this.#line(Buffer.concat(this.#partial))
+      this.#letGo()
       this.#sawEof = true
       if (!this.#isBlocked) this.#finish({ why: 'eof' })
     })
@@ -134,22 +144,29 @@ class LinesWire implements Wire {
       if (this.#skipped) this.#skippedLine(piece)
       else if (this.#partialBytes > 0) this.#line(Buffer.concat([...this.#partial, piece]))
       else this.#line(piece)
-      this.#partial = []
-      this.#partialBytes = 0
+      this.#letGo()
     }
     if (from >= chunk.length || this.#over) return
     const rest = chunk.subarray(from)
     if (this.#skipped) return this.#skip(rest)
     this.#partial.push(rest)
     this.#partialBytes += rest.length
-    if (this.#partialBytes > this.#limits.maxFrameBytes) this.#beginSkipping(Buffer.concat(this.#partial))
+    const { maxFrameBytes, budget } = this.#limits
+    if (this.#partialBytes > maxFrameBytes) this.#beginSkipping((head, tail) => tooLarge(head, tail, maxFrameBytes))
+    else if (!this.#share.grow(this.#partialBytes)) this.#beginSkipping((head, tail) => noRoom(head, tail, budget!.maxBytes))
   }
 
-  #beginSkipping(line: Buffer): void {
+  #letGo(): void {
     this.#partial = []
     this.#partialBytes = 0
-    if (!this.#options.onBadLine) return this.#bad(tooLarge(line, line, this.#limits.maxFrameBytes))
-    this.#skipped = { head: Buffer.from(line.subarray(0, keptBytes)), tail: Buffer.alloc(0) }
+    this.#share.giveAll()
+  }
+
+  #beginSkipping(problem: (head: Buffer, tail: Buffer) => Fault): void {
+    const line = Buffer.concat(this.#partial)
+    this.#letGo()
+    if (!this.#options.onBadLine) return this.#bad(problem(line, line))
+    this.#skipped = { head: Buffer.from(line.subarray(0, keptBytes)), tail: Buffer.alloc(0), problem }
     this.#skip(line)
   }
 
@@ -161,9 +178,9 @@ class LinesWire implements Wire {
 
   #skippedLine(last: Buffer): void {
     this.#skip(last)
-    const { head, tail } = this.#skipped!
+    const { head, tail, problem } = this.#skipped!
     this.#skipped = undefined
-    this.#bad(tooLarge(head, tail, this.#limits.maxFrameBytes))
+    this.#bad(problem(head, tail))
   }
 
   #line(line: Buffer): void {
@@ -200,13 +217,14 @@ class LinesWire implements Wire {
     const instead = this.#options.onBadLine?.(problem) ?? 'end'
     if (instead === 'skip') return
     if (instead !== 'end') return this.#deliver(instead)
-    this.#finish({ why: problem.code === 'wire.too_large' ? 'tooLarge' : 'garbage', problem: problem.message })
+    this.#finish({ why: isTooMuch(problem) ? 'tooLarge' : 'garbage', problem: problem.message })
     this.#from.pause()
   }
 
   #finish(end: WireEnd): void {
     if (this.#over) return
     this.#over = end
+    this.#letGo()
     this.#end(end)
     for (const done of this.#waiting) done()
   }

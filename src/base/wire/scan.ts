@@ -92,11 +92,23 @@ function shown(name: string): string {
 const integer = /^(?:0|-?[1-9][0-9]{0,19})$/ // −0 comes back as 0, which no map finds
 const maxIdBytes = 512
 
-/** The fault of a message over the limit, with whose it is as far as its first and last bytes tell. */
-export function tooLarge(head: Buffer, tail: Buffer, maxFrameBytes: number): Fault {
+type Whose = { readonly id?: string | undefined; readonly answers?: string | null | undefined }
+
+/** Whose a message is, as far as its first and last bytes tell. */
+function whose(head: Buffer, tail: Buffer): Whose {
   const { kind, id } = cutMessage(head.toString('utf8', 0, keptBytes), tail.toString('utf8', Math.max(0, tail.length - keptBytes)))
-  if (kind === 'request') return fault.too_large({ maxFrameBytes, id })
-  return fault.too_large({ maxFrameBytes, answers: kind === 'answer' ? (id ?? null) : id })
+  if (kind === 'request') return { id }
+  return { answers: kind === 'answer' ? (id ?? null) : id }
+}
+
+/** The fault of a message over the limit, of which the first and last bytes are there. */
+export function tooLarge(head: Buffer, tail: Buffer, maxFrameBytes: number): Fault {
+  return fault.too_large({ maxFrameBytes, ...whose(head, tail) })
+}
+
+/** The fault of one that the budget has no room for. */
+export function noRoom(head: Buffer, tail: Buffer, maxBytes: number): Fault {
+  return fault.no_room({ maxBytes, ...whose(head, tail) })
 }
 
 const noLimits: ScanLimits = { maxFrameBytes: Infinity, maxDepth: Infinity, maxElements: Infinity }

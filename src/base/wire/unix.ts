@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { Clock } from '../../kernel/clock.ts'
 import { faults, reasonOf } from '../../kernel/fault.ts'
 import { removeFile, setMode, statOf } from '../../kernel/file.ts'
+import { answeredLine, tooLargeLine } from './bad-line.ts'
 import { type LinesOptions, linesWire } from './lines.ts'
 import type { Wire } from './wire.ts'
 
@@ -47,9 +48,15 @@ export function connectSocket(path: string, allowHalfOpen = true): Promise<Socke
   })
 }
 
-/** Connects to the socket at `path`; fault `socket.unreachable` when nobody listens there. */
+/**
+ * Connects to the server at `path`, with its messages over the limit answered, or passed on as errors; fault `socket.unreachable` when nobody listens there.
+ */
 export async function connectUnix(path: string, options: LinesOptions = {}): Promise<Wire> {
-  return socketWire(await connectSocket(path, false), options)
+  const wire = socketWire(await connectSocket(path, false), {
+    onBadLine: (problem) => tooLargeLine(problem, (frame) => wire.write(frame)) ?? 'end',
+    ...options,
+  })
+  return wire
 }
 
 /** A server that hands each connection over as a wire. The caller decides path, folder and mode, and listens. */
@@ -100,9 +107,16 @@ export function preambleSockets(clock: Clock, accept: (socket: Socket, preamble:
   })
 }
 
-/** As `unixServer`, for connections that say in one line who they are before the frames begin. A connection without such a line is dropped. */
+/**
+ * As `unixServer`, for clients that say in one line who they are before the frames begin, and are told of lines that are no frames. A connection without such a
+ * line is dropped.
+ */
 export function preambleServer(clock: Clock, accept: (wire: Wire, preamble: string) => void, options: LinesOptions = {}): Server {
-  return preambleSockets(clock, (socket, preamble) => accept(socketWire(socket, options), preamble), false)
+  const wireOf = (socket: Socket): Wire => {
+    const wire = socketWire(socket, { onBadLine: (problem) => answeredLine(problem, (frame) => wire.write(frame)), ...options })
+    return wire
+  }
+  return preambleSockets(clock, (socket, preamble) => accept(wireOf(socket), preamble), false)
 }
 
 /** Listens at `path` for its owner only (0600); a socket file that nobody serves any more is removed first. Fault `socket.busy`. */

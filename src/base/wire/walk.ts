@@ -1,10 +1,24 @@
 // Walks JSON text byte by byte, as RFC 8259 has it and no looser: bounded depth and number of values, and nothing is built. Knows nothing of JSON-RPC.
 import { faults } from '../../kernel/fault.ts'
+import { ByteBudget } from './budget.ts'
 
-export type ScanLimits = { readonly maxFrameBytes: number; readonly maxDepth: number; readonly maxElements: number }
+export type ScanLimits = {
+  readonly maxFrameBytes: number
+  readonly maxDepth: number
+  readonly maxElements: number
+  /** Of all messages in flight; absent: nobody counts them. */
+  readonly budget?: ByteBudget
+}
 
 /** 8 MiB along the whole line; depth and element count bound what a JSON reader behind us would build from it. */
 export const defaultLimits: ScanLimits = { maxFrameBytes: 8 << 20, maxDepth: 128, maxElements: 250_000 }
+
+export type WireLimits = ScanLimits & { readonly budget: ByteBudget }
+
+/** What holds where the largest message is set, with a budget for all that are in flight: one for the process, handed to every hop in it. */
+export function limitsOf(maxFrameBytes: number = defaultLimits.maxFrameBytes): WireLimits {
+  return { ...defaultLimits, maxFrameBytes, budget: new ByteBudget() }
+}
 
 /** JSON-RPC 2.0 §5.1: −32700 for bytes that are not JSON, −32600 for JSON that is no acceptable message. */
 export const fault = faults('wire', {
@@ -17,7 +31,13 @@ export const fault = faults('wire', {
   too_large: (d: { maxFrameBytes: number; id?: string | undefined; answers?: string | null | undefined }) => ({
     kind: 'limited',
     message: `the message is larger than ${d.maxFrameBytes} bytes`,
-    hint: 'raise maxFrameBytes at every hop, or ask for less',
+    hint: 'raise max_frame_bytes (--max-frame-bytes) at every hop, or ask for less',
+  }),
+  /** `id` and `answers` as above. */
+  no_room: (d: { maxBytes: number; id?: string | undefined; answers?: string | null | undefined }) => ({
+    kind: 'limited',
+    message: `more than ${d.maxBytes} bytes of messages are on their way already`,
+    hint: 'try again',
   }),
 })
 

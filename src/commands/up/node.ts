@@ -247,6 +247,7 @@ async function startPeer(plan: Plan, { peerSocket: gateSocket, ledger }: GateDae
     dht,
     dht_nodes: dhtNodes,
     keep: keepMs,
+    max_frame_bytes: maxFrameBytes,
     follow_rotations: followRotations,
   } = config
   const port = ports['peer-port'] ?? config.port
@@ -264,6 +265,7 @@ async function startPeer(plan: Plan, { peerSocket: gateSocket, ledger }: GateDae
     isLanAnswered,
     dhtNodes: dht ? dhtNodes : undefined,
     keepMs,
+    maxFrameBytes,
     followRotations,
     witnessing: { witnesses: config.witness, everyMs: config.witness_every, afterEntries: config.witness_after, ledgers: [ledger] },
   }

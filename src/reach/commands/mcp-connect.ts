@@ -1,6 +1,8 @@
 // Gives an MCP client on stdio the server that a peer serves: frames go through an encrypted tunnel, and nothing but frames goes to stdout.
 import { command } from '../../base/terminal/command.ts'
 import type { SharedHost } from '../../base/peer/host/shared-host.ts'
+import { maxFrameBytesFlag, maxFrameBytesOf } from '../../base/config/size.ts'
+import { limitsOf } from '../../base/wire/walk.ts'
 import type { WireEnd } from '../../base/wire/wire.ts'
 import { fault } from '../faults.ts'
 import { followFlag } from '../finding/find-peer.ts'
@@ -26,6 +28,7 @@ export default command({
     relay: { summary: 'go through the relay, even if there is a direct way' },
     ...searchFlags,
     'follow-rotations': followFlag,
+    ...maxFrameBytesFlag,
     ...homeFlags,
   },
   examples: [
@@ -40,6 +43,7 @@ export default command({
     const { clock, log, signal, stdin, stdout } = context
     const { peer } = args
     const home = homeOf(context, flags)
+    const limits = limitsOf(maxFrameBytesOf(flags))
     const settings = {
       peer,
       addresses: flags.address ?? [],
@@ -47,12 +51,13 @@ export default command({
       isRelayed: flags.relay,
       searches: (host: SharedHost, server: Server) => searchesOf({ host, home, clock }, flags, server),
       followRotations: flags['follow-rotations'],
+      limits,
     }
     const host = () => dialingHost(context, flags)
     const connection = await connectPeer({ home, host, clock, log, signal }, settings)
     const { open } = connection
     const remote = renewedWire({ open, lost: (end) => fault.tunnel_ended({ peer, how: howEnded(end) }), clock, log })
-    const client = stdioWire(stdin, stdout)
+    const client = stdioWire(stdin, stdout, limits)
     try {
       const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
       const neverConnected = remote.opened.then(() => stopped)

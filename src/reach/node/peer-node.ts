@@ -10,6 +10,7 @@ import type { LanAnswers } from '../../base/peer/lan/answers.ts'
 import { type HostDuty, type SharedHost, openSharedHost } from '../../base/peer/host/shared-host.ts'
 import { type ProxyFor, noProxy } from '../../base/peer/proxy.ts'
 import { isTunnelProtocol, tunnelProtocol } from '../../base/peer/tunnel/tunnel.ts'
+import type { ScanLimits } from '../../base/wire/walk.ts'
 import type { Wire } from '../../base/wire/wire.ts'
 import type { AuthorizedPeers } from '../serving/authorized-peers.ts'
 import { serveFiles } from '../file/server.ts'
@@ -203,6 +204,7 @@ export type PeerNodeNeeds = Omit<NodeHostNeeds, 'wants'> & {
 export type PeerNodeSettings = NodeHostSettings & {
   /** How long a session that was cut may come back; 5 min by default. */
   readonly keepMs?: number
+  readonly limits?: ScanLimits
 }
 
 export interface PeerNode {
@@ -235,7 +237,11 @@ export async function startPeerNode(
     void (watch ??= watchStatements({ host, clock, log, known, statements }, { server, peers: () => authorized.listed() }))
   if (registry !== undefined) watchAt(parseServer(registry))
   const unfollow = followLast({ clock, known }, watchAt)
-  const service = servePeers({ host, authorized, open, clock, log }, settings.keepMs === undefined ? {} : { keepMs: settings.keepMs })
+  const { keepMs, limits } = settings
+  const service = servePeers(
+    { host, authorized, open, clock, log },
+    { ...(keepMs === undefined ? {} : { keepMs }), ...(limits === undefined ? {} : { limits }) },
+  )
   return {
     peerId: host.peerId,
     addresses: () => host.addresses(),

@@ -1,19 +1,20 @@
-// Who may connect: the ids given at the start and those in a file, which is read again when it changes; less those that are revoked, and with the key in the place
-// of a rotated one only if the owner of the list says so, of all or of this one. Deny by default: an unreadable file allows nobody.
+// Who may connect: the ids given at the start, those in a file, which is read again when it changes, and those that a policy names; less those that are revoked,
+// and with the key in the place of a rotated one only if the owner of the list says so, of all or of this one. Deny by default: an unreadable file allows nobody.
 import type { Clock } from '../../kernel/clock.ts'
-import { readText, statOf } from '../../kernel/file.ts'
+import { changeMark, readText } from '../../kernel/file.ts'
 import type { Log } from '../../kernel/log.ts'
 import { isPeerId } from '../../base/identity/identity.ts'
 import { fault } from '../faults.ts'
 import type { KnownStatements } from '../succession/known-statements.ts'
+import type { PolicyFile } from './policy-file.ts'
 
 /** How long a change of a file may go unnoticed. */
 const lookEveryMs = 250
 
 export interface AuthorizedPeers {
   allows(peerId: string): boolean
-  /** By which id on the list it is let in: its own, or one from which it was rotated. Undefined: it is not let in. */
-  listedAs(peerId: string): string | undefined
+  /** By which ids on the list it is let in: its own first, then those from which it was rotated. Empty: it is not let in. */
+  listedAs(peerId: string): readonly string[]
   /** The ids that are listed, whatever became of them. */
   listed(): readonly string[]
   /** Those of them that are let in by the new key when theirs was rotated, and by that alone. */
@@ -36,22 +37,27 @@ export type AuthorizedPeersNeeds = {
   readonly log: Log
   /** What is known of keys. */
   readonly statements: Pick<KnownStatements, 'standing' | 'mark'>
+  /** Names more of them. */
+  readonly policy?: Pick<PolicyFile, 'peers' | 'onChange'> | undefined
 }
 
 /** Reads the file once before it answers; fault `reach.peer_id_invalid` for an id that is none. */
-export function authorizedPeers({ clock, log, statements }: AuthorizedPeersNeeds, settings: AuthorizedPeersSettings): AuthorizedPeers {
+export function authorizedPeers(
+  { clock, log, statements, policy }: AuthorizedPeersNeeds,
+  settings: AuthorizedPeersSettings,
+): AuthorizedPeers {
   const { ids, file, followRotations = false } = settings
   for (const id of ids) if (!isPeerId(id)) throw fault.peer_id_invalid({ text: id, where: '--authorized-peer' })
   const always = new Set(ids)
   const listeners = new Set<() => void>()
   let fromFile: Listed = new Map()
-  let allowed: ReadonlyMap<string, string> = new Map()
+  let allowed: ReadonlyMap<string, readonly string[]> = new Map()
   let seen = ''
   let heard = ''
   const unread = 'unread'
   let cancel = (): void => {}
 
-  const listed = (): string[] => [...new Set([...always, ...fromFile.keys()])]
+  const listed = (): string[] => [...new Set([...always, ...fromFile.keys(), ...(policy?.peers() ?? [])])]
   const isFollowed = (id: string): boolean => followRotations || fromFile.get(id) === true
   /** Who speaks for a listed id. */
   const speaker = (id: string): string | undefined => {
@@ -68,11 +74,13 @@ export function authorizedPeers({ clock, log, statements }: AuthorizedPeersNeeds
   }
   const changed = (): void => {
     heard = mark()
-    const found = new Map<string, string>()
+    const found = new Map<string, readonly string[]>()
     try {
       for (const id of listed()) {
         const by = speaker(id)
-        if (by !== undefined && (by === id || !found.has(by))) found.set(by, id) // who is listed by its own id as well is known by that
+        if (by === undefined) continue
+        const others = found.get(by) ?? []
+        found.set(by, by === id ? [id, ...others] : [...others, id])
       }
     } catch (error) {
       found.clear()
@@ -88,10 +96,9 @@ export function authorizedPeers({ clock, log, statements }: AuthorizedPeersNeeds
     return allowed
   }
   const read = (path: string, isStart: boolean): void => {
-    const stat = statOf(path)
-    const mark = stat ? [stat.ino, stat.size, stat.mtimeMs, stat.ctimeMs].join(' ') : 'missing'
+    const mark = changeMark(path)
     if (mark === seen) return
-    const found = idsIn(stat ? readText(path) : undefined)
+    const found = idsIn(readText(path))
     seen = mark
     if (isStart && found.wrong[0] !== undefined) throw fault.peer_id_invalid({ text: found.wrong[0], where: path })
     for (const text of found.wrong) log.warn('reach.authorized.wrong', { file: path, text })
@@ -113,6 +120,7 @@ export function authorizedPeers({ clock, log, statements }: AuthorizedPeersNeeds
       watch()
     })
   }
+  policy?.onChange(changed)
   if (file !== undefined) read(file, true)
   changed()
   watch()
@@ -120,7 +128,7 @@ export function authorizedPeers({ clock, log, statements }: AuthorizedPeersNeeds
     listed,
     followed: () => listed().filter(isFollowed),
     allows: (peerId) => now().has(peerId),
-    listedAs: (peerId) => now().get(peerId),
+    listedAs: (peerId) => now().get(peerId) ?? [],
     onChange: (listener) => void listeners.add(listener),
     close: () => cancel(),
   }

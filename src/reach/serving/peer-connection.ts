@@ -9,6 +9,7 @@ import type { PeerStream } from '../../base/peer/host/host.ts'
 import type { SharedHost } from '../../base/peer/host/shared-host.ts'
 import { connectTunnel } from '../../base/peer/tunnel/client.ts'
 import { type Tunnel, tunnelProtocol } from '../../base/peer/tunnel/tunnel.ts'
+import type { ScanLimits } from '../../base/wire/walk.ts'
 import type { Search } from '../finding/as-found.ts'
 import { type Way, inRunbookWords, peerDial } from '../finding/find-peer.ts'
 import { isAboutTheKey } from '../finding/first-way.ts'
@@ -40,6 +41,7 @@ export type PeerConnectionSettings = {
   /** Where else the peer is looked for, through the host that is there then. */
   readonly searches: (host: SharedHost, server: Server) => readonly Search[]
   readonly followRotations: boolean
+  readonly limits: ScanLimits
 }
 
 export interface PeerConnection {
@@ -53,7 +55,7 @@ const introductionMs = 1_500
 
 export async function connectPeer(needs: PeerConnectionNeeds, settings: PeerConnectionSettings): Promise<PeerConnection> {
   const { home, clock, log, signal } = needs
-  const { peer, addresses, server, isRelayed, searches, followRotations } = settings
+  const { peer, addresses, server, isRelayed, searches, followRotations, limits } = settings
   const known = knownRegistries(home.registries)
   const at = known.choose(server) // what names no registry is said now
   const mayAsk = isPeerId(peer) && (server !== undefined || known.last() !== undefined)
@@ -96,11 +98,8 @@ export async function connectPeer(needs: PeerConnectionNeeds, settings: PeerConn
           throw error
         }
       }
-    own = await connectTunnel({
-      ...(isRelayed ? { open: sameKey('relayed') } : { open: sameKey('any'), openDirect: sameKey('direct') }),
-      clock,
-      log,
-    })
+    const opens = isRelayed ? { open: sameKey('relayed') } : { open: sameKey('any'), openDirect: sameKey('direct') }
+    own = await connectTunnel({ ...opens, clock, log }, { limits })
     return own
   }
   let watch: { close(): Promise<void> } | undefined

@@ -37,7 +37,7 @@ export function servePeers({ host, authorized, open, clock, log }: PeerServiceNe
 
   const carry = async (tunnel: Tunnel, peer: string): Promise<void> => {
     const session = randomId()
-    const id = authorized.listedAs(peer)
+    const [id] = authorized.listedAs(peer)
     const listedAs = id === undefined || id === peer ? {} : { listedAs: id }
     log.info('reach.session.open', { peer, ...listedAs, session })
     try {

@@ -4,9 +4,9 @@ import { type Fault, asFault, outside } from '../../kernel/fault.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import { failed, healthy, rested } from '../../base/supervise/backoff.ts'
+import { errorAnswer } from '../../base/wire/bad-line.ts'
 import { type Frame, idKey, splice, token } from '../../base/wire/frame.ts'
 import type { EventId, Sink, Wire, WireEnd } from '../../base/wire/wire.ts'
-import { errorAnswer } from './answer.ts'
 import { fault } from '../faults.ts'
 
 export type RenewedWireNeeds = {

@@ -248,7 +248,7 @@ describe('who may not connect', () => {
   })
 })
 
-test('--to unix: the socket gets one line that says who was proved, then the frames', async () => {
+test('--to unix: --introduce: the socket gets one line that says who was proved, then the frames', async () => {
   const [box, mac] = await bench.people(1)
   const socketPath = join(bench.folder, 'gate.sock')
   const lines: string[] = []
@@ -260,7 +260,16 @@ test('--to unix: the socket gets one line that says who was proved, then the fra
     })
   }).listen(socketPath)
   bench.undo(() => new Promise((resolve) => gate.close(resolve)))
-  const serving = await bench.serve(box!.home, 'mcp-serve', '--authorized-peer', mac!.peerId, '--to', `unix:${socketPath}`, ...local)
+  const serving = await bench.serve(
+    box!.home,
+    'mcp-serve',
+    '--authorized-peer',
+    mac!.peerId,
+    '--to',
+    `unix:${socketPath}`,
+    '--introduce',
+    ...local,
+  )
   const mcp = bench.client(mac!.home, box!.peerId, '--address', serving.addresses[0]!)
   expect((await mcp.request('ping')).result).toEqual({})
   expect(JSON.parse(lines[0]!)).toEqual({

@@ -47,7 +47,7 @@ export function serveWitness({ identity, host, home, learn, clock, log }: Witnes
 
   /** Whoever is not on the list may be somebody on it with a new key; and who is on it may be revoked. */
   const isWitnessed = async (peer: string): Promise<boolean> => {
-    const listed = authorized.listedAs(peer)
+    const [listed] = authorized.listedAs(peer)
     const followed = authorized.followed()
     if (listed !== undefined) await learn([listed]) // and of the keys that took its place
     else await Promise.all([introduce(peer, followed), learn(followed)])

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import type { Clock } from '../../../kernel/clock.ts'
 import { randomId } from '../../../kernel/random.ts'
 import { type Frame, asBuffer } from '../../wire/frame.ts'
+import { defaultLimits } from '../../wire/walk.ts'
 import type { Sink } from '../../wire/wire.ts'
 import { eventOf, keepAliveComment, primingEvent } from './sse.ts'
 
@@ -16,9 +17,7 @@ const awakeMs = 15_000
 const minBytesPerMs = 64
 /** Bodies up to here are copied into a string. */
 const maxTextBytes = 8_192
-/** How far one reader may fall behind a writer that does not wait for it: two of the largest messages. */
-const maxBehindBytes = 16 << 20
-/** The same for all readers of a door together, and for what it keeps of streams that have ended. */
+/** How far all readers of a door together may fall behind writers that do not wait for them, and what it keeps of streams that have ended. */
 const maxAllBehindBytes = 256 << 20
 const maxShelvedBytes = 64 << 20
 
@@ -35,9 +34,12 @@ export class StreamBudget {
   readonly #shelf = new Set<EventStream>()
   #shelvedBytes = 0
   readonly clock: Clock
+  /** How far one reader may fall behind: two of the largest messages. */
+  readonly #maxBehindBytes: number
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, maxFrameBytes = defaultLimits.maxFrameBytes) {
     this.clock = clock
+    this.#maxBehindBytes = 2 * maxFrameBytes
   }
 
   /** Resolves when the response can take more, is gone, or has been cut for being slower than `patienceMs`. */
@@ -96,7 +98,7 @@ export class StreamBudget {
     }
     this.#behindBytes += response.writableLength - (this.#behind.get(response) ?? 0)
     this.#behind.set(response, response.writableLength)
-    if (response.writableLength > maxBehindBytes) cut(response)
+    if (response.writableLength > this.#maxBehindBytes) cut(response)
     else if (this.#behindBytes > maxAllBehindBytes) cut([...this.#behind].reduce((most, one) => (one[1] > most[1] ? one : most))[0])
     return false
   }

@@ -37,7 +37,7 @@ export interface HttpDoor {
 export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
   const limits = needs.limits ?? defaultLimits
   const streamsOf = new WeakMap<Session, SessionStreams>()
-  const budget = new StreamBudget(needs.clock ?? systemClock)
+  const budget = new StreamBudget(needs.clock ?? systemClock, limits.maxFrameBytes)
   const bodies = new Bodies(needs.maxAllBodyBytes)
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -62,7 +62,12 @@ export class SseReader {
       this.#partial.push(chunk.subarray(from))
       this.#partialBytes += chunk.length - from
     }
-    return this.#partialBytes + this.#dataBytes <= this.#maxBytes
+    return this.heldBytes <= this.#maxBytes
+  }
+
+  /** Bytes of the event that has begun. */
+  get heldBytes(): number {
+    return this.#partialBytes + this.#dataBytes
   }
 
   #line(line: Buffer): void {

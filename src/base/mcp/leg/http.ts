@@ -3,9 +3,11 @@ import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../../../kernel/clock.ts'
 import { Fault } from '../../../kernel/fault.ts'
 import { type HttpClient, HttpSendError } from '../../http/client.ts'
+import { insteadOfAnswer, isTooMuch } from '../../wire/bad-line.ts'
+import { Share } from '../../wire/budget.ts'
 import { type Frame, idKey } from '../../wire/frame.ts'
 import { scan } from '../../wire/scan.ts'
-import { type ScanLimits, defaultLimits } from '../../wire/walk.ts'
+import { type ScanLimits, defaultLimits, fault as wireFault } from '../../wire/walk.ts'
 import type { Sink } from '../../wire/wire.ts'
 import { type Era, type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled } from '../exchange.ts'
 import { cancelFrame, errorOf, hasId, idToken, underIdOf } from '../message.ts'
@@ -27,6 +29,9 @@ export type HttpLegOptions = {
   readonly limits?: ScanLimits
 }
 
+/** Of an event's `data: ` before the frame. */
+const fieldBytes = 16
+const versionHeader = 'mcp-protocol-version'
 const maxResumes = 20
 const defaultRetryMs = 1_000
 /** How long a stream may stay open after its answer before it is cut. */
@@ -49,6 +54,8 @@ export class HttpLeg implements Leg {
   #listening: Promise<boolean> | undefined
   readonly #open = new Map<string, { readonly give: AbortController; readonly isInitialize: boolean }>()
   #sending = 0
+  /** What the client's messages said last: it belongs to a GET and a DELETE too. */
+  #version: string | undefined
   #wake = Promise.withResolvers<void>()
   /** The server's own session id (legacy): what a restarted gate goes on with. */
   sessionId: string | undefined
@@ -78,7 +85,17 @@ export class HttpLeg implements Leg {
       const outcome = await this.#exchange(frame, headers, out, give.signal)
       return outcome.is === 'cancelled' && this.#stop.signal.aborted ? this.#unknown('we closed it') : outcome
     } catch (error) {
-      return give.signal.aborted && !this.#stop.signal.aborted ? cancelled : this.#unknown(error)
+      if (give.signal.aborted && !this.#stop.signal.aborted) return cancelled
+      if (!(error instanceof Fault && isTooMuch(error))) return this.#unknown(error)
+      const { maxFrameBytes, budget } = this.#limits
+      const answers = idToken(frame)
+      const isLimit = error.code === 'wire.too_large'
+      out.write(
+        insteadOfAnswer(
+          isLimit ? wireFault.too_large({ maxFrameBytes, answers }) : wireFault.no_room({ maxBytes: budget!.maxBytes, answers }),
+        )!,
+      )
+      return answered
     } finally {
       this.#open.delete(key)
       abort.removeEventListener('abort', onAbort)
@@ -149,7 +166,9 @@ export class HttpLeg implements Leg {
   }
 
   #headers(mcp: McpHeaders): Record<string, string> {
+    this.#version = mcp[versionHeader] ?? this.#version
     return {
+      ...(this.era === 'legacy' && this.#version !== undefined ? { [versionHeader]: this.#version } : {}),
       ...mcp,
       ...this.#options.headers,
       accept: 'application/json, text/event-stream',
@@ -185,7 +204,7 @@ export class HttpLeg implements Leg {
    */
   async #single(request: Frame, response: IncomingMessage, out: Sink, hadSession: boolean): Promise<Outcome> {
     const status = response.statusCode ?? 0
-    const body = await collect(response, this.#limits.maxFrameBytes)
+    const body = await collect(response, this.#limits)
     let frame: Frame | undefined
     try {
       frame = scan(body, this.#limits)
@@ -222,6 +241,7 @@ export class HttpLeg implements Leg {
         return 'enough'
       }).catch((error: unknown) => {
         if (isAnswered) return
+        if (error instanceof Fault && error.code === 'wire.too_large') throw error // and so it would be the next time
         if (lastEventId === undefined || this.era === 'modern' || abort.aborted) throw error
       })
       if (isAnswered) return answered
@@ -244,11 +264,13 @@ export class HttpLeg implements Leg {
     return new Promise((resolve, reject) => {
       let isOver = false
       let isWaiting = false
+      const { maxFrameBytes, budget } = this.#limits
+      const share = new Share(budget)
       const fail = (error: Error): void => {
         response.destroy()
         reject(error)
       }
-      const reader = new SseReader(this.#limits.maxFrameBytes, (event) => {
+      const reader = new SseReader(maxFrameBytes + fieldBytes, (event) => {
         if (isOver) return
         const frame = event.data.length > 0 && event.event === 'message' ? scan(event.data, this.#limits) : undefined
         const full = take(event, frame)
@@ -270,14 +292,19 @@ export class HttpLeg implements Leg {
       })
       response.on('data', (chunk: Buffer) => {
         try {
-          if (!reader.take(chunk)) fail(new Error('an event over the frame limit'))
+          if (!reader.take(chunk)) fail(wireFault.too_large({ maxFrameBytes }))
+          else if (!share.grow(reader.heldBytes)) fail(wireFault.no_room({ maxBytes: budget!.maxBytes }))
+          else if (reader.heldBytes === 0) share.giveAll()
         } catch (error) {
           fail(error as Error)
         }
       })
       response.on('end', resolve)
       response.on('error', reject)
-      response.on('close', resolve)
+      response.on('close', () => {
+        share.giveAll()
+        resolve()
+      })
     })
   }
 
@@ -328,14 +355,20 @@ function contentType(response: IncomingMessage): string {
   return (response.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase()
 }
 
-/** The whole body, when it stays within `maxBytes`. */
-export async function collect(stream: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer> {
+/** The whole body; faults `wire.too_large`, `wire.no_room`. */
+async function collect(stream: AsyncIterable<Buffer>, { maxFrameBytes, budget }: ScanLimits): Promise<Buffer> {
   const chunks: Buffer[] = []
+  const share = new Share(budget)
   let sizeBytes = 0
-  for await (const chunk of stream) {
-    sizeBytes += chunk.length
-    if (sizeBytes > maxBytes) throw new Error(`a body of more than ${maxBytes} bytes`)
-    chunks.push(chunk)
+  try {
+    for await (const chunk of stream) {
+      sizeBytes += chunk.length
+      if (sizeBytes > maxFrameBytes) throw wireFault.too_large({ maxFrameBytes })
+      if (!share.grow(sizeBytes)) throw wireFault.no_room({ maxBytes: budget!.maxBytes })
+      chunks.push(chunk)
+    }
+    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+  } finally {
+    share.giveAll()
   }
-  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
 }

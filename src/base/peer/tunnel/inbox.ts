@@ -1,5 +1,6 @@
 // The frames of the other side that our reader has not taken: handed over in order, held while it is full, counted until they are acknowledged.
 import type { Clock } from '../../../kernel/clock.ts'
+import type { ByteBudget } from '../../wire/budget.ts'
 import type { Frame } from '../../wire/frame.ts'
 import type { Sink } from '../../wire/wire.ts'
 import { windowBytes, windowFrames } from './message.ts'
@@ -9,8 +10,8 @@ const ackFrames = windowFrames / 4
 const ackBytes = windowBytes / 4
 const ackMs = 20
 
-/** `isOurs`: made on this side for our own reader (an error for what could not be sent); it has no number. */
-type Waiting = { readonly frame: Frame; readonly isOurs: boolean }
+/** `isOurs`: made on this side for our own reader (an error for what could not be sent); it has no number. No frame: one that was read past, but has a number. */
+type Waiting = { readonly frame: Frame | undefined; readonly isOurs: boolean }
 
 export class Inbox {
   /** The last frame that came. */
@@ -20,6 +21,7 @@ export class Inbox {
   /** Bytes that wait for our reader. */
   sizeBytes = 0
   readonly #clock: Clock
+  readonly #budget: ByteBudget | undefined
   readonly #onAckDue: () => void
   readonly #onEmpty: () => void
   #waiting: Waiting[] = []
@@ -31,8 +33,9 @@ export class Inbox {
   #isAckSoon = false
 
   /** `onAckDue`: an acknowledgement has waited long enough for something that carries it along; `onEmpty`: nothing waits for our reader any more. */
-  constructor(clock: Clock, onAckDue: () => void, onEmpty: () => void) {
+  constructor(clock: Clock, onAckDue: () => void, onEmpty: () => void, budget?: ByteBudget) {
     this.#clock = clock
+    this.#budget = budget
     this.#onAckDue = onAckDue
     this.#onEmpty = onEmpty
   }
@@ -51,11 +54,13 @@ export class Inbox {
     this.#deliver()
   }
 
-  push(frame: Frame, isOurs = false): void {
+  push(frame: Frame | undefined, isOurs = false): void {
     this.#waiting.push({ frame, isOurs })
     if (!isOurs) {
+      const sizeBytes = frame?.bytes.length ?? 0
       this.seen++
-      this.sizeBytes += frame.bytes.length
+      this.sizeBytes += sizeBytes
+      this.#budget?.hold(sizeBytes)
     }
     this.#deliver()
   }
@@ -78,8 +83,8 @@ export class Inbox {
     while (!this.#isBlocked && this.#into && this.#waiting.length > 0) {
       const into = this.#into
       const { frame, isOurs } = this.#waiting.shift()!
-      if (!isOurs) this.#consume(frame.bytes.length)
-      if (into.write(frame)) continue
+      if (!isOurs) this.#consume(frame?.bytes.length ?? 0)
+      if (!frame || into.write(frame)) continue
       this.#isBlocked = true
       void into.room().then(() => {
         if (into !== this.#into) return
@@ -93,6 +98,7 @@ export class Inbox {
   #consume(sizeBytes: number): void {
     this.consumed++
     this.sizeBytes -= sizeBytes
+    this.#budget?.give(sizeBytes)
     this.#unackedBytes += sizeBytes
     if (this.consumed - this.#acked >= ackFrames || this.#unackedBytes >= ackBytes) this.#onAckDue()
     else if (!this.#isAckSoon) this.#ackSoon()

@@ -18,6 +18,9 @@
 //
 // Unacknowledged frames of one side stay under 4 MiB and 1,024, but for one frame that may begin below and end above.
 import { faults } from '../../../kernel/fault.ts'
+import { Share } from '../../wire/budget.ts'
+import { keptBytes } from '../../wire/cut-line.ts'
+import type { ScanLimits } from '../../wire/walk.ts'
 import type { Dropped, PeerStream } from '../host/host.ts'
 
 export const types = { hello: 1, welcome: 2, refused: 3, frame: 4, ack: 5, ping: 6, close: 7 } as const
@@ -35,7 +38,14 @@ export const fault = faults('tunnel', {
   }),
 })
 
-export type Message = { readonly type: number; readonly seq: number; readonly ack: number; readonly body: Buffer }
+export type Message = {
+  readonly type: number
+  readonly seq: number
+  readonly ack: number
+  readonly body: Buffer
+  /** A frame that there was no room for: its first and last bytes are all that was kept. */
+  readonly cut?: { readonly head: Buffer; readonly tail: Buffer }
+}
 /** `session` and `token` are there when the client comes back. */
 export type Hello = { readonly version: number; readonly maxFrameBytes: number; readonly session?: string; readonly token?: string }
 export type Welcome = {
@@ -49,6 +59,9 @@ export type Welcome = {
 /** `expired`: no such session (any more); the others say in `reason` what a person should read. */
 export type Refusal = { readonly code: 'denied' | 'version' | 'busy' | 'expired' | 'garbage'; readonly reason: string }
 
+/** A frame that is read past: its ends are kept. */
+type Past = { readonly seq: number; readonly ack: number; leftBytes: number; head: Buffer; tail: Buffer }
+
 /** Cuts a stream of bytes into messages. Holds no more than has arrived. */
 export class MessageReader {
   /** 0 until both sides have greeted: who has not is not listened to for megabytes. */
@@ -56,12 +69,35 @@ export class MessageReader {
   #chunks: Buffer[] = []
   #sizeBytes = 0
   #wantedBytes = headerBytes
+  /** What a frame that has begun takes of the budget. */
+  #share = new Share(undefined)
+  /** A frame that is read past. */
+  #past: Past | undefined
+
+  /** What frames may come, once both sides have greeted. */
+  set limits({ maxFrameBytes, budget }: Pick<ScanLimits, 'maxFrameBytes' | 'budget'>) {
+    this.maxFrameBytes = maxFrameBytes
+    this.#share = new Share(budget)
+  }
+
+  /** Lets go of what has not come whole. */
+  close(): void {
+    this.#chunks = []
+    this.#sizeBytes = 0
+    this.#past = undefined
+    this.#share.giveAll()
+  }
 
   /** Hands over each message that is whole, until `take` says false. Faults: `tunnel.garbage`, `tunnel.too_large`. */
-  feed(chunk: Buffer, take: (message: Message) => boolean): void {
+  feed(fed: Buffer, take: (message: Message) => boolean): void {
+    const chunk = this.#past ? this.#readPast(this.#past, fed, take) : fed
+    if (chunk.length === 0) return
     this.#chunks.push(chunk)
     this.#sizeBytes += chunk.length
-    if (this.#sizeBytes < this.#wantedBytes) return
+    if (this.#sizeBytes < this.#wantedBytes) {
+      if (!this.#share.grow(this.#sizeBytes)) this.#beginPast()
+      return
+    }
     const bytes = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks, this.#sizeBytes)
     let at = 0
     this.#wantedBytes = headerBytes
@@ -71,6 +107,7 @@ export class MessageReader {
         this.#wantedBytes = headerBytes + length
         break
       }
+      this.#share.giveAll()
       const body = bytes.subarray(at + headerBytes, at + headerBytes + length)
       const message = {
         type: bytes[at]!,
@@ -83,6 +120,31 @@ export class MessageReader {
     }
     this.#chunks = at < bytes.length ? [bytes.subarray(at)] : []
     this.#sizeBytes = bytes.length - at
+  }
+
+  /** What has come of a frame is let go, and the rest read past. */
+  #beginPast(): void {
+    const bytes = Buffer.concat(this.#chunks, this.#sizeBytes)
+    const leftBytes = this.#wantedBytes - headerBytes
+    this.#past = { seq: bytes.readUIntBE(1, 6), ack: bytes.readUIntBE(7, 6), leftBytes, head: Buffer.alloc(0), tail: Buffer.alloc(0) }
+    this.#chunks = []
+    this.#sizeBytes = 0
+    this.#wantedBytes = headerBytes
+    this.#share.giveAll()
+    this.#readPast(this.#past, bytes.subarray(headerBytes), () => true) // never to its end
+  }
+
+  /** Answers what comes after it. */
+  #readPast(past: Past, chunk: Buffer, take: (message: Message) => boolean): Buffer {
+    const piece = chunk.subarray(0, past.leftBytes)
+    past.leftBytes -= piece.length
+    if (past.head.length < keptBytes) past.head = Buffer.concat([past.head, piece.subarray(0, keptBytes - past.head.length)])
+    past.tail = Buffer.concat([past.tail, piece.subarray(-keptBytes)]).subarray(-keptBytes)
+    if (past.leftBytes > 0) return chunk.subarray(piece.length)
+    this.#past = undefined
+    const { seq, ack, head, tail } = past
+    const isOver = !take({ type: types.frame, seq, ack, body: Buffer.alloc(0), cut: { head, tail } })
+    return isOver ? Buffer.alloc(0) : chunk.subarray(piece.length)
   }
 
   /** The body's length, after a look at what stands in the header: a body that may not be is not waited for. */
@@ -187,10 +249,10 @@ export class Channel {
     duplex.on('close', () => this.#lose('the stream was dropped'))
   }
 
-  /** After the greeting: frames of up to `maxFrameBytes` may come, and go to `listener`. */
-  listen(listener: Listener, maxFrameBytes: number): void {
+  /** After the greeting: frames within the limits may come, and go to `listener`. */
+  listen(listener: Listener, limits: Pick<ScanLimits, 'maxFrameBytes' | 'budget'>): void {
     this.#listener = listener
-    this.#reader.maxFrameBytes = maxFrameBytes
+    this.#reader.limits = limits
   }
 
   get isFull(): boolean {
@@ -214,23 +276,26 @@ export class Channel {
 
   /** Lets what was sent leave, then ends the stream. Nothing is heard of it any more. */
   end(): void {
-    this.#isLost = true
-    this.#listener = undefined
+    this.#forget()
     void this.stream.close()
   }
 
   /** Drops the stream at once, and what `PeerStream.abort` says with it. Nothing is heard of it any more. */
   drop(what: Dropped = 'stream'): void {
+    this.#forget()
+    this.stream.abort(what)
+  }
+
+  #forget(): void {
     this.#isLost = true
     this.#listener = undefined
-    this.stream.abort(what)
+    this.#reader.close()
   }
 
   #lose(problem: string, error?: unknown): void {
     if (this.#isLost) return
-    this.#isLost = true
     const listener = this.#listener
-    this.#listener = undefined
+    this.#forget()
     listener?.lost(problem, error)
   }
 }

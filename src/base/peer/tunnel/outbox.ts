@@ -1,4 +1,5 @@
 // The frames of one side that the other has not acknowledged: what to send next, what to send again, and when to stop.
+import type { ByteBudget } from '../../wire/budget.ts'
 import { windowBytes, windowFrames } from './message.ts'
 
 export class Outbox {
@@ -11,6 +12,12 @@ export class Outbox {
   sizeBytes = 0
   sent = 0
   top = 0
+  readonly #budget: ByteBudget | undefined
+
+  /** What waits here counts against the budget. */
+  constructor(budget?: ByteBudget) {
+    this.#budget = budget
+  }
 
   get count(): number {
     return this.#frames.length
@@ -39,6 +46,7 @@ export class Outbox {
   push(bytes: Uint8Array): void {
     this.#frames.push(bytes)
     this.sizeBytes += bytes.length
+    this.#budget?.hold(bytes.length)
   }
 
   /** The next frame for this channel, counted as sent, or undefined when there is none or the other side's window is full. Its number is `sent`. */
@@ -59,6 +67,7 @@ export class Outbox {
     this.#first += count
     this.sizeBytes -= sizeBytes
     this.#flightBytes -= sizeBytes
+    this.#budget?.give(sizeBytes)
     if (this.sizeBytes <= windowBytes / 2 && this.#frames.length <= windowFrames / 2) this.wake()
   }
 
@@ -74,6 +83,8 @@ export class Outbox {
 
   clear(): void {
     this.#frames = []
+    this.#budget?.give(this.sizeBytes)
+    this.sizeBytes = 0
     this.wake()
   }
 }

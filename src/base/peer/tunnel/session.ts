@@ -3,7 +3,8 @@ import { type Fault, outside } from '../../../kernel/fault.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import type { Log } from '../../../kernel/log.ts'
 import { type Frame, token } from '../../wire/frame.ts'
-import { scan } from '../../wire/scan.ts'
+import { badLineAnswer, insteadOfAnswer } from '../../wire/bad-line.ts'
+import { noRoom, scan } from '../../wire/scan.ts'
 import { type ScanLimits, fault as wireFault } from '../../wire/walk.ts'
 import type { Sink, Wire, WireEnd } from '../../wire/wire.ts'
 import { type Channel, type Message, type Refusal, refusalOf, types } from './message.ts'
@@ -54,7 +55,7 @@ export class Session implements Wire {
   #over: WireEnd | undefined
   #isGone = false
   #channel: Channel | undefined
-  readonly #out = new Outbox()
+  readonly #out: Outbox
   readonly #in: Inbox
   #duplicates = 0
   #cuts = 0
@@ -72,6 +73,7 @@ export class Session implements Wire {
     this.#log = needs.log
     this.#settings = settings
     this.maxRemoteFrameBytes = settings.limits.maxFrameBytes
+    this.#out = new Outbox(settings.limits.budget)
     this.#in = new Inbox(
       needs.clock,
       () => {
@@ -79,6 +81,7 @@ export class Session implements Wire {
         this.#pump()
       },
       () => this.#remoteClosed && this.end({ why: 'eof' }),
+      settings.limits.budget,
     )
     this.ended = new Promise((resolve) => {
       this.#resolveEnd = resolve
@@ -194,7 +197,7 @@ export class Session implements Wire {
       lost: (problem: string, error?: unknown) => this.#lost(problem, error),
       drained: () => this.#pump(),
     }
-    channel.listen(listener, this.#settings.limits.maxFrameBytes)
+    channel.listen(listener, this.#settings.limits)
     this.#heartbeat = heartbeat(channel, this.#clock, this.#settings, {
       due: () => {
         this.#owes.ping = true
@@ -243,18 +246,19 @@ export class Session implements Wire {
     return this.#in.acknowledge()
   }
 
-  #message({ type, seq, ack, body }: Message): void {
+  #message(message: Message): void {
+    const { type, seq, ack } = message
     this.#isConfirmed = true
     if (ack > this.#out.top) return this.#garbage('an acknowledgement of what was never sent')
-    if (type === types.refused) return this.#refused({ type, seq, ack, body })
+    if (type === types.refused) return this.#refused(message)
     this.#out.release(ack)
-    if (type === types.frame) this.#frame(seq, body)
+    if (type === types.frame) this.#frame(message)
     else if (type === types.close) this.#closed(seq)
     else if (type !== types.ack && type !== types.ping) this.#garbage(`a message of type ${type} in mid-session`)
     this.#pump()
   }
 
-  #frame(seq: number, body: Buffer): void {
+  #frame({ seq, body, cut }: Message): void {
     if (this.#remoteClosed) return this.#garbage('a frame after the end')
     if (seq <= this.#in.seen) {
       this.#duplicates++
@@ -263,6 +267,7 @@ export class Session implements Wire {
     }
     if (seq !== this.#in.seen + 1) return this.#garbage(`frame ${seq} after frame ${this.#in.seen}`)
     if (this.#in.isFull) return this.#garbage('more frames than the window allows')
+    if (cut) return this.#passedOver(noRoom(cut.head, cut.tail, this.#settings.limits.budget!.maxBytes))
     let frame: Frame
     try {
       frame = scan(body, this.#settings.limits)
@@ -271,6 +276,13 @@ export class Session implements Wire {
     }
     this.#heartbeat?.stir()
     this.#in.push(frame)
+  }
+
+  /** A frame that there was no room for counts as taken: the request it was, or would have answered, gets an error. */
+  #passedOver(problem: Fault): void {
+    this.#log.warn('tunnel.no_room', { peer: this.remotePeer, problem: problem.message })
+    this.#in.push(insteadOfAnswer(problem))
+    if (typeof problem.details['id'] === 'string') this.write(badLineAnswer(problem))
   }
 
   #closed(seq: number): void {

@@ -11,6 +11,9 @@ import { connectTunnel } from './client.ts'
 import { type AcceptTunnelsSettings, acceptTunnels } from './server.ts'
 import { type Tunnel, type TunnelSettings, tunnelProtocol } from './tunnel.ts'
 
+/** As a network has it: what is written as one arrives in pieces. */
+const pieceBytes = 16 << 10
+
 /** One end of a link in memory, with the back-pressure of a socket. */
 export class End extends Duplex {
   other!: End
@@ -29,7 +32,8 @@ export class End extends Duplex {
     const passed = Buffer.from(chunk.subarray(0, Math.min(chunk.length, this.budgetBytes)))
     this.budgetBytes -= chunk.length
     if (this.other.destroyed || this.other.#isEnded) return done()
-    const hasRoom = passed.length === 0 || this.other.push(passed)
+    let hasRoom = true
+    for (let at = 0; at < passed.length; at += pieceBytes) hasRoom = this.other.push(passed.subarray(at, at + pieceBytes))
     if (this.budgetBytes < 0) return this.onSpent()
     if (hasRoom) setImmediate(done)
     else this.other.#onRead = done

@@ -1,7 +1,9 @@
 // Proves how much may be under way: the window of a tunnel, and frames that are too large for the other side.
 import { describe, expect, test } from 'vitest'
 import { createTestClock } from '../../../../test/kit/clock.ts'
+import { ByteBudget } from '../../wire/budget.ts'
 import { scan } from '../../wire/scan.ts'
+import { defaultLimits } from '../../wire/walk.ts'
 import { messageBytes, types, windowBytes, windowFrames } from './message.ts'
 import { link, world, frame, numberOf, collector, hello } from './tunnel.fixture.ts'
 
@@ -98,6 +100,27 @@ describe('too large', () => {
     const errors = left.frames.map((each) => JSON.parse(Buffer.from(each.bytes).toString()) as { id: unknown; error: { message: string } })
     expect(errors.map(({ id }) => id).sort()).toEqual([7, 'q1'])
     for (const { error } of errors) expect(error.message).toContain('larger than 1000 bytes')
+    await client.close()
+  })
+
+  test('a frame that the budget has no room for is answered, or replaced by an error, and counts as taken; the session lives on', async () => {
+    const [here, there] = [new ByteBudget(300 << 10), new ByteBudget(300 << 10)]
+    const { accepted, connect } = world({ settings: { limits: { ...defaultLimits, budget: there } } })
+    const client = await connect({ limits: { ...defaultLimits, budget: here } })
+    const [left, right] = [collector(), collector()]
+    client.read(left)
+    accepted[0]!.read(right)
+    const pad = 'x'.repeat(500 << 10)
+    for (let round = 1; round <= 2; round++) {
+      client.write(scan(Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: `q${round}`, method: 'm', params: { pad } }))))
+      accepted[0]!.write(scan(Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: round, result: { pad } }))))
+      client.write(frame(round))
+      await expect.poll(() => [left.frames.length, right.frames.length]).toEqual([2 * round, round])
+    }
+    const errors = left.frames.map((each) => JSON.parse(Buffer.from(each.bytes).toString()) as { id: unknown; error: { message: string } })
+    expect(errors.map(({ id }) => String(id)).sort()).toEqual(['1', '2', 'q1', 'q2'])
+    for (const { error } of errors) expect(error.message).toContain('on their way already')
+    await expect.poll(() => [here.heldBytes, there.heldBytes]).toEqual([0, 0])
     await client.close()
   })
 

@@ -1,8 +1,8 @@
 // What a client's message acts on, and so what a rule must allow. What is not known to be harmless needs a rule of its own.
-import type { Kind, Target } from '../base/access/policy.ts'
-import type { Exchange } from '../base/mcp/exchange.ts'
-import { paramsOf } from '../base/mcp/message.ts'
-import { stringAt } from '../base/wire/frame.ts'
+import type { Kind, Target } from '../access/policy.ts'
+import type { Exchange } from './exchange.ts'
+import { paramsOf } from './message.ts'
+import { stringAt } from '../wire/frame.ts'
 
 const named: Readonly<Record<string, { readonly kind: Kind; readonly place: 'name' | 'uri' }>> = {
   'tools/call': { kind: 'tool', place: 'name' },
