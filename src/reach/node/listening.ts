@@ -1,6 +1,7 @@
 // The flags of the commands that listen, and what a host is told by them.
 import { isIP } from 'node:net'
 import { isPeerId } from '../../base/identity/identity.ts'
+import { fault as peerFault } from '../../base/peer/fault.ts'
 import type { Flag } from '../../base/terminal/command.ts'
 import { fault } from '../faults.ts'
 import type { Home } from '../home.ts'
@@ -63,6 +64,8 @@ export type HostFlags = {
 export function hostSettings(home: Home, flags: HostFlags): NodeHostSettings {
   const witnesses = flags.witness
   for (const text of witnesses) if (!isPeerId(text)) throw fault.peer_id_invalid({ text, where: '--witness' })
+  for (const address of flags.announce)
+    if (!address.startsWith('/')) throw peerFault.bad_address({ address, problem: 'it begins with no slash' })
   const [minutes, afterEntries] = [flags['witness-every'], flags['witness-after']]
   if (minutes < 1 || afterEntries < 1) throw fault.witnessing_invalid({})
   return {
