@@ -3,6 +3,7 @@ import { command } from '../../base/terminal/command.ts'
 import { sizeText } from '../../base/terminal/amount.ts'
 import { isPeerId } from '../../base/identity/identity.ts'
 import { fault } from '../faults.ts'
+import { fault as fileFault } from '../file/faults.ts'
 import { fileSenders } from '../file/senders.ts'
 import { homeFlags, homeOf } from '../home.ts'
 import { tableText } from '../shown.ts'
@@ -26,9 +27,9 @@ export default command({
     const senders = fileSenders(homeOf({ folders }, flags).fileSenders)
     if (peer !== undefined) {
       if (!isPeerId(peer)) throw fault.peer_id_invalid({ text: peer, where: 'accept-files' })
-      if (flags['max-mib'] < 1) throw fault.max_size_invalid({ mib: flags['max-mib'] })
+      if (flags['max-mib'] < 1) throw fileFault.max_size_invalid({ mib: flags['max-mib'] })
       if (!flags.remove) senders.put(peer, { maxBytes: flags['max-mib'] * 2 ** 20 })
-      else if (!senders.remove(peer)) throw fault.not_a_sender({ peer })
+      else if (!senders.remove(peer)) throw fileFault.not_a_sender({ peer })
     }
     const all = [...senders.all()].map(([peerId, { maxBytes }]) => ({ peerId, maxBytes }))
     terminal.result({ senders: all }, () =>

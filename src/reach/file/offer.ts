@@ -4,6 +4,7 @@ import { type Identity, isPeerId } from '../../base/identity/identity.ts'
 import { openRecord, signRecord } from '../../base/identity/record.ts'
 import type { FileFacts } from '../../base/transfer/outgoing-file.ts'
 import { fault } from '../faults.ts'
+import { fault as fileFault } from './faults.ts'
 import { type Receipt, digestOf, idPattern, lifeMs } from '../message/message.ts'
 
 export const offerContext = 'fairlead/file-offer/1'
@@ -29,7 +30,7 @@ export type Offer = FileFacts & {
 export async function signOffer(identity: Identity, offer: Omit<Offer, 'from' | 'sentAt'>, now: number): Promise<Uint8Array> {
   const { to, id, name, sizeBytes, sha256 } = offer
   const problem = problemOf(offer)
-  if (problem) throw fault.offer_invalid({ problem })
+  if (problem) throw fileFault.offer_invalid({ problem })
   return signRecord(identity, offerContext, { sequence: now, expiresAt: now + lifeMs, to, id, name, size: sizeBytes, sha256 })
 }
 
@@ -45,7 +46,7 @@ function problemOf({ to, id, name, sizeBytes, sha256 }: { readonly [Key in keyof
 
 /** Opens a signed offer, whoever brings it and whenever; fault `reach.offer_invalid`. */
 export function openOffer(signed: Uint8Array): Offer {
-  const invalid = (problem: string, cause?: unknown) => fault.offer_invalid({ problem }, cause)
+  const invalid = (problem: string, cause?: unknown) => fileFault.offer_invalid({ problem }, cause)
   if (signed.length > maxOfferBytes) throw invalid(`${signed.length} bytes, the limit is ${maxOfferBytes}`)
   let opened: ReturnType<typeof openRecord>
   try {

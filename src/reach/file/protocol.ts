@@ -1,5 +1,6 @@
 // What is said on `/fairlead/file/1`: one stream, one offer; then how much of the file is there already, the bytes that are not, and a receipt or a refusal.
 import { fault } from '../faults.ts'
+import { fault as fileFault } from './faults.ts'
 import { maxOfferBytes } from './offer.ts'
 import { type MessageAnswer, answerValue, readAnswer } from '../message/protocol.ts'
 
@@ -24,7 +25,7 @@ export function offerValue(signed: Uint8Array): unknown {
 export function readOffer(value: unknown): Uint8Array {
   const { offer } = (typeof value === 'object' && value !== null ? value : {}) as { offer?: unknown }
   if (typeof offer !== 'string' || offer === '' || offer.length > maxOfferLength)
-    throw fault.offer_invalid({ problem: 'the request holds none' })
+    throw fileFault.offer_invalid({ problem: 'the request holds none' })
   return Buffer.from(offer, 'base64url')
 }
 

@@ -2,7 +2,7 @@
 import { dirname } from 'node:path'
 import { makeFolder, readText, writeWhole } from '../../kernel/file.ts'
 import { isPeerId } from '../../base/identity/identity.ts'
-import { fault } from '../faults.ts'
+import { fault } from './faults.ts'
 
 const maxSenders = 1_000
 
