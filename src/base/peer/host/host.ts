@@ -90,7 +90,7 @@ export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSet
     const problem = parseAddress(address)
     if (problem) throw fault.bad_address({ address, problem })
   }
-  const network = await createNetwork({ identity, listen, announce, gater: createGater(needs) }).catch((error: unknown) => {
+  const network = await createNetwork({ identity, listen, announce, gater: createGater(needs), clock }).catch((error: unknown) => {
     throw fault.cannot_listen({ addresses: listen, problem: reasonOf(error) }, error)
   })
   const dialer = createDialer(network, identity.peerId, clock, { maxStreams, wrongIdentity })
