@@ -36,6 +36,6 @@ if (way === 'echo') {
   for await (const _ of createInterface({ input: process.stdin })) {
     round++
     clearInterval(asking)
-    asking = setInterval(ask, 4)
+    asking = setInterval(() => ask(), 4)
   }
 }
