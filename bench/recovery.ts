@@ -15,12 +15,14 @@ const usage = `node bench/recovery.ts [options]: one MCP session through a relay
   --cuts N          cuts of each kind (50)
   --kinds A,B       of: cable, swallowed, relay killed, address changed (all)
   --idle SECONDS    also count the packets of an idle session, for so long (0)
+  --program FILE    another build's bin/fairlead
   --check           exit 3 when a 95th percentile is above 1 s`
 const { values } = parseArgs({
   options: {
     cuts: { type: 'string', default: '50' },
     kinds: { type: 'string', default: 'cable,swallowed,relay killed,address changed' },
     idle: { type: 'string', default: '0' },
+    program: { type: 'string', default: launcher },
     check: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -82,9 +84,7 @@ async function measure(machines: TwoMachines, kinds: readonly CutKind[], cuts: n
       const [answered, ...back] = await Promise.all([Promise.all([after, during]).then(now), ...isBack])
       const path = Math.max(from, ...back)
       samples.push({ kind, side, forMs, pathMs: path - from, answerMs: Math.max(0, answered - path) })
-      process.stderr.write(
-        `${new Date(from).toISOString()} ${n} ${kind} ${side} ${Math.round(forMs)} ms: path ${show(path - from)}, answer ${show(answered - path)} ms\n`,
-      )
+      process.stderr.write(`${n} ${kind} ${side} ${Math.round(forMs)} ms: path ${show(path - from)}, answer ${show(answered - path)} ms\n`)
       await cutting
       await pause(300)
     }
@@ -117,7 +117,7 @@ async function idlePackets(machines: TwoMachines, seconds: number): Promise<numb
 const kinds = values.kinds.split(',') as CutKind[]
 const state = machineState()
 process.stdout.write(`${state}\n${buildNote()}`)
-const machines = await twoMachines([launcher], process.env['FAIRLEAD_LOG'] ? { FAIRLEAD_LOG: process.env['FAIRLEAD_LOG'] } : {})
+const machines = await twoMachines([values.program])
 let missed = 0
 try {
   const idle = Number(values.idle)

@@ -123,7 +123,9 @@ describe('two machines behind routers that let nothing in', () => {
       for (const [name, ms] of recoveries) {
         const sorted = ms.toSorted((a, b) => a - b)
         const at = (share: number): string => `${Math.round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]!)} ms`
-        console.info(`next answer after the path was back, ${name} (${ms.length}): median ${at(0.5)}, p90 ${at(0.9)}, longest ${at(1)}`)
+        console.info(`next answer after the path was back, ${name} (${ms.length}): median ${at(0.5)}, p95 ${at(0.95)}, longest ${at(1)}`)
+        // far more than `bench/recovery.ts` measures: the system itself takes up to a second to use a cable again, and others load the machine
+        expect(sorted[sorted.length >> 1]).toBeLessThan(2_500)
       }
       client.process.stdin.end()
       expect(await within(20_000, 'the end', client.ended)).toBe(0)

@@ -41,14 +41,14 @@ export async function until(what: string, isSo: () => boolean | Promise<boolean>
 }
 
 /** Starts it all, `program` being the argv of the program itself; resolves when the one reaches the other through the relay. */
-export async function twoMachines(program: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<TwoMachines> {
+export async function twoMachines(program: readonly string[]): Promise<TwoMachines> {
   const folder = mkdtempSync(join(tmpdir(), 'fairlead-bed-'))
   const lab = createLab()
   const undo: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true }), () => lab.close()]
   const close = async (): Promise<void> => {
     for (const step of undo.splice(0).toReversed()) await step()
   }
-  const envOf = (who: string): Record<string, string> => ({ HOME: join(folder, who), PATH: process.env['PATH']!, ...more })
+  const envOf = (who: string): Record<string, string> => ({ HOME: join(folder, who), PATH: process.env['PATH']! })
   const reach = (...words: readonly string[]): string[] => [...program, 'reach', ...words]
 
   async function run(place: string, who: string, ...words: readonly string[]): Promise<string> {
