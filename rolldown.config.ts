@@ -29,7 +29,9 @@ function assigned(modules: Modules): ReadonlyMap<string, string> {
 }
 
 let chunkOf: ReadonlyMap<string, string> | undefined
-const groups: CodeSplittingGroup[] = [{ name: (id, modules) => (chunkOf ??= assigned(modules)).get(id) ?? null }]
+const groups: CodeSplittingGroup[] = [
+  { debugName: 'start, dial, libp2p', name: (id, modules) => (chunkOf ??= assigned(modules)).get(id) ?? null },
+]
 
 /**
  * Takes the parts of Node as they are: an `import` of one makes a copy of all that it exports, and so calls every getter there, which loads a dozen further
@@ -60,6 +62,7 @@ const locksOfOneProcess: Plugin = {
 export default defineConfig({
   input: { main: 'src/main.ts' },
   platform: 'node',
+  preserveEntrySignatures: false,
   plugins: [locksOfOneProcess, plainBuiltins],
   output: {
     dir: 'dist',
