@@ -59,6 +59,7 @@ export async function firstBack<Found>(
     for (;;) {
       await clock.wait(backoffMs(cut.attempts, clock.mono() - cut.from, random()), signal)
       if (underWay.size === maxUnderWay) await Promise.race(underWay)
+      signal.throwIfAborted()
       const one = attempt(attemptMs(cut.attempts++)).finally(() => underWay.delete(one))
       underWay.add(one)
     }
