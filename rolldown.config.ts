@@ -1,9 +1,69 @@
-// Bundles the program and all it depends on: one lazy chunk per command, so that a start loads only what it runs.
-import { defineConfig } from 'rolldown'
+// Bundles the program and all it depends on, so that a start loads only what it runs, and that from few files: a lazy chunk per command, and one each for what
+// starts, what dials and what encrypts, since an MCP client waits for those (bench/start.ts).
+import { join } from 'node:path'
+import { type CodeSplittingGroup, type Plugin, defineConfig } from 'rolldown'
+
+const source = join(import.meta.dirname, 'src')
+
+/** What is loaded together, each with all that it imports; who is named first takes what both need. */
+const together: Readonly<Record<string, readonly string[]>> = {
+  start: ['main.ts'],
+  dial: ['base/terminal/parse.ts', 'reach/commands/mcp-connect.ts', 'base/peer/host/shared-host.ts'],
+  libp2p: ['base/peer/libp2p.ts'],
+}
+
+type Modules = { getModuleInfo(id: string): { readonly importedIds: readonly string[] } | null }
+
+/** The chunk of each file that has one of those: of the roots and all that they import, not counting what is loaded when it is needed. */
+function assigned(modules: Modules): ReadonlyMap<string, string> {
+  const chunkOf = new Map<string, string>()
+  for (const [chunk, roots] of Object.entries(together)) {
+    const ids = new Set(roots.map((root) => join(source, root)))
+    for (const id of ids) {
+      for (const imported of modules.getModuleInfo(id)?.importedIds ?? []) ids.add(imported)
+      if (!chunkOf.has(id)) chunkOf.set(id, chunk)
+    }
+  }
+  chunkOf.delete(join(source, 'main.ts')) // it is what people start, and keeps its name
+  return chunkOf
+}
+
+let chunkOf: ReadonlyMap<string, string> | undefined
+const groups: CodeSplittingGroup[] = [
+  { debugName: 'start, dial, libp2p', name: (id, modules) => (chunkOf ??= assigned(modules)).get(id) ?? null },
+]
+
+/**
+ * Takes the parts of Node as they are: an `import` of one makes a copy of all that it exports, and so calls every getter there, which loads a dozen further
+ * parts that nobody asked for: a fifth of a start. Not where it begins, for a Node that is too old to have them so must be able to say that it is.
+ */
+const plainBuiltins: Plugin = {
+  name: 'plain-builtins',
+  renderChunk(code, { name }) {
+    if (name === 'main' || name === 'start') return undefined
+    return code.replaceAll(builtinImport, (_, whole: string | undefined, names: string | undefined, id: string) => {
+      const taken = [whole, names?.replaceAll(/\s+as\s+/g, ': ')].filter((part) => part !== undefined)
+      return taken.map((part) => `const ${part} = process.getBuiltinModule("${id}");`).join(' ')
+    })
+  },
+}
+
+/** As rolldown writes it: a name or `* as` one, names in braces, or both. */
+const builtinImport = /^import (?:(?:\* as )?([\w$]+))?(?:, )?(\{[^{}]*\})? from "(node:[\w/]+)";$/gm
+
+/** One process is all that libp2p's locks are used in: without the part that shares them between several, none of those is loaded. */
+const locksOfOneProcess: Plugin = {
+  name: 'locks-of-one-process',
+  resolveId(id, importer) {
+    return id === './node.js' && importer?.includes('/mortice/dist/') ? join(importer, '../react-native.js') : undefined
+  },
+}
 
 export default defineConfig({
   input: { main: 'src/main.ts' },
   platform: 'node',
+  preserveEntrySignatures: false,
+  plugins: [locksOfOneProcess, plainBuiltins],
   output: {
     dir: 'dist',
     format: 'esm',
@@ -12,5 +72,6 @@ export default defineConfig({
     cleanDir: true,
     minify: { mangle: false, compress: true, codegen: true },
     comments: { legal: true },
+    codeSplitting: { groups, includeDependenciesRecursively: false },
   },
 })

@@ -33,6 +33,8 @@ export type Tap = { readonly address: string; seen(): Buffer; passedBytes(): num
 
 export interface ReachBench {
   readonly folder: string
+  /** Added to that of every command; may be changed between two. */
+  readonly environment: Record<string, string>
   /** Runs a command to its end; its stdin stays open. */
   run(home: string, ...words: string[]): Promise<Ran>
   /** Starts a command that serves, and waits for what it says of itself. */
@@ -64,6 +66,7 @@ export async function reachBench(more: Record<string, string> = {}): Promise<Rea
   }
   return {
     folder,
+    environment: more,
     run: (home, ...words) => run([main, 'reach', ...words], envOf(home)),
     async serve(home, ...words) {
       const service = await serve([main, 'reach', ...words, '--json'], envOf(home))

@@ -17,6 +17,8 @@ const dialMs = 10_000
 const besideMs = 300
 /** After this long nothing is hoped of it. */
 const reuseMs = 3_000
+/** A way that missed is tried again after this long while another one is under way: that may hang where nobody answers, and this one be back meanwhile. */
+const wayAgainMs = 250
 const maxAddresses = 16
 /** Open connections to one peer that are tried before a new one is made. */
 const maxReused = 4
@@ -109,10 +111,18 @@ export function createDialer(
               end()
             },
             (error: unknown) => {
-              misses.push({ address: way.address, problem: reasonOf(error), isOther: (error as Error).message === wrongIdentity })
+              const isOther = (error as Error).message === wrongIdentity
+              if (!misses.some(({ address }) => address === way.address))
+                misses.push({ address: way.address, problem: reasonOf(error), isOther })
               startNext(lane)
+              if (!isOver && !isOther) clock.after(wayAgainMs, () => again(lane, way))
             },
           )
+      }
+      const again = (lane: Lane, way: Way): void => {
+        if (isOver || attempts.size === 0) return
+        lane.ways.unshift(way)
+        startNext(lane)
       }
       signal.addEventListener('abort', end, { once: true })
       const [first, ...later] = lanes

@@ -20,9 +20,11 @@ import { getThinWaistAddresses } from '@libp2p/utils'
 import { yamux } from '@libp2p/yamux'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
+import type { Clock } from '../../kernel/clock.ts'
 import type { Identity } from '../identity/identity.ts'
 import { webTarget } from './address.ts'
 import { DuplexConnection } from './connection.ts'
+import { connectEagerly } from './eager-connect.ts'
 import type { ProxyFor } from './proxy.ts'
 import { sealInPieces, straightConnection, straightEncryption, straightMuxer } from './savings.ts'
 import type { WebListener } from './websocket/listen.ts'
@@ -61,18 +63,19 @@ export type NetworkSettings = {
   readonly announce: readonly string[]
   readonly gater: ConnectionGater
   readonly proxyFor: ProxyFor
+  readonly clock: Clock
 }
 
 type Parts = { readonly transportManager: TransportManager; readonly upgrader: Upgrader }
 type TransportManager = { dial(address: Multiaddr, options: { signal: AbortSignal }): Promise<Connection>; getAddrs(): Multiaddr[] }
 
 /** Starts libp2p and listens. Throws what libp2p throws. */
-export async function createNetwork({ identity, listen, announce, gater, proxyFor }: NetworkSettings): Promise<Network> {
+export async function createNetwork({ identity, listen, announce, gater, proxyFor, clock }: NetworkSettings): Promise<Network> {
   let parts: Parts | undefined
   const node = await createLibp2p({
     privateKey: signerOf(identity),
     addresses: { listen: listen.filter((each) => !webTarget(each)), appendAnnounce: [...announce] }, // pitfall 5: public addresses are not announced by themselves
-    transports: [tcp({ dialOpts: socketOptions, listenOpts: socketOptions })],
+    transports: [eagerTcp(clock)],
     connectionEncrypters: [checkedNoise],
     streamMuxers: [straightYamux],
     connectionGater: gater,
@@ -83,6 +86,7 @@ export async function createNetwork({ identity, listen, announce, gater, proxyFo
       inboundUpgradeTimeout: 5_000,
     },
     connectionMonitor: { pingTimeout: { minTimeout: 8_000 } },
+    datastore: forgetful as Datastore,
     logger: quiet,
     services: {
       // A service is libp2p's own door to its parts: connect() races addresses by itself, where its dial queue would try one after another.
@@ -223,6 +227,15 @@ const checkedNoise: ReturnType<typeof noise> = (components) => {
   return encrypter
 }
 
+const eagerTcp = (clock: Clock): ReturnType<typeof tcp> => {
+  const make = tcp({ dialOpts: socketOptions, listenOpts: socketOptions })
+  return (parts) => {
+    const transport = make(parts)
+    connectEagerly(transport, clock)
+    return transport
+  }
+}
+
 const straightYamux: ReturnType<typeof yamux> = () => {
   const muxers = yamux({
     maxInboundStreams: 4 * maxStreams,
@@ -237,6 +250,22 @@ const straightYamux: ReturnType<typeof yamux> = () => {
     return muxer
   }
   return muxers
+}
+
+type Datastore = NonNullable<NonNullable<Parameters<typeof createLibp2p>[0]>['datastore']>
+
+/**
+ * libp2p would keep in memory, for hours, what each peer speaks that ever opened a stream, strangers too: 22 KB an id with the buffers that it holds on to. We ask
+ * nothing of it, so nothing is kept; the parts of a store that libp2p uses.
+ */
+const forgetful: Pick<Datastore, 'get' | 'has' | 'put' | 'delete' | 'query'> = {
+  get() {
+    throw Object.assign(new Error('nothing is kept'), { name: 'NotFoundError' })
+  },
+  has: () => false,
+  put: (key) => key,
+  delete() {},
+  *query() {},
 }
 
 /** libp2p's own log is for its developers: what an operator must know, we say ourselves. */

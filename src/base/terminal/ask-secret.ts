@@ -1,5 +1,4 @@
 // Asks a person at a terminal for a passphrase: what is typed is not shown.
-import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import { faults } from '../../kernel/fault.ts'
 import { Secret } from '../../kernel/secret.ts'
@@ -30,6 +29,7 @@ export function needPerson({ stdin }: Asking, hint: string): void {
 export async function askSecret({ terminal, stdin, signal }: Asking, question: string): Promise<Secret> {
   signal.throwIfAborted()
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const { createInterface } = await import('node:readline') // most commands ask nobody
   const lines = createInterface({ input: stdin, output: nowhere, terminal: true, historySize: 0 }) // it edits the line, and echoes it nowhere
   terminal.log(`${question} (not shown):`) // not a note: with --json, too, somebody is asked
   try {

@@ -1,5 +1,4 @@
 // Asks a person at a terminal for a yes.
-import { createInterface } from 'node:readline'
 import type { Context } from './command.ts'
 
 /** Whether somebody is there who can be asked. */
@@ -14,6 +13,7 @@ export async function confirm(
 ): Promise<boolean> {
   signal.throwIfAborted()
   terminal.log(`${question} [y/N]`) // not a note: with --json, too, somebody is asked
+  const { createInterface } = await import('node:readline') // most commands ask nobody
   const lines = createInterface({ input: stdin, terminal: false })
   try {
     return await new Promise((resolve, reject) => {

@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../kernel/clock.ts'
 import { silentLog } from '../../../kernel/log.ts'
+import { noProxy } from '../proxy.ts'
 import { createIdentity } from '../../identity/identity.ts'
 import { type PeerHost, type PeerHostNeeds, type PeerHostSettings, type PeerStream, announced, createPeerHost } from './host.ts'
 
@@ -121,6 +122,42 @@ describe('faults of dial', () => {
       expect.objectContaining({ code: 'peer.unreachable' }),
     )
   })
+})
+
+test('an address that refused is tried again while another one keeps silent: who comes back is found before that one is given up', async () => {
+  const silent: Server = createServer(() => {})
+  await once(silent.listen(0, '127.0.0.1'), 'listening')
+  open.push(silent)
+  const identity = createIdentity()
+  const place = await host({ listen: [loopback] }, { identity })
+  const address = place.addresses()[0]!.split('/p2p/')[0]!
+  await place.close()
+  const client = await host()
+  const silentOne = `/ip4/127.0.0.1/tcp/${(silent.address() as AddressInfo).port}`
+  const dialled = client.dial(identity.peerId, [address, silentOne], protocol, AbortSignal.timeout(5_000)) // the silent one alone would take 6 s
+  await once(silent, 'connection')
+  const back = await host({ listen: [address] }, { identity })
+  back.handle(protocol, echo)
+  expect(await ask(await dialled, 'back')).toBe('back')
+})
+
+test('what strangers speak is not kept once they are gone', async () => {
+  const { createNetwork } = await import('../libp2p.ts')
+  const gater = {}
+  const made = await Promise.all(
+    [[loopback], []].map((listen) =>
+      createNetwork({ identity: createIdentity(), listen, announce: [], gater, clock: systemClock, proxyFor: noProxy }),
+    ),
+  )
+  for (const { node } of made) open.push({ close: () => node.stop() })
+  const [server, client] = made as [(typeof made)[0], (typeof made)[0]]
+  await server.node.handle(protocol, () => {})
+  const connection = await client.connect(
+    server.address(`${String(server.listening()[0])}/p2p/${server.node.peerId.toString()}`),
+    AbortSignal.timeout(5_000),
+  )
+  await connection.newStream(protocol)
+  expect([await server.node.peerStore.all(), await client.node.peerStore.all()]).toEqual([[], []])
 })
 
 test('a connection that died is replaced by the next dial', async () => {

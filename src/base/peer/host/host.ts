@@ -105,7 +105,7 @@ export async function createPeerHost(needs: PeerHostNeeds, settings: PeerHostSet
   }
   check(listen, parseListen)
   check(announce, parseAddress)
-  const network = await createNetwork({ identity, listen, announce, gater: createGater(needs, maxPerAddress), proxyFor }).catch(
+  const network = await createNetwork({ identity, listen, announce, gater: createGater(needs, maxPerAddress), proxyFor, clock }).catch(
     (error: unknown) => {
       throw fault.cannot_listen({ addresses: listen, problem: reasonOf(error) }, error)
     },

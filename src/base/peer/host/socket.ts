@@ -4,7 +4,6 @@
 //   dial     answered with one line, `Dialled` or `Refused`; then it is the stream
 //   take     is from then on the stream that an `incoming` line announced
 import type { Duplex } from 'node:stream'
-import { createInterface } from 'node:readline'
 import { Fault, type FaultKind } from '../../../kernel/fault.ts'
 import type { Dropped, Protocols } from './host.ts'
 
@@ -67,13 +66,18 @@ export function refusedFault({ refused: { code, kind, message, hint, details } }
   return new Fault(code, { kind, message, ...(hint === undefined ? {} : { hint }) }, details)
 }
 
-/** Hands over each line as the value it holds. Both ends belong to one owner: a line that is no JSON is a defect, and ends the connection. */
+/** Characters of one line; the longest that we write has a hundred addresses. */
+const maxLineLength = 64 << 10
+
+/** Hands over each line as the value it holds. Both ends belong to one owner: a line that is no JSON, or endless, is a defect, and ends the connection. */
 export function readLines<Value>(socket: Duplex, take: (value: Value) => void): void {
-  const lines = createInterface({ input: socket })
-  lines.on('error', () => {}) // the socket's own: it is seen there
-  lines.on('line', (line) => {
+  let begun = ''
+  socket.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (begun + text).split('\n')
+    begun = lines.pop()!
     try {
-      take(JSON.parse(line) as Value)
+      for (const line of lines) take(JSON.parse(line) as Value)
+      if (begun.length > maxLineLength) socket.destroy()
     } catch {
       socket.destroy()
     }

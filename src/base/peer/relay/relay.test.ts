@@ -10,11 +10,12 @@ import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { afterEach, describe, expect, test } from 'vitest'
-import { systemClock } from '../../../kernel/clock.ts'
+import { type Clock, systemClock } from '../../../kernel/clock.ts'
 import { silentLog } from '../../../kernel/log.ts'
 import { type Identity, createIdentity } from '../../identity/identity.ts'
 import { scan } from '../../wire/scan.ts'
 import { isRelayed } from '../address.ts'
+import { throughRelay } from '../address.ts'
 import { type OwnHost, type PeerHost, type PeerStream, createPeerHost } from '../host/host.ts'
 import type { RelayRules } from './server.ts'
 import { connectTunnel } from '../tunnel/client.ts'
@@ -29,8 +30,8 @@ afterEach(async () => {
   for (const close of open.splice(0).toReversed()) await close()
 })
 
-async function host(listen: readonly string[] = [], identity = createIdentity()): Promise<OwnHost> {
-  const made = await createPeerHost({ identity, log: silentLog, clock: systemClock }, { listen })
+async function host(listen: readonly string[] = [], identity = createIdentity(), clock: Clock = systemClock): Promise<OwnHost> {
+  const made = await createPeerHost({ identity, log: silentLog, clock }, { listen })
   open.push(() => made.close())
   return made
 }
@@ -306,6 +307,27 @@ describe('pitfalls', () => {
         'over',
       ),
     ).toBe('over')
+  })
+
+  test('circuits over a path that swallows everything end as soon as their owner has a new place and answers there, not after a second', async () => {
+    const patient: Clock = { ...systemClock, after: (ms, act) => (ms >= 1_000 ? () => {} : systemClock.after(ms, act)) } // no timer of a second ever runs out
+    const relay = await host([loopback], createIdentity(), patient)
+    await relay.relay(everyone)
+    const gate = await gateTo(relay)
+    const identity = createIdentity()
+    const before = await host([], identity)
+    before.handle(protocol, (stream) => void stream.duplex.pipe(stream.duplex))
+    before.keepPlace(relay.peerId, gate.address)
+    await reachable(before)
+    const stream = await (await host()).dial(identity.peerId, [throughRelay(relay.addresses()[0]!, identity.peerId)], protocol)
+    const ended = new Promise((resolve) => stream.duplex.resume().once('end', resolve).once('error', resolve))
+    gate.isClosed = true
+    const from = performance.now()
+    const after = await host([], identity)
+    after.keepPlace(relay.peerId, relay.addresses()[0]!)
+    await reachable(after)
+    await ended
+    expect(performance.now() - from).toBeLessThan(2_000) // else the old host itself ends it, after 2.5 s
   })
 
   test('another process of the same identity at the relay, which keeps no place there, is not taken for the one that does', async () => {

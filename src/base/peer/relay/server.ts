@@ -31,8 +31,10 @@ const placeMs = 3_600_000
 const messageMs = 5_000
 /** Who may have a place is waited for so long: after a break both ends come back at the same time. */
 const arrivalMs = 1_000
-/** A connection that has lost its place to another one, and does not answer within this time, leads nowhere. */
-const probeMs = 1_000
+/** A connection that has lost its place to another one of the same peer is asked whether it still leads there; if it takes so much longer to answer than the new one, it does not. */
+const probeTimes = 3
+const leastProbeMs = 250
+const mostProbeMs = 1_000
 /** Questions under way. */
 const maxAsking = 512
 const maxAskingPerPeer = 32
@@ -70,7 +72,7 @@ export function serveRelay({ network, clock, log, addresses }: RelayServerNeeds,
     places.set(peer, { connection, until: clock.mono() + placeMs })
     for (const arrived of awaited.get(peer) ?? []) arrived()
     if (kept?.connection !== connection) {
-      if (kept) void probe(kept.connection)
+      if (kept) void probe(kept.connection, connection)
       log.info('peer.relay.place', { peer, places: places.size })
       connection.addEventListener('close', () => {
         if (places.get(peer)?.connection === connection) places.delete(peer)
@@ -83,13 +85,24 @@ export function serveRelay({ network, clock, log, addresses }: RelayServerNeeds,
   const placesAt = ({ remoteAddr }: Connection): number =>
     [...places.values()].filter(({ connection }) => ipOf(connection.remoteAddr) === ipOf(remoteAddr)).length
 
-  /** Ends the connection if nobody answers there, so that the circuits over it end as well, and are made anew at the other end's new place. */
-  async function probe(connection: Connection): Promise<void> {
+  /** Ends the connection `before` if nobody answers there, so that the circuits over it end as well, and are made anew at the other end's new place. */
+  async function probe(before: Connection, now: Connection): Promise<void> {
+    const late = new AbortController()
+    const from = clock.mono()
+    const old = answers(before, AbortSignal.any([late.signal, deadline(clock, mostProbeMs)]))
+    if (await answers(now, deadline(clock, mostProbeMs))) {
+      const thatMs = clock.mono() - from
+      clock.after(Math.max(leastProbeMs, probeTimes * thatMs) - thatMs, () => late.abort(new Error('the other one was faster')))
+    }
+    if (!(await old)) before.abort(new Error('the path was found dead'))
+  }
+  async function answers(connection: Connection, signal: AbortSignal): Promise<boolean> {
     try {
-      const stream = await connection.newStream(stopProtocol, { signal: deadline(clock, probeMs), maxOutboundStreams: maxCircuits })
+      const stream = await connection.newStream(stopProtocol, { signal, maxOutboundStreams: maxCircuits, runOnLimitedConnection: true })
       stream.abort(new Error('only a question'))
+      return true
     } catch (error) {
-      if ((error as Error).name !== 'UnsupportedProtocolError') connection.abort(new Error('the path was found dead'))
+      return (error as Error).name === 'UnsupportedProtocolError'
     }
   }
   /** The peer's place, as soon as it has one. */

@@ -3,7 +3,7 @@ import { Fault } from '../../../kernel/fault.ts'
 import { type Clock, deadline } from '../../../kernel/clock.ts'
 import type { Log } from '../../../kernel/log.ts'
 import { randomFraction } from '../../../kernel/random.ts'
-import { attemptMs, backoffMs } from './come-back.ts'
+import { firstBack } from './come-back.ts'
 import { fault as peerFault } from '../fault.ts'
 import type { PeerStream } from '../host/host.ts'
 import { Channel, type Message, type Welcome, bodyOf, fault, jsonBytes, refusalOf, types, version } from './message.ts'
@@ -28,6 +28,8 @@ export function directAfterMs(attempt: number, random: number): number {
 
 /** How long another path may take while this one is silent. Short: over a path that swallows packets a dial answers only as late as its last try. */
 const asideMs = 2_000
+/** How long the greeting of a session that comes back may take. */
+const greetMs = 2_000
 /** How long a direct way may take to show that it is there. */
 const directMs = 5_000
 
@@ -48,15 +50,15 @@ export async function connectTunnel(needs: ConnectTunnelNeeds, settings: TunnelS
   /** The server that has the session is asked for first; whoever else is there may say that it is gone. */
   const protocols = (): readonly string[] => [...(welcome?.at === undefined ? [] : [welcome.at]), tunnelProtocol]
 
-  /** One stream, one HELLO, one answer. Resolves when the session goes on over it. */
-  async function attempt(limitMs: number, over?: AbortSignal): Promise<Session> {
+  const openAgain = (signal: AbortSignal): Promise<PeerStream> => open(signal, protocols())
+
+  /** One HELLO, one answer. Resolves when the session goes on over the stream. */
+  async function greetWithin(limitMs: number, stream: PeerStream, over?: AbortSignal): Promise<Session> {
     const stop = new AbortController()
     const abort = (): void => stop.abort(new Error('no answer in time'))
     const cancel = clock.after(limitMs, abort)
     over?.addEventListener('abort', abort)
     try {
-      const stream = better ?? (await open(stop.signal, protocols()))
-      better = undefined
       return await greet(stream, stop.signal)
     } finally {
       cancel()
@@ -112,7 +114,6 @@ export async function connectTunnel(needs: ConnectTunnelNeeds, settings: TunnelS
   async function comeBack(lost: Session, problem: string): Promise<void> {
     const { remotePeer: peer } = lost
     log.info('tunnel.cut', { peer, problem })
-    const from = clock.mono()
     const over = new AbortController()
     const goneBefore = lost.onGone
     lost.onGone = () => {
@@ -120,16 +121,20 @@ export async function connectTunnel(needs: ConnectTunnelNeeds, settings: TunnelS
       goneBefore()
     }
     const cancelKeep = clock.after(Math.min(set.keepMs, welcome!.keepMs), () => lost.end({ why: 'expired' }))
+    const cut = { from: clock.mono(), attempts: 0 }
+    const missed = (error: unknown): void => log.debug('tunnel.not_yet', { peer, problem: (error as Error).message })
     try {
-      for (let n = 0; !lost.isGone; n++) {
-        if (!better) await clock.wait(backoffMs(n, clock.mono() - from, random()), over.signal)
+      while (!lost.isGone) {
+        const stream = better ?? (await firstBack({ clock, open: openAgain, random, missed }, cut, over.signal))
+        better = undefined
         try {
-          await attempt(attemptMs(n), over.signal)
-          log.info('tunnel.resumed', { peer, awayMs: Math.round(clock.mono() - from), attempts: n + 1, isRelayed: lost.isRelayed })
+          await greetWithin(greetMs, stream, over.signal)
+          const awayMs = Math.round(clock.mono() - cut.from)
+          log.info('tunnel.resumed', { peer, awayMs, attempts: cut.attempts, isRelayed: lost.isRelayed })
           return void moveToDirect(lost)
         } catch (error) {
-          const { code, message, details } = error as Fault
-          log.debug('tunnel.not_yet', { peer, problem: message })
+          const { code, details, message } = error as Fault
+          missed(error)
           if (code === 'tunnel.garbage' || code === 'tunnel.too_large') lost.end({ why: 'garbage', problem: message })
           else if (code === 'peer.refused' && details['code'] === 'expired') lost.end({ why: 'expired' })
           else if (code === 'peer.refused' && details['code'] === 'denied')
@@ -170,7 +175,7 @@ export async function connectTunnel(needs: ConnectTunnelNeeds, settings: TunnelS
     isLookingAside = true
     const { heard } = going
     try {
-      const found = await open(deadline(clock, asideMs), protocols())
+      const found = await openAgain(deadline(clock, asideMs))
       if (going.heard === heard && going.stats.isConnected) moveTo(found, going, 'the path is silent, and another one is not')
       else found.abort()
     } catch {
@@ -180,7 +185,8 @@ export async function connectTunnel(needs: ConnectTunnelNeeds, settings: TunnelS
     }
   }
 
-  session = await attempt(set.helloMs)
+  const limit = deadline(clock, set.helloMs)
+  session = await greetWithin(set.helloMs, await openAgain(limit))
   const connected = session
   connected.onLost = (problem) => void comeBack(connected, problem)
   connected.onSilent = () => void lookAside(connected)

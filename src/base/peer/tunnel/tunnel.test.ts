@@ -1,10 +1,11 @@
 // Proves that frames go through a tunnel in order and once, over links in memory that are cut at any byte, and over real libp2p with the connection killed.
 import { afterEach, expect, test } from 'vitest'
+import { createTestClock } from '../../../../test/kit/clock.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import { silentLog } from '../../../kernel/log.ts'
 import { createIdentity } from '../../identity/identity.ts'
 import { type PeerHost, type PeerStream, createPeerHost } from '../host/host.ts'
-import { backoffMs } from './come-back.ts'
+import { backoffMs, firstBack } from './come-back.ts'
 import { connectTunnel } from './client.ts'
 import { acceptTunnels } from './server.ts'
 import { type Tunnel, tunnelProtocol } from './tunnel.ts'
@@ -119,8 +120,38 @@ test('an acknowledgement rides on the next frame', async () => {
 
 test('the wait before each attempt grows from 25 ms to 800 ms, then with the time away to 5 s', () => {
   expect([0, 1, 5, 20].map((n) => backoffMs(n, 0, 0.9999999))).toEqual([25, 50, 400, 400].map((ms) => expect.closeTo(ms, 1)))
-  expect(backoffMs(20, 20_000, 0)).toBe(1_000)
-  expect(backoffMs(99, 1e9, 0.9999999)).toBeCloseTo(5_000, 0)
+  expect(backoffMs(999, 299_000, 0)).toBe(200)
+  expect(backoffMs(999, 320_000, 0)).toBe(1_000)
+  expect(backoffMs(9_999, 1e9, 0.9999999)).toBeCloseTo(5_000, 0)
+})
+
+test('an attempt that hangs does not hold up the next one; three at most are under way, and what comes too late is dropped', async () => {
+  const clock = createTestClock()
+  const begun: { answer(name: string): void; signal: AbortSignal }[] = []
+  const dropped: string[] = []
+  const open = (signal: AbortSignal): Promise<{ name: string; abort(): void }> =>
+    new Promise((resolve, reject) => {
+      begun.push({ signal, answer: (name) => resolve({ name, abort: () => dropped.push(name) }) })
+      if (begun.length < 3) signal.addEventListener('abort', () => reject(signal.reason as Error))
+    })
+  const missed: unknown[] = []
+  const cut = { from: 0, attempts: 0 }
+  const over = new AbortController()
+  const first = firstBack({ clock, open, random: () => 0, missed: (error) => missed.push(error) }, cut, over.signal)
+  await clock.advance(1_900)
+  expect([begun.length, missed.length]).toEqual([3, 0])
+  await clock.advance(500) // the first two have taken as long as they may
+  expect([begun.length, missed.length]).toEqual([5, 2])
+  begun[4]!.answer('fifth')
+  expect(await first).toMatchObject({ name: 'fifth' })
+  begun[2]!.answer('third')
+  await clock.advance(10_000)
+  expect([begun.length, cut.attempts]).toEqual([5, 5])
+  expect(dropped).toEqual(['third'])
+  expect(begun.every(({ signal }) => signal.aborted)).toBe(true)
+  const none = firstBack({ clock, open, random: () => 0, missed() {} }, cut, over.signal)
+  over.abort(new Error('the session ended'))
+  await expect(none).rejects.toThrow('the session ended')
 })
 
 test('over real libp2p: the connection is killed again and again, and every frame arrives once and in order', async () => {
