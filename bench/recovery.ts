@@ -45,7 +45,7 @@ const now = (): number => performance.timeOrigin + performance.now()
 async function prober(machines: TwoMachines, place: string, ...words: readonly string[]): Promise<() => Promise<number>> {
   const script = fileURLToPath(new URL('../test/bed/path-probe.mjs', import.meta.url))
   const child = spawnInside(place, [process.execPath, script, ...words], { PATH: childEnv['PATH']! })
-  machines.undo(() => child.kill('SIGKILL'))
+  machines.undo.push(() => child.kill('SIGKILL'))
   const lines = createInterface({ input: child.stdout })
   await once(lines, 'line')
   return async () => {

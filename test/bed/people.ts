@@ -10,22 +10,29 @@ import { type McpClient, mcpClient } from '../kit/mcp-client.ts'
 import { spawnInside } from './namespaces.ts'
 
 export const root = resolve(import.meta.dirname, '../..')
-const main = join(root, 'src/main.ts')
+/** The argv of the program as it stands in the source. */
+export const fromSource: readonly string[] = [process.execPath, join(root, 'src/main.ts')]
 
 export type Running = { readonly pid: number; said(): string; stop(signal?: NodeJS.Signals): Promise<void> }
 
-/** Somebody at a place. */
-export type Person = { readonly place: string; readonly env: Readonly<Record<string, string>> }
+/** Somebody at a place, who has this program. */
+export type Person = { readonly place: string; readonly env: Readonly<Record<string, string>>; readonly program: readonly string[] }
 
-export function person(place: string, folder: string, who: string, env: Readonly<Record<string, string>> = {}): Person {
-  return { place, env: { HOME: join(folder, who), PATH: process.env['PATH']!, ...env } }
+export function person(
+  place: string,
+  folder: string,
+  who: string,
+  { env = {}, program = fromSource }: { readonly env?: Readonly<Record<string, string>>; readonly program?: readonly string[] } = {},
+): Person {
+  return { place, env: { HOME: join(folder, who), PATH: process.env['PATH']!, ...env }, program }
 }
 
-const reach = (...words: readonly string[]): [string, ...string[]] => [process.execPath, main, 'reach', ...words]
+const reach = ({ program }: Person, ...words: readonly string[]): string[] => [...program, 'reach', ...words]
 
 /** Runs a command of reach to its end; rejects when it fails, with its `code`, `stdout` and `stderr`. */
-export async function run({ place, env }: Person, ...words: readonly string[]): Promise<string> {
-  return (await promisify(execFile)('ip', ['netns', 'exec', place, ...reach(...words)], { env: { ...env }, encoding: 'utf8' })).stdout
+export async function run(who: Person, ...words: readonly string[]): Promise<string> {
+  const argv = ['netns', 'exec', who.place, ...reach(who, ...words)]
+  return (await promisify(execFile)('ip', argv, { env: { ...who.env }, encoding: 'utf8' })).stdout
 }
 
 export async function idOf(who: Person): Promise<string> {
@@ -34,7 +41,7 @@ export async function idOf(who: Person): Promise<string> {
 
 /** Starts what runs until it is stopped, and waits until `isReady` of what it said. */
 export async function start(
-  { place, env }: Person,
+  { place, env }: Pick<Person, 'place' | 'env'>,
   argv: readonly string[],
   isReady: (said: string) => boolean,
   undo: (() => unknown)[],
@@ -57,11 +64,11 @@ export async function start(
 
 /** The same with a command of reach, which says where it is when it serves. */
 export function serve(who: Person, undo: (() => unknown)[], ...words: readonly string[]): Promise<Running> {
-  return start(who, reach(...words, '--json'), (said) => said.includes('\n}\n'), undo)
+  return start(who, reach(who, ...words, '--json'), (said) => said.includes('\n}\n'), undo)
 }
 
-export function connect({ place, env }: Person, undo: (() => unknown)[], peer: string, ...words: readonly string[]): McpClient {
-  const client = mcpClient(['ip', 'netns', 'exec', place, ...reach('mcp-connect', peer, ...words)], env)
+export function connect(who: Person, undo: (() => unknown)[], peer: string, ...words: readonly string[]): McpClient {
+  const client = mcpClient(['ip', 'netns', 'exec', who.place, ...reach(who, 'mcp-connect', peer, ...words)], who.env)
   undo.push(() => client.process.kill('SIGKILL'))
   return client
 }

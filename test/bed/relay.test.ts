@@ -1,21 +1,14 @@
 // The relay where it is needed: two machines behind routers that let nothing in, a public registry, each a process of its own with a home and a namespace of its own. The
 // path is cut and comes back at random moments, and the same MCP session goes on: every call is counted at the far end. Imports nothing of the program.
-import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Side, inside, obstacle, spawnInside } from './namespaces.ts'
-import { type CutKind, type TwoMachines, twoMachines, until } from './two-machines.ts'
+import { type Side, inside, obstacle } from './namespaces.ts'
+import { capture, fromSource, within } from './people.ts'
+import { type CutKind, type TwoMachines, twoMachines } from './two-machines.ts'
 
-const main = resolve(import.meta.dirname, '../../src/main.ts')
 const cuts = process.env['FAIRLEAD_LONG'] ? 1_000 : 100
 const missing = obstacle()
-
-async function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
-  const late = wait(ms, undefined, { ref: false }).then(() => Promise.reject(new Error(`${what}: not within ${ms} ms`)))
-  return Promise.race([promise, late])
-}
 
 /** A small generator of numbers that the printed seed replays. */
 function random(seed: number): () => number {
@@ -30,7 +23,7 @@ describe('two machines behind routers that let nothing in', () => {
   let machines: TwoMachines
 
   beforeAll(async () => {
-    if (missing === undefined) machines = await twoMachines([process.execPath, main])
+    if (missing === undefined) machines = await twoMachines(fromSource)
   }, 90_000)
 
   afterAll(() => machines?.close())
@@ -39,16 +32,7 @@ describe('two machines behind routers that let nothing in', () => {
     if (missing !== undefined) skip(missing) // refused in CI, as every skip is
     const { lab, folder } = machines
     expect(() => inside(lab.mac, ['timeout', '1', 'bash', '-c', 'exec 3<>/dev/tcp/10.1.0.2/8766'])).toThrow('Command failed') // there is no other way
-    const file = join(folder, 'relay.pcap')
-    const tcpdump = spawnInside(
-      lab.public,
-      ['tcpdump', '-i', 'any', '-s', '0', '-B', '16384', '-U', '--immediate-mode', '-Z', 'root', '-w', file],
-      machines.envOf('registry'),
-    )
-    machines.undo(() => tcpdump.kill('SIGKILL'))
-    let said = ''
-    tcpdump.stderr.setEncoding('utf8').on('data', (text: string) => (said += text))
-    await until('tcpdump listens', () => said.includes('listening on'))
+    const capturing = await capture(lab.public, join(folder, 'relay.pcap'), machines.undo)
 
     const client = machines.connect()
     await within(20_000, 'initialize', client.initialize())
@@ -60,15 +44,11 @@ describe('two machines behind routers that let nothing in', () => {
     const plain = 'plain-words-that-the-capture-must-show'
     inside(lab.mac, ['bash', '-c', `exec 3<>/dev/tcp/${lab.publicAddress}/8765; echo ${plain} >&3; sleep 0.2`])
 
-    const ended = once(tcpdump, 'close')
-    tcpdump.kill('SIGINT')
-    await within(10_000, 'the end of tcpdump', ended)
-    expect(said).toMatch(/^0 packets dropped by kernel/m)
-    const capture = readFileSync(file)
-    const isSeen = (word: string): boolean => capture.includes(word)
+    const captured = await capturing.end()
+    const isSeen = (word: string): boolean => captured.includes(word)
     expect(isSeen(plain)).toBe(true)
     expect(isSeen('/noise')).toBe(true) // the negotiation before the handshake: these are the right connections
-    expect(capture.length).toBeGreaterThan(10_000)
+    expect(captured.length).toBeGreaterThan(10_000)
     expect([secret, 'tools/call', 'jsonrpc', 'initialize', 'counting', 'Box'].filter(isSeen)).toEqual([])
   })
 

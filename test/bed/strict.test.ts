@@ -108,7 +108,7 @@ beforeAll(async () => {
   await startNginx()
   proxy = await startProxy()
   const through = `http://laptop:${password}@10.2.0.1:3128`
-  laptop = person(lab.mac, folder, 'laptop', { HTTPS_PROXY: through, NODE_EXTRA_CA_CERTS: at('ca.pem') })
+  laptop = person(lab.mac, folder, 'laptop', { env: { HTTPS_PROXY: through, NODE_EXTRA_CA_CERTS: at('ca.pem') } })
   const linux = person(lab.box, folder, 'box')
   await Promise.all([run(linux, 'init', '--name', 'Box'), run(laptop, 'init', '--name', 'Laptop')])
   const command = `${process.execPath} ${join(root, 'test/bed/counting-server.mjs')} ${counted}`

@@ -1,18 +1,12 @@
 // The program on two machines behind routers that let nothing in, and its registry in the public place between them: each a process of its own with a home and a
 // namespace of its own. Tests and a benchmark cut the path between them. Imports nothing of the program.
-import { execFile } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { promisify } from 'node:util'
-import { type McpClient, mcpClient } from '../kit/mcp-client.ts'
-import { type Lab, type Side, createLab, spawnInside } from './namespaces.ts'
-
-const root = resolve(import.meta.dirname, '../..')
-
-export type Running = { readonly pid: number; said(): string; stop(signal?: NodeJS.Signals): Promise<void> }
+import type { McpClient } from '../kit/mcp-client.ts'
+import { type Lab, type Side, createLab } from './namespaces.ts'
+import { type Person, type Running, connect, idOf, person, root, run, serve, until } from './people.ts'
 
 /** One way to cut the path. Resolves when nothing of it is cut any more. */
 export type Cut = (forMs: number, side: Side) => Promise<void>
@@ -29,15 +23,8 @@ export interface TwoMachines {
   connect(...words: readonly string[]): McpClient
   readonly cuts: Readonly<Record<CutKind, Cut>>
   /** Done at `close`, last first. */
-  undo(step: () => unknown): void
-  envOf(who: string): Record<string, string>
+  readonly undo: (() => unknown)[]
   close(): Promise<void>
-}
-
-/** Looks again and again, for 30 s at most. */
-export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const from = performance.now(); !(await isSo()); await wait(20))
-    if (performance.now() - from > 30_000) throw new Error(`waited 30 s until ${what}`)
 }
 
 /** Starts it all, `program` being the argv of the program itself; resolves when the one reaches the other through the relay. */
@@ -48,49 +35,22 @@ export async function twoMachines(program: readonly string[]): Promise<TwoMachin
   const close = async (): Promise<void> => {
     for (const step of undo.splice(0).toReversed()) await step()
   }
-  const envOf = (who: string): Record<string, string> => ({ HOME: join(folder, who), PATH: process.env['PATH']! })
-  const reach = (...words: readonly string[]): string[] => [...program, 'reach', ...words]
-
-  async function run(place: string, who: string, ...words: readonly string[]): Promise<string> {
-    const argv = ['netns', 'exec', place, ...reach(...words)]
-    return (await promisify(execFile)('ip', argv, { env: envOf(who), encoding: 'utf8' })).stdout
-  }
-
-  /** Starts what serves, and waits until it says so. */
-  async function serve(place: string, who: string, ...words: readonly string[]): Promise<Running> {
-    const child = spawnInside(place, reach(...words, '--json'), envOf(who))
-    let said = ''
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (said += text))
-    const ended = once(child, 'close')
-    const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
-      child.kill(signal)
-      await ended
-    }
-    undo.push(() => stop('SIGKILL'))
-    let isOver = false
-    void ended.then(() => (isOver = true))
-    await until(`${words[0]} says where it is: ${said}`, () => isOver || said.includes('\n}\n'))
-    if (isOver) throw new Error(`it ended: ${said}`)
-    return { pid: child.pid!, said: () => said, stop }
-  }
-
+  const someone = (place: string, who: string): Person => person(place, folder, who, { program })
+  const [registrar, linux, mac] = [someone(lab.public, 'registry'), someone(lab.box, 'box'), someone(lab.mac, 'mac')]
   const startRegistry = (): Promise<Running> =>
-    serve(lab.public, 'registry', 'registry', '--host', '0.0.0.0', '--announce', '/ip4/203.0.113.1/tcp/8765')
-  const idOf = async (place: string, who: string): Promise<string> =>
-    (JSON.parse(await run(place, who, 'status', '--json')) as { peerId: string }).peerId
+    serve(registrar, undo, 'registry', '--host', '0.0.0.0', '--announce', '/ip4/203.0.113.1/tcp/8765')
 
   try {
     const counted = join(folder, 'calls')
     writeFileSync(counted, '')
     let registry = await startRegistry()
-    await Promise.all([run(lab.box, 'box', 'init', '--name', 'Box'), run(lab.mac, 'mac', 'init', '--name', 'Mac')])
+    await Promise.all([run(linux, 'init', '--name', 'Box'), run(mac, 'init', '--name', 'Mac')])
     const server = ['--server', lab.publicAddress]
-    await run(lab.mac, 'mac', 'register', ...server)
-    const mac = await idOf(lab.mac, 'mac')
+    await run(mac, 'register', ...server)
     const command = `${process.execPath} ${join(root, 'test/bed/counting-server.mjs')} ${counted}`
-    await serve(lab.box, 'box', 'mcp-serve', '--authorized-peer', mac, '--command', command, ...server)
-    const box = await idOf(lab.box, 'box')
-    await until('Box is reached through the relay', async () => /Box .*relayed/.test(await run(lab.mac, 'mac', 'peers')))
+    await serve(linux, undo, 'mcp-serve', '--authorized-peer', await idOf(mac), '--command', command, ...server)
+    const box = await idOf(linux)
+    await until('Box is reached through the relay', async () => /Box .*relayed/.test(await run(mac, 'peers')))
     const around =
       (set: (side: Side, isCut: boolean) => void): Cut =>
       async (forMs, side) => {
@@ -103,11 +63,7 @@ export async function twoMachines(program: readonly string[]): Promise<TwoMachin
       folder,
       box,
       calls: () => readFileSync(counted, 'utf8').trim().split('\n'),
-      connect(...words) {
-        const client = mcpClient(['ip', 'netns', 'exec', lab.mac, ...reach('mcp-connect', box, ...words)], envOf('mac'))
-        undo.push(() => client.process.kill('SIGKILL'))
-        return client
-      },
+      connect: (...words) => connect(mac, undo, box, ...words),
       cuts: {
         cable: around((side, isCut) => lab.cable(side, !isCut)),
         swallowed: around((side, isCut) => lab.swallow(side, isCut)),
@@ -118,8 +74,7 @@ export async function twoMachines(program: readonly string[]): Promise<TwoMachin
         },
         'address changed': async (_, side) => lab.move(side),
       },
-      undo: (step) => void undo.push(step),
-      envOf,
+      undo,
       close,
     }
   } catch (error) {
