@@ -46,8 +46,8 @@ export function issuersVerifier(needs: { readonly clock: Clock }, issuers: reado
       issuer,
       algorithms,
       keys,
-      accept: (claims) => ({
-        principal: named(principals.get(personOf(claims, claim) ?? ''), 'jwt'),
+      accept: (claims, untilMs) => ({
+        principal: named(principals.get(personOf(claims, claim) ?? ''), 'jwt', untilMs),
         audiences: audiencesOf(claims),
         audience,
         scopes: scopesOf(claims),
@@ -64,8 +64,8 @@ export function cloudflareVerifier(
     if (typeof commonName === 'string') return email === undefined ? serviceTokens.get(commonName) : undefined
     return typeof email === 'string' ? principals.get(email) : undefined
   }
-  const accept = (claims: JWTPayload): Accepted => ({
-    principal: named(principalOf(claims), 'cloudflare'),
+  const accept = (claims: JWTPayload, untilMs: number): Accepted => ({
+    principal: named(principalOf(claims), 'cloudflare', untilMs),
     audiences: audiencesOf(claims),
     audience,
     scopes: new Set(),
@@ -73,8 +73,8 @@ export function cloudflareVerifier(
   return new JwtVerifier(needs, [{ issuer: team, algorithms: ['RS256'], keys, accept }])
 }
 
-function named(name: string | undefined, via: 'jwt' | 'cloudflare'): Principal | undefined {
-  return name === undefined ? undefined : { name, via }
+function named(name: string | undefined, via: 'jwt' | 'cloudflare', untilMs: number): Principal | undefined {
+  return name === undefined ? undefined : { name, via, untilMs }
 }
 
 /** An address that the issuer has not verified is whatever its owner typed in. */

@@ -30,7 +30,7 @@ export async function openPeerDoor(
     const principal = peer === undefined ? undefined : directory.byPeer(peer)
     const endpoint = endpoints.get(upstream)
     if (!principal || !endpoint) {
-      const entry = { event: 'refused', door: 'peers', peer: peer?.slice(0, 100), reason: 'this peer is no principal' }
+      const entry = { event: 'refused', door: 'peers', via: 'peer', peer: peer?.slice(0, 100), reason: 'this peer is no principal' }
       void ledger.append(entry).catch(() => {})
       log.warn('gate.peer.refused', { peer })
       return void wire.close().catch(() => {})

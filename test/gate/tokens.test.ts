@@ -11,6 +11,7 @@ import {
   call,
   gateFor,
   initializeParams,
+  listen,
   ledgerLines,
   modern,
   openSession,
@@ -19,6 +20,7 @@ import {
   textOf,
   until,
 } from './bed.ts'
+import * as raw from '../kit/raw-client.ts'
 import { fixtureOn } from './far-ends.ts'
 
 const owner = 'a-token-of-the-owner'
@@ -190,6 +192,25 @@ describe('what is refused', () => {
     expect((await send(gate.url('up'), ping, { session, token: fresh })).status).toBe(200)
   })
 })
+
+test('(13) what only listens ends with its token, and no other stream does', async () => {
+  const gate = await start()
+  const aud = gate.url('up')
+  const token = await issuer.sign({ sub: 'alice@corp', aud })
+  const [session, other] = [await openSession(aud, { token }), await openSession(aud, { token })]
+  const stays = await listen(aud, { authorization: `Bearer ${token}`, 'mcp-session-id': session })
+  const short = await issuer.sign({ sub: 'alice@corp', aud, exp: seconds(-52) }) // for 8 s, by what clocks may differ
+  const ends = await listen(aud, { authorization: `Bearer ${short}`, 'mcp-session-id': other })
+  const subscription = raw.modern(aud, 1, 'subscriptions/listen', { notifications: { toolsListChanged: true } }, { token: short })
+  const stream = await subscription
+  expect(stream.status).toBe(200)
+  expect(await stream.next()).toMatchObject({ method: 'notifications/subscriptions/acknowledged' })
+  expect(ends.isEnded()).toBe(false)
+  await until('the stream of the short token ends', () => ends.isEnded())
+  expect(await stream.next()).toBeUndefined()
+  expect(stays.isEnded()).toBe(false)
+  expect((await echo(gate, short)).status).toBe(401)
+}, 30_000)
 
 describe('metadata', () => {
   test('names the resource, its issuers and scopes, for upstreams that are there and others alike', async () => {

@@ -15,7 +15,8 @@ export type JwtIssuer<Accepted> = {
   readonly issuer: string
   readonly algorithms: readonly JwtAlgorithm[]
   readonly keys: KeySet
-  accept(claims: JWTPayload): Accepted
+  /** `untilMs`: when the token ends, by wall time. */
+  accept(claims: JWTPayload, untilMs: number): Accepted
 }
 
 /** Why a token proves nothing; `isOurs`: it could not be checked, so it may be good. */
@@ -60,7 +61,7 @@ export class JwtVerifier<Accepted> {
     if (!issuer) return { problem: 'it is of an issuer that is not known here', isOurs: false }
     try {
       const { claims, keys } = await checked(this.#clock, issuer, token)
-      const accepted = issuer.accept(claims)
+      const accepted = issuer.accept(claims, (claims.exp! + skewSeconds) * 1_000)
       this.#remember(hash, claims, { accepted, set: issuer.keys, keys })
       return { accepted }
     } catch (error) {

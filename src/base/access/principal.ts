@@ -8,7 +8,12 @@ import { hash } from 'node:crypto'
 export type Via = 'token' | 'jwt' | 'cloudflare' | 'peer' | 'socket' | 'door'
 
 /** Someone whose credential was proved. */
-export type Principal = { readonly name: string; readonly via: Via }
+export type Principal = {
+  readonly name: string
+  readonly via: Via
+  /** When the proof ends (wall time): what only listens ends with it, so that whoever listens proves it again. Undefined: it has no end. */
+  readonly untilMs?: number
+}
 
 /** Somebody who is let in nowhere: what HTTP answers, and why. The reason is theirs to read, so it repeats nothing of a credential. */
 export type Refused = {

@@ -37,8 +37,9 @@ export interface HttpDoor {
 /** A door; it keeps the event streams of its sessions, within the bounds of `./event-stream.ts`. */
 export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
   const limits = needs.limits ?? defaultLimits
+  const clock = needs.clock ?? systemClock
   const streamsOf = new WeakMap<Session, SessionStreams>()
-  const budget = new StreamBudget(needs.clock ?? systemClock)
+  const budget = new StreamBudget(clock)
   const bodies = new Bodies(needs.maxAllBodyBytes)
 
   async function handle(request: IncomingMessage, response: ServerResponse, local: Principal | undefined): Promise<void> {
@@ -61,7 +62,17 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
       response.writeHead(200).end()
       return
     }
+    endWithProof(principal, response)
     return get(request, response, session)
+  }
+
+  /** What only listens lives no longer than the proof of who listens; calls that run are answered. */
+  function endWithProof({ untilMs }: Principal, response: ServerResponse): void {
+    if (untilMs === undefined) return
+    response.on(
+      'close',
+      clock.after(Math.max(0, untilMs - clock.now()), () => response.destroy()),
+    )
   }
 
   function turnAway(request: IncomingMessage, response: ServerResponse, { status, reason, via, headers }: Refused): void {
@@ -128,6 +139,7 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
   async function modern(exchange: Exchange, response: ServerResponse, endpoint: Endpoint): Promise<void> {
     const reply = new Reply(response, budget, undefined)
     reply.keepAwake()
+    if (exchange.frame.method === 'subscriptions/listen') endWithProof(exchange.principal, response)
     reply.finish(exchange.frame, await endpoint.handle(exchange, reply))
   }
 
