@@ -1,3 +1,4 @@
+// Digests of arguments: the same as the specification says, made by other means.
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
