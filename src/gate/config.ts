@@ -25,6 +25,7 @@ function isSafe({ protocol, hostname }: URL): boolean {
   return protocol === 'https:' || isLoopback(hostname.replace(/^\[|\]$/g, ''))
 }
 
+const originWords = 'must be an address alone, in lower case: no path, no slash at the end'
 const origin = (text: string): boolean => !URL.canParse(text) || new URL(text).origin === text
 
 const upstream = z
@@ -108,7 +109,7 @@ const issuer = z
 
 const cloudflareAccess = z
   .strictObject({
-    team: safeUrl.refine(origin, 'must be an address without a path').describe('https://TEAM.cloudflareaccess.com'),
+    team: safeUrl.refine(origin, originWords).describe('https://TEAM.cloudflareaccess.com'),
     audience: z.string().min(1).describe('The AUD tag of the application.'),
     principals: people('Who is which principal, by email.').default({}),
     service_tokens: people('Which service token is which principal, by its client id (common name).').default({}),
@@ -157,7 +158,7 @@ export default z
       .describe('Where the gate listens for HTTP.'),
     hosts: z.array(z.string()).default([]).describe('Further names that clients may use in Host and Origin.'),
     public_url: safeUrl
-      .refine(origin, 'must be an address without a path, and without a slash at the end')
+      .refine(origin, originWords)
       .optional()
       .describe('Where clients reach the gate from outside: https://mcp.example.com. Tokens of issuers are for this address.'),
     state: z.string().optional().describe("The folder for ledger and sessions; the state folder's gate/ by default."),

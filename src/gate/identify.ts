@@ -41,7 +41,12 @@ export function createIdentify({ directory, resource, issuers, cloudflare }: Ide
     return verifier.verify(token, hash).then((result): Known => {
       if ('accepted' in result) return known(url, result.accepted, via)
       if (!result.isOurs) return unproved(url, via, result.problem)
-      return { status: 503, reason: result.problem, via, headers: { 'retry-after': String(retryAfterSeconds) } }
+      return {
+        status: 503,
+        reason: 'the token cannot be checked now: the keys of its issuer cannot be had',
+        via,
+        headers: { 'retry-after': String(retryAfterSeconds) },
+      }
     })
   }
   const byBearer = (url: string, authorization: string): Known | Promise<Known> => {

@@ -88,7 +88,7 @@ describe('line and key', () => {
     ['no algorithm', issuer('jwks_file = "k"\nalgorithms = []'), 4, 'gate.issuers.corp.algorithms', /1/],
     ['the algorithm none', issuer('jwks_file = "k"\nalgorithms = ["none"]'), 4, 'gate.issuers.corp.algorithms', /RS256/],
     ['a shared secret', issuer('jwks_file = "k"\nalgorithms = ["HS256"]'), 4, 'gate.issuers.corp.algorithms', /RS256/],
-    ['an address with a path', '[gate]\npublic_url = "https://mcp.example.com/"\n', 2, 'gate.public_url', /without a slash/],
+    ['an address with a path', '[gate]\npublic_url = "https://mcp.example.com/"\n', 2, 'gate.public_url', /no slash at the end/],
     [
       'a socket that others may not open but read',
       '[gate.sockets.s]\npath = "s"\nprincipal = "ann"\nmode = "644"\n',
