@@ -21,12 +21,12 @@ export class ProtectedResource {
     this.scopes = settings.scopes
   }
 
-  /** Whether a token for `audience` is one for this path: for its upstream alone, or for the whole gate. A slash at the end of the latter is URL's own. */
+  /** Whether a token for `audience` is one for this path: for exactly that resource, or for the whole gate. A slash at the end of the latter is URL's own. */
   isFor(audience: string, url: string): boolean {
     const gate = this.#settings.publicUrl()
     if (!audience.startsWith(gate)) return false
     const rest = audience.slice(gate.length)
-    return rest === '' || rest === '/' || rest === pathOfUpstream(url)
+    return rest === '' || rest === '/' || rest === pathOfResource(url)
   }
 
   /**
@@ -37,7 +37,7 @@ export class ProtectedResource {
     const path = url.split('?', 1)[0]!
     if (this.#settings.issuers.length === 0 || !path.startsWith(wellKnown) || (method !== 'GET' && method !== 'HEAD')) return undefined
     const rest = path.slice(wellKnown.length)
-    if (rest !== '' && rest !== '/' && rest !== pathOfUpstream(rest)) return undefined
+    if (rest !== '' && rest !== '/' && rest !== pathOfResource(rest)) return undefined
     return {
       resource: this.#settings.publicUrl() + rest,
       authorization_servers: this.#settings.issuers,
@@ -75,13 +75,13 @@ export class ProtectedResource {
 
   #challenge(url: string, parameters: Readonly<Record<string, string>>): string {
     const all: Record<string, string> = { realm: 'fairlead', ...parameters }
-    if (this.#settings.issuers.length > 0) all['resource_metadata'] = this.#settings.publicUrl() + wellKnown + (pathOfUpstream(url) ?? '')
+    if (this.#settings.issuers.length > 0) all['resource_metadata'] = this.#settings.publicUrl() + wellKnown + (pathOfResource(url) ?? '')
     return `Bearer ${Object.entries(all)
       .map(([name, value]) => `${name}="${value}"`)
       .join(', ')}`
   }
 }
 
-function pathOfUpstream(url: string): string | undefined {
-  return /^(\/mcp\/[a-z0-9-]+)(?:\?|$)/.exec(url)?.[1]
+function pathOfResource(url: string): string | undefined {
+  return /^(\/mcp(?:\/[a-z0-9-]+)?)(?:\?|$)/.exec(url)?.[1]
 }

@@ -218,13 +218,13 @@ describe('metadata', () => {
     const get = (path: string, httpMethod = 'GET'): ReturnType<typeof send> =>
       send(`http://127.0.0.1:${gate.port}${path}`, undefined, { httpMethod })
     const about = { authorization_servers: [issuer.url], bearer_methods_supported: ['header'], scopes_supported: ['mcp:call'] }
-    for (const path of ['', '/mcp/up', '/mcp/not-there']) {
+    for (const path of ['', '/mcp', '/mcp/up', '/mcp/not-there']) {
       const answer = await get(metadataPath + path)
       expect(answer.status).toBe(200)
       expect(answer.headers.get('content-type')).toBe('application/json')
       expect(JSON.parse(answer.text)).toEqual({ resource: `http://127.0.0.1:${gate.port}${path}`, ...about })
     }
-    for (const path of ['/mcp', '/mcp/UP', '/x', '/mcp/up/more', '/mcp/../x']) expect((await get(metadataPath + path)).status).toBe(401)
+    for (const path of ['/mcpx', '/mcp/UP', '/x', '/mcp/up/more', '/mcp/../x']) expect((await get(metadataPath + path)).status).toBe(401)
     expect((await get(metadataPath, 'POST')).status).toBe(401)
   })
 
@@ -301,7 +301,8 @@ test('(9) tokens reach no upstream, no log, no record and no other client', asyn
     const legacy = await call(gate.url(name), 'seen', {}, { token, session, headers })
     const stateless = await modern(gate.url(name), 'tools/call', { name: 'seen', arguments: {} }, { token, headers })
     seen.push(textOf(legacy)!, textOf(stateless)!)
-    for (const one of [await echo(gate, bad, name), await echo(gate, `${token}x`, name)]) {
+    const inQuery = modern(`${gate.url(name)}?access_token=${token}`, 'tools/list', {})
+    for (const one of [await echo(gate, bad, name), await echo(gate, `${token}x`, name), await inQuery]) {
       expect(one.status).toBe(401)
       answers.push(one.text + JSON.stringify([...one.headers]))
     }
