@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { jwtAlgorithms } from '../base/access/jwt.ts'
 import { credential } from '../base/config/credential.ts'
 import { duration } from '../base/config/duration.ts'
-import { isLoopback } from '../base/http/listener.ts'
+import { hostOf, isLoopback } from '../base/http/host.ts'
 import { defaultChildren } from './children.ts'
 
 export const isolations = ['session', 'principal', 'shared'] as const
@@ -19,10 +19,10 @@ function hasUserInfo(text: string): boolean {
 const safeUrl = z
   .url({ protocol: /^https?$/ })
   .refine((text) => !hasUserInfo(text), 'may not hold a user name or password')
-  .refine((text) => !URL.canParse(text) || isSafe(new URL(text)), 'must be https, or http to this machine (127.0.0.1)')
+  .refine((text) => !URL.canParse(text) || isSafe(text), 'must be https, or http to this machine (127.0.0.1)')
 
-function isSafe({ protocol, hostname }: URL): boolean {
-  return protocol === 'https:' || isLoopback(hostname.replace(/^\[|\]$/g, ''))
+function isSafe(url: string): boolean {
+  return new URL(url).protocol === 'https:' || isLoopback(hostOf(url))
 }
 
 const originWords = 'must be an address alone, in lower case: no path, no slash at the end'

@@ -6,58 +6,39 @@ import type { Log } from '../kernel/log.ts'
 import { randomId } from '../kernel/random.ts'
 import { Secret } from '../kernel/secret.ts'
 import { type Policy, type Rule, createPolicy } from '../base/access/policy.ts'
-import { type Credentials, type Directory, createDirectory } from '../base/access/principal.ts'
-import { type Listener, openListener } from '../base/http/listener.ts'
+import { type Credentials, createDirectory } from '../base/access/principal.ts'
 import { openSqliteKv } from '../base/kv/sqlite.ts'
 import type { Identity } from '../base/identity/identity.ts'
 import { keepCheckpoints } from '../base/ledger/keep-checkpoints.ts'
 import { openLedger } from '../base/ledger/ledger.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
-import type { ScanLimits } from '../base/wire/walk.ts'
 import { Drain } from './drain.ts'
 import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
 import { createEndpoint } from './endpoint.ts'
-import { createFrontDoor } from './front-door.ts'
-import { type Identify, createIdentify } from './identify.ts'
-import { type CloudflareSettings, type IssuerSettings, cloudflareVerifier, issuersVerifier } from './issuers.ts'
+import { type HttpDoorsSettings, openHttpDoors } from './http-doors.ts'
 import { openPeerDoor } from './peer-door.ts'
 import { permitLayer } from './permit.ts'
 import { type RecordNeeds, recordLayer, recordRefusal } from './record.ts'
-import { ProtectedResource } from './protected-resource.ts'
 import { type SessionSettings, Sessions } from './sessions.ts'
-import { type SocketSettings, openSocketDoor } from './socket-door.ts'
 import { checkSettings } from './start-checks.ts'
 import { type Transport, Upstream, type UpstreamSettings } from './upstream.ts'
 import { ledgerName, watchedLedger } from './watched-ledger.ts'
 
-export type GateSettings = Omit<SessionSettings, 'ttlMs'> & {
-  readonly host: string
-  readonly port: number
-  /** Further names under which clients reach it. */
-  readonly ownHosts: readonly string[]
-  /** Where clients reach it from outside: scheme, host and port; where it listens when undefined. */
-  readonly publicUrl: string | undefined
-  /** Who everyone is that comes in by TCP and shows no credential; undefined: nobody. */
-  readonly door: string | undefined
-  readonly limits: ScanLimits
-  /** Ledger, sessions and the ledger's secret live here. */
-  readonly folder: string
-  readonly sessionTtlMs: number
-  /** How long running calls may take to end when the gate is closed. */
-  readonly drainMs: number
-  readonly credentials: readonly Credentials[]
-  readonly issuers: readonly IssuerSettings[]
-  /** Every token of an issuer needs all of them. */
-  readonly scopes: readonly string[]
-  readonly cloudflare: CloudflareSettings | undefined
-  readonly sockets: readonly SocketSettings[]
-  readonly rules: readonly Rule[]
-  /** Servers that cost a process and run at once; `defaultChildren` when absent. */
-  readonly children?: ChildrenSettings
-  readonly upstreams: readonly (UpstreamSettings & { readonly transport: Transport })[]
-  /** Where the peer host hands in proved streams, and the upstream that they reach. */
-  readonly peers?: { readonly socket: string; readonly upstream: string }
-}
+export type GateSettings = HttpDoorsSettings &
+  Omit<SessionSettings, 'ttlMs'> & {
+    /** Ledger, sessions and the ledger's secret live here. */
+    readonly folder: string
+    readonly sessionTtlMs: number
+    /** How long running calls may take to end when the gate is closed. */
+    readonly drainMs: number
+    readonly credentials: readonly Credentials[]
+    readonly rules: readonly Rule[]
+    /** Servers that cost a process and run at once; `defaultChildren` when absent. */
+    readonly children?: ChildrenSettings
+    readonly upstreams: readonly (UpstreamSettings & { readonly transport: Transport })[]
+    /** Where the peer host hands in proved streams, and the upstream that they reach. */
+    readonly peers?: { readonly socket: string; readonly upstream: string }
+  }
 
 export interface Gate {
   readonly url: string
@@ -68,8 +49,6 @@ export interface Gate {
 /** Idle servers are looked for so often, or twice within the shortest idle time that is set. */
 const sweepMs = 5_000
 const leastSweepMs = 250
-/** After the last call has been answered, its bytes may take so long to leave. */
-const flushMs = 500
 
 export type GateNeeds = {
   readonly clock: Clock
@@ -121,23 +100,12 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   )
   const directory = createDirectory(settings.credentials)
   if (settings.peers) stack.use(await openPeerDoor({ clock, log, ledger, directory, endpoints }, settings.peers, settings.limits))
-  const { publicUrl, sockets } = settings
-  const resource = new ProtectedResource({
-    publicUrl: () => publicUrl ?? listener.url,
-    issuers: settings.issuers.map(({ issuer }) => issuer),
-    scopes: settings.scopes,
-  })
-  const identify = identifyWith({ clock, directory, resource }, settings)
   const health = { ledger, bucket, upstreams, drain }
-  const handle = createFrontDoor({ clock, log, ledger, endpoints, identify, resource, health }, settings.limits)
-  const ownHosts = [...settings.ownHosts, ...(publicUrl === undefined ? [] : [hostOf(publicUrl)])]
-  const listener: Listener = await openListener({ clock, name: 'the gate', host: settings.host, port: settings.port, ownHosts, handle })
-  stack.defer(() => listener.close(flushMs))
-  for (const socket of sockets) stack.use(await openSocketDoor({ clock, handle }, socket, ownHosts, flushMs))
-  log.info('gate.ready', { url: listener.url, upstreams: [...endpoints.keys()] })
+  const doors = stack.use(await openHttpDoors({ clock, log, ledger, directory, endpoints, health }, settings))
+  log.info('gate.ready', { url: doors.url, upstreams: [...endpoints.keys()] })
   const rest = stack.move()
   return {
-    url: listener.url,
+    url: doors.url,
     async close() {
       await drain.drain(clock, settings.drainMs)
       await rest.disposeAsync()
@@ -148,24 +116,6 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
 function sweepEveryMs({ upstreams }: GateSettings): number {
   const shortestMs = Math.min(...upstreams.map(({ idleMs }) => idleMs))
   return Math.max(leastSweepMs, Math.min(sweepMs, shortestMs / 2))
-}
-
-type IdentifyNeeds = { readonly clock: Clock; readonly directory: Directory; readonly resource: ProtectedResource }
-
-function identifyWith({ clock, directory, resource }: IdentifyNeeds, { issuers, cloudflare, door }: GateSettings): Identify {
-  return createIdentify(
-    {
-      directory,
-      resource,
-      ...(issuers.length > 0 ? { issuers: issuersVerifier({ clock }, issuers) } : {}),
-      ...(cloudflare ? { cloudflare: cloudflareVerifier({ clock }, cloudflare) } : {}),
-    },
-    door === undefined ? undefined : { name: door, via: 'door' },
-  )
-}
-
-function hostOf(url: string): string {
-  return new URL(url).hostname.replace(/^\[|\]$/g, '')
 }
 
 function ledgerSecret(path: string): Secret {

@@ -1,5 +1,5 @@
 // What a gate refuses to start with: a way in for everybody, and names or credentials that mean nothing or two things.
-import { isLoopback } from '../base/http/listener.ts'
+import { hostOf, isLoopback } from '../base/http/host.ts'
 import { fault } from './faults.ts'
 import type { GateSettings } from './gate.ts'
 
@@ -15,8 +15,7 @@ function checkDoors({ host, port, door, publicUrl, credentials, issuers, cloudfl
   if (door !== undefined) {
     if (!isLoopback(host)) throw fault.open_door({ way: `gate.listen is ${listen}` })
     if (cloudflare) throw fault.open_door({ way: 'there is gate.cloudflare_access' })
-    if (publicUrl !== undefined && !isLoopback(new URL(publicUrl).hostname.replace(/^\[|\]$/g, '')))
-      throw fault.open_door({ way: `gate.public_url is ${publicUrl}` })
+    if (publicUrl !== undefined && !isLoopback(hostOf(publicUrl))) throw fault.open_door({ way: `gate.public_url is ${publicUrl}` })
   }
   if (isLoopback(host)) return
   const isProvable = credentials.some((one) => one.tokenHashes.length + one.peers.length > 0) || issuers.length > 0 || cloudflare

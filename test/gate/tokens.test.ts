@@ -255,8 +255,15 @@ describe('when the keys cannot be had', () => {
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5'])
     expect(answer.body.error?.message).toBe('the token cannot be checked now: the keys of its issuer cannot be had')
     expect((await echo(gate, owner)).status).toBe(200)
+    const health = async (): Promise<unknown> => {
+      const { text } = await send(`http://127.0.0.1:${gate.port}/health`, undefined, { httpMethod: 'GET', token: owner })
+      const { status, checks } = JSON.parse(text) as { status: string; checks: Record<string, { ok: boolean; reason: string }> }
+      return [status, checks['keys of corp']]
+    }
+    expect(await health()).toEqual(['degraded', { ok: false, reason: 'ECONNREFUSED' }])
     await issuer.up()
     expect((await echo(gate, token)).status).toBe(200)
+    expect(await health()).toEqual(['ok', { ok: true, reason: 'nothing was wrong when they were last asked for' }])
     await issuer.down()
     expect((await echo(gate, await issuer.sign({ sub: 'bob@corp', aud: gate.url('up') }))).status).toBe(200) // the keys are known
   })

@@ -62,7 +62,9 @@ export class KeySet {
   readonly #clock: Clock
   readonly #log: Log
   readonly #source: KeySource
-  readonly #name: string
+  /** Whose keys they are. */
+  readonly name: string
+  #problem: string | undefined
   #held: { readonly keys: LocalJWKSet; readonly text: string; atMs: number } | undefined
   #attempt: Promise<LocalJWKSet> | undefined
   #waiting = 0
@@ -74,13 +76,18 @@ export class KeySet {
     this.#clock = needs.clock
     this.#log = needs.log
     this.#source = needs.source
-    this.#name = name
+    this.name = name
     this.#countedAtMs = needs.clock.mono()
   }
 
   /** The keys that hold now; another object as soon as they are others. */
   get current(): LocalJWKSet | undefined {
     return this.#held?.keys
+  }
+
+  /** Why the last attempt failed; undefined: it did not. */
+  get problem(): string | undefined {
+    return this.#problem
   }
 
   /** Keys that are not too old: at once when there are some. Fault `access.no_keys`, after 5 s at the latest. */
@@ -100,8 +107,8 @@ export class KeySet {
   }
 
   async #renewed(): Promise<LocalJWKSet> {
-    if (this.#waiting >= maxWaiting) throw fault.no_keys({ name: this.#name, reason: 'too many callers wait for them' })
-    if (!this.#attempt && !this.#mayTry()) throw fault.no_keys({ name: this.#name, reason: 'the last attempts failed' })
+    if (this.#waiting >= maxWaiting) throw fault.no_keys({ name: this.name, reason: 'too many callers wait for them' })
+    if (!this.#attempt && !this.#mayTry()) throw fault.no_keys({ name: this.name, reason: 'the last attempts failed' })
     this.#waiting++
     try {
       return await (this.#attempt ??= this.#renew().finally(() => (this.#attempt = undefined)))
@@ -117,13 +124,15 @@ export class KeySet {
       const text = await this.#source(signal)
       const { createLocalJWKSet } = await import('jose')
       const keys = text === this.#held?.text ? this.#held.keys : createLocalJWKSet(publicKeys(text))
-      if (keys !== this.#held?.keys) this.#log.info('access.keys.renewed', { name: this.#name, keys: keys.jwks().keys.length })
+      if (keys !== this.#held?.keys) this.#log.info('access.keys.renewed', { name: this.name, keys: keys.jwks().keys.length })
       this.#held = { keys, text, atMs: this.#clock.mono() }
+      this.#problem = undefined
       return keys
     } catch (error) {
       const reason = signal.aborted ? `no answer within ${attemptMs / 1_000} s` : wordsOf(error)
-      const failed = fault.no_keys({ name: this.#name, reason })
-      this.#log.warn('access.keys.failed', { name: this.#name, reason })
+      const failed = fault.no_keys({ name: this.name, reason })
+      this.#problem = reason
+      this.#log.warn('access.keys.failed', { name: this.name, reason })
       throw failed
     }
   }

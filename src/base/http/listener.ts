@@ -1,8 +1,9 @@
 // Opens a loopback or public HTTP door: one place that checks Host and Origin, bounds slow clients and says which port is busy.
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http'
-import { type AddressInfo, isIPv4 } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import type { Clock } from '../../kernel/clock.ts'
 import { faults, reasonOf } from '../../kernel/fault.ts'
+import { isLoopback, localHosts } from './host.ts'
 
 const fault = faults('http', {
   port_busy: (d: { name: string; host: string; port: number }) => ({
@@ -36,14 +37,6 @@ export type ListenerOptions = {
   /** Further values of `Host` (and hosts of `Origin`) that are ours: a public name, say. Loopback names are always ours on a loopback listener. */
   readonly ownHosts?: readonly string[]
   handle(request: IncomingMessage, response: ServerResponse): void
-}
-
-/** The names of a machine for itself. */
-export const localHosts: readonly string[] = ['localhost', '127.0.0.1', '::1']
-
-/** True for addresses that only this machine can reach; a name that begins like one is none of them. */
-export function isLoopback(host: string): boolean {
-  return host.toLowerCase() === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }
 
 const host = 'host'
