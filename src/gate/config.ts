@@ -1,8 +1,10 @@
 // The settings of the gate: each with a description and a default.
 import { z } from 'zod'
+import { jwtAlgorithms } from '../base/access/jwt.ts'
 import { credential } from '../base/config/credential.ts'
 import { duration } from '../base/config/duration.ts'
 import { maxFrameBytes } from '../base/config/size.ts'
+import { hostOf, isLoopback } from '../base/http/host.ts'
 import { defaultChildren } from './children.ts'
 
 export const isolations = ['session', 'principal', 'shared'] as const
@@ -13,6 +15,19 @@ function hasUserInfo(text: string): boolean {
   const { username, password } = new URL(text)
   return username !== '' || password !== ''
 }
+
+/** An address whose answers nobody on the way can change. */
+const safeUrl = z
+  .url({ protocol: /^https?$/ })
+  .refine((text) => !hasUserInfo(text), 'may not hold a user name or password')
+  .refine((text) => !URL.canParse(text) || isSafe(text), 'must be https, or http to this machine (127.0.0.1)')
+
+function isSafe(url: string): boolean {
+  return new URL(url).protocol === 'https:' || isLoopback(hostOf(url))
+}
+
+const originWords = 'must be an address alone, in lower case: no path, no slash at the end'
+const origin = (text: string): boolean => !URL.canParse(text) || new URL(text).origin === text
 
 const upstream = z
   .strictObject({
@@ -66,6 +81,66 @@ const principal = z
   })
   .describe('Somebody who may call, and what they prove it with.')
 
+const people = (what: string) => z.record(z.string().min(1).max(320), z.string().min(1).max(64)).describe(what)
+
+const issuer = z
+  .strictObject({
+    issuer: safeUrl.describe('Its name in tokens (iss), letter for letter: the address of an OAuth or OpenID provider.'),
+    audience: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'What tokens must be for (aud). Absent: the address of the upstream that is called, or of the whole gate, as MCP clients ask for it (RFC 8707).',
+      ),
+    jwks_url: safeUrl.optional().describe('Where its public keys are (JWKS).'),
+    jwks_file: z.string().optional().describe('A file with its public keys, in place of jwks_url.'),
+    algorithms: z
+      .array(z.enum(jwtAlgorithms))
+      .min(1)
+      .default(['RS256'])
+      .describe('How it may sign; nothing else is taken, whatever a token says.'),
+    principal_claim: z
+      .enum(['sub', 'email'])
+      .default('sub')
+      .describe('The claim that tells who it is; an email counts only if the issuer says that it has verified it (email_verified).'),
+    principals: people(
+      'Who is which principal: { "alice@example.com" = "alice" }. The values of the claim stand there letter for letter.',
+    ).refine((all) => Object.keys(all).length > 0, 'must name somebody'),
+  })
+  .refine((value) => (value.jwks_url === undefined) !== (value.jwks_file === undefined), {
+    error: 'needs exactly one of jwks_url and jwks_file',
+  })
+  .describe('An issuer of signed bearer tokens (JWT).')
+
+const cloudflareAccess = z
+  .strictObject({
+    team: safeUrl.refine(origin, originWords).describe('https://TEAM.cloudflareaccess.com'),
+    audience: z.string().min(1).describe('The AUD tag of the application.'),
+    principals: people('Who is which principal, by email.').default({}),
+    service_tokens: people('Which service token is which principal, by its client id (common name).').default({}),
+  })
+  .refine((value) => Object.keys(value.principals).length + Object.keys(value.service_tokens).length > 0, {
+    error: 'needs principals or service_tokens',
+  })
+  .describe('Takes the assertions of Cloudflare Access (Cf-Access-Jwt-Assertion). Absent: that header is ignored.')
+
+const socket = z
+  .strictObject({
+    path: z
+      .string()
+      .min(1)
+      .describe('The socket, below the folder of this file if it is relative. Its folder may be writable for its owner only.'),
+    principal: z.string().min(1).describe('Who everyone is that connects to it.'),
+    mode: z
+      .string()
+      .regex(/^0?6[06][06]$/, 'must be 600, 660 or 666')
+      .default('600')
+      .transform((text) => Number.parseInt(text, 8))
+      .describe('Who may connect: its owner (600), the group of the file too (660), or whoever reaches the folder (666).'),
+  })
+  .describe('A UNIX socket with the same paths as over HTTP; coming in by it proves who one is.')
+
 const patterns = (what: string): z.ZodDefault<z.ZodArray<z.ZodString>> =>
   z.array(z.string()).default([]).describe(`Which ${what}; * stands for any characters.`)
 
@@ -88,6 +163,10 @@ export default z
       .default('127.0.0.1:8001')
       .describe('Where the gate listens for HTTP.'),
     hosts: z.array(z.string()).default([]).describe('Further names that clients may use in Host and Origin.'),
+    public_url: safeUrl
+      .refine(origin, originWords)
+      .optional()
+      .describe('Where clients reach the gate from outside: https://mcp.example.com. Tokens of issuers are for this address.'),
     state: z.string().optional().describe("The folder for ledger and sessions; the state folder's gate/ by default."),
     door: z.string().optional().describe('The principal that everyone is who comes in over loopback without a credential. Absent: nobody.'),
     max_sessions: z.number().int().min(1).max(1_000_000).default(10_000).describe('Sessions kept at once, all principals together.'),
@@ -120,6 +199,20 @@ export default z
       .default({})
       .describe('The MCP servers behind the gate, by name.'),
     principals: z.record(z.string().min(1).max(64), principal).default({}).describe('Who may call, by name.'),
+    issuers: z
+      .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and hyphens'), issuer)
+      .default({})
+      .describe('Whose signed tokens are taken, by a name of your own.'),
+    scopes: z
+      .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/, 'must be a scope (RFC 6749 §3.3)'))
+      .max(32)
+      .default([])
+      .describe('Scopes that every token of an issuer must have.'),
+    cloudflare_access: cloudflareAccess.optional(),
+    sockets: z
+      .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and hyphens'), socket)
+      .default({})
+      .describe('UNIX sockets to come in by, by a name of your own.'),
     rules: z.array(rule).default([]).describe('Who may do what.'),
   })
   .describe('The MCP gateway.')

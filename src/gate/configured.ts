@@ -4,6 +4,7 @@ import { resolveCredential } from '../base/config/credential.ts'
 import { createHttpClient } from '../base/http/client.ts'
 import { startGuard } from '../base/supervise/guard.ts'
 import { limitsOf } from '../base/wire/walk.ts'
+import { cloudflareOf, issuersOf } from './configured-issuers.ts'
 import { type Gate, type GateNeeds, type GateSettings, startGate } from './gate.ts'
 import type { GateConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
 
@@ -52,6 +53,7 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     host,
     port,
     ownHosts: config.hosts,
+    publicUrl: config.public_url,
     folder: config.state ?? join(needs.state, 'gate'),
     door: config.door,
     maxSessions: config.max_sessions,
@@ -60,6 +62,10 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     sessionTtlMs: config.session_ttl,
     limits,
     credentials: Object.entries(config.principals).map(([name, { token_sha256, peers }]) => ({ name, tokenHashes: token_sha256, peers })),
+    issuers: await issuersOf(kit, config),
+    cloudflare: cloudflareOf(kit, config),
+    sockets: Object.values(config.sockets).map((socket) => ({ ...socket, path: kit.pathOf(socket.path) })),
+    scopes: config.scopes,
     rules: config.rules,
     children: { max: config.max_children, maxPerPrincipal: config.max_children_per_principal },
     upstreams: await Promise.all(upstreams),

@@ -2,15 +2,35 @@
 import { faults } from '../kernel/fault.ts'
 
 export const fault = faults('gate', {
-  open_door: (d: { listen: string }) => ({
+  open_door: (d: { way: string }) => ({
     kind: 'config',
-    message: `gate.listen is ${d.listen}, which others can reach, and gate.door lets everyone in without a credential`,
-    hint: 'remove gate.door, or listen on 127.0.0.1',
+    message: `${d.way}, so that others can reach the gate, and gate.door lets everyone in without a credential`,
+    hint: 'remove gate.door, or let only this machine reach the gate',
+  }),
+  no_public_url: (d: { listen: string }) => ({
+    kind: 'config',
+    message: `gate.listen is ${d.listen} and there are gate.issuers, but what clients call the gate is not said: tokens are for that address`,
+    hint: 'add gate.public_url = "https://HOST"',
+  }),
+  same_issuer: (d: { first: string; second: string; issuer: string }) => ({
+    kind: 'config',
+    message: `gate.issuers.${d.first} and gate.issuers.${d.second} are both ${d.issuer}: a token could be of either`,
+    hint: 'put their principals into one of them',
+  }),
+  bad_keys: (d: { place: string; reason: string }) => ({
+    kind: 'config',
+    message: `${d.place} is no file of keys: ${d.reason}`,
+    hint: 'it must be a JSON Web Key Set: { "keys": [ … ] }',
+  }),
+  loose_socket: (d: { path: string; folder: string }) => ({
+    kind: 'config',
+    message: `anybody who may write ${d.folder} could put another socket in the place of ${d.path}`,
+    hint: `chmod go-w ${d.folder}, or choose a folder of your own`,
   }),
   no_way_in: (d: { listen: string }) => ({
     kind: 'config',
     message: `gate.listen is ${d.listen}, which others can reach, and no principal has a credential`,
-    hint: 'give a principal token_sha256 or peers',
+    hint: 'give a principal token_sha256 or peers, or add gate.issuers or gate.cloudflare_access',
   }),
   unknown_principal: (d: { name: string; place: string }) => ({
     kind: 'config',

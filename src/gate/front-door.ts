@@ -1,83 +1,89 @@
 // The gate's door for HTTP: MCP at /mcp/<upstream>, health beside it, and nothing told to whom it does not know.
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../kernel/clock.ts'
+import type { Log } from '../kernel/log.ts'
 import { bareUri } from '../base/access/bare-uri.ts'
-import { type Principal, bearerToken } from '../base/access/principal.ts'
+import type { Principal, Refused, Via } from '../base/access/principal.ts'
 import { answerJson } from '../base/http/answer.ts'
-import { type Listener, openListener } from '../base/http/listener.ts'
 import type { Ledger } from '../base/ledger/ledger.ts'
 import { createHttpDoor } from '../base/mcp/door/http.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
 import type { ScanLimits } from '../base/wire/walk.ts'
 import { type HealthNeeds, answerHealth, healthPath } from './health.ts'
-import type { PeerDoorNeeds } from './peer-door.ts'
+import { type Identify, assertionHeader } from './identify.ts'
+import type { ProtectedResource } from './protected-resource.ts'
 
-export type FrontDoorNeeds = PeerDoorNeeds & { readonly health: HealthNeeds }
-
-export type FrontDoorSettings = {
-  readonly host: string
-  readonly port: number
-  /** Further names under which clients reach it. */
-  readonly ownHosts: readonly string[]
-  /** Who everyone is that shows no credential; undefined: nobody. */
-  readonly door: string | undefined
-  readonly limits: ScanLimits
+export type FrontDoorNeeds = {
+  readonly clock: Clock
+  readonly log: Log
+  readonly ledger: Ledger
+  readonly endpoints: ReadonlyMap<string, Endpoint>
+  readonly identify: Identify
+  readonly resource: ProtectedResource
+  readonly health: HealthNeeds
 }
+
+/** Answers one request, whatever it is. `local`: whom the socket stands for that it came in by. */
+export type FrontDoor = (request: IncomingMessage, response: ServerResponse, local?: Principal) => void
 
 const maxRefusalsPerSecond = 50
 
-/** Listens. Faults: `http.port_busy`, `http.cannot_listen`. */
-export function openFrontDoor(needs: FrontDoorNeeds, settings: FrontDoorSettings): Promise<Listener> {
-  const { clock, log, ledger, directory, endpoints, health } = needs
-  const { host, port, ownHosts, limits } = settings
-  const stranger: Principal | undefined = settings.door === undefined ? undefined : { name: settings.door, via: 'door' }
+export function createFrontDoor(needs: FrontDoorNeeds, limits: ScanLimits): FrontDoor {
+  const { clock, log, ledger, endpoints, identify, resource, health } = needs
   const noteRefusal = boundedRefusals(ledger, clock)
-  const refused = (reason: string, request: IncomingMessage): void => {
-    noteRefusal(reason, request)
-    log.debug('gate.refused', { reason, method: request.method })
+  const refused = (reason: string, request: IncomingMessage, via?: Via): void => {
+    noteRefusal(reason, request, via)
+    log.debug('gate.refused', { reason, via, method: request.method })
   }
   const endpoint = (path: string): Endpoint | undefined => {
     const name = /^\/mcp\/([a-z0-9-]+)(?:\?|$)/.exec(path)?.[1]
     return name === undefined ? undefined : endpoints.get(name)
   }
-  const authenticate = ({ headers: { authorization } }: IncomingMessage): Principal | undefined => {
-    if (authorization === undefined) return stranger
-    const token = bearerToken(authorization)
-    return token === undefined ? undefined : directory.byToken(token)
+  const door = createHttpDoor({ endpoint, authenticate: identify, refused, limits })
+  /** What is no MCP: health, and for strangers whether they may know that there is nothing. */
+  const answer = async (request: IncomingMessage, response: ServerResponse, known: Principal | Refused): Promise<void> => {
+    const isKnown = !('status' in known)
+    const path = isKnown || showsNothing(request) ? healthPath(request) : undefined
+    if (path) return answerHealth(health, path, isKnown, response)
+    request.resume()
+    if (isKnown) return answerJson(response, 404, { error: 'there is no such path: MCP is served at /mcp/<upstream>' })
+    // Whether a path exists is nobody's to know who has not proved who they are.
+    refused(known.reason, request, known.via)
+    answerJson(response, known.status, { error: known.reason }, known.headers)
   }
-  const door = createHttpDoor({ endpoint, authenticate, refused, limits })
-  return openListener({
-    clock,
-    name: 'the gate',
-    host,
-    port,
-    ownHosts,
-    handle(request, response) {
-      if (endpoint(request.url!)) return door.handle(request, response)
-      const principal = authenticate(request)
-      const path = principal || request.headers.authorization === undefined ? healthPath(request) : undefined
-      if (path) return void answerHealth(health, path, principal !== undefined, response).catch(() => response.destroy())
+  return (request, response, local) => {
+    if (endpoint(request.url!)) return door.handle(request, response, local)
+    const metadata = resource.metadata(request.method, request.url!)
+    if (metadata) {
       request.resume()
-      if (principal) return answerJson(response, 404, { error: 'there is no such path: MCP is served at /mcp/<upstream>' })
-      // Whether a path exists is nobody's to know who has not proved who they are.
-      refused('a valid credential is needed', request)
-      response.setHeader('www-authenticate', 'Bearer realm="fairlead"')
-      answerJson(response, 401, { error: 'a valid credential is needed' })
-    },
-  })
+      return answerJson(response, 200, metadata, { 'access-control-allow-origin': '*' })
+    }
+    Promise.resolve(identify(request, local))
+      .then((known) => answer(request, response, known))
+      .catch(() => response.destroy())
+  }
+}
+
+function showsNothing({ headers }: IncomingMessage): boolean {
+  return headers.authorization === undefined && headers[assertionHeader] === undefined
 }
 
 /** A line per refusal at the door, but never so many that a stranger could fill the disk with them: the rest of a second is one line with their number. */
-function boundedRefusals(ledger: Ledger, clock: Clock): (reason: string, request: IncomingMessage) => void {
+function boundedRefusals(ledger: Ledger, clock: Clock): (reason: string, request: IncomingMessage, via?: Via) => void {
   let inSecond = 0
   const record = (entry: Record<string, unknown>): void => void ledger.append({ event: 'refused', door: 'http', ...entry }).catch(() => {})
   const endSecond = (): void => {
     if (inSecond > maxRefusalsPerSecond) record({ further: inSecond - maxRefusalsPerSecond })
     inSecond = 0
   }
-  return (reason, { method, url }) => {
+  return (reason, { method, url }, via) => {
     if (inSecond++ === 0) clock.after(1_000, endSecond)
     if (inSecond <= maxRefusalsPerSecond)
-      record({ method, path: url === undefined ? undefined : bareUri(url).slice(0, 200), reason: reason.slice(0, 300) })
+      record({
+        ...(via ? { via } : {}),
+        method,
+        path: url === undefined ? undefined : bareUri(url).slice(0, 200),
+        reason: reason.slice(0, 300),
+      })
   }
 }

@@ -7,7 +7,6 @@ import { randomId } from '../kernel/random.ts'
 import { Secret } from '../kernel/secret.ts'
 import { type Policy, type Rule, createPolicy } from '../base/access/policy.ts'
 import { type Credentials, createDirectory } from '../base/access/principal.ts'
-import { isLoopback } from '../base/http/listener.ts'
 import { openSqliteKv } from '../base/kv/sqlite.ts'
 import type { Identity } from '../base/identity/identity.ts'
 import { keepCheckpoints } from '../base/ledger/keep-checkpoints.ts'
@@ -16,16 +15,16 @@ import type { Endpoint } from '../base/mcp/scopes.ts'
 import { Drain } from './drain.ts'
 import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
 import { createEndpoint } from './endpoint.ts'
-import { fault } from './faults.ts'
-import { type FrontDoorSettings, openFrontDoor } from './front-door.ts'
+import { type HttpDoorsSettings, openHttpDoors } from './http-doors.ts'
 import { openPeerDoor } from './peer-door.ts'
 import { permitLayer } from './permit.ts'
 import { type RecordNeeds, recordLayer, recordRefusal } from './record.ts'
 import { type SessionSettings, Sessions } from './sessions.ts'
+import { checkSettings } from './start-checks.ts'
 import { type Transport, Upstream, type UpstreamSettings } from './upstream.ts'
 import { gateLedger, watchedLedger } from './watched-ledger.ts'
 
-export type GateSettings = FrontDoorSettings &
+export type GateSettings = HttpDoorsSettings &
   Omit<SessionSettings, 'ttlMs'> & {
     /** Ledger, sessions and the ledger's secret live here. */
     readonly folder: string
@@ -50,8 +49,6 @@ export interface Gate {
 /** Idle servers are looked for so often, or twice within the shortest idle time that is set. */
 const sweepMs = 5_000
 const leastSweepMs = 250
-/** After the last call has been answered, its bytes may take so long to leave. */
-const flushMs = 500
 
 export type GateNeeds = {
   readonly clock: Clock
@@ -61,7 +58,7 @@ export type GateNeeds = {
 }
 
 export async function startGate(needs: GateNeeds, settings: GateSettings): Promise<Gate> {
-  check(settings)
+  checkSettings(settings)
   const { clock, log, identity } = needs
   makeFolder(settings.folder)
   await using stack = new AsyncDisposableStack()
@@ -104,12 +101,11 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const directory = createDirectory(settings.credentials)
   if (settings.peers) stack.use(await openPeerDoor({ clock, log, ledger, directory, endpoints }, settings.peers, settings.limits))
   const health = { ledger, bucket, upstreams, drain }
-  const listener = await openFrontDoor({ clock, log, ledger, directory, endpoints, health }, settings)
-  stack.defer(() => listener.close(flushMs))
-  log.info('gate.ready', { url: listener.url, upstreams: [...endpoints.keys()] })
+  const doors = stack.use(await openHttpDoors({ clock, log, ledger, directory, endpoints, health }, settings))
+  log.info('gate.ready', { url: doors.url, upstreams: [...endpoints.keys()] })
   const rest = stack.move()
   return {
-    url: listener.url,
+    url: doors.url,
     async close() {
       await drain.drain(clock, settings.drainMs)
       await rest.disposeAsync()
@@ -120,29 +116,6 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
 function sweepEveryMs({ upstreams }: GateSettings): number {
   const shortestMs = Math.min(...upstreams.map(({ idleMs }) => idleMs))
   return Math.max(leastSweepMs, Math.min(sweepMs, shortestMs / 2))
-}
-
-/** Refuses to start where everyone on the network would be somebody. */
-function check({ host, port, door, credentials, rules, upstreams }: GateSettings): void {
-  const listen = `${host}:${port}`
-  const names = new Set(credentials.map(({ name }) => name))
-  if (!isLoopback(host) && door !== undefined) throw fault.open_door({ listen })
-  if (!isLoopback(host) && !credentials.some((one) => one.tokenHashes.length + one.peers.length > 0)) throw fault.no_way_in({ listen })
-  if (door !== undefined && !names.has(door)) throw fault.unknown_principal({ name: door, place: 'gate.door' })
-  const known = new Set(upstreams.map(({ name }) => name))
-  for (const [index, rule] of rules.entries()) {
-    const place = `gate.rules[${index}]`
-    for (const name of rule.principals) if (!name.includes('*') && !names.has(name)) throw fault.unknown_principal({ name, place })
-    for (const name of rule.upstreams) if (!name.includes('*') && !known.has(name)) throw fault.unknown_upstream({ name, place })
-  }
-  const holders = new Map<string, string>()
-  for (const { name, tokenHashes, peers } of credentials) {
-    for (const credential of new Set([...tokenHashes, ...peers])) {
-      const other = holders.get(credential)
-      if (other !== undefined) throw fault.same_credential({ first: other, second: name })
-      holders.set(credential, name)
-    }
-  }
 }
 
 function ledgerSecret(path: string): Secret {

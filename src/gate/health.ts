@@ -1,6 +1,7 @@
 // Whether the gate lives, and whether it can do its work: each check with its reason.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { asFault } from '../kernel/fault.ts'
+import type { KeySet } from '../base/access/key-set.ts'
 import { answerJson } from '../base/http/answer.ts'
 import type { Bucket } from '../base/kv/kv.ts'
 import type { Drain } from './drain.ts'
@@ -12,9 +13,11 @@ export type HealthNeeds = {
   readonly bucket: Bucket
   readonly upstreams: readonly Upstream[]
   readonly drain: Drain
+  /** Of those whose signed tokens are taken. */
+  readonly keySets: readonly KeySet[]
 }
 
-/** `ok` as a whole, when every check that the gate cannot work without is; a server that fails makes it `degraded`, since the others go on. */
+/** `ok` as a whole, when every check that the gate cannot work without is; a server that fails, or keys that cannot be had, make it `degraded`, since others go on. */
 type Health = { readonly status: 'ok' | 'degraded' | 'failing'; readonly checks: Readonly<Record<string, Check>> }
 type Check = { readonly ok: boolean; readonly reason: string }
 
@@ -32,7 +35,7 @@ export async function answerHealth(needs: HealthNeeds, path: string, isKnown: bo
   answerJson(response, health.status === 'failing' ? 503 : 200, health)
 }
 
-async function healthOf({ ledger, bucket, upstreams, drain }: HealthNeeds, isKnown: boolean): Promise<Health> {
+async function healthOf({ ledger, bucket, upstreams, drain, keySets }: HealthNeeds, isKnown: boolean): Promise<Health> {
   const needed: Record<string, Check> = {
     gate: drain.isDraining ? { ok: false, reason: 'it is stopping' } : { ok: true, reason: 'it takes calls' },
     ledger: await checked('the last entry was written', async () => {
@@ -53,8 +56,16 @@ async function healthOf({ ledger, bucket, upstreams, drain }: HealthNeeds, isKno
         ]),
       )
     : { upstreams: { ok: failing === 0, reason: `${failing} of ${states.length} fail` } }
+  const absent = keySets.filter(({ problem }) => problem !== undefined)
+  const keys = keySets.map(({ name, problem }) => [
+    `keys of ${name}`,
+    problem === undefined ? { ok: true, reason: 'nothing was wrong when they were last asked for' } : { ok: false, reason: problem },
+  ])
   const isReady = Object.values(needed).every(({ ok }) => ok)
-  return { status: !isReady ? 'failing' : failing > 0 ? 'degraded' : 'ok', checks: { ...needed, ...servers } }
+  return {
+    status: !isReady ? 'failing' : failing + absent.length > 0 ? 'degraded' : 'ok',
+    checks: { ...needed, ...servers, ...(isKnown ? Object.fromEntries(keys) : {}) },
+  }
 }
 
 async function checked(fine: string, check: () => Promise<unknown>): Promise<Check> {

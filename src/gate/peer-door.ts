@@ -31,7 +31,7 @@ export async function openPeerDoor(
     const principal = known(peer) ?? known(listedAs) // which the peer host says only where its owner follows rotations
     const endpoint = endpoints.get(upstream)
     if (!principal || !endpoint) {
-      const entry = { event: 'refused', door: 'peers', peer: peer?.slice(0, 100), reason: 'this peer is no principal' }
+      const entry = { event: 'refused', door: 'peers', via: 'peer', peer: peer?.slice(0, 100), reason: 'this peer is no principal' }
       void ledger.append(entry).catch(() => {})
       log.warn('gate.peer.refused', { peer })
       return void wire.close().catch(() => {})

@@ -26,6 +26,9 @@ async function serve(
   return { exitCode, stderr: Buffer.concat(chunks).toString('utf8'), file }
 }
 
+const issuer = (keys: string): string =>
+  `[gate.issuers.corp]\nissuer = "https://login.example.com"\n${keys}\n`.replace(/\n\n$/, '\n') + 'principals = { "1" = "ann" }\n'
+
 describe('line and key', () => {
   test.each([
     ['an unknown key', '[gate]\nlisten = "127.0.0.1:0"\nlisen = "x"\n', 3, 'lisen', /listen/],
@@ -74,6 +77,32 @@ describe('line and key', () => {
       'request_timeout',
       /from 100ms to 365d/,
     ],
+    [
+      'a set of keys that anybody on the way could change',
+      issuer('jwks_url = "http://login.example.com/keys"'),
+      3,
+      'gate.issuers.corp.jwks_url',
+      /must be https/,
+    ],
+    ['an issuer without keys', issuer(''), 1, 'gate.issuers.corp', /exactly one of jwks_url and jwks_file/],
+    ['no algorithm', issuer('jwks_file = "k"\nalgorithms = []'), 4, 'gate.issuers.corp.algorithms', /1/],
+    ['the algorithm none', issuer('jwks_file = "k"\nalgorithms = ["none"]'), 4, 'gate.issuers.corp.algorithms', /RS256/],
+    ['a shared secret', issuer('jwks_file = "k"\nalgorithms = ["HS256"]'), 4, 'gate.issuers.corp.algorithms', /RS256/],
+    ['an address with a path', '[gate]\npublic_url = "https://mcp.example.com/"\n', 2, 'gate.public_url', /no slash at the end/],
+    [
+      'a socket that others may not open but read',
+      '[gate.sockets.s]\npath = "s"\nprincipal = "ann"\nmode = "644"\n',
+      4,
+      'gate.sockets.s.mode',
+      /600, 660 or 666/,
+    ],
+    [
+      'Cloudflare Access for nobody',
+      '[gate.cloudflare_access]\nteam = "https://x.cloudflareaccess.com"\naudience = "a"\n',
+      1,
+      'gate.cloudflare_access',
+      /principals or service_tokens/,
+    ],
     ['a line that is no TOML', '[gate]\nlisten = \n', 2, '', /./],
   ])('%s', async (_what, toml, line, key, words) => {
     const { exitCode, stderr, file } = await serve(toml)
@@ -111,6 +140,56 @@ describe('what would let strangers in', () => {
       'one token for two people',
       `[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\n${ann}[gate.principals.bob]\ntoken_sha256 = "${hash}"\n`,
       /ann and bob/,
+    ],
+    [
+      'a door behind Cloudflare Access',
+      `[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\ndoor = "ann"\n${ann}[gate.cloudflare_access]\nteam = "https://x.cloudflareaccess.com"\naudience = "a"\nprincipals = { "a@b" = "ann" }\n`,
+      /there is gate\.cloudflare_access, .*gate\.door lets everyone in/,
+    ],
+    [
+      'a door behind a public address',
+      `[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\ndoor = "ann"\npublic_url = "https://mcp.example.com"\n${ann}`,
+      /gate\.public_url is https:\/\/mcp\.example\.com, .*gate\.door lets everyone in/,
+    ],
+    [
+      'sockets alone on an open address',
+      `[gate]\nstate = STATE\nlisten = "0.0.0.0:0"\n[gate.principals.ann]\n[gate.sockets.s]\npath = "s"\nprincipal = "ann"\n`,
+      /no principal has a credential/,
+    ],
+    [
+      'tokens for an address that nobody has said',
+      `[gate]\nstate = STATE\nlisten = "0.0.0.0:0"\n[gate.principals.ann]\n${issuer('jwks_url = "https://login.example.com/keys"')}`,
+      /what clients call the gate is not said/,
+    ],
+    [
+      'an issuer that knows somebody who is nobody',
+      `[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\n${issuer('jwks_url = "https://login.example.com/keys"')}`,
+      /gate\.issuers\.corp\.principals names the principal ann/,
+    ],
+    [
+      'a service token of nobody',
+      `[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\n[gate.cloudflare_access]\nteam = "https://x.cloudflareaccess.com"\naudience = "a"\nservice_tokens = { "x" = "bob" }\n`,
+      /gate\.cloudflare_access\.service_tokens names the principal bob/,
+    ],
+    [
+      'a socket of nobody',
+      `[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\n[gate.sockets.s]\npath = "s"\nprincipal = "bob"\n`,
+      /the socket .*s names the principal bob/,
+    ],
+    [
+      'one socket for two people',
+      `[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\n${ann}[gate.principals.bob]\n[gate.sockets.a]\npath = "s"\nprincipal = "ann"\n[gate.sockets.b]\npath = "s"\nprincipal = "bob"\n`,
+      /ann and bob/,
+    ],
+    [
+      'one issuer twice',
+      `[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\n${ann}${['a', 'b'].map((name) => issuer('jwks_url = "https://login.example.com/keys"').replace('corp', name)).join('')}`,
+      /gate\.issuers\.a and gate\.issuers\.b are both https:\/\/login\.example\.com/,
+    ],
+    [
+      'a file of keys that is not there',
+      `[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\n${ann}${issuer('jwks_file = "none.json"')}`,
+      /gate\.issuers\.corp\.jwks_file is no file of keys: .*there is no file/,
     ],
     [
       'a credential that is not there',

@@ -114,6 +114,7 @@ export const packages: readonly Package[] = [
     isTypeFree: true,
   },
   { names: /^(?:smol-toml|yaml|toml-eslint-parser)$/, allowed: /^src\/base\/config\//, why: 'configuration is read by base/config' },
+  { names: /^jose$/, allowed: /^src\/base\/access\//, why: 'signed tokens are checked by base/access', isTypeFree: true },
   { names: /^age-encryption$/, allowed: /^src\/base\/identity\//, why: 'what is sealed is sealed by base/identity' },
   { names: /^cborg\b/, allowed: /^src\/base\/identity\//, why: 'records are encoded by base/identity' },
   {

@@ -94,12 +94,12 @@ describe('policy', () => {
 describe('credentials', () => {
   const directory = createDirectory([{ name: 'ann', tokenHashes: [tokenHash('s3cret')], peers: ['12D3x'] }])
   test('the right ones prove a principal', () => {
-    expect(directory.byToken('s3cret')).toEqual({ name: 'ann', via: 'token' })
+    expect(directory.byTokenHash(tokenHash('s3cret'))).toEqual({ name: 'ann', via: 'token' })
     expect(directory.byPeer('12D3x')).toEqual({ name: 'ann', via: 'peer' })
   })
   test('anything else proves nothing', () => {
-    expect(directory.byToken('S3cret')).toBeUndefined()
-    expect(directory.byToken(tokenHash('s3cret'))).toBeUndefined()
+    expect(directory.byTokenHash(tokenHash('S3cret'))).toBeUndefined()
+    expect(directory.byTokenHash('s3cret')).toBeUndefined()
     expect(directory.byPeer('12D3')).toBeUndefined()
   })
   test.each([

@@ -1,8 +1,28 @@
 // Who is asking: a credential becomes a principal here, or nothing. A bad credential is never "anonymous".
 import { hash } from 'node:crypto'
 
-/** Someone whose credential was proved. `via` says how: a static token, a peer identity proved in the handshake, or the local door one came in by. */
-export type Principal = { readonly name: string; readonly via: 'token' | 'peer' | 'door' }
+/**
+ * How somebody was proved: a static token, a signed token (JWT) of an issuer, the assertion of Cloudflare Access, a peer identity proved in the
+ * handshake, the UNIX socket or the local door one came in by.
+ */
+export type Via = 'token' | 'jwt' | 'cloudflare' | 'peer' | 'socket' | 'door'
+
+/** Someone whose credential was proved. */
+export type Principal = {
+  readonly name: string
+  readonly via: Via
+  /** When the proof ends (wall time): what only listens ends with it, so that whoever listens proves it again. Undefined: it has no end. */
+  readonly untilMs?: number
+}
+
+/** Somebody who is let in nowhere: what HTTP answers, and why. The reason is theirs to read, so it repeats nothing of a credential. */
+export type Refused = {
+  readonly status: 401 | 403 | 503
+  readonly reason: string
+  /** What was shown, as far as it could be told. */
+  readonly via?: Via
+  readonly headers: Readonly<Record<string, string>>
+}
 
 /** What a principal may prove itself with. Tokens are known by their SHA-256 only. */
 export type Credentials = {
@@ -15,7 +35,8 @@ export type Credentials = {
 
 /** Finds the principal that a proved credential belongs to; undefined: nobody. */
 export interface Directory {
-  byToken(token: string): Principal | undefined
+  /** By the `tokenHash` of what was shown. */
+  byTokenHash(hash: string): Principal | undefined
   byPeer(peerId: string): Principal | undefined
 }
 
@@ -33,7 +54,7 @@ export function createDirectory(all: readonly Credentials[]): Directory {
     for (const peer of peers) byPeerId.set(peer, { name, via: 'peer' })
   }
   return {
-    byToken: (token) => byHash.get(tokenHash(token)),
+    byTokenHash: (value) => byHash.get(value),
     byPeer: (peerId) => byPeerId.get(peerId),
   }
 }

@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { systemClock as clock } from '../../kernel/clock.ts'
-import { type Listener, type ListenerOptions, isLoopback, openListener } from './listener.ts'
+import { isLoopback } from './host.ts'
+import { type Listener, type ListenerOptions, openListener } from './listener.ts'
 
 const open: Listener[] = []
 afterEach(async () => {

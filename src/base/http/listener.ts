@@ -1,8 +1,9 @@
 // Opens a loopback or public HTTP door: one place that checks Host and Origin, bounds slow clients and says which port is busy.
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http'
-import { type AddressInfo, isIPv4 } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import type { Clock } from '../../kernel/clock.ts'
 import { faults, reasonOf } from '../../kernel/fault.ts'
+import { isLoopback, localHosts } from './host.ts'
 
 const fault = faults('http', {
   port_busy: (d: { name: string; host: string; port: number }) => ({
@@ -36,11 +37,6 @@ export type ListenerOptions = {
   /** Further values of `Host` (and hosts of `Origin`) that are ours: a public name, say. Loopback names are always ours on a loopback listener. */
   readonly ownHosts?: readonly string[]
   handle(request: IncomingMessage, response: ServerResponse): void
-}
-
-/** True for addresses that only this machine can reach; a name that begins like one is none of them. */
-export function isLoopback(host: string): boolean {
-  return host.toLowerCase() === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }
 
 const host = 'host'
@@ -91,12 +87,15 @@ function refuse(request: IncomingMessage, response: ServerResponse, status: numb
   response.end(JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32000, message } }))
 }
 
-/** Listens and answers with the listener; faults `http.port_busy`, `http.cannot_listen`. */
-export async function openListener(options: ListenerOptions): Promise<Listener> {
-  const { name, host, port } = options
-  const own = new Set((options.ownHosts ?? []).map((value) => value.toLowerCase()))
-  own.add(host.toLowerCase())
-  if (isLoopback(host)) for (const alias of ['localhost', '127.0.0.1', '::1']) own.add(alias)
+/** A server that does not listen yet, bounded and checked as every door is. `ownHosts`: all values of `Host`, and hosts of `Origin`, that are ours. */
+export function createHttpServer({
+  ownHosts,
+  handle,
+}: {
+  readonly ownHosts: readonly string[]
+  handle: ListenerOptions['handle']
+}): Server {
+  const own = new Set(ownHosts.map((value) => value.toLowerCase()))
   const isOwn = (value: string): boolean => own.has(value)
   const server = createServer(
     { keepAliveTimeout: 65_000, headersTimeout: 20_000, requestTimeout: 60_000, maxHeaderSize: 32 << 10, noDelay: true },
@@ -109,7 +108,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       const reason = foreignReason(request, isOwn)
       if (reason !== undefined) return refuse(request, response, 403, `forbidden: ${reason}`)
       try {
-        options.handle(request, response)
+        handle(request, response)
       } catch {
         if (response.headersSent) response.destroy()
         else refuse(request, response, 500, 'internal error')
@@ -117,6 +116,13 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     },
   )
   server.maxConnections = 20_000
+  return server
+}
+
+/** Listens and answers with the listener; faults `http.port_busy`, `http.cannot_listen`. */
+export async function openListener(options: ListenerOptions): Promise<Listener> {
+  const { name, host, port, ownHosts = [], handle } = options
+  const server = createHttpServer({ ownHosts: [...ownHosts, host, ...(isLoopback(host) ? localHosts : [])], handle })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       reject(
@@ -133,11 +139,12 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     host,
     port: bound,
     url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
-    close: (graceMs = 2_000) => shut(server, options.clock, graceMs),
+    close: (graceMs = 2_000) => closeServer(server, options.clock, graceMs),
   }
 }
 
-function shut(server: Server, clock: Clock, graceMs: number): Promise<void> {
+/** Takes no more connections, lets running requests end for `graceMs`, then cuts what is left. */
+export function closeServer(server: Server, clock: Clock, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
     const cancel = clock.after(graceMs, () => server.closeAllConnections())
     server.close(() => {

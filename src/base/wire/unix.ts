@@ -1,9 +1,11 @@
 // Wires over UNIX stream sockets: one frame a line, both ways.
 import { type Server, type Socket, createServer, connect } from 'node:net'
+import { basename, dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../kernel/clock.ts'
-import { faults, reasonOf } from '../../kernel/fault.ts'
-import { removeFile, setMode, statOf } from '../../kernel/file.ts'
+import { asFault, faults, reasonOf } from '../../kernel/fault.ts'
+import { movePath, removeFile, setMode, statOf } from '../../kernel/file.ts'
+import { type FolderLock, lockFolder } from '../store/lock.ts'
 import { answeredLine, tooLargeLine } from './bad-line.ts'
 import { type LinesOptions, linesWire } from './lines.ts'
 import type { Wire } from './wire.ts'
@@ -121,17 +123,59 @@ export function preambleServer(clock: Clock, accept: (wire: Wire, preamble: stri
 
 /** Listens at `path` for its owner only (0600); a socket file that nobody serves any more is removed first. Fault `socket.busy`. */
 export async function listenUnix(server: Server, path: string): Promise<void> {
-  if (statOf(path)?.isSocket()) {
-    const isServed = await connectUnix(path).then(
-      (wire) => wire.close().then(() => true),
-      () => false,
-    )
-    if (isServed) throw fault.busy({ path })
-    removeFile(path)
+  await removeDead(path)
+  await bind(server, path)
+  setMode(path, 0o600)
+}
+
+/**
+ * Listens at `path` for whoever `mode` lets connect, from the first moment on, and keeps others from taking it over, by a lock in its folder, until it
+ * is disposed of; the server is closed by its owner. Faults `socket.busy`, `socket.cannot_listen`, and those of `lockFolder` but `store.locked`.
+ */
+export async function holdUnix(server: Server, path: string, mode: number): Promise<Disposable> {
+  const lock = lockOf(path)
+  try {
+    await removeDead(path)
+    const beside = `${path}.new` // nobody knows it while anybody might still connect
+    removeFile(beside)
+    await bind(server, beside)
+    setMode(beside, mode)
+    movePath(beside, path)
+  } catch (error) {
+    lock.release()
+    throw error
   }
-  await new Promise<void>((resolve, reject) => {
+  return {
+    [Symbol.dispose]() {
+      removeFile(path)
+      lock.release()
+    },
+  }
+}
+
+function lockOf(path: string): FolderLock {
+  try {
+    return lockFolder(dirname(path), basename(path))
+  } catch (error) {
+    throw asFault(error).code === 'store.locked' ? fault.busy({ path }, error) : error
+  }
+}
+
+async function removeDead(path: string): Promise<void> {
+  const there = statOf(path)
+  if (!there) return
+  if (!there.isSocket()) throw fault.cannot_listen({ path, reason: 'what is there is no socket' })
+  const isServed = await connectUnix(path).then(
+    (wire) => wire.close().then(() => true),
+    () => false,
+  )
+  if (isServed) throw fault.busy({ path })
+  removeFile(path)
+}
+
+function bind(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(fault.cannot_listen({ path, reason: reasonOf(error) }, error)))
     server.listen(path, resolve)
   })
-  setMode(path, 0o600)
 }

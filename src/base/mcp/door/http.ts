@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Clock, systemClock } from '../../../kernel/clock.ts'
 import { Fault, asFault } from '../../../kernel/fault.ts'
-import type { Principal } from '../../access/principal.ts'
+import type { Principal, Refused, Via } from '../../access/principal.ts'
 import type { Frame } from '../../wire/frame.ts'
 import { scan } from '../../wire/scan.ts'
 import { type ScanLimits, defaultLimits } from '../../wire/walk.ts'
@@ -18,9 +18,10 @@ import type { Endpoint, Session } from '../scopes.ts'
 
 export type HttpDoorNeeds = {
   endpoint(path: string): Endpoint | undefined
-  authenticate(request: IncomingMessage): Principal | undefined
-  /** Told of every refusal that never became an exchange. */
-  refused(reason: string, request: IncomingMessage): void
+  /** `local`: whom the socket stands for that the request came in by. No promise where the answer is known: the next call of a client waits for nothing. */
+  authenticate(request: IncomingMessage, local?: Principal): Principal | Refused | Promise<Principal | Refused>
+  /** Told of every refusal that never became an exchange, and what was shown when it was not believed. */
+  refused(reason: string, request: IncomingMessage, via?: Via): void
   readonly limits?: ScanLimits
   /** The system's by default. */
   readonly clock?: Clock
@@ -30,24 +31,23 @@ export type HttpDoorNeeds = {
 
 /** Streamable HTTP for the MCP paths of a listener. */
 export interface HttpDoor {
-  handle(request: IncomingMessage, response: ServerResponse): void
+  handle(request: IncomingMessage, response: ServerResponse, local?: Principal): void
 }
 
 /** A door; it keeps the event streams of its sessions, within the bounds of `./event-stream.ts`. */
 export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
   const limits = needs.limits ?? defaultLimits
+  const clock = needs.clock ?? systemClock
   const streamsOf = new WeakMap<Session, SessionStreams>()
-  const budget = new StreamBudget(needs.clock ?? systemClock, limits.maxFrameBytes)
+  const budget = new StreamBudget(clock, limits.maxFrameBytes)
   const bodies = new Bodies(needs.maxAllBodyBytes)
 
-  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async function handle(request: IncomingMessage, response: ServerResponse, local: Principal | undefined): Promise<void> {
     const endpoint = needs.endpoint(request.url!)
     if (!endpoint) return refuse(request, response, 404, code.serverError, 'there is no such endpoint')
-    const principal = needs.authenticate(request)
-    if (!principal) {
-      response.setHeader('www-authenticate', 'Bearer realm="fairlead"')
-      return refuse(request, response, 401, code.denied, 'a valid credential is needed')
-    }
+    let principal = needs.authenticate(request, local)
+    if (principal instanceof Promise) principal = await principal
+    if ('status' in principal) return turnAway(request, response, principal)
     if (request.method === 'POST') return post(request, response, endpoint, principal)
     const isModern = (modernVersions as readonly string[]).includes(String(request.headers['mcp-protocol-version'] ?? ''))
     if (isModern || (request.method !== 'GET' && request.method !== 'DELETE')) {
@@ -62,7 +62,22 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
       response.writeHead(200).end()
       return
     }
+    endWithProof(principal, response)
     return get(request, response, session)
+  }
+
+  /** What only listens lives no longer than the proof of who listens; calls that run are answered. */
+  function endWithProof({ untilMs }: Principal, response: ServerResponse): void {
+    if (untilMs === undefined) return
+    response.on(
+      'close',
+      clock.after(Math.max(0, untilMs - clock.now()), () => response.destroy()),
+    )
+  }
+
+  function turnAway(request: IncomingMessage, response: ServerResponse, { status, reason, via, headers }: Refused): void {
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+    refuse(request, response, status, status === 503 ? code.serverError : code.denied, reason, { via })
   }
 
   function refuse(
@@ -71,10 +86,9 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
     status: number,
     errorCode: number,
     message: string,
-    id = 'null',
-    data?: unknown,
+    { id = 'null', data, via }: { readonly id?: string; readonly data?: unknown; readonly via?: Via | undefined } = {},
   ): void {
-    needs.refused(message, request)
+    needs.refused(message, request, via)
     if (!request.complete) response.setHeader('connection', 'close') // what is left of the body is never read
     send(budget, response, status, errorFrame(id, errorCode, message, data).bytes)
   }
@@ -110,13 +124,13 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
     } catch (error) {
       if (!(error instanceof Fault)) throw error
       const id = typeof error.details['id'] === 'string' ? error.details['id'] : 'null'
-      return refuse(request, response, 400, error.code === 'wire.not_json' ? code.parseError : code.invalidRequest, error.message, id)
+      return refuse(request, response, 400, error.code === 'wire.not_json' ? code.parseError : code.invalidRequest, error.message, { id })
     }
     const headers = mcpHeaders(request)
     const classified = classify(frame, headers, true)
     const refusal =
       classified.era === 'refused' ? classified.refusal : classified.era === 'modern' ? headerProblem(frame, headers) : undefined
-    if (refusal) return refuse(request, response, refusal.status, refusal.code, refusal.message, idToken(frame), refusal.data)
+    if (refusal) return refuse(request, response, refusal.status, refusal.code, refusal.message, { id: idToken(frame), data: refusal.data })
     if (classified.era === 'modern')
       return modern({ frame, era: 'modern', principal, headers, abort: abortOnClose(response) }, response, endpoint)
     return legacy({ frame, era: 'legacy', principal, headers, abort: neverAborted }, request, response, endpoint)
@@ -125,6 +139,7 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
   async function modern(exchange: Exchange, response: ServerResponse, endpoint: Endpoint): Promise<void> {
     const reply = new Reply(response, budget, undefined)
     reply.keepAwake()
+    if (exchange.frame.method === 'subscriptions/listen') endWithProof(exchange.principal, response)
     reply.finish(exchange.frame, await endpoint.handle(exchange, reply))
   }
 
@@ -141,7 +156,7 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
       return reply.finish(frame, outcome)
     }
     const problem = versionProblem(headers)
-    if (problem) return refuse(request, response, 400, code.serverError, problem, idToken(frame))
+    if (problem) return refuse(request, response, 400, code.serverError, problem, { id: idToken(frame) })
     const session = await sessionOf(request, response, endpoint, principal, frame)
     if (!session) return
     const reply = new Reply(response, budget, streamsFor(session), knowsPriming(headers))
@@ -157,7 +172,7 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
     frame?: Frame,
   ): Promise<Session | undefined> {
     const id = request.headers['mcp-session-id']
-    const token = frame ? idToken(frame) : 'null'
+    const answers = frame ? { id: idToken(frame) } : {}
     if (typeof id !== 'string') {
       refuse(
         request,
@@ -165,13 +180,13 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
         400,
         code.serverError,
         `Bad Request: Mcp-Session-Id header is required (supported versions: ${legacyVersions.join(', ')})`,
-        token,
+        answers,
       )
       return undefined
     }
     let fresh: SessionStreams | undefined
     const session = await endpoint.find(id, principal, () => (fresh = new SessionStreams(budget)).side)
-    if (!session) refuse(request, response, 404, code.denied, 'Session not found', token)
+    if (!session) refuse(request, response, 404, code.denied, 'Session not found', answers)
     else if (fresh && !streamsOf.has(session)) streamsOf.set(session, fresh)
     return session
   }
@@ -201,9 +216,9 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
   }
 
   return {
-    handle(request, response) {
+    handle(request, response, local) {
       response.on('error', () => response.destroy()) // one connection's trouble is nobody else's
-      handle(request, response).catch((error: unknown) => {
+      handle(request, response, local).catch((error: unknown) => {
         if (response.headersSent || response.destroyed) return void response.destroy()
         const fault = asFault(error)
         needs.refused(fault.message, request)

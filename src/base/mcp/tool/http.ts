@@ -9,7 +9,7 @@ import type { Log } from '../../../kernel/log.ts'
 import { randomId } from '../../../kernel/random.ts'
 import type { Secret } from '../../../kernel/secret.ts'
 import { type Principal, bearerToken, tokenHash } from '../../access/principal.ts'
-import { isLoopback } from '../../http/listener.ts'
+import { isLoopback } from '../../http/host.ts'
 import { scan } from '../../wire/scan.ts'
 import { defaultLimits, fault as wireFault } from '../../wire/walk.ts'
 

@@ -1,0 +1,64 @@
+// What a gate refuses to start with: a way in for everybody, and names or credentials that mean nothing or two things.
+import { hostOf, isLoopback } from '../base/http/host.ts'
+import { fault } from './faults.ts'
+import type { GateSettings } from './gate.ts'
+
+/** Faults `gate.open_door`, `.no_way_in`, `.no_public_url`, `.unknown_principal`, `.unknown_upstream`, `.same_credential`, `.same_issuer`. */
+export function checkSettings(settings: GateSettings): void {
+  checkDoors(settings)
+  checkNames(settings)
+  checkCredentials(settings)
+}
+
+function checkDoors({ host, port, door, publicUrl, credentials, issuers, cloudflare }: GateSettings): void {
+  const listen = `${host}:${port}`
+  if (door !== undefined) {
+    if (!isLoopback(host)) throw fault.open_door({ way: `gate.listen is ${listen}` })
+    if (cloudflare) throw fault.open_door({ way: 'there is gate.cloudflare_access' })
+    if (publicUrl !== undefined && !isLoopback(hostOf(publicUrl))) throw fault.open_door({ way: `gate.public_url is ${publicUrl}` })
+  }
+  if (isLoopback(host)) return
+  const isProvable = credentials.some((one) => one.tokenHashes.length + one.peers.length > 0) || issuers.length > 0 || cloudflare
+  if (!isProvable) throw fault.no_way_in({ listen })
+  if (issuers.length > 0 && publicUrl === undefined) throw fault.no_public_url({ listen })
+}
+
+function checkNames({ door, credentials, issuers, cloudflare, sockets, rules, upstreams }: GateSettings): void {
+  const names = new Set(credentials.map(({ name }) => name))
+  const named = (all: Iterable<string>, place: string): void => {
+    for (const name of all) if (!names.has(name)) throw fault.unknown_principal({ name, place })
+  }
+  if (door !== undefined) named([door], 'gate.door')
+  for (const { name, principals } of issuers) named(principals.values(), `gate.issuers.${name}.principals`)
+  if (cloudflare) {
+    named(cloudflare.principals.values(), 'gate.cloudflare_access.principals')
+    named(cloudflare.serviceTokens.values(), 'gate.cloudflare_access.service_tokens')
+  }
+  for (const { path, principal } of sockets) named([principal], `the socket ${path}`)
+  const known = new Set(upstreams.map(({ name }) => name))
+  for (const [index, rule] of rules.entries()) {
+    const place = `gate.rules[${index}]`
+    named(
+      rule.principals.filter((name) => !name.includes('*')),
+      place,
+    )
+    for (const name of rule.upstreams) if (!name.includes('*') && !known.has(name)) throw fault.unknown_upstream({ name, place })
+  }
+}
+
+function checkCredentials({ credentials, issuers, sockets }: GateSettings): void {
+  const holders = new Map<string, string>()
+  const hold = (credential: string, name: string): void => {
+    const other = holders.get(credential)
+    if (other !== undefined) throw fault.same_credential({ first: other, second: name })
+    holders.set(credential, name)
+  }
+  for (const { name, tokenHashes, peers } of credentials) for (const one of new Set([...tokenHashes, ...peers])) hold(one, name)
+  for (const { path, principal } of sockets) hold(path, principal)
+  const byIssuer = new Map<string, string>()
+  for (const { name, issuer } of issuers) {
+    const other = byIssuer.get(issuer)
+    if (other !== undefined) throw fault.same_issuer({ first: other, second: name, issuer })
+    byIssuer.set(issuer, name)
+  }
+}
