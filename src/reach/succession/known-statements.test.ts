@@ -95,9 +95,9 @@ describe('a list of authorized peers', () => {
     const list = authorizedPeers({ clock, log, statements: knownStatements(path) }, { ids: [thief.peerId], file })
     cleanup.push(() => list.close())
     expect(list.followed()).toEqual([first.peerId])
-    expect([first, second, thief].map(({ peerId }) => list.listedAs(peerId))).toEqual([first.peerId, undefined, thief.peerId])
+    expect([first, second, thief].map(({ peerId }) => list.listedAs(peerId))).toEqual([[first.peerId], [], [thief.peerId]])
     knownStatements(path).add([openStatement(await signRotation(first, second, 1)), rotation])
-    expect([first, second, old, next].map(({ peerId }) => list.listedAs(peerId))).toEqual([undefined, first.peerId, old.peerId, undefined]) // at once
+    expect([first, second, old, next].map(({ peerId }) => list.listedAs(peerId))).toEqual([[], [first.peerId], [old.peerId], []]) // at once
     writeFileSync(file, `${first.peerId} follow\n`)
     expect(() => authorizedPeers({ clock, log, statements: knownStatements(path) }, { ids: [], file })).toThrow(/follow/)
   })
