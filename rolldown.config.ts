@@ -35,7 +35,7 @@ const groups: CodeSplittingGroup[] = [
 
 /**
  * Takes the parts of Node as they are: an `import` of one makes a copy of all that it exports, and so calls every getter there, which loads a dozen further
- * parts that nobody asked for: a fifth of a start. Not where it begins, for a Node that is too old to have them so must be able to say that it is.
+ * parts that nobody asked for: a fifth of a start. `globalThis`, for what is taken may itself be called `process`. Not where it begins, for a Node that is too old to have them so must be able to say that it is.
  */
 const plainBuiltins: Plugin = {
   name: 'plain-builtins',
@@ -43,7 +43,7 @@ const plainBuiltins: Plugin = {
     if (name === 'main' || name === 'start') return undefined
     return code.replaceAll(builtinImport, (_, whole: string | undefined, names: string | undefined, id: string) => {
       const taken = [whole, names?.replaceAll(/\s+as\s+/g, ': ')].filter((part) => part !== undefined)
-      return taken.map((part) => `const ${part} = process.getBuiltinModule("${id}");`).join(' ')
+      return taken.map((part) => `const ${part} = globalThis.process.getBuiltinModule("${id}");`).join(' ')
     })
   },
 }
