@@ -195,12 +195,15 @@ async function startTools({ context: { clock, log, version }, identities, ports,
 async function startGate(plan: Plan, toolsUrl: string) {
   const { context, ports, path, gate, identities, keys } = plan
   const { clock, log, env, folders } = context
-  const [{ startGate: start }, { upstreams }] = await Promise.all([import('../../daemons/gate.ts'), import('../../extensions.ts')])
+  const [{ startGate: start }, { connectors, upstreams }] = await Promise.all([
+    import('../../daemons/gate.ts'),
+    import('../../extensions.ts'),
+  ])
   const config = await withMachine(path, gate, ports['gate-port'], toolsUrl, identities)
   const [, host, port] = /^(.*):(\d+)$/.exec(config.listen)!
   return listening({ part: 'the gate', host: host!, port: Number(port), flag: 'gate-port' }, async () => {
     const { identity } = await loadWallet(join(identities.nodeFolder, 'wallet.json'), keys)
-    const needs = { identity, clock, log, env, folder: dirname(path), state: folders.state, kinds: upstreams }
+    const needs = { identity, clock, log, env, folder: dirname(path), state: folders.state, kinds: upstreams, connectors }
     return start(needs, config, { runtime: folders.runtime, peersReach: machine })
   })
 }
