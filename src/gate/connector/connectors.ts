@@ -79,6 +79,7 @@ export async function openConnectors(needs: ConnectorsNeeds, settings: Connector
     const { is } = connectors.has(connector) ? credentials.standing(connector, sha256) : { is: 'unknown' }
     return is === 'current' || is === 'next'
   }
+  const sweep = (): Promise<void> => sessions.sweep(isGood, credentials.frozen !== undefined)
   const rotations = new Rotations(
     {
       clock,
@@ -86,7 +87,7 @@ export async function openConnectors(needs: ConnectorsNeeds, settings: Connector
       ledger,
       credentials,
       usesStill: (id, sha256) => sessions.of(id).some((session) => session.sha256 === sha256 && session.lateSinceMs === undefined),
-      ended: () => sessions.sweep(isGood),
+      ended: sweep,
     },
     settings,
   )
@@ -111,7 +112,7 @@ export async function openConnectors(needs: ConnectorsNeeds, settings: Connector
   if (settings.isOff) await gate.freeze(offByEnvironment)
   else if (credentials.frozen?.why === offByEnvironment) await gate.restore()
   rotations.resume()
-  const stop = sweeping(clock, () => sessions.sweep(isGood).catch((error: unknown) => log.warn('gate.connectors.sweep_failed', { error })))
+  const stop = sweeping(clock, () => sweep().catch((error: unknown) => log.warn('gate.connectors.sweep_failed', { error })))
   return {
     door,
     rotations,

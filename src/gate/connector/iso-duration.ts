@@ -20,12 +20,12 @@ export function parseDuration(text: string): IsoDuration | undefined {
   if (!groups || text.endsWith('T')) return undefined
   const parts = Object.entries(groups).filter(([name, value]) => name !== 'time' && value !== undefined)
   const isWhole = (value: string): boolean => /^\d+$/.test(value)
-  if (parts.length === 0 || !parts.slice(0, -1).every(([, value]) => isWhole(value!))) return undefined
+  if (parts.length === 0 || !parts.slice(0, -1).every(([, value]) => isWhole(value))) return undefined
   let [months, ms] = [0, 0]
   for (const [name, value] of parts) {
-    const count = Number(value!.replace(',', '.'))
+    const count = Number(value.replace(',', '.'))
     if (name === 'years' || name === 'months') {
-      if (!isWhole(value!)) return undefined
+      if (!isWhole(value)) return undefined
       months += name === 'years' ? 12 * count : count
     } else ms += count * lengthsMs[name as keyof typeof lengthsMs]
   }
