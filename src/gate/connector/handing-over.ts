@@ -79,7 +79,10 @@ export function handOverSteps(needs: StepNeeds, file: string, { connectors, sha2
     {
       name: 'put it where its holder looks',
       isDone: () => hashOf(file) === sha256,
-      do: () => moveFile(next, file),
+      async do() {
+        if ((await state()) === 'undone') throw fault.rotation_unproved({ connectors }) // we were away too long: nobody is to see it
+        moveFile(next, file)
+      },
       undo() {
         if (hashOf(file) !== sha256) return
         const before = readText(old)
