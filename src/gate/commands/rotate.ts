@@ -1,6 +1,7 @@
 // Gives connectors a new credential: the first one, or one in place of the old one, which ends when the new one is proved to be in use.
 import { resolve } from 'node:path'
 import { hash } from 'node:crypto'
+import { asFault } from '../../kernel/fault.ts'
 import { durationMs } from '../../base/config/duration.ts'
 import { type Context, command } from '../../base/terminal/command.ts'
 import { makeCredential } from '../connector/credentials.ts'
@@ -35,7 +36,10 @@ export default command({
     const { clock, log, signal, terminal } = context
     const waiting = (): void =>
       terminal.note(`${file} holds the new credential; waiting for a handshake of ${connectors.join(', ')} with it (${overlap} at most)`)
-    const { input } = await handOver({ clock, log, ask, signal, waiting }, file, { connectors, overlapMs })
+    const { input } = await handOver({ clock, log, ask, signal, waiting }, file, { connectors, overlapMs }).catch((error: unknown) => {
+      const { code, cause } = asFault(error)
+      throw code === 'steps.undone' ? cause : error // all is as it was: what matters is why
+    })
     terminal.result(
       { connectors: input.connectors, file, fingerprint: input.sha256.slice(0, 16) },
       () => `${input.connectors.join(', ')}: ${file} holds the credential`,

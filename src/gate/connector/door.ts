@@ -37,8 +37,8 @@ export interface ConnectorDoor {
 const maxMessageBytes = 65_536
 const maxAllBodyBytes = 64 << 20
 const rates = {
-  handshake: { burst: 20, perSecond: 0.5 },
-  heartbeat: { burst: 30, perSecond: 2 },
+  handshake: { burst: 60, perSecond: 1 },
+  heartbeat: { burst: 60, perSecond: 2 },
   channel: { burst: 1_000, perSecond: 1_000 },
   connectors: { burst: 1_000, perSecond: 100 },
 } as const
