@@ -6,7 +6,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import { asFault } from '../../kernel/fault.ts'
 import { moveFile, readText, removeFile, writeWhole } from '../../kernel/file.ts'
 import type { Log } from '../../kernel/log.ts'
-import { type PlanEnd, type Step, carryOut } from '../../base/steps/plan.ts'
+import { type PlanEnd, type PlanSettings, type Step, carryOut } from '../../base/steps/plan.ts'
 import { fault } from '../faults.ts'
 import { makeCredential } from './credentials.ts'
 import type { RotationState } from './rotations.ts'
@@ -32,41 +32,52 @@ function hashOf(path: string): string | undefined {
   return text === undefined ? undefined : hash('sha256', text.replace(/\r?\n$/, ''), 'hex')
 }
 
+type Asked = { readonly connectors: readonly string[]; readonly overlapMs: number }
+
 /**
  * Makes a credential for the connectors, or goes on with the one whose handing over was stopped; `file` (0600) holds it at the end. Faults: those of the gate, and of
  * `carryOut`; aborted by `signal`, all stays as it is.
  */
-export async function handOver(
-  needs: HandOverNeeds,
-  file: string,
-  { connectors, overlapMs }: { readonly connectors: readonly string[]; readonly overlapMs: number },
-): Promise<PlanEnd<HandOverInput>> {
-  const begin = (): HandOverInput => {
-    const made = makeCredential().reveal()
-    writeWhole(`${file}.next`, `${made}\n`, 0o600)
-    return { connectors, sha256: hash('sha256', made, 'hex'), overlapMs }
-  }
-  const pause = new AbortController()
-  const signal = AbortSignal.any([needs.signal, pause.signal])
-  const steps = (input: HandOverInput): Step[] => handOverSteps({ ...needs, signal, pause: () => pause.abort() }, file, input)
-  return carryOut({ log: needs.log }, { folder: dirname(file), name: planOf(file), begin, signal, steps })
+export async function handOver(needs: HandOverNeeds, file: string, asked: Asked): Promise<PlanEnd<HandOverInput>> {
+  return carryOut(needs, handOverPlan(needs, file, asked))
 }
 
-/** `pause`: what failed is no reason to take anything back. */
-type StepNeeds = HandOverNeeds & { pause(): void }
+/** The plan that `handOver` carries out. */
+export function handOverPlan(needs: HandOverNeeds, file: string, { connectors, overlapMs }: Asked): PlanSettings<HandOverInput> {
+  const pause = new AbortController()
+  const signal = AbortSignal.any([needs.signal, pause.signal])
+  let isUntold = false
+  return {
+    folder: dirname(file),
+    name: planOf(file),
+    begin() {
+      isUntold = true
+      const made = makeCredential().reveal()
+      writeWhole(`${file}.next`, `${made}\n`, 0o600)
+      return { connectors, sha256: hash('sha256', made, 'hex'), overlapMs }
+    },
+    signal,
+    steps: (input) => handOverSteps({ ...needs, signal, pause: () => pause.abort(), isUntold }, file, input),
+  }
+}
+
+/** `pause`: what failed is no reason to take anything back. `isUntold`: the gate cannot know of it yet. */
+type StepNeeds = HandOverNeeds & { pause(): void; readonly isUntold: boolean }
 
 type State = RotationState['state'] | 'unknown'
 
-export function handOverSteps(needs: StepNeeds, file: string, { connectors, sha256, overlapMs }: HandOverInput): Step[] {
+function handOverSteps(needs: StepNeeds, file: string, { connectors, sha256, overlapMs }: HandOverInput): Step[] {
   const [next, old] = [`${file}.next`, `${file}.old`]
   const state = async (): Promise<State> => ((await needs.ask('connectors/rotation', { connectors, sha256 })) as { state: State }).state
   const patient = (): Promise<State> => patiently(needs, state)
+  let { isUntold } = needs
   return [
     {
       name: 'tell the gate its hash',
-      isDone: async () => (await state()) !== 'unknown',
+      isDone: async () => (await (isUntold ? state() : patient())) !== 'unknown',
       async do() {
-        await needs.ask('connectors/rotate', { connectors, sha256, overlap_ms: overlapMs })
+        isUntold = false
+        await patiently(needs, () => needs.ask('connectors/rotate', { connectors, sha256, overlap_ms: overlapMs }))
       },
       undo: () => removeFile(next), // the gate takes it back by itself
     },
@@ -80,7 +91,7 @@ export function handOverSteps(needs: StepNeeds, file: string, { connectors, sha2
       name: 'put it where its holder looks',
       isDone: () => hashOf(file) === sha256,
       async do() {
-        if ((await state()) === 'undone') throw fault.rotation_unproved({ connectors }) // we were away too long: nobody is to see it
+        if ((await patient()) === 'undone') throw fault.rotation_unproved({ connectors }) // we were away too long: nobody is to see it
         moveFile(next, file)
       },
       undo() {
@@ -114,13 +125,13 @@ async function untilUsed({ clock, waiting, signal }: StepNeeds, connectors: read
 }
 
 /** A gate that is away for a while goes on when it is back, and so do we. Only it can say how the rotation ended: while it is away, nothing is taken back. */
-async function patiently({ clock, signal, pause }: StepNeeds, ask: () => Promise<State>): Promise<State> {
+async function patiently<T>({ clock, signal, pause }: StepNeeds, ask: () => Promise<T>): Promise<T> {
   for (const sinceMs = clock.mono(); ;) {
     try {
       return await ask()
     } catch (error) {
-      const isOver = asFault(error).code !== 'gate.not_running' || clock.mono() - sinceMs > patienceMs
-      if (isOver) {
+      if (asFault(error).code !== 'gate.not_running') throw error
+      if (clock.mono() - sinceMs > patienceMs) {
         pause()
         throw error
       }
