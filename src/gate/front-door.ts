@@ -9,10 +9,11 @@ import type { Ledger } from '../base/ledger/ledger.ts'
 import { createHttpDoor } from '../base/mcp/door/http.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
 import type { ScanLimits } from '../base/wire/walk.ts'
+import type { Connectors } from './connector/connectors.ts'
 import { type HealthNeeds, answerHealth, healthPath } from './health.ts'
 import type { PeerDoorNeeds } from './peer-door.ts'
 
-export type FrontDoorNeeds = PeerDoorNeeds & { readonly health: HealthNeeds }
+export type FrontDoorNeeds = PeerDoorNeeds & { readonly health: HealthNeeds; readonly connectors: Connectors }
 
 export type FrontDoorSettings = {
   readonly host: string
@@ -28,7 +29,7 @@ const maxRefusalsPerSecond = 50
 
 /** Listens. Faults: `http.port_busy`, `http.cannot_listen`. */
 export function openFrontDoor(needs: FrontDoorNeeds, settings: FrontDoorSettings): Promise<Listener> {
-  const { clock, log, ledger, directory, endpoints, health } = needs
+  const { clock, log, ledger, directory, endpoints, health, connectors } = needs
   const { host, port, ownHosts, limits } = settings
   const stranger: Principal | undefined = settings.door === undefined ? undefined : { name: settings.door, via: 'door' }
   const noteRefusal = boundedRefusals(ledger, clock)
@@ -43,7 +44,7 @@ export function openFrontDoor(needs: FrontDoorNeeds, settings: FrontDoorSettings
   const authenticate = ({ headers: { authorization } }: IncomingMessage): Principal | undefined => {
     if (authorization === undefined) return stranger
     const token = bearerToken(authorization)
-    return token === undefined ? undefined : directory.byToken(token)
+    return token === undefined ? undefined : (directory.byToken(token) ?? connectors.principal(token))
   }
   const door = createHttpDoor({ endpoint, authenticate, refused, limits })
   return openListener({
@@ -54,6 +55,7 @@ export function openFrontDoor(needs: FrontDoorNeeds, settings: FrontDoorSettings
     ownHosts,
     handle(request, response) {
       if (endpoint(request.url!)) return door.handle(request, response)
+      if (connectors.door.takes(request)) return connectors.door.handle(request, response)
       const principal = authenticate(request)
       const path = principal || request.headers.authorization === undefined ? healthPath(request) : undefined
       if (path) return void answerHealth(health, path, principal !== undefined, response).catch(() => response.destroy())

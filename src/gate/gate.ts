@@ -13,11 +13,14 @@ import type { Identity } from '../base/identity/identity.ts'
 import { keepCheckpoints } from '../base/ledger/keep-checkpoints.ts'
 import { openLedger } from '../base/ledger/ledger.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
+import { type ConnectorsSettings, openConnectors } from './connector/connectors.ts'
+import { operationsOf } from './connector/operations.ts'
 import { Drain } from './drain.ts'
 import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
 import { createEndpoint } from './endpoint.ts'
 import { fault } from './faults.ts'
 import { type FrontDoorSettings, openFrontDoor } from './front-door.ts'
+import { openControl } from './local-control.ts'
 import { openPeerDoor } from './peer-door.ts'
 import { permitLayer } from './permit.ts'
 import { type RecordNeeds, recordLayer, recordRefusal } from './record.ts'
@@ -37,6 +40,7 @@ export type GateSettings = FrontDoorSettings &
     /** Servers that cost a process and run at once; `defaultChildren` when absent. */
     readonly children?: ChildrenSettings
     readonly upstreams: readonly (UpstreamSettings & { readonly transport: Transport })[]
+    readonly connectors: ConnectorsSettings
     /** Where the peer host hands in proved streams, and the upstream that they reach. */
     readonly peers?: { readonly socket: string; readonly upstream: string }
   }
@@ -103,8 +107,11 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   )
   const directory = createDirectory(settings.credentials)
   if (settings.peers) stack.use(await openPeerDoor({ clock, log, ledger, directory, endpoints }, settings.peers, settings.limits))
+  const connectorNeeds = { clock, log, ledger, bucket: kv.bucket('connectors'), policy, upstreams, endpoints }
+  const connectors = stack.use(await openConnectors(connectorNeeds, settings.connectors))
+  stack.use(await openControl(settings.folder, operationsOf(connectors)))
   const health = { ledger, bucket, upstreams, drain }
-  const listener = await openFrontDoor({ clock, log, ledger, directory, endpoints, health }, settings)
+  const listener = await openFrontDoor({ clock, log, ledger, directory, endpoints, health, connectors }, settings)
   stack.defer(() => listener.close(flushMs))
   log.info('gate.ready', { url: listener.url, upstreams: [...endpoints.keys()] })
   const rest = stack.move()
@@ -123,9 +130,13 @@ function sweepEveryMs({ upstreams }: GateSettings): number {
 }
 
 /** Refuses to start where everyone on the network would be somebody. */
-function check({ host, port, door, credentials, rules, upstreams }: GateSettings): void {
+function check({ host, port, door, credentials, rules, upstreams, connectors: { connectors } }: GateSettings): void {
   const listen = `${host}:${port}`
   const names = new Set(credentials.map(({ name }) => name))
+  for (const { connector } of connectors) {
+    if (names.has(connector.id)) throw fault.connector_is_principal({ name: connector.id })
+    names.add(connector.id)
+  }
   if (!isLoopback(host) && door !== undefined) throw fault.open_door({ listen })
   if (!isLoopback(host) && !credentials.some((one) => one.tokenHashes.length + one.peers.length > 0)) throw fault.no_way_in({ listen })
   if (door !== undefined && !names.has(door)) throw fault.unknown_principal({ name: door, place: 'gate.door' })
