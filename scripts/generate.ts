@@ -19,6 +19,7 @@ const points: Readonly<Record<string, readonly string[]>> = {
   runtimes: ['*/runtimes'],
   upstreams: ['*/upstreams'],
   clients: ['*/clients'],
+  connectors: ['*/connectors'],
   eras: ['base/mcp/eras'],
 }
 

@@ -7,6 +7,10 @@ export const commands: readonly CommandEntry[] = [
   { path: ['config'], summary: 'check the configuration, or show every value and where it comes from', load: () => import('./commands/config.ts') },
   { path: ['gate', 'ledger'], summary: 'verify the record of calls: intact, or which entry is the first bad one; have it witnessed; drop its oldest files', load: () => import('./commands/ledger.ts') },
   { path: ['up'], summary: 'bring up a node on this machine, and prove it with a real call', load: () => import('./commands/up.ts') },
+  { path: ['gate', 'connectors'], summary: 'show the connectors of the running gate: credential, sessions, last heartbeat', load: () => import('./gate/commands/connectors.ts') },
+  { path: ['gate', 'freeze'], summary: 'freeze the connectors of the running gate: they are told to take the direct way', load: () => import('./gate/commands/freeze.ts') },
+  { path: ['gate', 'restore'], summary: 'end a freeze: the connectors of the running gate go through it again', load: () => import('./gate/commands/restore.ts') },
+  { path: ['gate', 'rotate'], summary: 'rotate the credential of connectors: the old one ends when the new one is proved to be in use', load: () => import('./gate/commands/rotate.ts') },
   { path: ['gate', 'serve'], summary: 'run the gate: every call checked, recorded and kept alive', load: () => import('./gate/commands/serve.ts') },
   { path: ['operate', 'server'], summary: 'serve the machine tools to AI clients (MCP)', load: () => import('./operate/commands/server.ts') },
   { path: ['reach', 'accept-files'], summary: 'say whose files are taken', load: () => import('./reach/commands/accept-files.ts') },
@@ -72,4 +76,10 @@ export const clients = [
   { owner: 'reach', name: 'claude-desktop', load: () => import('./reach/clients/claude-desktop.ts') },
   { owner: 'reach', name: 'cursor', load: () => import('./reach/clients/cursor.ts') },
   { owner: 'reach', name: 'vscode', load: () => import('./reach/clients/vscode.ts') },
+]
+
+export const connectors = [
+  { owner: 'gate', name: 'crown-handshake', load: () => import('./gate/connectors/crown-handshake.ts') },
+  { owner: 'gate', name: 'operator-api', load: () => import('./gate/connectors/operator-api.ts') },
+  { owner: 'gate', name: 'operator-upload', load: () => import('./gate/connectors/operator-upload.ts') },
 ]

@@ -155,6 +155,15 @@ const rule = z
   })
   .describe('What some principals may do. Without a rule nothing is allowed.')
 
+const connector = z
+  .strictObject({
+    rotation_window: duration({ leastMs: 1_000 })
+      .prefault('48h')
+      .describe('How long its credential is fresh after it was last rotated; then it is refused.'),
+    chakra: z.string().min(1).max(64).optional().describe("What its heartbeats say; the connector's own word by default."),
+  })
+  .describe('A service with a credential that the gate makes and rotates: fairlead gate rotate.')
+
 export default z
   .strictObject({
     listen: z
@@ -214,5 +223,14 @@ export default z
       .default({})
       .describe('UNIX sockets to come in by, by a name of your own.'),
     rules: z.array(rule).default([]).describe('Who may do what.'),
+    connectors: z
+      .record(z.string(), connector)
+      .default({})
+      .describe('Settings of connectors, by their id; every connector is there without them.'),
+    uploads: z
+      .record(z.string().min(1).max(64), z.string())
+      .default({})
+      .describe('The folder that takes the files for a service, by its name.'),
+    logs: z.string().optional().describe("The folder of the rotation ledger; logs/ in the gate's state folder by default."),
   })
   .describe('The MCP gateway.')

@@ -5,6 +5,9 @@ import { createHttpClient } from '../base/http/client.ts'
 import { startGuard } from '../base/supervise/guard.ts'
 import { limitsOf } from '../base/wire/walk.ts'
 import { cloudflareOf, issuersOf } from './configured-issuers.ts'
+import { connectorsOf } from './connector/configured.ts'
+import type { Uploads } from './connector/uploads.ts'
+import type { Connector } from './connector-kind.ts'
 import { type Gate, type GateNeeds, type GateSettings, startGate } from './gate.ts'
 import type { GateConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
 
@@ -15,6 +18,9 @@ export type ConfiguredGateNeeds = GateNeeds & {
   /** Where ledger and sessions live when the configuration does not say. */
   readonly state: string
   readonly kinds: readonly { load(): Promise<{ default: UpstreamKind }> }[]
+  readonly connectors: readonly { load(): Promise<{ default: Connector }> }[]
+  /** Where uploads go; the folders of the configuration when absent. */
+  readonly uploads?: Uploads
   readonly peers?: GateSettings['peers']
 }
 
@@ -49,12 +55,13 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     }
   })
   const [host, port] = splitListen(config.listen)
+  const state = config.state ?? join(needs.state, 'gate')
   const gate = await startGate(needs, {
     host,
     port,
     ownHosts: config.hosts,
     publicUrl: config.public_url,
-    folder: config.state ?? join(needs.state, 'gate'),
+    folder: state,
     door: config.door,
     maxSessions: config.max_sessions,
     maxSessionsPerPrincipal: config.max_sessions_per_principal,
@@ -69,6 +76,7 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     rules: config.rules,
     children: { max: config.max_children, maxPerPrincipal: config.max_children_per_principal },
     upstreams: await Promise.all(upstreams),
+    connectors: await connectorsOf(needs, config, { state, pathOf: kit.pathOf, limits }),
     ...(needs.peers ? { peers: needs.peers } : {}),
   })
   const rest = stack.move()

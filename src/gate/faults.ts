@@ -107,4 +107,108 @@ export const fault = faults('gate', {
     message: `the call was not made since it cannot be recorded: ${d.reason}`,
     hint: "look at the ledger's folder: is the disk full?",
   }),
+  bad_toggle: (d: { name: string; problem: string }) => ({
+    kind: 'config',
+    message: `the environment variable ${d.name} ${d.problem}`,
+    hint: `correct ${d.name}, or unset it`,
+  }),
+  unknown_connector: (d: { name: string; known: readonly string[] }) => ({
+    kind: 'usage',
+    message: `there is no connector ${JSON.stringify(d.name)}`,
+    hint: `those that there are: ${d.known.join(', ')}`,
+  }),
+  connector_is_principal: (d: { name: string }) => ({
+    kind: 'config',
+    message: `gate.principals.${d.name} has the name of a connector, which is a principal already`,
+    hint: 'give the principal another name; rules may name the connector as it is',
+  }),
+  credentials_damaged: (d: { path: string }) => ({
+    kind: 'config',
+    message: `the file ${d.path}, which says which connectors' credentials hold, cannot be understood`,
+    hint: 'put it back from a backup, or remove it and give every connector a new credential: fairlead gate rotate',
+  }),
+  bad_message: (d: { problems: readonly string[] }) => ({
+    kind: 'usage',
+    message: `the message cannot be taken: ${d.problems.join('; ')}`,
+    hint: 'see docs/guide/gate.md, Connectors',
+  }),
+  body_too_large: (d: { maxBytes: number }) => ({ kind: 'usage', message: `the body is larger than ${d.maxBytes} bytes` }),
+  credential_in_body: () => ({
+    kind: 'usage',
+    message: 'there is a credential in the body: it was not looked at, and is to be taken for known to others',
+    hint: 'send it as Authorization: Bearer only, and replace it: fairlead gate rotate',
+  }),
+  handshake_refused: (d: { reason: string }) => ({ kind: 'denied', message: `the handshake is refused: ${d.reason}` }),
+  credential_ended: (d: { why: string; at: string }) => ({
+    kind: 'unauthenticated',
+    message: `this credential is ${d.why} since ${d.at}`,
+    hint: 'use the one that took its place, or make one: fairlead gate rotate',
+  }),
+  no_connector_session: () => ({
+    kind: 'conflict',
+    message: 'no living session of this credential is meant',
+    hint: 'POST /handshake opens one; with several, name it in the header Connector-Session',
+  }),
+  connector_late: (d: { id: string; afterMs: number }) => ({
+    kind: 'conflict',
+    message: `the session ${d.id} is late: it sent no heartbeat for ${d.afterMs / 1_000} s`,
+    hint: 'POST /heartbeat brings it back',
+  }),
+  too_often: (d: { waitMs: number }) => ({
+    kind: 'limited',
+    message: 'this connector sends more messages than it may',
+    hint: `try again in ${Math.ceil(d.waitMs / 1_000)} s`,
+  }),
+  frozen: (d: { why: string; since: string }) => ({
+    kind: 'unavailable',
+    message: `connectors are frozen since ${d.since} (${d.why})`,
+    hint: 'take the direct way until: fairlead gate restore',
+  }),
+  command_refused: (d: { reason: string }) => ({ kind: 'denied', message: `the command is refused: ${d.reason}` }),
+  command_unknown: (d: { reason: string }) => ({
+    kind: 'unavailable',
+    message: `the command was sent, and whether it took effect is unknown: ${d.reason}`,
+    hint: 'check its effect before trying again',
+  }),
+  unknown_service: (d: { service: string; known: readonly string[] }) => ({
+    kind: 'missing',
+    message: `no folder takes files for ${JSON.stringify(d.service.slice(0, 100))}`,
+    hint: d.known.length > 0 ? `those that do: ${d.known.join(', ')}` : 'name one under [gate.uploads]',
+  }),
+  rotation_underway: (d: { connector: string }) => ({
+    kind: 'conflict',
+    message: `the credential of ${d.connector} is being rotated`,
+    hint: 'wait for its end: fairlead gate connectors shows it',
+  }),
+  rotation_unproved: (d: { connectors: readonly string[] }) => ({
+    kind: 'unavailable',
+    message: `no holder hand-shook with the new credential of ${d.connectors.join(', ')} before the overlap ended`,
+    hint: 'the old one still holds; give the new one to the holder and try again',
+  }),
+  credential_used: (d: { connector: string }) => ({
+    kind: 'conflict',
+    message: `${d.connector} had this credential before`,
+    hint: 'make a new one',
+  }),
+  bad_overlap: () => ({
+    kind: 'usage',
+    message: '--overlap takes a duration from 1s to 24h, such as 10m',
+    hint: 'it is how long the old credential and the new one both hold at most',
+  }),
+  needs_out: () => ({
+    kind: 'usage',
+    message: 'the new credential has to go somewhere',
+    hint: 'name a file for it with --out FILE, or have it printed once on the terminal with --print',
+  }),
+  no_terminal: () => ({
+    kind: 'usage',
+    message: 'the credential is printed on a terminal only, so that no log keeps it',
+    hint: 'name a file for it with --out FILE',
+  }),
+  not_running: (d: { path: string }) => ({
+    kind: 'unavailable',
+    message: `no gate answers at ${d.path}`,
+    hint: 'start it: fairlead gate serve; another one is named by --config FILE',
+  }),
+  unknown_operation: (d: { method: string }) => ({ kind: 'usage', message: `the gate cannot be asked for ${JSON.stringify(d.method)}` }),
 })

@@ -9,6 +9,7 @@ import type { Ledger } from '../base/ledger/ledger.ts'
 import { createHttpDoor } from '../base/mcp/door/http.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
 import type { ScanLimits } from '../base/wire/walk.ts'
+import type { Connectors } from './connector/connectors.ts'
 import { type HealthNeeds, answerHealth, healthPath } from './health.ts'
 import { type Identify, assertionHeader } from './identify.ts'
 import type { ProtectedResource } from './protected-resource.ts'
@@ -21,6 +22,7 @@ export type FrontDoorNeeds = {
   readonly identify: Identify
   readonly resource: ProtectedResource
   readonly health: HealthNeeds
+  readonly connectors: Connectors
 }
 
 /** Answers one request, whatever it is. `local`: whom the socket stands for that it came in by. */
@@ -29,7 +31,7 @@ export type FrontDoor = (request: IncomingMessage, response: ServerResponse, loc
 const maxRefusalsPerSecond = 50
 
 export function createFrontDoor(needs: FrontDoorNeeds, limits: ScanLimits): FrontDoor {
-  const { clock, log, ledger, endpoints, identify, resource, health } = needs
+  const { clock, log, ledger, endpoints, identify, resource, health, connectors } = needs
   const noteRefusal = boundedRefusals(ledger, clock)
   const refused = (reason: string, request: IncomingMessage, via?: Via): void => {
     noteRefusal(reason, request, via)
@@ -53,6 +55,7 @@ export function createFrontDoor(needs: FrontDoorNeeds, limits: ScanLimits): Fron
   }
   return (request, response, local) => {
     if (endpoint(request.url!)) return door.handle(request, response, local)
+    if (connectors.door.takes(request)) return connectors.door.handle(request, response)
     const metadata = resource.metadata(request.method, request.url!)
     if (metadata) {
       request.resume()

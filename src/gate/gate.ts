@@ -12,10 +12,13 @@ import type { Identity } from '../base/identity/identity.ts'
 import { keepCheckpoints } from '../base/ledger/keep-checkpoints.ts'
 import { openLedger } from '../base/ledger/ledger.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
+import { type ConnectorsSettings, openConnectors } from './connector/connectors.ts'
+import { operationsOf } from './connector/operations.ts'
 import { Drain } from './drain.ts'
 import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
 import { createEndpoint } from './endpoint.ts'
 import { type HttpDoorsSettings, openHttpDoors } from './http-doors.ts'
+import { openControl } from './local-control.ts'
 import { openPeerDoor } from './peer-door.ts'
 import { permitLayer } from './permit.ts'
 import { type RecordNeeds, recordLayer, recordRefusal } from './record.ts'
@@ -36,6 +39,7 @@ export type GateSettings = HttpDoorsSettings &
     /** Servers that cost a process and run at once; `defaultChildren` when absent. */
     readonly children?: ChildrenSettings
     readonly upstreams: readonly (UpstreamSettings & { readonly transport: Transport })[]
+    readonly connectors: ConnectorsSettings
     /** Where the peer host hands in proved streams, and the upstream that they reach. */
     readonly peers?: { readonly socket: string; readonly upstream: string }
   }
@@ -100,8 +104,12 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   )
   const directory = createDirectory(settings.credentials)
   if (settings.peers) stack.use(await openPeerDoor({ clock, log, ledger, directory, endpoints }, settings.peers, settings.limits))
+  const connectorNeeds = { clock, log, ledger, bucket: kv.bucket('connectors'), policy, upstreams, endpoints }
+  const connectors = stack.use(await openConnectors(connectorNeeds, settings.connectors))
+  stack.use(await openControl(settings.folder, operationsOf(connectors)))
   const health = { ledger, bucket, upstreams, drain }
-  const doors = stack.use(await openHttpDoors({ clock, log, ledger, directory, endpoints, health }, settings))
+  const everybody = { ...directory, byTokenHash: (hash: string) => directory.byTokenHash(hash) ?? connectors.byTokenHash(hash) }
+  const doors = stack.use(await openHttpDoors({ clock, log, ledger, directory: everybody, endpoints, health, connectors }, settings))
   log.info('gate.ready', { url: doors.url, upstreams: [...endpoints.keys()] })
   const rest = stack.move()
   return {

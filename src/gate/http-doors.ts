@@ -7,6 +7,7 @@ import { type Listener, openListener } from '../base/http/listener.ts'
 import type { Ledger } from '../base/ledger/ledger.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
 import type { ScanLimits } from '../base/wire/walk.ts'
+import type { Connectors } from './connector/connectors.ts'
 import { createFrontDoor } from './front-door.ts'
 import type { HealthNeeds } from './health.ts'
 import { type Identify, createIdentify } from './identify.ts'
@@ -21,6 +22,7 @@ export type HttpDoorsNeeds = {
   readonly directory: Directory
   readonly endpoints: ReadonlyMap<string, Endpoint>
   readonly health: Omit<HealthNeeds, 'keySets'>
+  readonly connectors: Connectors
 }
 
 export type HttpDoorsSettings = {

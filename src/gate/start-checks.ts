@@ -3,7 +3,7 @@ import { hostOf, isLoopback } from '../base/http/host.ts'
 import { fault } from './faults.ts'
 import type { GateSettings } from './gate.ts'
 
-/** Faults `gate.open_door`, `.no_way_in`, `.no_public_url`, `.unknown_principal`, `.unknown_upstream`, `.same_credential`, `.same_issuer`. */
+/** Faults `gate.open_door`, `.no_way_in`, `.no_public_url`, `.unknown_principal`, `.unknown_upstream`, `.connector_is_principal`, `.same_credential`, `.same_issuer`. */
 export function checkSettings(settings: GateSettings): void {
   checkDoors(settings)
   checkNames(settings)
@@ -23,8 +23,13 @@ function checkDoors({ host, port, door, publicUrl, credentials, issuers, cloudfl
   if (issuers.length > 0 && publicUrl === undefined) throw fault.no_public_url({ listen })
 }
 
-function checkNames({ door, credentials, issuers, cloudflare, sockets, rules, upstreams }: GateSettings): void {
+function checkNames(settings: GateSettings): void {
+  const { door, credentials, issuers, cloudflare, sockets, rules, upstreams } = settings
   const names = new Set(credentials.map(({ name }) => name))
+  for (const { connector } of settings.connectors.connectors) {
+    if (names.has(connector.id)) throw fault.connector_is_principal({ name: connector.id })
+    names.add(connector.id)
+  }
   const named = (all: Iterable<string>, place: string): void => {
     for (const name of all) if (!names.has(name)) throw fault.unknown_principal({ name, place })
   }

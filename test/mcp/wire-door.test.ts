@@ -53,7 +53,7 @@ beforeAll(async () => {
       principals: { friend: { peers: ['12D3friend'] } },
       rules: [{ principals: ['friend'], upstreams: ['*'], tools: ['*'], resources: ['*'], prompts: ['*'] }],
     })
-    const needs = { clock, log: listening, env: process.env, folder, state, kinds }
+    const needs = { clock, log: listening, env: process.env, folder, state, kinds, connectors: [] }
     gates.push(await startConfiguredGate({ ...needs, peers: { socket: socketOf(name), upstream: name } }, settings))
   }
   const guard = startGuard({ clock, log })

@@ -25,7 +25,7 @@ export const notCapabilities: ReadonlySet<string> = new Set(['kernel', 'base', '
 
 /** Extension points: every file right in such a folder is one extension; a folder below it is what one extension is made of. */
 export const pluralFolder =
-  /^src\/(?:daemons|commands|base\/mcp\/eras|(?!base\/)[\w-]+\/(?:commands|tools|checks|registries|runtimes|upstreams|clients))\/[^/]+$/
+  /^src\/(?:daemons|commands|base\/mcp\/eras|(?!base\/)[\w-]+\/(?:commands|tools|checks|registries|runtimes|upstreams|clients|connectors))\/[^/]+$/
 
 /** The only composers across capabilities. */
 export const composer = /^src\/(?:daemons|commands)\//

@@ -26,6 +26,8 @@ export type PlanSettings<Input> = {
   readonly steps: (input: Input) => readonly Step[]
   /** What becomes of an unfinished plan: gone on with by default; `'undo'` takes it back, if no step was begun that has no way back. */
   readonly onReturn?: 'resume' | 'undo'
+  /** Once it is aborted, a step that fails leaves the plan as it is, to be gone on with by the next call: for steps that wait for somebody else. */
+  readonly signal?: AbortSignal
 }
 
 export type PlanEnd<Input> = {
@@ -54,6 +56,7 @@ export async function carryOut<Input>({ log }: { log: Log }, settings: PlanSetti
     const failed = await run.forward()
     if (!failed) return run.end({ outcome: 'done', input, isResumed })
     const { step, error } = failed
+    if (settings.signal?.aborted) throw error
     const { code, message } = asFault(error)
     if (!run.hasWayBack()) throw code === 'steps.not_proved' ? error : fault.stuck({ plan: name, step, problem: message }, error)
     run.turn()

@@ -1,0 +1,469 @@
+// Connectors at a real gate: what a handshake and a heartbeat must be, what strangers learn, what the three connectors do, and what a freeze holds back.
+import { hash } from 'node:crypto'
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, afterAll, describe, expect, test } from 'vitest'
+import { cleanUp, keep } from '../kit/cleanup.ts'
+import {
+  type RunningGate,
+  call,
+  gateFor,
+  ledgerLines,
+  openSession as openMcp,
+  temporaryFolder,
+  textOf,
+  unrulyServer,
+  until,
+} from './bed.ts'
+import {
+  ask,
+  connectorIds,
+  gateCommand,
+  handshake,
+  handshakeBody,
+  heartbeatBody,
+  issue,
+  nowText,
+  openSession,
+  statesOf,
+} from './connector-bed.ts'
+
+const far = unrulyServer()
+let gate: RunningGate
+let folder: string
+/** The credential of all three. */
+let common = ''
+const uploads = temporaryFolder()
+
+const access = `[gate.principals.ann]\ntoken_sha256 = "${hash('sha256', 'ann-token', 'hex')}"\n
+[[gate.rules]]\nprincipals = ["operator_api"]\nupstreams = ["far"]\ntools = ["echo", "count", "exit"]\n
+[[gate.rules]]\nprincipals = ["crown_handshake"]\nupstreams = ["far", "broken"]\ntools = ["*"]\n
+[gate.uploads]\ndemo = ${JSON.stringify(uploads)}\n`
+const upstreams = { far: { command: far.command }, broken: { command: ['/bin/false'] }, hidden: { command: far.command } }
+
+beforeAll(async () => {
+  folder = temporaryFolder()
+  gate = await gateFor({ upstreams, access, folder })
+  common = (await issue(gate, ...connectorIds)).token
+  keep()
+}, 120_000)
+afterAll(cleanUp)
+
+describe('G14: the handshake', () => {
+  test('opens a session, says so in the line that runbooks look for, and in the ledger without the credential', async () => {
+    const { status, body } = await handshake(gate, common, handshakeBody('operator_api'))
+    expect(status).toBe(200)
+    const { id, issued_at: issued, credential_expiry: expiry } = body['session'] as Record<string, string>
+    expect(body).toMatchObject({ authenticated: true, accepted_contexts: [{ name: 'stage-b-rehearsal', status: 'accepted' }] })
+    expect(id).toMatch(/^op-[0-9a-f]{16}$/)
+    for (const time of [issued, expiry]) expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
+    const line = `{"level":"INFO","event":"mcp.handshake","stage":"B","session_id":"${id}","accepted_contexts":["stage-b-rehearsal"]}`
+    await until('the log has the line', () => gate.stderr.includes(line))
+    expect(
+      ledgerLines(gate)
+        .filter(({ event }) => event === 'connector.handshake')
+        .at(-1),
+    ).toMatchObject({ connector: 'operator_api', session: id })
+  })
+
+  test('strangers are all told the same, at every path of connectors, and at those that are not there', async () => {
+    const answers = await Promise.all(
+      [undefined, 'nope', `flc_${'x'.repeat(43)}`, `${common}x`].flatMap((token) =>
+        ['/handshake', '/heartbeat', '/connectors/operator_api/command', '/connectors/nobody/command', '/nothing'].map((path) =>
+          ask(gate, path, { token, body: JSON.stringify(handshakeBody('operator_api')) }),
+        ),
+      ),
+    )
+    const told = answers.map(({ status, text, headers }) => JSON.stringify([status, text, headers.get('www-authenticate')]))
+    expect(new Set(told).size).toBe(1)
+    expect(answers[0]!.status).toBe(401)
+    const other = await handshake(gate, 'ann-token', handshakeBody('operator_api')) // somebody, and no connector
+    expect([other.status, other.text.includes('authenticated')]).toEqual([404, false])
+  })
+
+  const without = (member: string) => {
+    const { [member]: _, ...rest } = handshakeBody('operator_api')
+    return rest
+  }
+  const identity = { connector_id: 'operator_api', version: '1', instance: 'local' }
+  const rotation = { last_rotated: null, rotation_window: 'PT48H', supports_hot_swap: true, token_hint: '' }
+  const context = { name: 'stage-b-rehearsal', channels: [], capabilities: [] }
+  test.each([
+    ['no identity', without('identity'), 400, 'identity: is required'],
+    ['no rotation', without('rotation'), 400, 'rotation: is required'],
+    ['no contexts', handshakeBody('operator_api', { supported_contexts: [] }), 400, 'supported_contexts: must have at least 1'],
+    ['a member more', handshakeBody('operator_api', { more: 1 }), 400, 'more: unknown key'],
+    [
+      'a member more within',
+      handshakeBody('operator_api', { identity: { ...identity, role: 'admin' } }),
+      400,
+      'identity.role: unknown key',
+    ],
+    [
+      'a boolean that is text',
+      handshakeBody('operator_api', { rotation: { ...rotation, supports_hot_swap: 'true' } }),
+      400,
+      'supports_hot_swap: must be true or false',
+    ],
+    [
+      'a time without zone',
+      handshakeBody('operator_api', { rotation: { ...rotation, last_rotated: '2026-01-01T00:00:00' } }),
+      400,
+      'last_rotated: must be a time with its zone',
+    ],
+    [
+      'a time to come',
+      handshakeBody('operator_api', { rotation: { ...rotation, last_rotated: nowText(3_600_000) } }),
+      400,
+      'last_rotated: is in the future',
+    ],
+    [
+      'an empty window',
+      handshakeBody('operator_api', { rotation: { ...rotation, rotation_window: 'PT' } }),
+      400,
+      'rotation_window: must be an ISO 8601 duration',
+    ],
+    ['a text', 'hello', 400, 'the body is no JSON object'],
+    [
+      'an old rotation',
+      handshakeBody('operator_api', { rotation: { ...rotation, last_rotated: '2001-01-01T00:00:00Z' } }),
+      401,
+      'this credential is stale since 2001-01-03T00:00:00Z',
+    ],
+    [
+      'a window that is over',
+      handshakeBody('operator_api', { rotation: { ...rotation, rotation_window: 'PT0.001S' } }),
+      401,
+      'this credential is stale',
+    ],
+    ['another connector', handshakeBody('nobody'), 403, 'the credential is not of this connector'],
+    [
+      'another context',
+      handshakeBody('operator_api', { supported_contexts: [{ ...context, name: 'stage-c' }] }),
+      403,
+      'stage-b-rehearsal is not among',
+    ],
+    [
+      'a channel too many',
+      handshakeBody('operator_api', { supported_contexts: [{ ...context, channels: ['upload'] }] }),
+      403,
+      'no channel \\"upload\\"',
+    ],
+    [
+      'a capability too many',
+      handshakeBody('operator_api', { supported_contexts: [{ ...context, capabilities: ['root'] }] }),
+      403,
+      'no capability \\"root\\"',
+    ],
+  ])('refused: %s', async (_, body, status, reason) => {
+    const before = (await statesOf(gate))['operator_api']!['sessions']
+    const answer = await handshake(gate, common, body)
+    expect(answer).toMatchObject({ status, body: { authenticated: false } })
+    expect(answer.text).toContain(reason)
+    expect((await statesOf(gate))['operator_api']!['sessions']).toEqual(before)
+  })
+
+  test('another context beside the one is told to be rejected, and harms nothing', async () => {
+    const contexts = [{ ...context, name: 'stage-c' }, context]
+    const { body } = await handshake(gate, common, handshakeBody('operator_api', { supported_contexts: contexts }))
+    expect(body['accepted_contexts']).toMatchObject([
+      { name: 'stage-c', status: 'rejected' },
+      { name: 'stage-b-rehearsal', status: 'accepted' },
+    ])
+  })
+
+  test('what a holder says of its rotation brings the expiry nearer, and never puts it off', async () => {
+    const { rotated_at: rotatedAt } = (await statesOf(gate))['operator_api']! as { rotated_at: string }
+    const expiryWith = async (change: Record<string, unknown>) => {
+      const { body } = await handshake(gate, common, handshakeBody('operator_api', { rotation: { ...rotation, ...change } }))
+      return Date.parse((body['session'] as { credential_expiry: string }).credential_expiry) - Date.parse(rotatedAt)
+    }
+    const hourMs = 3_600_000
+    expect(await expiryWith({})).toBe(48 * hourMs)
+    expect(await expiryWith({ rotation_window: 'P1D' })).toBe(24 * hourMs)
+    expect(await expiryWith({ rotation_window: 'P30D' })).toBe(48 * hourMs)
+    expect(await expiryWith({ last_rotated: nowText() })).toBe(48 * hourMs)
+    const dayAgo = `${new Date(Date.parse(rotatedAt) - 24 * hourMs).toISOString().slice(0, 19)}Z`
+    expect(await expiryWith({ last_rotated: dayAgo })).toBe(24 * hourMs)
+  })
+
+  test('a body that is too large is not read to its end', async () => {
+    const answer = await handshake(gate, common, { filling: 'x'.repeat(100_000) })
+    expect([answer.status, answer.text.includes('larger than 65536 bytes')]).toEqual([400, true])
+  })
+})
+
+describe('G15: the heartbeat', () => {
+  test('keeps a session alive, which is found by its name, or is the only one of its credential', async () => {
+    const { id, credential_expiry: expiry } = await openSession(gate, common, 'operator_api')
+    const crown = await openSession(gate, common, 'crown_handshake')
+    const beat = (session: string | undefined, body: unknown) =>
+      ask(gate, '/heartbeat', { token: common, session, body: JSON.stringify(body) })
+    expect((await beat(undefined, heartbeatBody(expiry))).status).toBe(409) // there are two
+    expect((await beat(id, heartbeatBody(expiry, { cycle_count: 3 }))).body).toMatchObject({
+      accepted: true,
+      session: { id },
+      next_in_seconds: 30,
+    })
+    expect((await beat(crown.id, heartbeatBody(expiry, { chakra: 'crown', event: 'stage-b-smoke' }))).status).toBe(200)
+    await ask(gate, '/handshake', { method: 'DELETE', token: common, session: crown.id })
+    const { event: _, ...plain } = heartbeatBody(expiry)
+    expect((await beat(undefined, plain)).status).toBe(200)
+    const { sessions } = (await statesOf(gate))['operator_api']! as { sessions: { id: string; heartbeat: unknown }[] }
+    expect(sessions.find((one) => one.id === id)!.heartbeat).toMatchObject({ event: 'stage-b-heartbeat', cycle_count: 0 })
+  })
+
+  test.each([
+    ['chakra', { chakra: 'neo' }, "chakra: this connector's is operator"],
+    ['no chakra', { chakra: '' }, 'chakra: must have at least 1'],
+    ['cycle_count below 0', { cycle_count: -1 }, 'cycle_count: must be at least 0'],
+    ['cycle_count that is true', { cycle_count: true }, 'cycle_count: must be a number'],
+    ['cycle_count with a part', { cycle_count: 1.5 }, 'cycle_count: must be'],
+    ['context', { context: 'stage-c' }, 'context: must be stage-b-rehearsal'],
+    ['event', { event: 'stage-b-other' }, 'event: must be one of'],
+    ['a member more', { session_id: 'op-1' }, 'session_id: unknown key'],
+    ['emitted_at without zone', { emitted_at: '2026-01-01T00:00:00' }, 'emitted_at: must be a time with its zone, to the second'],
+    [
+      'emitted_at with a fraction',
+      { emitted_at: `${nowText().slice(0, 19)}.5Z` },
+      'emitted_at: must be a time with its zone, to the second',
+    ],
+    ['emitted_at long ago', { emitted_at: nowText(-600_000) }, 'emitted_at: is more than 300 s'],
+    ['emitted_at to come', { emitted_at: nowText(600_000) }, 'emitted_at: is more than 300 s'],
+    ['an expiry later than the session’s', { credential_expiry: '2099-01-01T00:00:00Z' }, "credential_expiry: is later than the session's"],
+    ['an expiry that is over', { credential_expiry: '2001-01-01T00:00:00Z' }, 'credential_expiry: is over'],
+    ['an expiry that is none', { credential_expiry: 'soon' }, 'credential_expiry: must be a time'],
+  ])('refused: %s', async (_, change, reason) => {
+    const { id, credential_expiry: expiry } = await openSession(gate, common, 'operator_api')
+    const answer = await ask(gate, '/heartbeat', { token: common, session: id, body: JSON.stringify(heartbeatBody(expiry, change)) })
+    expect(answer.status).toBe(400)
+    expect(answer.text).toContain(reason)
+  })
+})
+
+describe('the channels', () => {
+  /** A connector's session, and its channel. */
+  async function channel(connector: string, name: string) {
+    const { id } = await openSession(gate, common, connector)
+    return {
+      id,
+      send: (
+        body: RequestInit['body'],
+        init: { headers?: Record<string, string>; query?: string; session?: string; token?: string } = {},
+      ) => ask(gate, `/connectors/${connector}/${name}${init.query ?? ''}`, { token: common, session: id, ...init, body: body! }),
+    }
+  }
+
+  test("a command becomes a tool's call, in the connector's name, by its rules, on record, byte for byte", async () => {
+    const { send } = await channel('operator_api', 'command')
+    const before = far.callsOf('echo')
+    const answer = await send('{"arguments" : {"text":"é", "n":12345678901234567890, "f":1.00e0}, "command":"far__echo"}')
+    expect(answer).toMatchObject({ status: 200, body: { route: 'mcp', result: { content: [{ text: 'é' }] } } })
+    expect(far.callsOf('echo')).toBe(before + 1)
+    const [begin, end] = ledgerLines(gate).slice(-2)
+    expect(begin).toMatchObject({ event: 'call.begin', principal: 'operator_api', via: 'token', upstream: 'far', name: 'echo' })
+    expect(end).toMatchObject({ event: 'call.end', outcome: 'ok' })
+  })
+
+  test('what no rule allows is refused, and tells nothing of what is there', async () => {
+    const { send } = await channel('operator_api', 'command')
+    const answers = await Promise.all(['hidden__echo', 'nothing__echo', 'far__sleep'].map((command) => send(JSON.stringify({ command }))))
+    expect(answers.map(({ status }) => status)).toEqual([403, 403, 403])
+    expect(answers.map(({ body }) => body['sent'])).toEqual([false, false, false])
+    expect(answers[0]!.text.replaceAll('hidden', 'X')).toBe(answers[1]!.text.replaceAll('nothing', 'X'))
+    expect(far.callsOf('sleep')).toBe(0)
+  })
+
+  test.each([
+    ['no command', '{}', 'command: is required'],
+    ['no tool', '{"command":"far"}', 'command: must be UPSTREAM__TOOL'],
+    ['a member more', '{"command":"far__echo","operator":"root"}', 'operator: unknown key'],
+    ['arguments twice', '{"command":"far__echo","arguments":{},"arguments":{}}', 'arguments: stands there twice'],
+    ['arguments that are a list', '{"command":"far__echo","arguments":[]}', 'arguments: must be'],
+  ])('refused: %s', async (_, body, reason) => {
+    const { send } = await channel('operator_api', 'command')
+    const answer = await send(body)
+    expect(answer.status).toBe(400)
+    expect(answer.text).toContain(reason)
+  })
+
+  test('a channel takes no message without a living session of its own connector', async () => {
+    const { id } = await openSession(gate, common, 'operator_api')
+    const crown = await channel('crown_handshake', 'mission-brief')
+    for (const session of ['op-0000000000000000', id]) expect((await crown.send('{}', { session })).status).toBe(409)
+    await ask(gate, '/handshake', { method: 'DELETE', token: common, session: crown.id })
+    expect((await crown.send('{}')).body).toMatchObject({ sent: false, error: { code: 'gate.no_connector_session' } })
+  })
+
+  const digest = (bytes: string): string => `sha-256=:${hash('sha256', bytes, 'base64')}:`
+
+  test('an upload lands whole in the folder of its service, under a harmless name, once', async () => {
+    const { send } = await channel('operator_upload', 'upload')
+    const upload = (name: string, bytes: string, told = digest(bytes), service = 'demo') =>
+      send(bytes, { headers: { 'content-digest': told }, query: `?service=${service}&name=${encodeURIComponent(name)}` })
+    expect((await upload('../../etc/pass\0wd', 'root')).body).toMatchObject({
+      route: 'mcp',
+      service: 'demo',
+      stored_as: 'passwd',
+      size_bytes: 4,
+    })
+    expect((await upload('../../etc/pass\0wd', 'root')).body).toMatchObject({ stored_as: 'passwd' }) // sent again
+    expect((await upload('passwd', 'other')).body).toMatchObject({ stored_as: 'passwd (2)' })
+    expect(readFileSync(join(uploads, 'passwd'), 'utf8')).toBe('root')
+    expect(statSync(join(uploads, 'passwd')).mode & 0o777).toBe(0o600)
+    expect(await upload('wrong', 'one', digest('two'))).toMatchObject({
+      status: 409,
+      body: { sent: false, error: { code: 'transfer.damaged' } },
+    })
+    expect(await upload('a', 'a', digest('a'), 'other')).toMatchObject({ status: 404, body: { error: { code: 'gate.unknown_service' } } })
+    expect((await upload('a', 'a', 'md5=:x:')).text).toContain('Content-Digest: is required')
+    expect(
+      readdirSync(uploads)
+        .filter((name) => !name.startsWith('.'))
+        .toSorted(),
+    ).toEqual(['passwd', 'passwd (2)'])
+  })
+
+  test('a mission brief is acknowledged with what can be used now, and what is down', async () => {
+    await ask(gate, '/mcp/broken', { token: 'ann-token', headers: { 'content-type': 'application/json' }, body: '{}' })
+    const api = await channel('operator_api', 'command')
+    expect((await api.send('{"command":"broken__echo"}')).status).toBe(403)
+    const { send } = await channel('crown_handshake', 'mission-brief')
+    const brief = JSON.stringify({ priority_map: { calm: 1 }, current_status: 'steady', open_issues: [] })
+    const { body } = await send(brief)
+    expect(body).toEqual({ route: 'mcp', ack: `sha256:${hash('sha256', brief, 'hex')}`, capabilities: ['far', 'broken'], downtime: {} })
+    await send(JSON.stringify({ priority_map: {}, current_status: '' })).then(({ status, text }) => {
+      expect([status, text.includes('open_issues: is required')]).toEqual([400, true])
+    })
+  })
+
+  test('a server that dies in the middle: the effect is unknown, and it is said that it was sent', async () => {
+    const { send } = await channel('operator_api', 'command')
+    const answer = await send('{"command":"far__exit"}')
+    expect(answer).toMatchObject({ status: 503, body: { sent: true, error: { code: 'gate.command_unknown' } } })
+  })
+})
+
+describe('a credential', () => {
+  test('that stands in a body is refused, and comes out nowhere', async () => {
+    const mark = `flc_${'M'.repeat(43)}`
+    const rotation = { last_rotated: null, rotation_window: 'PT48H', supports_hot_swap: true, token_hint: '' }
+    const bodies = [
+      handshakeBody('operator_api', { rotation: { ...rotation, token_hint: common } }),
+      handshakeBody('operator_api', { rotation: { ...rotation, credentials: { type: 'bearer', token: 'MARK-in-body' } } }),
+      handshakeBody('operator_api', { identity: { connector_id: 'operator_api', version: mark, instance: 'x' } }),
+    ]
+    for (const body of bodies) {
+      const answer = await handshake(gate, common, body)
+      expect(answer).toMatchObject({ status: 400, body: { error: { code: 'gate.credential_in_body' } } })
+      for (const secret of [common, 'MARK-in-body', mark]) expect(answer.text).not.toContain(secret)
+    }
+    const { id, credential_expiry: expiry } = await openSession(gate, common, 'operator_api')
+    const beat = await ask(gate, '/heartbeat', {
+      token: common,
+      session: id,
+      body: JSON.stringify(heartbeatBody(expiry, { chakra: common })),
+    })
+    expect(beat.body).toMatchObject({ error: { code: 'gate.credential_in_body' } })
+    const kept = readdirSync(join(folder, 'state'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+    const everywhere = [...gate.stderr, ...kept.map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'))].join('\n')
+    for (const secret of [common, 'MARK-in-body', mark]) expect(everywhere).not.toContain(secret)
+    expect(everywhere).toContain('gate.credential_in_body')
+  })
+
+  test('of one connector is a principal of MCP, too; one that serves several is nobody there', async () => {
+    const url = gate.url('far')
+    await expect(openMcp(url, { token: common })).rejects.toThrow('no session: 401')
+    const other = await gateFor({ upstreams, access })
+    const { token } = await issue(other, 'operator_api')
+    const session = await openMcp(other.url('far'), { token })
+    expect(textOf(await call(other.url('far'), 'echo', { text: 'hello' }, { token, session }))).toBe('hello')
+    await expect(openMcp(other.url('hidden'), { token })).rejects.toThrow('no session: 403')
+  })
+})
+
+test('G21: a freeze holds connectors back at once, over a restart, and its end is on record as a gap', async () => {
+  const { id } = await openSession(gate, common, 'operator_api')
+  expect(await gateCommand(gate, 'freeze', '--why', 'INC-7')).toMatchObject({ code: 0, stdout: 'the connectors are frozen\n' })
+  expect((await gateCommand(gate, 'freeze')).stdout).toBe('they were frozen already\n')
+  const frozen = { status: 503, body: { error: { code: 'gate.frozen' } } }
+  expect(await handshake(gate, common, handshakeBody('operator_api'))).toMatchObject(frozen)
+  expect(
+    await ask(gate, '/connectors/operator_api/command', { token: common, session: id, body: '{"command":"far__echo"}' }),
+  ).toMatchObject(frozen)
+  expect((await ask(gate, '/heartbeat', { token: 'nope' })).status).toBe(401)
+  await gate.stop('SIGKILL')
+  gate = await gateFor({ upstreams, access, folder, port: gate.port })
+  keep()
+  expect(await handshake(gate, common, handshakeBody('operator_api'))).toMatchObject(frozen)
+  expect((await statesOf(gate))['operator_api']).toMatchObject({ status: 'frozen', frozen: { why: 'INC-7' } })
+  expect((await gateCommand(gate, 'restore')).stdout).toBe('the connectors go through the gate again\n')
+  // The session outlived both.
+  expect(
+    (
+      await ask(gate, '/connectors/operator_api/command', {
+        token: common,
+        session: id,
+        body: '{"command":"far__echo","arguments":{"text":"back"}}',
+      })
+    ).status,
+  ).toBe(200)
+  expect(ledgerLines(gate).flatMap(({ event }) => (event?.startsWith('connectors.') ? [event] : []))).toEqual([
+    'connectors.frozen',
+    'connectors.restored',
+  ])
+  const drills = readFileSync(join(folder, 'state', 'logs', 'stage_b_rotation_drills.jsonl'), 'utf8')
+    .split('\n')
+    .filter(Boolean)
+  expect(drills.slice(-3).map((line) => JSON.parse(line) as unknown)).toMatchObject(
+    connectorIds.map((one) => ({ connector_id: one, kind: 'gap', why: 'INC-7' })),
+  )
+})
+
+test('G13: a gate that is started with ABZU_USE_MCP=0 holds its connectors back until it is started without', async () => {
+  const other = temporaryFolder()
+  const start = async (value: string | undefined, port?: number) => {
+    if (value === undefined) delete process.env['ABZU_USE_MCP']
+    else process.env['ABZU_USE_MCP'] = value
+    try {
+      return await gateFor({ upstreams: {}, access: '', folder: other, ...(port === undefined ? {} : { port }) })
+    } finally {
+      delete process.env['ABZU_USE_MCP']
+    }
+  }
+  const off = await start('0')
+  const { token } = await issue(off, 'operator_api')
+  expect((await handshake(off, token, handshakeBody('operator_api'))).body).toMatchObject({ error: { code: 'gate.frozen' } })
+  await off.stop('SIGKILL')
+  const on = await start('1', off.port)
+  expect((await handshake(on, token, handshakeBody('operator_api'))).status).toBe(200)
+})
+
+test('who hand-shakes too often waits, and fills no ledger', async () => {
+  const before = ledgerLines(gate).length
+  const answers = await Promise.all(Array.from({ length: 200 }, () => handshake(gate, common, {})))
+  const late = answers.filter(({ status }) => status === 429)
+  expect(late.length).toBeGreaterThan(100)
+  expect(Number(late[0]!.headers.get('retry-after'))).toBeGreaterThan(0)
+  expect(ledgerLines(gate).length - before).toBeLessThan(100)
+})
+
+test('what is asked of the commands wrongly is told', async () => {
+  expect(await gateCommand(gate, 'rotate', 'operator_api')).toMatchObject({ code: 2, stderr: expect.stringContaining('--out FILE') })
+  expect(await gateCommand(gate, 'rotate', 'operator_api', '--print')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('on a terminal only'),
+  })
+  const file = join(folder, 'nobody.token')
+  expect(await gateCommand(gate, 'rotate', 'nobody', '--out', file)).toMatchObject({
+    stderr: expect.stringContaining('there is no connector "nobody"'),
+  })
+  expect(await gateCommand(gate, 'rotate', 'operator_api', '--out', file, '--overlap', 'long')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('--overlap'),
+  })
+  expect([existsSync(file), existsSync(`${file}.next`)]).toEqual([false, false])
+  await gate.stop('SIGKILL')
+  for (const words of [['connectors'], ['freeze'], ['rotate', 'operator_api', '--out', file]])
+    expect(await gateCommand(gate, ...words)).toMatchObject({ code: 5, stderr: expect.stringContaining('no gate answers') })
+})
