@@ -110,7 +110,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const connectorNeeds = { clock, log, ledger, bucket: kv.bucket('connectors'), policy, upstreams, endpoints }
   const connectors = stack.use(await openConnectors(connectorNeeds, settings.connectors))
   stack.use(await openControl(settings.folder, operationsOf(connectors)))
-  const health = { ledger, bucket, upstreams, drain }
+  const health = { ledger, bucket, upstreams, drain, connectors }
   const listener = await openFrontDoor({ clock, log, ledger, directory, endpoints, health, connectors }, settings)
   stack.defer(() => listener.close(flushMs))
   log.info('gate.ready', { url: listener.url, upstreams: [...endpoints.keys()] })

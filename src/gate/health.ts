@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { asFault } from '../kernel/fault.ts'
 import { answerJson } from '../base/http/answer.ts'
 import type { Bucket } from '../base/kv/kv.ts'
+import type { Connectors } from './connector/connectors.ts'
 import type { Drain } from './drain.ts'
 import type { Upstream } from './upstream.ts'
 import type { WatchedLedger } from './watched-ledger.ts'
@@ -12,6 +13,7 @@ export type HealthNeeds = {
   readonly bucket: Bucket
   readonly upstreams: readonly Upstream[]
   readonly drain: Drain
+  readonly connectors: Connectors
 }
 
 /** `ok` as a whole, when every check that the gate cannot work without is; a server that fails makes it `degraded`, since the others go on. */
@@ -32,7 +34,7 @@ export async function answerHealth(needs: HealthNeeds, path: string, isKnown: bo
   answerJson(response, health.status === 'failing' ? 503 : 200, health)
 }
 
-async function healthOf({ ledger, bucket, upstreams, drain }: HealthNeeds, isKnown: boolean): Promise<Health> {
+async function healthOf({ ledger, bucket, upstreams, drain, connectors }: HealthNeeds, isKnown: boolean): Promise<Health> {
   const needed: Record<string, Check> = {
     gate: drain.isDraining ? { ok: false, reason: 'it is stopping' } : { ok: true, reason: 'it takes calls' },
     ledger: await checked('the last entry was written', async () => {
@@ -53,8 +55,14 @@ async function healthOf({ ledger, bucket, upstreams, drain }: HealthNeeds, isKno
         ]),
       )
     : { upstreams: { ok: failing === 0, reason: `${failing} of ${states.length} fail` } }
+  const ailing = connectors.states().filter(({ status }) => status === 'late' || status === 'stale' || status === 'frozen')
+  const holders: Record<string, Check> = isKnown
+    ? Object.fromEntries(ailing.map(({ connector_id: id, status }) => [`connector ${id}`, { ok: false, reason: `it is ${status}` }]))
+    : ailing.length > 0
+      ? { connectors: { ok: false, reason: `${ailing.length} are late, stale or frozen` } }
+      : {}
   const isReady = Object.values(needed).every(({ ok }) => ok)
-  return { status: !isReady ? 'failing' : failing > 0 ? 'degraded' : 'ok', checks: { ...needed, ...servers } }
+  return { status: !isReady ? 'failing' : failing + ailing.length > 0 ? 'degraded' : 'ok', checks: { ...needed, ...servers, ...holders } }
 }
 
 async function checked(fine: string, check: () => Promise<unknown>): Promise<Check> {

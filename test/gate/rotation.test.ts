@@ -16,7 +16,7 @@ const rounds = isLong ? 200 : 12
 const id = 'operator_api'
 
 const fingerprint = (token: string): string => hash('sha256', token, 'hex').slice(0, 16)
-const tokenIn = (file: string): string => (existsSync(file) ? readFileSync(file, 'utf8').trim() : '')
+const tokenIn = (file: string): string => readFileSync(file, 'utf8').trim()
 
 type Sight = { readonly at: number; readonly answers: Readonly<Record<string, number>> }
 
@@ -43,10 +43,10 @@ function startProber(gate: RunningGate, file: string): { readonly sights: Sight[
 
 /** A holder that hand-shakes with whatever its file holds, again and again, as one that looks for a new credential. */
 function startHolder(gate: { readonly port: number }, file: string): { stop(): Promise<void> } {
-  let isOver = false
+  const over = new AbortController()
   let last = ''
   const running = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const token = tokenIn(file)
       if (token !== last) {
         const answer = await handshake(gate, token, handshakeBody(id)).catch(() => undefined)
@@ -56,7 +56,7 @@ function startHolder(gate: { readonly port: number }, file: string): { stop(): P
     }
   })()
   const stop = async (): Promise<void> => {
-    isOver = true
+    over.abort()
     await running
   }
   later(stop)
@@ -224,6 +224,22 @@ test(`G16: ${rounds} random SIGKILLs of the gate, under the eyes of a prober`, {
       isProved ? ['rotation.offered', 'rotation.proved', 'rotation.ended'] : ['rotation.offered', 'rotation.withdrawn'],
     ])
   }
+})
+
+test('a gate that is stopped in good order leaves a rotation as it is; the next one goes on with it', async () => {
+  const { gate, token: old, file, folder } = await bed()
+  const command = startCommand(gate, 'rotate', id, '--out', file, '--overlap', '1m')
+  later(() => command.kill('SIGKILL'))
+  const ended = exitOf(command)
+  await until('the file holds the new one', () => tokenIn(file) !== old)
+  const fresh = tokenIn(file)
+  gate.process.kill('SIGTERM')
+  expect((await once(gate.process, 'exit'))[0]).toBe(0)
+  const next = await gateFor({ upstreams: {}, access: '', folder, port: gate.port })
+  for (const token of [old, fresh]) expect((await ask(next, '/connectors', { method: 'GET', token })).status).toBe(200)
+  await openSession(next, fresh, id)
+  expect(await ended).toBe(0)
+  expect((await ask(next, '/connectors', { method: 'GET', token: old })).status).toBe(401)
 })
 
 const handOverFixture = fileURLToPath(new URL('hand-over.fixture.ts', import.meta.url))
