@@ -1,3 +1,4 @@
+// How arguments stand in a ledger: a digest that equals its definition, and tells of one entry only.
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
