@@ -7,6 +7,8 @@ import { Agent, request } from 'node:http'
 const [port = '', file = ''] = process.argv.slice(2)
 const agent = new Agent({ keepAlive: true })
 const tokens: string[] = []
+const taken = new Set<string>()
+const lastShown = 4
 
 function textIn(path: string): string {
   try {
@@ -40,14 +42,23 @@ function show(token: string): Promise<number> {
   })
 }
 
+/** The last ones, and whatever older one was taken when it was last shown: some that came after it were perhaps never told to the gate. */
+function isShown(token: string, at: number): boolean {
+  return at >= tokens.length - lastShown || taken.has(token)
+}
+
 for (;;) {
   const startedMs = performance.now()
   const answers: Record<string, number> = {}
   // Until there is none that came meanwhile: what ended while we asked has a successor that was there before.
   look()
-  for (let at = Math.max(0, tokens.length - 4); at < tokens.length; at++) {
+  for (let at = 0; at < tokens.length; at++) {
     const token = tokens[at]!
-    answers[hash('sha256', token, 'hex').slice(0, 16)] = await show(token)
+    if (!isShown(token, at)) continue
+    const status = await show(token)
+    if (status === 200) taken.add(token)
+    else if (status !== 0) taken.delete(token)
+    answers[hash('sha256', token, 'hex').slice(0, 16)] = status
     look()
   }
   process.stdout.write(`${JSON.stringify({ at: Date.now(), answers })}\n`)

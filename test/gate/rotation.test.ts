@@ -7,7 +7,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { later } from '../kit/cleanup.ts'
+import { atTerminal } from '../kit/at-terminal.ts'
 import { runKilled } from '../kit/kill-points.ts'
+import { main } from '../kit/program.ts'
 import { type Line, type RunningGate, gateFor, ledgerLines, temporaryFolder, until } from './bed.ts'
 import { ask, gateCommand, handshake, handshakeBody, issue, openSession, startCommand, statesOf } from './connector-bed.ts'
 
@@ -78,7 +80,10 @@ function judge(sights: readonly Sight[]): { readonly whole: number } {
     // The oldest is shown first: had it ended by then, its successor held before.
     if (all.length === 0 || all.some(([, status]) => status === 0)) continue
     whole++
-    if (!all.some(([, status]) => status === 200)) throw new Error(`nothing was taken at ${at}: ${JSON.stringify(answers)}`)
+    if (!all.some(([, status]) => status === 200))
+      throw new Error(
+        `nothing was taken at ${at}: ${all.map(([one]) => `${one} ${over.has(one) ? 'had ended' : 'was never taken'}`).join(', ')}`,
+      )
   }
   return { whole }
 }
@@ -224,6 +229,15 @@ test(`G16: ${rounds} random SIGKILLs of the gate, under the eyes of a prober`, {
       isProved ? ['rotation.offered', 'rotation.proved', 'rotation.ended'] : ['rotation.offered', 'rotation.withdrawn'],
     ])
   }
+})
+
+test('a credential is printed once, on a terminal, when that is asked for', async () => {
+  const gate = await gateFor({ upstreams: {}, access: '' })
+  const argv = [process.execPath, main, 'gate', 'rotate', 'crown_handshake', '--print', '--config', join(gate.folder, 'fairlead.toml')]
+  const { exitCode, shown } = await atTerminal(argv, { PATH: process.env['PATH']!, HOME: gate.folder }, [])
+  const token = /flc_[A-Za-z0-9_-]{43}/.exec(shown)?.[0]
+  expect([exitCode, token]).toEqual([0, expect.any(String)])
+  expect((await ask(gate, '/connectors', { method: 'GET', token })).status).toBe(200)
 })
 
 test('a gate that is stopped in good order leaves a rotation as it is; the next one goes on with it', async () => {
