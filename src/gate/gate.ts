@@ -107,7 +107,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const connectorNeeds = { clock, log, ledger, bucket: kv.bucket('connectors'), policy, upstreams, endpoints }
   const connectors = stack.use(await openConnectors(connectorNeeds, settings.connectors))
   stack.use(await openControl(settings.folder, operationsOf(connectors)))
-  const health = { ledger, bucket, upstreams, drain }
+  const health = { ledger, bucket, upstreams, drain, connectors }
   const everybody = { ...directory, byTokenHash: (hash: string) => directory.byTokenHash(hash) ?? connectors.byTokenHash(hash) }
   const doors = stack.use(await openHttpDoors({ clock, log, ledger, directory: everybody, endpoints, health, connectors }, settings))
   log.info('gate.ready', { url: doors.url, upstreams: [...endpoints.keys()] })

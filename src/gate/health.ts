@@ -4,6 +4,7 @@ import { asFault } from '../kernel/fault.ts'
 import type { KeySet } from '../base/access/key-set.ts'
 import { answerJson } from '../base/http/answer.ts'
 import type { Bucket } from '../base/kv/kv.ts'
+import type { Connectors } from './connector/connectors.ts'
 import type { Drain } from './drain.ts'
 import type { Upstream } from './upstream.ts'
 import type { WatchedLedger } from './watched-ledger.ts'
@@ -15,6 +16,7 @@ export type HealthNeeds = {
   readonly drain: Drain
   /** Of those whose signed tokens are taken. */
   readonly keySets: readonly KeySet[]
+  readonly connectors: Connectors
 }
 
 /** `ok` as a whole, when every check that the gate cannot work without is; a server that fails, or keys that cannot be had, make it `degraded`, since others go on. */
@@ -35,7 +37,7 @@ export async function answerHealth(needs: HealthNeeds, path: string, isKnown: bo
   answerJson(response, health.status === 'failing' ? 503 : 200, health)
 }
 
-async function healthOf({ ledger, bucket, upstreams, drain, keySets }: HealthNeeds, isKnown: boolean): Promise<Health> {
+async function healthOf({ ledger, bucket, upstreams, drain, keySets, connectors }: HealthNeeds, isKnown: boolean): Promise<Health> {
   const needed: Record<string, Check> = {
     gate: drain.isDraining ? { ok: false, reason: 'it is stopping' } : { ok: true, reason: 'it takes calls' },
     ledger: await checked('the last entry was written', async () => {
@@ -61,10 +63,17 @@ async function healthOf({ ledger, bucket, upstreams, drain, keySets }: HealthNee
     `keys of ${name}`,
     problem === undefined ? { ok: true, reason: 'nothing was wrong when they were last asked for' } : { ok: false, reason: problem },
   ])
+  const ailing = connectors.states().filter(({ status }) => status === 'late' || status === 'stale' || status === 'frozen')
+  const holders: Record<string, Check> = isKnown
+    ? Object.fromEntries(ailing.map(({ connector_id: id, status }) => [`connector ${id}`, { ok: false, reason: `it is ${status}` }]))
+    : ailing.length > 0
+      ? { connectors: { ok: false, reason: `${ailing.length} are late, stale or frozen` } }
+      : {}
   const isReady = Object.values(needed).every(({ ok }) => ok)
+  const isDegraded = failing + absent.length + ailing.length > 0
   return {
-    status: !isReady ? 'failing' : failing + absent.length > 0 ? 'degraded' : 'ok',
-    checks: { ...needed, ...servers, ...(isKnown ? Object.fromEntries(keys) : {}) },
+    status: !isReady ? 'failing' : isDegraded ? 'degraded' : 'ok',
+    checks: { ...needed, ...servers, ...(isKnown ? Object.fromEntries(keys) : {}), ...holders },
   }
 }
 

@@ -254,12 +254,14 @@ describe('the channels', () => {
     }
   }
 
-  test("a command becomes a tool's call, in the connector's name, by its rules, on record, byte for byte", async () => {
+  test("a command becomes a tool's call, in the connector's name, by its rules, on record", async () => {
     const { send } = await channel('operator_api', 'command')
     const before = far.callsOf('echo')
     const answer = await send('{"arguments" : {"text":"é", "n":12345678901234567890, "f":1.00e0}, "command":"far__echo"}')
     expect(answer).toMatchObject({ status: 200, body: { route: 'mcp', result: { content: [{ text: 'é' }] } } })
-    expect(far.callsOf('echo')).toBe(before + 1)
+    const unnamed = await ask(gate, '/connectors/operator_api/command', { token: common, body: '{"command":"far__echo"}' })
+    expect(unnamed.status).toBe(200) // the only session of this connector
+    expect(far.callsOf('echo')).toBe(before + 2)
     const [begin, end] = ledgerLines(gate).slice(-2)
     expect(begin).toMatchObject({ event: 'call.begin', principal: 'operator_api', via: 'token', upstream: 'far', name: 'echo' })
     expect(end).toMatchObject({ event: 'call.end', outcome: 'ok' })
@@ -386,6 +388,8 @@ test('G21: a freeze holds connectors back at once, over a restart, and its end i
   const { id } = await openSession(gate, common, 'operator_api')
   expect(await gateCommand(gate, 'freeze', '--why', 'INC-7')).toMatchObject({ code: 0, stdout: 'the connectors are frozen\n' })
   expect((await gateCommand(gate, 'freeze')).stdout).toBe('they were frozen already\n')
+  const rotation = await gateCommand(gate, 'rotate', 'operator_api', '--out', join(folder, 'frozen.token')) // nobody could prove it
+  expect(rotation).toMatchObject({ code: 5, stderr: expect.stringContaining('connectors are frozen') })
   const frozen = { status: 503, body: { error: { code: 'gate.frozen' } } }
   expect(await handshake(gate, common, handshakeBody('operator_api'))).toMatchObject(frozen)
   expect(
@@ -397,6 +401,8 @@ test('G21: a freeze holds connectors back at once, over a restart, and its end i
   keep()
   expect(await handshake(gate, common, handshakeBody('operator_api'))).toMatchObject(frozen)
   expect((await statesOf(gate))['operator_api']).toMatchObject({ status: 'frozen', frozen: { why: 'INC-7' } })
+  const health = await ask(gate, '/health', { method: 'GET', token: 'ann-token' })
+  expect(health.body).toMatchObject({ status: 'degraded', checks: { 'connector operator_api': { ok: false, reason: 'it is frozen' } } })
   expect((await gateCommand(gate, 'restore')).stdout).toBe('the connectors go through the gate again\n')
   // The session outlived both.
   expect(

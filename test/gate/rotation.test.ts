@@ -7,7 +7,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { later } from '../kit/cleanup.ts'
+import { atTerminal } from '../kit/at-terminal.ts'
 import { runKilled } from '../kit/kill-points.ts'
+import { main } from '../kit/program.ts'
 import { type Line, type RunningGate, gateFor, ledgerLines, temporaryFolder, until } from './bed.ts'
 import { ask, gateCommand, handshake, handshakeBody, issue, openSession, startCommand, statesOf } from './connector-bed.ts'
 
@@ -16,7 +18,7 @@ const rounds = isLong ? 200 : 12
 const id = 'operator_api'
 
 const fingerprint = (token: string): string => hash('sha256', token, 'hex').slice(0, 16)
-const tokenIn = (file: string): string => (existsSync(file) ? readFileSync(file, 'utf8').trim() : '')
+const tokenIn = (file: string): string => readFileSync(file, 'utf8').trim()
 
 type Sight = { readonly at: number; readonly answers: Readonly<Record<string, number>> }
 
@@ -43,10 +45,10 @@ function startProber(gate: RunningGate, file: string): { readonly sights: Sight[
 
 /** A holder that hand-shakes with whatever its file holds, again and again, as one that looks for a new credential. */
 function startHolder(gate: { readonly port: number }, file: string): { stop(): Promise<void> } {
-  let isOver = false
+  const over = new AbortController()
   let last = ''
   const running = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const token = tokenIn(file)
       if (token !== last) {
         const answer = await handshake(gate, token, handshakeBody(id)).catch(() => undefined)
@@ -56,7 +58,7 @@ function startHolder(gate: { readonly port: number }, file: string): { stop(): P
     }
   })()
   const stop = async (): Promise<void> => {
-    isOver = true
+    over.abort()
     await running
   }
   later(stop)
@@ -78,7 +80,10 @@ function judge(sights: readonly Sight[]): { readonly whole: number } {
     // The oldest is shown first: had it ended by then, its successor held before.
     if (all.length === 0 || all.some(([, status]) => status === 0)) continue
     whole++
-    if (!all.some(([, status]) => status === 200)) throw new Error(`nothing was taken at ${at}: ${JSON.stringify(answers)}`)
+    if (!all.some(([, status]) => status === 200))
+      throw new Error(
+        `nothing was taken at ${at}: ${all.map(([one]) => `${one} ${over.has(one) ? 'had ended' : 'was never taken'}`).join(', ')}`,
+      )
   }
   return { whole }
 }
@@ -224,6 +229,31 @@ test(`G16: ${rounds} random SIGKILLs of the gate, under the eyes of a prober`, {
       isProved ? ['rotation.offered', 'rotation.proved', 'rotation.ended'] : ['rotation.offered', 'rotation.withdrawn'],
     ])
   }
+})
+
+test('a credential is printed once, on a terminal, when that is asked for', async () => {
+  const gate = await gateFor({ upstreams: {}, access: '' })
+  const argv = [process.execPath, main, 'gate', 'rotate', 'crown_handshake', '--print', '--config', join(gate.folder, 'fairlead.toml')]
+  const { exitCode, shown } = await atTerminal(argv, { PATH: process.env['PATH']!, HOME: gate.folder }, [])
+  const token = /flc_[A-Za-z0-9_-]{43}/.exec(shown)?.[0]
+  expect([exitCode, token]).toEqual([0, expect.any(String)])
+  expect((await ask(gate, '/connectors', { method: 'GET', token })).status).toBe(200)
+})
+
+test('a gate that is stopped in good order leaves a rotation as it is; the next one goes on with it', async () => {
+  const { gate, token: old, file, folder } = await bed()
+  const command = startCommand(gate, 'rotate', id, '--out', file, '--overlap', '1m')
+  later(() => command.kill('SIGKILL'))
+  const ended = exitOf(command)
+  await until('the file holds the new one', () => tokenIn(file) !== old)
+  const fresh = tokenIn(file)
+  gate.process.kill('SIGTERM')
+  expect((await once(gate.process, 'exit'))[0]).toBe(0)
+  const next = await gateFor({ upstreams: {}, access: '', folder, port: gate.port })
+  for (const token of [old, fresh]) expect((await ask(next, '/connectors', { method: 'GET', token })).status).toBe(200)
+  await openSession(next, fresh, id)
+  expect(await ended).toBe(0)
+  expect((await ask(next, '/connectors', { method: 'GET', token: old })).status).toBe(401)
 })
 
 const handOverFixture = fileURLToPath(new URL('hand-over.fixture.ts', import.meta.url))

@@ -160,6 +160,20 @@ describe('what else may happen', () => {
     expect(calls).toEqual(['do a'])
   })
 
+  test('a step that is told to wait no longer leaves the plan as it is, for the next call', async () => {
+    const [world, calls, folder, stop] = [new Set<string>(), [] as string[], newFolder(), new AbortController()]
+    const waits = step('b', world, calls, {
+      do: () => new Promise((_, reject) => stop.signal.addEventListener('abort', () => reject(new Error('stopped')))),
+    })
+    const running = carryOut({ log }, { ...plan(folder, [step('a', world, calls), waits]), signal: stop.signal })
+    setImmediate(() => stop.abort())
+    await expect(running).rejects.toThrow('stopped')
+    expect([calls, [...world]]).toEqual([['do a'], ['a']])
+    world.add('b')
+    expect(await carryOut({ log }, plan(folder, [step('a', world, calls), waits]))).toMatchObject({ outcome: 'done', isResumed: true })
+    expect(calls).toEqual(['do a'])
+  })
+
   test('taking back that fails is gone on with, and never turns forward again', async () => {
     const [world, calls, folder] = [new Set<string>(), [] as string[], newFolder()]
     let isHeld = true

@@ -11,7 +11,8 @@ export default command({
     ['fairlead gate connectors --json', 'the same, whole, for a program'],
   ],
   async run(context, { flags: { config } }) {
-    const ask = await runningGate(context, config)
+    const { configs } = await import('../../extensions.ts')
+    const ask = await runningGate(context, configs, config)
     const { connectors } = (await ask('connectors/list')) as { connectors: readonly ConnectorState[] }
     context.terminal.result({ connectors }, () => connectors.map(shown).join('\n'))
   },

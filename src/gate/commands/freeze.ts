@@ -12,7 +12,8 @@ export default command({
     ['fairlead gate freeze --why "INC-7: upstream overloaded"', 'the same, with its reason in the record'],
   ],
   async run(context, { flags: { why, config } }) {
-    const ask = await runningGate(context, config)
+    const { configs } = await import('../../extensions.ts')
+    const ask = await runningGate(context, configs, config)
     const { changed } = await ask('connectors/freeze', why === undefined ? {} : { why })
     context.terminal.result({ frozen: true, changed }, () => (changed === true ? 'the connectors are frozen' : 'they were frozen already'))
   },

@@ -8,7 +8,8 @@ export default command({
   flags: { config: configFlag },
   examples: [['fairlead gate restore', 'connectors hand-shake again']],
   async run(context, { flags: { config } }) {
-    const ask = await runningGate(context, config)
+    const { configs } = await import('../../extensions.ts')
+    const ask = await runningGate(context, configs, config)
     const { changed } = await ask('connectors/restore')
     context.terminal.result({ frozen: false, changed }, () =>
       changed === true ? 'the connectors go through the gate again' : 'they were not frozen',

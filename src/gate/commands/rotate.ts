@@ -30,7 +30,8 @@ export default command({
     const overlapMs = durationMs(overlap)
     if (overlapMs === undefined || overlapMs < 1_000 || overlapMs > mostOverlapMs) throw fault.bad_overlap({})
     if ((out === undefined) !== print) throw fault.needs_out({})
-    const ask = await runningGate(context, config)
+    const { configs } = await import('../../extensions.ts')
+    const ask = await runningGate(context, configs, config)
     if (out === undefined) return printed(context, ask, connectors, overlapMs)
     const file = resolve(out)
     const { clock, log, signal, terminal } = context

@@ -76,9 +76,9 @@ test('at the end of the overlap it is decided, whether anybody acts or not', asy
   credentials.offer(ids, 'new', { untilMs: clock.now() + 1_000, replaced: ids })
   expect(credentials.prove('a', 'new')).toBe(true)
   expect(credentials.prove('a', 'new')).toBe(false)
-  expect(ids.map((id) => ['old', 'new'].map((one) => credentials.standing(id, one).is))).toEqual(Array(2).fill(['current', 'next']))
+  expect(ids.map((id) => ['old', 'new'].map((one) => credentials.standing(id, one).is))).toEqual(ids.map(() => ['current', 'next']))
   await clock.advance(1_000) // b never proved it: the old one stays, for both
-  expect(ids.map((id) => ['old', 'new'].map((one) => credentials.standing(id, one).is))).toEqual(Array(2).fill(['current', 'ended']))
+  expect(ids.map((id) => ['old', 'new'].map((one) => credentials.standing(id, one).is))).toEqual(ids.map(() => ['current', 'ended']))
   expect(credentials.prove('b', 'new')).toBe(false)
 })
 

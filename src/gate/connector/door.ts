@@ -76,7 +76,7 @@ export function createConnectorDoor(needs: DoorNeeds): ConnectorDoor {
     if (kind === 'handshake' && request.method === 'POST')
       return handshake(needs, shown, objectIn(await bodyOf(request, response, maxMessageBytes)))
     good(shown)
-    const id = sessionOf(request, shown)
+    const id = sessionOf(request, shown, connector)
     if (kind === 'handshake') return end(id, shown)
     if (kind === 'heartbeat') return heartbeat(needs, shown, id, objectIn(await bodyOf(request, response, maxMessageBytes)))
     return work(request, response, connector!, { id, shown })
@@ -99,10 +99,11 @@ export function createConnectorDoor(needs: DoorNeeds): ConnectorDoor {
   }
 
   /** The one that is named, or the only one there is. */
-  function sessionOf({ headers }: IncomingMessage, { sha256 }: Shown): string {
+  function sessionOf({ headers }: IncomingMessage, { sha256 }: Shown, connector: Connector | undefined): string {
     const named = headers['connector-session']
     if (typeof named === 'string') return named
-    const own = sessions.all.filter((session) => session.sha256 === sha256)
+    const all = connector ? sessions.of(connector.id) : sessions.all
+    const own = all.filter((session) => session.sha256 === sha256)
     if (own.length !== 1) throw fault.no_connector_session({})
     return own[0]!.id
   }

@@ -5,6 +5,7 @@ import { randomId } from '../../kernel/random.ts'
 import { carryOut } from '../../base/steps/plan.ts'
 import { readJournal } from '../../base/steps/journal.ts'
 import { fault } from '../faults.ts'
+import { instantText } from './instant.ts'
 import { type RotationInput, type RotationNeeds, type RotationSettings, rotationSteps } from './rotation.ts'
 
 const planPattern = /^(rotate-.+)\.plan\.json$/
@@ -60,6 +61,8 @@ export class Rotations {
         return current ? [[id, current.sha256]] : []
       }),
     )
+    const { frozen } = credentials
+    if (frozen && Object.keys(old).length > 0) throw fault.frozen({ why: frozen.why, since: instantText(frozen.sinceMs) }) // nobody could prove it
     const input: RotationInput = {
       id: randomId(9),
       process: this.#settings.process,
@@ -126,18 +129,24 @@ export class Rotations {
   /** Until it is done or undone, or the gate stops. Rejects when it could not be begun. */
   async #carryOut(name: string, begin: () => RotationInput, offered: () => void): Promise<void> {
     const { clock, log, signal } = this.#needs
+    let isOffered = false
+    const noteOffered = (): void => {
+      isOffered = true
+      offered()
+    }
     for (let isFirst = true; !signal.aborted; isFirst = false) {
       if (!isFirst) await this.#change(retryMs)
       try {
         const steps = (input: RotationInput) => {
           const [first, second, ...rest] = rotationSteps(this.#needs, this.#settings, input)
-          return [first!, { ...second!, isDone: () => (offered(), second!.isDone()) }, ...rest]
+          return [first!, { ...second!, isDone: () => (noteOffered(), second!.isDone()) }, ...rest]
         }
         const { outcome, input } = await carryOut({ log }, { folder: this.#folder, name, begin, steps, signal })
         return log.info('gate.rotation.over', { outcome, connectors: input.connectors, atMs: clock.now() })
       } catch (error) {
-        const { code, message } = asFault(error)
+        const { code, message, cause } = asFault(error)
         if (signal.aborted) return
+        if (code === 'steps.undone' && !isOffered) throw cause
         if (code === 'steps.undone') return log.warn('gate.rotation.undone', { plan: name, reason: message })
         log.error('gate.rotation.stuck', { plan: name, reason: message })
         if (!readJournal(this.#folder, name)) throw error // it never began

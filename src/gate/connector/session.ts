@@ -133,7 +133,7 @@ export class ConnectorSessions {
   /** Looks for what is late and what is over. `isGood`: whether the credential behind a session still holds; `isFrozen`: nobody can beat now. */
   async sweep(isGood: (session: ConnectorSession) => boolean, isFrozen: boolean): Promise<void> {
     const { clock } = this.#needs
-    for (const live of [...this.#live.values()]) {
+    for (const live of this.#live.values()) {
       const { session } = live
       if (isFrozen) live.seenMs = clock.mono()
       const isSilent = clock.mono() - live.seenMs >= lateAfterMs
