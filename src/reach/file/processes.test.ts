@@ -205,9 +205,9 @@ test('a file that changes on its way is not delivered', async () => {
 
 const rssMib = (pid: number): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024
 
-test.runIf(existsSync('/proc/self/status'))('200 MB pass through both processes, and neither holds them', async () => {
+test.runIf(existsSync('/proc/self/status'))('400 MB pass through both processes, and neither holds even half of them', async () => {
   const { box, mac, listening } = await acquainted()
-  const path = written(mac, 'big', Buffer.concat(Array.from({ length: 200 }, () => randomBytes(1_000_000))))
+  const path = written(mac, 'big', Buffer.concat(Array.from({ length: 400 }, () => randomBytes(1_000_000))))
   const before = rssMib(listening.pid)
   const { child, ended } = sending(mac, box.peerId, path, '--address', listening.addresses[0]!)
   const most = { sender: 0, recipient: 0 }
@@ -224,9 +224,9 @@ test.runIf(existsSync('/proc/self/status'))('200 MB pass through both processes,
   bench.undo(() => clearInterval(look))
   expect((await ended).exitCode).toBe(0)
   clearInterval(look)
-  expect(most.recipient - before).toBeLessThan(120)
-  expect(most.sender).toBeLessThan(before + 120)
-  expect(statSync(join(downloads(box), 'big')).size).toBe(200_000_000)
+  expect(most.recipient - before).toBeLessThan(160)
+  expect(most.sender - before).toBeLessThan(160) // memory that the collector has not looked at yet
+  expect(statSync(join(downloads(box), 'big')).size).toBe(400_000_000)
 })
 
 test('on the wire there is neither the name nor the content', async () => {
