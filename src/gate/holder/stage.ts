@@ -1,0 +1,88 @@
+// What the commands for stage B work on: the connectors with their toggles, the gateway, and the folder where ledger and receipts lie, as environment and configuration say.
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { loadMachineConfig } from '../../base/config/machine.ts'
+import { createHttpClient } from '../../base/http/client.ts'
+import type { Context } from '../../base/terminal/command.ts'
+import type { Secret } from '../../kernel/secret.ts'
+import { type Examination, createExamination } from '../examination.ts'
+import { type Toggles, togglesFrom } from '../connector/toggles.ts'
+import type { Connector } from '../connector-kind.ts'
+import { fault } from '../faults.ts'
+import type { GateConfig } from '../upstream-kind.ts'
+import { type Gateway, createGateway } from './gateway.ts'
+import type { HolderSettings } from './holder.ts'
+import { liveEvidence } from './live.ts'
+
+export type Stage = AsyncDisposable & {
+  readonly toggles: Pick<Toggles, 'isOn' | 'gatewayUrl'>
+  readonly holders: readonly HolderSettings[]
+  readonly gateway: Gateway
+  /** Of the gate's state. */
+  readonly folder: string
+  readonly logs: string
+  readonly tokens: readonly Secret[]
+}
+
+export type StageSettings = { readonly config: string | undefined; readonly instance: string }
+
+export type StageNeeds = Pick<Context, 'clock' | 'env' | 'folders' | 'version'>
+
+/** Faults: those of `loadMachineConfig`, `gate.bad_toggle`. */
+export async function openStage({ clock, env, folders, version }: StageNeeds, { config: file, instance }: StageSettings): Promise<Stage> {
+  const { configs, connectors: entries } = await import('../../extensions.ts')
+  const { path, tables } = await loadMachineConfig(configs, folders.config, file)
+  const config = tables['gate'] as GateConfig
+  const connectors = (await Promise.all(entries.map((entry) => entry.load()))).map((module): Connector => module.default)
+  const toggles = togglesFrom(
+    env,
+    connectors.map(({ id }) => id),
+  )
+  const holders = connectors.map((connector) => ({
+    connector,
+    chakra: config.connectors[connector.id]?.chakra ?? connector.chakra,
+    instance,
+    version,
+    toggles: toggles.of(connector.id),
+  }))
+  const folder = config.state ?? join(folders.state, 'gate')
+  const logs =
+    config.logs === undefined ? join(folder, 'logs') : isAbsolute(config.logs) ? config.logs : resolve(dirname(path), config.logs)
+  const http = createHttpClient()
+  return {
+    toggles,
+    holders,
+    gateway: createGateway({ clock, http }, toggles.gatewayUrl),
+    folder,
+    logs,
+    tokens: tokensOf(holders),
+    async [Symbol.asyncDispose]() {
+      http.close()
+    },
+  }
+}
+
+/** Each once, however many connectors it serves. */
+export function tokensOf(holders: readonly HolderSettings[]): readonly Secret[] {
+  const all = holders.flatMap(({ toggles: { token } }) => (token ? [token] : []))
+  return [...new Map(all.map((token) => [token.reveal(), token])).values()]
+}
+
+/** What the doctrine looks at here. `isOffline`: no gateway is asked. */
+export function examinationOf(
+  { clock }: Pick<Context, 'clock'>,
+  { toggles, holders, gateway, folder, logs, tokens }: Stage,
+  { beating = [], isOffline = false }: { readonly beating?: readonly string[]; readonly isOffline?: boolean } = {},
+): Examination {
+  const off = fault.mcp_off({})
+  return createExamination(
+    { clock },
+    {
+      connectors: holders.map(({ connector }) => connector.id),
+      problems: toggles.isOn ? [] : [{ evidence: off.message, remedy: off.hint! }],
+      logs,
+      tokens,
+      beating: new Set(beating),
+      live: () => (isOffline ? Promise.reject(fault.not_asked({})) : liveEvidence({ clock, gateway }, { tokens, folder })),
+    },
+  )
+}
