@@ -1,5 +1,5 @@
 // The doctrine cannot be fooled: for each of its checks exactly that condition is broken, at a real gate or on its real files, and the report names it, with exit code 1.
-import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type IncomingMessage, createServer, request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -31,24 +31,24 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(cleanUp)
 
-/** All three alive and beating, as their services would be, while `look` looks. */
+const held = new Map<string, { readonly id: string; readonly credential_expiry: string }>()
+
+/** All three alive and beating, as their services keep them, when `look` looks. */
 async function alive(look: () => Promise<Ended>): Promise<Ended> {
-  const sessions = await Promise.all(
-    connectorIds.map(async (id) => {
-      const session = await openSession(bed.gate, bed.token, id)
-      const body = JSON.stringify(heartbeatBody(session.credential_expiry, { chakra: id === 'crown_handshake' ? 'crown' : 'operator' }))
-      expect((await ask(bed.gate, '/heartbeat', { token: bed.token, session: session.id, body })).status).toBe(200)
-      return session.id
-    }),
-  )
-  try {
-    return await look()
-  } finally {
-    await Promise.all(sessions.map((session) => ask(bed.gate, '/handshake', { method: 'DELETE', token: bed.token, session })))
+  for (const connector of connectorIds) {
+    const session = held.get(connector) ?? (await openSession(bed.gate, bed.token, connector))
+    held.set(connector, session)
+    const chakra = connector === 'crown_handshake' ? 'crown' : 'operator'
+    const body = JSON.stringify(heartbeatBody(session.credential_expiry, { chakra }))
+    expect((await ask(bed.gate, '/heartbeat', { token: bed.token, session: session.id, body })).status).toBe(200)
   }
+  return look()
 }
 
 const doctrine = (change: Readonly<Record<string, string>> = {}): Promise<Ended> => consoleOf(bed, change)('doctrine', '--json')
+
+/** Exit code, and the checks that failed. */
+const verdict = (ended: Ended): [number, string[]] => [ended.code, failed(reportIn(ended))]
 
 /** Changes a file, and puts it back. */
 async function changed<T>(file: string, change: (text: string) => string, look: () => Promise<T>): Promise<T> {
@@ -105,12 +105,16 @@ async function between(
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
+test('sessions: there are none; heartbeats: of none comes one', async () => {
+  expect((await consoleOf(bed)('smoke')).code).toBe(0)
+  expect(verdict(await doctrine())).toEqual([1, ['heartbeats', 'sessions']])
+})
+
 test('all is good, with the credential over HTTP, and without one over the socket of the gate', async () => {
   const findings = async (change: Record<string, string>) => {
     const { code, stdout } = await alive(() => doctrine(change))
     return { code, failures: (JSON.parse(stdout) as Report).doctrine_failures }
   }
-  expect((await consoleOf(bed)('smoke')).code).toBe(0)
   expect(await findings({})).toEqual({ code: 0, failures: [] })
   expect(await findings({ MCP_CONNECTOR_TOKEN: '' })).toEqual({ code: 0, failures: [] })
   const { stdout } = await alive(() => consoleOf(bed)('doctrine'))
@@ -120,25 +124,13 @@ test('all is good, with the credential over HTTP, and without one over the socke
 
 test('every check there is, is broken below', () => {
   const page = readFileSync(import.meta.filename, 'utf8')
-  const names = JSON.parse(
-    JSON.stringify(
-      readFileSync(join(import.meta.dirname, '../../src/extensions.ts'), 'utf8')
-        .match(/gate\/checks\/[\w-]+/g)!
-        .map((path) => path.split('/')[2]),
-    ),
-  ) as string[]
+  const list = readFileSync(join(import.meta.dirname, '../../src/extensions.ts'), 'utf8')
+  const names = [...list.matchAll(/gate\/checks\/([\w-]+)/g)].map(([, name]) => name!)
   expect(names.length).toBeGreaterThan(10)
-  expect(names.filter((name) => !page.includes(`'${name}'`) && name !== 'extensions')).toEqual([])
+  expect(names.filter((name) => !page.includes(`'${name}'`))).toEqual([])
 })
 
 describe('broken, and named', () => {
-  /** Exit code, and the checks that failed. */
-  const verdict = (ended: Ended): [number, string[]] => [ended.code, failed(reportIn(ended))]
-
-  test('sessions: there are none; heartbeats: of none comes one', async () => {
-    expect(verdict(await doctrine())).toEqual([1, ['heartbeats', 'sessions']])
-  })
-
   test('sessions: an expired one is refused by whoever is handed it', async () => {
     const url = await between((path, answer) =>
       path === '/handshake'
@@ -217,12 +209,10 @@ describe('broken, and named', () => {
     expect(verdict(ended)[1]).toContain('ledger-chain')
   })
 
-  test('window-hours: another window in the configuration', async () => {
-    const config = join(bed.folder, 'fairlead.toml')
+  test('window-hours: another window at the gate', async () => {
     const url = await between((path, answer) =>
       path === '/connectors' ? { connectors: (answer['connectors'] as object[]).map((state) => ({ ...state, window_hours: 24 })) } : answer,
     )
-    expect(existsSync(config)).toBe(true)
     expect(verdict(await alive(() => doctrine({ MCP_GATEWAY_URL: url })))).toEqual([1, ['window-hours']])
   })
 
@@ -284,7 +274,7 @@ describe('broken, and named', () => {
       'doctrine',
       '--json',
     )
-    expect(other.code).toBe(1) // the socket of this gate is found by its configuration
+    expect(other.code).toBe(0) // the socket of this gate is found by its configuration
   })
 
   test('a handshake that was never made cannot be written into the ledger by hand', async () => {

@@ -23,12 +23,18 @@ export type Stage = AsyncDisposable & {
   readonly tokens: readonly Secret[]
 }
 
+/** As the commands get it: with the configuration it comes from. */
+export type ConfiguredStage = Stage & { readonly config: GateConfig }
+
 export type StageSettings = { readonly config: string | undefined; readonly instance: string }
 
 export type StageNeeds = Pick<Context, 'clock' | 'env' | 'folders' | 'version'>
 
 /** Faults: those of `loadMachineConfig`, `gate.bad_toggle`. */
-export async function openStage({ clock, env, folders, version }: StageNeeds, { config: file, instance }: StageSettings): Promise<Stage> {
+export async function openStage(
+  { clock, env, folders, version }: StageNeeds,
+  { config: file, instance }: StageSettings,
+): Promise<ConfiguredStage> {
   const { configs, connectors: entries } = await import('../../extensions.ts')
   const { path, tables } = await loadMachineConfig(configs, folders.config, file)
   const config = tables['gate'] as GateConfig
@@ -49,6 +55,7 @@ export async function openStage({ clock, env, folders, version }: StageNeeds, { 
     config.logs === undefined ? join(folder, 'logs') : isAbsolute(config.logs) ? config.logs : resolve(dirname(path), config.logs)
   const http = createHttpClient()
   return {
+    config,
     toggles,
     holders,
     gateway: createGateway({ clock, http }, toggles.gatewayUrl),
