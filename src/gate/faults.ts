@@ -221,4 +221,9 @@ export const fault = faults('gate', {
     message: 'the gateway was not asked: --offline',
     hint: 'run it again without --offline',
   }),
+  no_direct_way: (d: { connector: string; why: string }) => ({
+    kind: 'unavailable',
+    message: `the gateway is not to be had (${d.why}), and there is no direct way for ${d.connector}`,
+    hint: 'hand the adapter a handler for it',
+  }),
 })

@@ -31,9 +31,9 @@ export default command({
 async function asked(context: Context, config: string | undefined): Promise<{ findings: readonly Finding[]; isAway: boolean }> {
   const { clock, signal, terminal } = context
   try {
-    await using stage = await openStage(context, { config, instance: 'doctrine' })
+    await using stage = await openStage(context, await import('../../extensions.ts'), { config, instance: 'doctrine' })
     const examination = examinationOf(context, stage)
-    const findings = await doctrineOf(examination, { clock, signal, onStart: terminal.progress })
+    const findings = await doctrineOf({ checks: stage.checks, examination }, { clock, signal, onStart: terminal.progress })
     if (!stage.toggles.isOn) return { findings, isAway: false }
     // A gate that does not answer is another thing than one that answers badly.
     const isAway = await examination.live().then(

@@ -17,11 +17,11 @@ export default command({
   examples: [['fairlead gate packet', 'writes stage_b_rehearsal_packet.json beside the rotation ledger']],
   async run(context, { flags: { config } }) {
     const { clock, log, signal, terminal, folders } = context
-    const { connectors, upstreams: kinds } = await import('../../extensions.ts')
-    await using stage = await openStage(context, { config, instance: 'rehearsal' })
+    const lists = await import('../../extensions.ts')
+    await using stage = await openStage(context, lists, { config, instance: 'rehearsal' })
     const packet = await rehearse(
-      { clock, log, signal, kinds, connectors },
-      { runtime: folders.runtime, config: stage.config, holders: stage.holders },
+      { clock, log, signal, kinds: lists.upstreams, connectors: lists.connectors },
+      { runtime: folders.runtime, config: stage.config, as: stage },
     )
     makeFolder(stage.logs)
     const path = join(stage.logs, file)

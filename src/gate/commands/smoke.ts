@@ -22,7 +22,10 @@ export default command({
   ],
   async run(context, { flags }) {
     const { clock, log, signal, terminal } = context
-    await using stage = await openStage(context, { config: flags.config, instance: `stage-b-smoke-${randomId(6)}` })
+    await using stage = await openStage(context, await import('../../extensions.ts'), {
+      config: flags.config,
+      instance: `stage-b-smoke-${randomId(6)}`,
+    })
     const settings = { isBeatSkipped: flags['skip-heartbeat'], isOffline: flags.offline }
     const { report, findings, receipt, exitCode } = await smoke({ clock, log, signal, onStart: terminal.progress }, stage, settings)
     terminal.done()

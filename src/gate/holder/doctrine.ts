@@ -1,7 +1,7 @@
 // The doctrine: every check of checks/, in their order, and what is made of their findings.
 import { type ExamineNeeds, examine } from '../../base/checks/examine.ts'
-import type { Finding } from '../../base/checks/check.ts'
-import type { Examination, GateCheck } from '../examination.ts'
+import type { Finding, NamedCheck } from '../../base/checks/check.ts'
+import type { Examination } from '../examination.ts'
 
 export type DoctrineFailure = {
   readonly check: string
@@ -12,11 +12,11 @@ export type DoctrineFailure = {
 }
 
 /** Asks everything. */
-export async function doctrineOf(examination: Examination, needs: ExamineNeeds): Promise<readonly Finding[]> {
-  const { checks } = await import('../../extensions.ts')
-  const ours = checks.filter(({ owner }) => owner === 'gate')
-  const loaded = await Promise.all(ours.map(async ({ name, load }) => ({ name, check: (await load()).default as GateCheck })))
-  return examine(loaded, examination, needs)
+export function doctrineOf(
+  { checks, examination }: { readonly checks: readonly NamedCheck<Examination>[]; readonly examination: Examination },
+  needs: ExamineNeeds,
+): Promise<readonly Finding[]> {
+  return examine(checks, examination, needs)
 }
 
 /** All that is not good: what could not be told is no success. */

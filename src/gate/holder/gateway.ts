@@ -37,6 +37,8 @@ export function createGateway({ clock, http }: { readonly clock: Clock; readonly
           method,
           url: new URL(`${url}${path}`),
           headers: {
+            // A kept connection that the gateway closed with its last breath would leave it unknown whether a message arrived.
+            connection: 'close',
             ...headers,
             ...(token ? { authorization: `Bearer ${token.reveal()}` } : {}),
             ...(session === undefined ? {} : { 'connector-session': session }),

@@ -28,7 +28,7 @@ export type RehearsalSettings = {
   readonly runtime: string
   /** With the chakras and windows of the configuration. */
   readonly config: GateConfig
-  readonly holders: Stage['holders']
+  readonly as: Pick<Stage, 'holders' | 'checks'>
 }
 
 export type Packet = {
@@ -48,7 +48,7 @@ const notice =
   'A rehearsal: the gateway was one of its own on a loopback port, with credentials made for it and gone with it. It proves what is said and answered, and nothing about the gate that runs.'
 
 /** Starts the gate, hands every connector a first credential, and has them hand-shake and beat. Faults: those of `startConfiguredGate`, `smoke`. */
-export async function rehearse(needs: RehearsalNeeds, { runtime, config, holders: asConfigured }: RehearsalSettings): Promise<Packet> {
+export async function rehearse(needs: RehearsalNeeds, { runtime, config, as }: RehearsalSettings): Promise<Packet> {
   const { clock, log } = needs
   const folder = join(runtime, `rehearsal-${randomId(6)}`)
   makeFolder(folder)
@@ -68,13 +68,14 @@ export async function rehearse(needs: RehearsalNeeds, { runtime, config, holders
   const gate = await startConfiguredGate({ ...needs, env: {}, folder, state: folder }, alone)
   stack.defer(() => gate.close())
   const token = makeCredential()
-  const ids = asConfigured.map(({ connector }) => connector.id)
+  const ids = as.holders.map(({ connector }) => connector.id)
   await askGate({ clock, folder }, 'connectors/rotate', { connectors: ids, sha256: tokenHash(token.reveal()) })
   const http = createHttpClient()
   stack.defer(() => http.close())
   const stage: Stage = {
+    checks: as.checks,
     toggles: { isOn: true, gatewayUrl: gate.url },
-    holders: asConfigured.map((holder) => ({ ...holder, toggles: { ...holder.toggles, token } })),
+    holders: as.holders.map((holder) => ({ ...holder, toggles: { ...holder.toggles, token } })),
     gateway: createGateway({ clock, http }, gate.url),
     folder,
     logs: join(folder, 'logs'),

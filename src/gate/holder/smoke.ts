@@ -73,7 +73,7 @@ export async function smoke(needs: SmokeNeeds, stage: Stage, settings: SmokeSett
   const ledger = await record(needs, stage, tried)
   const beating = settings.isBeatSkipped ? [] : tried.flatMap(({ session }) => (session ? [session.id] : []))
   const examination = examinationOf(needs, stage, { beating, isOffline: settings.isOffline })
-  const findings = await doctrineOf(examination, needs)
+  const findings = await doctrineOf({ checks: stage.checks, examination }, needs)
   await Promise.all(
     tried.map(async ({ holder, session }) => {
       if (!session) return

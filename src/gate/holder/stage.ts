@@ -1,10 +1,11 @@
 // What the commands for stage B work on: the connectors with their toggles, the gateway, and the folder where ledger and receipts lie, as environment and configuration say.
 import { dirname, isAbsolute, join, resolve } from 'node:path'
-import { loadMachineConfig } from '../../base/config/machine.ts'
+import type { NamedCheck } from '../../base/checks/check.ts'
+import { type ConfigEntry, loadMachineConfig } from '../../base/config/machine.ts'
 import { createHttpClient } from '../../base/http/client.ts'
 import type { Context } from '../../base/terminal/command.ts'
 import type { Secret } from '../../kernel/secret.ts'
-import { type Examination, createExamination } from '../examination.ts'
+import { type Examination, type GateCheck, createExamination } from '../examination.ts'
 import { type Toggles, togglesFrom } from '../connector/toggles.ts'
 import type { Connector } from '../connector-kind.ts'
 import { fault } from '../faults.ts'
@@ -13,7 +14,13 @@ import { type Gateway, createGateway } from './gateway.ts'
 import type { HolderSettings } from './holder.ts'
 import { liveEvidence } from './live.ts'
 
+type Listed<T> = readonly { readonly owner: string; readonly name: string; load(): Promise<{ readonly default: T }> }[]
+
+/** What lies in the plural folders, as `extensions.ts` lists it; checks of others are among them. */
+export type Lists = { readonly configs: readonly ConfigEntry[]; readonly connectors: Listed<Connector>; readonly checks: Listed<unknown> }
+
 export type Stage = AsyncDisposable & {
+  readonly checks: readonly NamedCheck<Examination>[]
   readonly toggles: Pick<Toggles, 'isOn' | 'gatewayUrl'>
   readonly holders: readonly HolderSettings[]
   readonly gateway: Gateway
@@ -33,12 +40,12 @@ export type StageNeeds = Pick<Context, 'clock' | 'env' | 'folders' | 'version'>
 /** Faults: those of `loadMachineConfig`, `gate.bad_toggle`. */
 export async function openStage(
   { clock, env, folders, version }: StageNeeds,
+  lists: Lists,
   { config: file, instance }: StageSettings,
 ): Promise<ConfiguredStage> {
-  const { configs, connectors: entries } = await import('../../extensions.ts')
-  const { path, tables } = await loadMachineConfig(configs, folders.config, file)
+  const { path, tables } = await loadMachineConfig(lists.configs, folders.config, file)
   const config = tables['gate'] as GateConfig
-  const connectors = (await Promise.all(entries.map((entry) => entry.load()))).map((module): Connector => module.default)
+  const connectors = await loaded(lists.connectors)
   const toggles = togglesFrom(
     env,
     connectors.map(({ id }) => id),
@@ -56,6 +63,7 @@ export async function openStage(
   const http = createHttpClient()
   return {
     config,
+    checks: await checksIn(lists),
     toggles,
     holders,
     gateway: createGateway({ clock, http }, toggles.gatewayUrl),
@@ -66,6 +74,16 @@ export async function openStage(
       http.close()
     },
   }
+}
+
+export async function loaded<T>(list: Listed<T>): Promise<readonly T[]> {
+  return (await Promise.all(list.map((entry) => entry.load()))).map((module) => module.default)
+}
+
+/** Those of the gate. */
+export async function checksIn({ checks }: Lists): Promise<readonly NamedCheck<Examination>[]> {
+  const ours = checks.filter(({ owner }) => owner === 'gate')
+  return Promise.all(ours.map(async ({ name, load }) => ({ name, check: (await load()).default as GateCheck })))
 }
 
 /** Each once, however many connectors it serves. */
