@@ -226,4 +226,14 @@ export const fault = faults('gate', {
     message: `the gateway is not to be had (${d.why}), and there is no direct way for ${d.connector}`,
     hint: 'hand the adapter a handler for it',
   }),
+  bundle_what: () => ({
+    kind: 'usage',
+    message: 'a bundle is made for an incident with a name of letters, digits and hyphens, or verified',
+    hint: 'use: fairlead gate bundle INC-7, or: fairlead gate bundle --verify DIR',
+  }),
+  no_bundle: (d: { folder: string }) => ({
+    kind: 'missing',
+    message: `there is no bundle in ${d.folder}, or its manifest cannot be understood`,
+    hint: 'name the folder that holds manifest.json',
+  }),
 })
