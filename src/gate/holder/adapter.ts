@@ -6,6 +6,7 @@ import type { Secret } from '../../kernel/secret.ts'
 import type { HttpClient } from '../../base/http/client.ts'
 import { beatEveryMs } from '../connector/session.ts'
 import { addDrills, drillOf } from '../connector/drills.ts'
+import { parseInstant } from '../connector/instant.ts'
 import { togglesFrom } from '../connector/toggles.ts'
 import { rotationWindowHours } from '../examination.ts'
 import { fault } from '../faults.ts'
@@ -23,6 +24,7 @@ import {
   sendHeartbeat,
   tokenOf,
 } from './holder.ts'
+import { settledEvidence } from './live.ts'
 import { type Lists, type Stage, checksIn, examinationOf, loaded, tokensOf } from './stage.ts'
 
 export type AdapterNeeds = {
@@ -99,7 +101,11 @@ export class ConnectorAdapter implements Adapter {
 
   async recordRotationDrill(connector = defaultConnector): Promise<AdapterAnswer> {
     if (!this.#isOn) throw fault.mcp_off({})
-    const { rotatedMs, id } = await this.#session(await this.#of(connector))
+    const held = await this.#of(connector)
+    const { id, rotatedMs: atHandshake } = await this.#session(held)
+    const evidence = { tokens: [tokenOf(held.settings)], folder: this.#options.logs }
+    const { connectors } = await settledEvidence({ ...this.#needs, gateway: this.#gateway }, evidence)
+    const rotatedMs = parseInstant(connectors.get(connector)?.rotated_at ?? '') ?? atHandshake
     const drill = drillOf({ connector, kind: 'drill', rotatedMs, windowMs }, { session: id })
     await addDrills(this.#needs, this.#options.logs, [drill])
     return drill

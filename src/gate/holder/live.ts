@@ -34,6 +34,25 @@ export async function liveEvidence(
   return { connectors: new Map(states.map((state) => [state.connector_id, state])), health: healthIn(health.body['checks']) }
 }
 
+const settleMs = 5_000
+const pollMs = 100
+
+/**
+ * The same, once no rotation is just being concluded: a handshake that was the last proof that one waited for has changed what there is to tell. Waits 5 s at most; then what is
+ * told still holds, and another holder is waited for.
+ */
+export async function settledEvidence(
+  needs: { readonly clock: Clock; readonly gateway: Gateway },
+  settings: { readonly tokens: readonly Secret[]; readonly folder: string },
+): Promise<Live> {
+  for (const sinceMs = needs.clock.mono(); ;) {
+    const live = await liveEvidence(needs, settings)
+    const isConcluding = [...live.connectors.values()].some(({ rotation }) => rotation?.proved === true)
+    if (!isConcluding || needs.clock.mono() - sinceMs > settleMs) return live
+    await needs.clock.wait(pollMs)
+  }
+}
+
 function isState(state: Partial<ConnectorState> | null): boolean {
   return (
     typeof state?.connector_id === 'string' &&

@@ -4,8 +4,9 @@ import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Finding } from '../../base/checks/check.ts'
 import { addDrills, drillOf, drillsFile } from '../connector/drills.ts'
-import { instantText } from '../connector/instant.ts'
+import { instantText, parseInstant } from '../connector/instant.ts'
 import { rotationWindowHours } from '../examination.ts'
+import { chainOf, chainRemedy } from './chain.ts'
 import { type DoctrineFailure, doctrineOf, failuresIn } from './doctrine.ts'
 import {
   type HeldSession,
@@ -17,6 +18,7 @@ import {
   sendHeartbeat,
   usualAttempts,
 } from './holder.ts'
+import type { Live } from './live.ts'
 import { type Written, writeReceipt } from './receipts.ts'
 import { type Stage, examinationOf } from './stage.ts'
 
@@ -70,9 +72,11 @@ export async function smoke(needs: SmokeNeeds, stage: Stage, settings: SmokeSett
   const startedMs = clock.now()
   const isAsked = stage.toggles.isOn && !settings.isOffline
   const tried = await Promise.all(stage.holders.map((holder) => (isAsked ? tryOne(needs, stage, holder, settings) : untried(holder))))
-  const ledger = await record(needs, stage, tried)
+  const { problem } = await chainOf(stage.logs, needs.signal)
   const beating = settings.isBeatSkipped ? [] : tried.flatMap(({ session }) => (session ? [session.id] : []))
   const examination = examinationOf(needs, stage, { beating, isOffline: settings.isOffline })
+  const live = isAsked ? await examination.live().catch(() => undefined) : undefined // a check says why
+  const ledger = await record(needs, stage, tried, live)
   const findings = await doctrineOf({ checks: stage.checks, examination }, needs)
   await Promise.all(
     tried.map(async ({ holder, session }) => {
@@ -81,7 +85,7 @@ export async function smoke(needs: SmokeNeeds, stage: Stage, settings: SmokeSett
       await endSession(stage, holder, session.id).catch((error: unknown) => log.warn('gate.smoke.session_left', { error: asFault(error) }))
     }),
   )
-  const report = reportOf(tried, ledger, findings)
+  const report = reportOf(tried, ledger, findings, problem)
   const receipt = await writeReceipt(needs, stage.logs, 'stage_b', {
     name: 'summary.json',
     kind: runKind,
@@ -138,12 +142,20 @@ async function tryOne(needs: SmokeNeeds, stage: Stage, holder: HolderSettings, {
   }
 }
 
-/** A line for each connector that the gate has told its last proved rotation of, and for no other. */
-async function record({ clock, log }: SmokeNeeds, { logs }: Stage, tried: readonly Tried[]): Promise<SmokeReport['rotation_ledger']> {
+/** A line for each connector that hand-shook, with the last rotation that the gate has proof of now. */
+async function record(
+  { clock, log }: SmokeNeeds,
+  { logs }: Stage,
+  tried: readonly Tried[],
+  live: Live | undefined,
+): Promise<SmokeReport['rotation_ledger']> {
   const windowMs = rotationWindowHours * hourMs
-  const appended = tried.flatMap(({ holder: { connector }, session }) =>
-    session ? [drillOf({ connector: connector.id, kind: 'drill', rotatedMs: session.rotatedMs, windowMs }, { session: session.id })] : [],
-  )
+  const appended = tried.flatMap(({ holder: { connector }, session }) => {
+    const rotatedMs = parseInstant(live?.connectors.get(connector.id)?.rotated_at ?? '')
+    return session && rotatedMs !== undefined
+      ? [drillOf({ connector: connector.id, kind: 'drill', rotatedMs, windowMs }, { session: session.id })]
+      : []
+  })
   try {
     if (appended.length > 0) await addDrills({ clock, log }, logs, appended)
     return { file: drillsFile, appended }
@@ -152,7 +164,12 @@ async function record({ clock, log }: SmokeNeeds, { logs }: Stage, tried: readon
   }
 }
 
-function reportOf(tried: readonly Tried[], ledger: SmokeReport['rotation_ledger'], findings: readonly Finding[]): SmokeReport {
+function reportOf(
+  tried: readonly Tried[],
+  ledger: SmokeReport['rotation_ledger'],
+  findings: readonly Finding[],
+  chainProblem: string | undefined,
+): SmokeReport {
   const each = <T>(tell: (one: Tried) => T): Record<string, T> =>
     Object.fromEntries(tried.map((one) => [one.holder.connector.id, tell(one)]))
   const failures = [
@@ -160,7 +177,10 @@ function reportOf(tried: readonly Tried[], ledger: SmokeReport['rotation_ledger'
       one.failure ? [failureOf(one.session ? 'heartbeat' : 'handshake', one.holder.connector.id, one.failure)] : [],
     ),
     ...(ledger.error ? [{ check: 'rotation-ledger', verdict: 'bad', evidence: String(ledger.error['message']) }] : []),
-    ...failuresIn(findings),
+    ...(chainProblem === undefined
+      ? []
+      : [{ check: 'ledger-chain', verdict: 'bad', evidence: `before this run: ${chainProblem}`, remedy: chainRemedy }]),
+    ...failuresIn(findings).filter(({ check }) => chainProblem === undefined || check !== 'ledger-chain'),
   ]
   return {
     stage: 'B',

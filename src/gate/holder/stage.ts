@@ -12,7 +12,7 @@ import { fault } from '../faults.ts'
 import type { GateConfig } from '../upstream-kind.ts'
 import { type Gateway, createGateway } from './gateway.ts'
 import type { HolderSettings } from './holder.ts'
-import { liveEvidence } from './live.ts'
+import { settledEvidence } from './live.ts'
 
 type Listed<T> = readonly { readonly owner: string; readonly name: string; load(): Promise<{ readonly default: T }> }[]
 
@@ -107,7 +107,7 @@ export function examinationOf(
       logs,
       tokens,
       beating: new Set(beating),
-      live: () => (isOffline ? Promise.reject(fault.not_asked({})) : liveEvidence({ clock, gateway }, { tokens, folder })),
+      live: () => (isOffline ? Promise.reject(fault.not_asked({})) : settledEvidence({ clock, gateway }, { tokens, folder })),
     },
   )
 }
