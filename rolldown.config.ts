@@ -43,7 +43,7 @@ const plainBuiltins: Plugin = {
     if (name === 'main' || name === 'start') return undefined
     return code.replaceAll(builtinImport, (_, whole: string | undefined, names: string | undefined, id: string) => {
       const taken = [whole, names?.replaceAll(/\s+as\s+/g, ': ')].filter((part) => part !== undefined)
-      return taken.map((part) => `const ${part} = process.getBuiltinModule("${id}");`).join(' ')
+      return taken.map((part) => `const ${part} = globalThis.process.getBuiltinModule("${id}");`).join(' ')
     })
   },
 }
