@@ -11,7 +11,7 @@ import { type RunningGate, gateFor, temporaryFolder, unrulyServer } from './bed.
 import { connectorIds, gateCommand, issue, statesOf } from './connector-bed.ts'
 import { drillLines, failed } from './stage-bed.ts'
 
-const { OperatorMCPAdapter } = (await import('../../dist/adapter.js' as string)) as {
+const { OperatorMCPAdapter } = (await import(join(resolve(import.meta.dirname, '../..'), 'dist/adapter.js'))) as {
   OperatorMCPAdapter: new (options: AdapterOptions) => Adapter
 }
 

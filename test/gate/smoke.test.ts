@@ -75,7 +75,7 @@ describe('G18: a good run', () => {
     }
     const all = [...runs.flatMap(({ stdout, stderr }) => [stdout, stderr]), ...receipts.map(({ text }) => text), hashes]
     expect(all.join('\n')).not.toContain(bed.token)
-    expect(runs[1]!.stdout).toMatch(/VERDICT +CHECK +EVIDENCE/)
+    expect(runs[1].stdout).toMatch(/VERDICT +CHECK +EVIDENCE/)
   })
 
   test('--skip-heartbeat sends none, and is as good', async () => {

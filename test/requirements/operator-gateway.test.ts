@@ -7,7 +7,7 @@ import { playPage } from './play-page.ts'
 const acts: Acts = {
   async 'the gateway is killed'({ stage, window }) {
     // within the host's own processes
-    const { exitCode } = await stage.hosts.get('ops')!.run('pkill -KILL -f "gate serve"')
+    const { exitCode } = await stage.hosts.get('ops')!.run('pkill -KILL -f "[g]ate serve"')
     expect(exitCode).toBe(0)
     await window('gate').ended
   },

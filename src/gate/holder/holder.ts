@@ -135,7 +135,7 @@ export function accepted({ status, body }: Answer): Answer['body'] {
 }
 
 function sessionIn(body: Answer['body'], nowMs: number): HeldSession {
-  const { authenticated, accepted_contexts: contexts, session, rotation } = body as Partial<Record<string, unknown>>
+  const { authenticated, accepted_contexts: contexts, session, rotation } = body
   const wrong = (problem: string): never => {
     throw fault.gateway_answer({ problem })
   }
