@@ -60,9 +60,9 @@ const locksOfOneProcess: Plugin = {
 }
 
 export default defineConfig({
-  input: { main: 'src/main.ts' },
+  input: { main: 'src/main.ts', adapter: 'src/daemons/operator-adapter.ts' },
   platform: 'node',
-  preserveEntrySignatures: false,
+  preserveEntrySignatures: 'allow-extension',
   plugins: [locksOfOneProcess, plainBuiltins],
   output: {
     dir: 'dist',

@@ -1,5 +1,6 @@
 // Every command, path, message and promise of the runbooks that Fairlead was asked to make true, by file and line: one list for each runbook.
 import { encryptedPeerMessaging } from './requirements/encrypted-peer-messaging.ts'
+import { operatorGateway } from './requirements/operator-gateway.ts'
 import type { Requirement } from './requirements/requirement.ts'
 
 export type Runbook = {
@@ -8,4 +9,7 @@ export type Runbook = {
   readonly requirements: readonly Requirement[]
 }
 
-export const runbooks: readonly Runbook[] = [{ file: 'encrypted-peer-messaging.md', requirements: encryptedPeerMessaging }]
+export const runbooks: readonly Runbook[] = [
+  { file: 'encrypted-peer-messaging.md', requirements: encryptedPeerMessaging },
+  { file: 'operator-gateway.md', requirements: operatorGateway },
+]

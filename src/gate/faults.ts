@@ -211,4 +211,49 @@ export const fault = faults('gate', {
     hint: 'start it: fairlead gate serve; another one is named by --config FILE',
   }),
   unknown_operation: (d: { method: string }) => ({ kind: 'usage', message: `the gate cannot be asked for ${JSON.stringify(d.method)}` }),
+  mcp_off: () => ({
+    kind: 'config',
+    message: 'ABZU_USE_MCP is not 1: connectors do not go through the gate',
+    hint: 'export ABZU_USE_MCP=1 where they should',
+  }),
+  no_connector_token: (d: { connector: string }) => ({
+    kind: 'config',
+    message: `there is no credential for ${d.connector}`,
+    hint: `make one, and put it into MCP_CONNECTOR_TOKEN or ${d.connector.toUpperCase()}_STAGE_B_CONNECTOR_TOKEN: fairlead gate rotate ${d.connector} --out FILE`,
+  }),
+  gateway_unreachable: (d: { url: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `no gateway answers at ${d.url}: ${d.reason}`,
+    hint: 'start it: fairlead gate serve; MCP_GATEWAY_URL says where it is, and ABZU_USE_MCP=0 takes the direct way until then',
+  }),
+  gateway_refused: (d: { code: string; message: string; status: number; hint?: string }) => ({
+    kind: 'denied',
+    message: `the gateway refuses: ${d.message} (${d.code}, ${d.status})`,
+    ...(d.hint === undefined ? {} : { hint: d.hint }),
+  }),
+  gateway_answer: (d: { problem: string }) => ({
+    kind: 'unavailable',
+    message: `the gateway's answer cannot be taken: ${d.problem}`,
+    hint: 'is that address a Fairlead gate? MCP_GATEWAY_URL says where it is',
+  }),
+  not_asked: () => ({
+    kind: 'unavailable',
+    message: 'the gateway was not asked: --offline',
+    hint: 'run it again without --offline',
+  }),
+  no_direct_way: (d: { connector: string; why: string }) => ({
+    kind: 'unavailable',
+    message: `the gateway is not to be had (${d.why}), and there is no direct way for ${d.connector}`,
+    hint: 'hand the adapter a handler for it',
+  }),
+  bundle_what: () => ({
+    kind: 'usage',
+    message: 'a bundle is made for an incident with a name of letters, digits and hyphens, or verified',
+    hint: 'use: fairlead gate bundle INC-7, or: fairlead gate bundle --verify DIR',
+  }),
+  no_bundle: (d: { folder: string }) => ({
+    kind: 'missing',
+    message: `there is no bundle in ${d.folder}, or its manifest cannot be understood`,
+    hint: 'name the folder that holds manifest.json',
+  }),
 })

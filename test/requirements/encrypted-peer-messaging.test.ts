@@ -1,64 +1,12 @@
 // Plays docs/runbooks/encrypted-peer-messaging.md, and says which requirements of the runbook no step has proved.
-import { existsSync, readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { expect } from 'vitest'
 import { mcpClient } from '../kit/mcp-client.ts'
-import { stepsOf } from '../script/document.ts'
 import { streamsOf } from '../script/hex-dump.ts'
-import { type Acts, type Player, type Scene, createPlayer } from '../script/play.ts'
-import { type Stage, createStage, home, obstacle } from '../script/stage.ts'
+import type { Acts, Scene } from '../script/play.ts'
+import { home } from '../script/stage.ts'
 import { strangersFolder, strangersMissing } from '../strangers/strangers.ts'
 import { encryptedPeerMessaging } from './encrypted-peer-messaging.ts'
-
-const root = resolve(import.meta.dirname, '../..')
-const file = 'encrypted-peer-messaging.md'
-const page = `docs/runbooks/${file}`
-const names = ['registry', 'anna', 'ben', 'linux', 'mac'] as const
-const missing =
-  obstacle(['npm', 'telnet', 'nc', 'tcpdump', 'faketime']) ??
-  strangersMissing() ??
-  (existsSync(join(root, 'dist/main.js')) ? undefined : 'dist/ is not built: npm test does it')
-
-const steps = stepsOf(readFileSync(join(root, page), 'utf8'))
-let stage: Stage | undefined
-let player: Player | undefined
-let failed: string | undefined
-
-beforeAll(async () => {
-  if (missing !== undefined) return
-  stage = await createStage(names)
-  const addresses = Object.fromEntries([...stage.hosts].map(([name, { address }]) => [name, address]))
-  player = createPlayer(stage, acts, {
-    ...addresses,
-    'registry-ip': addresses['registry']!,
-    'ben-later': '10.88.7.103',
-    checkout: root,
-    strangers: strangersFolder,
-  })
-})
-afterAll(() => stage?.close())
-
-const sections = [...new Set(steps.map(({ section }) => section))]
-
-describe(page, () => {
-  test.for(sections)('%s', { timeout: 300_000 }, async (section, { skip }) => {
-    if (missing !== undefined) skip(missing)
-    if (failed !== undefined) skip(`"${failed}" failed before it`)
-    failed = section
-    for (const step of steps.filter((one) => one.section === section)) await player!.play(step)
-    failed = undefined
-  })
-
-  test('each requirement of the runbook was proved by a step that was played', ({ skip }) => {
-    const unproved = encryptedPeerMessaging.filter(({ id }) => !player?.proved.has(id))
-    const told = unproved.map(({ line, id, quote }) => `${file}:${line} ${id}: ${quote}`)
-    if (missing !== undefined) {
-      for (const one of told) console.log(`unproved: ${one}`)
-      skip(`${told.length} requirements are unproved: ${missing}`) // which CI does not accept
-    }
-    expect(told).toEqual([])
-  })
-})
+import { playPage } from './play-page.ts'
 
 const acts: Acts = {
   'claude desktop uses remote-linux-fs': (scene) => useFiles(scene, 'remote-linux-fs'),
@@ -80,6 +28,16 @@ const acts: Acts = {
     }
   },
 }
+
+playPage({
+  file: 'encrypted-peer-messaging.md',
+  hosts: ['registry', 'anna', 'ben', 'linux', 'mac'],
+  tools: ['npm', 'telnet', 'nc', 'tcpdump', 'faketime'],
+  missing: strangersMissing(),
+  acts,
+  requirements: encryptedPeerMessaging,
+  given: ({ registry }) => ({ 'registry-ip': registry!, 'ben-later': '10.88.7.103', strangers: strangersFolder }),
+})
 
 function split<T>(all: readonly T[], test: (one: T) => boolean): [T[], T[]] {
   return [all.filter(test), all.filter((one) => !test(one))]

@@ -14,7 +14,8 @@ type Kept = { readonly version: 1; readonly frozen?: Frozen; readonly connectors
 const maxEnded = 8
 const none: ConnectorCredentials = { ended: [] }
 
-const credentialPattern = /flc_[A-Za-z0-9_-]{43}/
+/** What `makeCredential` makes, wherever it stands. */
+export const credentialPattern = /flc_[A-Za-z0-9_-]{43}/
 
 /** A new credential: 256 random bits behind a mark by which it is known where it should not be. */
 export function makeCredential(): Secret {

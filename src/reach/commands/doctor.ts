@@ -68,7 +68,7 @@ export default command({
 async function reachChecks(): Promise<{ name: string; check: ReachCheck }[]> {
   const { checks } = await import('../../extensions.ts')
   const ours = checks.filter(({ owner }) => owner === 'reach')
-  return Promise.all(ours.map(async ({ name, load }) => ({ name, check: (await load()).default })))
+  return Promise.all(ours.map(async ({ name, load }) => ({ name, check: (await load()).default as ReachCheck })))
 }
 
 /** What is wrong with the question itself is no finding. */
