@@ -63,6 +63,7 @@ const principal = z
       .describe(
         'Peer ids: who proves one of them is this principal. Who was rotated from one of them is, too, where the peer host follows rotations (reach.peer.follow_rotations).',
       ),
+    metrics: z.boolean().default(false).describe('Whether they may read /metrics, which names principals, upstreams and tools.'),
   })
   .describe('Somebody who may call, and what they prove it with.')
 

@@ -15,6 +15,8 @@ export type ConfiguredGateNeeds = GateNeeds & {
   readonly state: string
   readonly kinds: readonly { load(): Promise<{ default: UpstreamKind }> }[]
   readonly peers?: GateSettings['peers']
+  /** Of Fairlead, for the metrics. */
+  readonly version?: string
 }
 
 /** Starts the gate of a configuration. Faults: those of `startGate`, `credential.*`, `http.port_busy`, `store.locked`. */
@@ -61,6 +63,8 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     limits,
     credentials: Object.entries(config.principals).map(([name, { token_sha256, peers }]) => ({ name, tokenHashes: token_sha256, peers })),
     rules: config.rules,
+    metricsFor: new Set(Object.entries(config.principals).flatMap(([name, { metrics }]) => (metrics ? [name] : []))),
+    ...(needs.version === undefined ? {} : { version: needs.version }),
     children: { max: config.max_children, maxPerPrincipal: config.max_children_per_principal },
     upstreams: await Promise.all(upstreams),
     ...(needs.peers ? { peers: needs.peers } : {}),

@@ -27,6 +27,11 @@ export const fault = faults('gate', {
     message: `the principals ${d.first} and ${d.second} have the same credential: who proves it could be either`,
     hint: 'give each a token or peer id of its own',
   }),
+  open_metrics: (d: { name: string }) => ({
+    kind: 'config',
+    message: `gate.principals.${d.name} may read the metrics, and gate.door makes everyone ${d.name} who shows no credential`,
+    hint: 'set metrics = true for a principal with a token',
+  }),
   no_ledger: (d: { folder: string }) => ({
     kind: 'missing',
     message: `there is no ledger in ${d.folder}`,

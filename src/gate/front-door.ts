@@ -9,10 +9,11 @@ import type { Ledger } from '../base/ledger/ledger.ts'
 import { createHttpDoor } from '../base/mcp/door/http.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
 import type { ScanLimits } from '../base/wire/walk.ts'
-import { type HealthNeeds, answerHealth, healthPath } from './health.ts'
+import { answerHealth, healthPath } from './health.ts'
+import { type MetricsNeeds, answerMetrics, isMetricsPath } from './metrics-page.ts'
 import type { PeerDoorNeeds } from './peer-door.ts'
 
-export type FrontDoorNeeds = PeerDoorNeeds & { readonly health: HealthNeeds }
+export type FrontDoorNeeds = PeerDoorNeeds & { readonly health: MetricsNeeds }
 
 export type FrontDoorSettings = {
   readonly host: string
@@ -22,6 +23,8 @@ export type FrontDoorSettings = {
   /** Who everyone is that shows no credential; undefined: nobody. */
   readonly door: string | undefined
   readonly limits: ScanLimits
+  /** Principals who may read /metrics. */
+  readonly metricsFor?: ReadonlySet<string>
 }
 
 const maxRefusalsPerSecond = 50
@@ -32,7 +35,8 @@ export function openFrontDoor(needs: FrontDoorNeeds, settings: FrontDoorSettings
   const { host, port, ownHosts, limits } = settings
   const stranger: Principal | undefined = settings.door === undefined ? undefined : { name: settings.door, via: 'door' }
   const noteRefusal = boundedRefusals(ledger, clock)
-  const refused = (reason: string, request: IncomingMessage): void => {
+  const refused = (reason: string, request: IncomingMessage, status: number): void => {
+    health.metrics.refusedWith(status)
     noteRefusal(reason, request)
     log.debug('gate.refused', { reason, method: request.method })
   }
@@ -52,15 +56,21 @@ export function openFrontDoor(needs: FrontDoorNeeds, settings: FrontDoorSettings
     host,
     port,
     ownHosts,
+    refused,
     handle(request, response) {
       if (endpoint(request.url!)) return door.handle(request, response)
       const principal = authenticate(request)
       const path = principal || request.headers.authorization === undefined ? healthPath(request) : undefined
       if (path) return void answerHealth(health, path, principal !== undefined, response).catch(() => response.destroy())
       request.resume()
+      if (principal && isMetricsPath(request)) {
+        if (settings.metricsFor?.has(principal.name)) return answerMetrics(health, response)
+        refused('the metrics are not for this principal', request, 403)
+        return answerJson(response, 403, { error: `the metrics are for principals with metrics = true in the gate's configuration` })
+      }
       if (principal) return answerJson(response, 404, { error: 'there is no such path: MCP is served at /mcp/<upstream>' })
       // Whether a path exists is nobody's to know who has not proved who they are.
-      refused('a valid credential is needed', request)
+      refused('a valid credential is needed', request, 401)
       response.setHeader('www-authenticate', 'Bearer realm="fairlead"')
       answerJson(response, 401, { error: 'a valid credential is needed' })
     },

@@ -12,12 +12,15 @@ import { openSqliteKv } from '../base/kv/sqlite.ts'
 import type { Identity } from '../base/identity/identity.ts'
 import { keepCheckpoints } from '../base/ledger/keep-checkpoints.ts'
 import { openLedger } from '../base/ledger/ledger.ts'
+import { namesOf, readWatermark } from '../base/ledger/segments.ts'
+import type { Layer } from '../base/mcp/exchange.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
 import { Drain } from './drain.ts'
 import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
 import { createEndpoint } from './endpoint.ts'
 import { fault } from './faults.ts'
 import { type FrontDoorSettings, openFrontDoor } from './front-door.ts'
+import { GateMetrics } from './metrics.ts'
 import { openPeerDoor } from './peer-door.ts'
 import { permitLayer } from './permit.ts'
 import { type RecordNeeds, recordLayer, recordRefusal } from './record.ts'
@@ -36,6 +39,8 @@ export type GateSettings = FrontDoorSettings &
     readonly rules: readonly Rule[]
     /** Servers that cost a process and run at once; `defaultChildren` when absent. */
     readonly children?: ChildrenSettings
+    /** Of Fairlead, for the metrics. */
+    readonly version?: string
     readonly upstreams: readonly (UpstreamSettings & { readonly transport: Transport })[]
     /** Where the peer host hands in proved streams, and the upstream that they reach. */
     readonly peers?: { readonly socket: string; readonly upstream: string }
@@ -78,6 +83,8 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   await sessions.count()
   const policy = createPolicy(settings.rules)
   const drain = new Drain()
+  const metrics = new GateMetrics(clock)
+  stack.defer(() => metrics.close())
   const children = new Children(settings.children ?? defaultChildren, () => [
     ...sessions.idle(),
     ...upstreams.flatMap((upstream) => upstream.idle()),
@@ -89,7 +96,12 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const endpoints = new Map(
     upstreams.map((upstream) => [
       upstream.name,
-      endpointOf(log, upstream, sessions, policy, drain, { ledger, secret, clock, upstream: upstream.name }),
+      endpointOf(log, upstream, sessions, policy, [metrics.layer(upstream.name), drain.layer], {
+        ledger,
+        secret,
+        clock,
+        upstream: upstream.name,
+      }),
     ]),
   )
   stack.defer(
@@ -102,8 +114,12 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
     }),
   )
   const directory = createDirectory(settings.credentials)
-  if (settings.peers) stack.use(await openPeerDoor({ clock, log, ledger, directory, endpoints }, settings.peers, settings.limits))
-  const health = { ledger, bucket, upstreams, drain }
+  if (settings.peers) {
+    const refused = (): void => metrics.refused('peers', 'unauthenticated')
+    stack.use(await openPeerDoor({ clock, log, ledger, directory, endpoints, refused }, settings.peers, settings.limits))
+  }
+  const syncedSeq = (): number => readWatermark(namesOf(place.folder, 'ledger.jsonl'))?.seq ?? 0
+  const health = { ledger, bucket, upstreams, drain, metrics, sessions, children, syncedSeq, version: settings.version ?? 'unknown' }
   const listener = await openFrontDoor({ clock, log, ledger, directory, endpoints, health }, settings)
   stack.defer(() => listener.close(flushMs))
   log.info('gate.ready', { url: listener.url, upstreams: [...endpoints.keys()] })
@@ -123,12 +139,13 @@ function sweepEveryMs({ upstreams }: GateSettings): number {
 }
 
 /** Refuses to start where everyone on the network would be somebody. */
-function check({ host, port, door, credentials, rules, upstreams }: GateSettings): void {
+function check({ host, port, door, credentials, rules, upstreams, metricsFor }: GateSettings): void {
   const listen = `${host}:${port}`
   const names = new Set(credentials.map(({ name }) => name))
   if (!isLoopback(host) && door !== undefined) throw fault.open_door({ listen })
   if (!isLoopback(host) && !credentials.some((one) => one.tokenHashes.length + one.peers.length > 0)) throw fault.no_way_in({ listen })
   if (door !== undefined && !names.has(door)) throw fault.unknown_principal({ name: door, place: 'gate.door' })
+  if (door !== undefined && metricsFor?.has(door)) throw fault.open_metrics({ name: door })
   const known = new Set(upstreams.map(({ name }) => name))
   for (const [index, rule] of rules.entries()) {
     const place = `gate.rules[${index}]`
@@ -153,13 +170,20 @@ function ledgerSecret(path: string): Secret {
   return new Secret(made)
 }
 
-function endpointOf(log: Log, upstream: Upstream, sessions: Sessions, policy: Policy, drain: Drain, record: RecordNeeds): Endpoint {
+function endpointOf(
+  log: Log,
+  upstream: Upstream,
+  sessions: Sessions,
+  policy: Policy,
+  outer: readonly Layer[],
+  record: RecordNeeds,
+): Endpoint {
   const permit = permitLayer({
     policy,
     upstream: upstream.name,
     refused: (exchange, verdict) => recordRefusal(record, exchange, verdict.reason),
   })
-  return createEndpoint({ upstream, sessions, clock: record.clock, log, layers: [drain.layer, permit, recordLayer(record)] })
+  return createEndpoint({ upstream, sessions, clock: record.clock, log, layers: [...outer, permit, recordLayer(record)] })
 }
 
 function sweeping({ clock, log }: { clock: Clock; log: Log }, everyMs: number, sweep: () => Promise<void>): () => void {

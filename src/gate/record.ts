@@ -67,7 +67,8 @@ export async function recordRefusal({ ledger, upstream }: RecordNeeds, exchange:
   await ledger.conclude(`${who('refused', exchange, upstream)},"reason":${JSON.stringify(reason.slice(0, 1_000))}`).catch(() => {})
 }
 
-function outcomeName(outcome: Outcome, answer: Frame | undefined): string {
+/** How a request ended, in one word: `ok`, `tool_error`, `error`, or what kept it from an answer. */
+export function outcomeName(outcome: Outcome, answer: Frame | undefined): string {
   if (outcome.is !== 'answered' || !answer) return outcome.is
   if (answer.kind === 'error') return 'error'
   return answer.at.isError && token(answer, answer.at.isError) === 'true' ? 'tool_error' : 'ok'

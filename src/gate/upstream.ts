@@ -77,6 +77,10 @@ export class Upstream {
     return this.#starting.state
   }
 
+  get starts(): Starting['starts'] {
+    return this.#starting.starts
+  }
+
   /**
    * A leg for one legacy session, opened with `initialize` (the client's own, or a repetition of it), and the server's answer to it.
    * Faults: `gate.resting`, `gate.silent`, and whatever the transport has.

@@ -36,6 +36,8 @@ export type ListenerOptions = {
   /** Further values of `Host` (and hosts of `Origin`) that are ours: a public name, say. Loopback names are always ours on a loopback listener. */
   readonly ownHosts?: readonly string[]
   handle(request: IncomingMessage, response: ServerResponse): void
+  /** Told of every request that is refused here and never handled. */
+  refused?(reason: string, request: IncomingMessage, status: number): void
 }
 
 /** True for addresses that only this machine can reach; a name that begins like one is none of them. */
@@ -105,9 +107,12 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
       request.on('error', ignore)
       response.on('error', ignore)
       const name = doubled(request)
-      if (name !== undefined) return refuse(request, response, 400, `bad request: there are two ${name} headers`)
-      const reason = foreignReason(request, isOwn)
-      if (reason !== undefined) return refuse(request, response, 403, `forbidden: ${reason}`)
+      const reason = name === undefined ? foreignReason(request, isOwn) : `there are two ${name} headers`
+      if (reason !== undefined) {
+        const status = name === undefined ? 403 : 400
+        options.refused?.(reason, request, status)
+        return refuse(request, response, status, `${name === undefined ? 'forbidden' : 'bad request'}: ${reason}`)
+      }
       try {
         options.handle(request, response)
       } catch {

@@ -20,7 +20,7 @@ export type HttpDoorNeeds = {
   endpoint(path: string): Endpoint | undefined
   authenticate(request: IncomingMessage): Principal | undefined
   /** Told of every refusal that never became an exchange. */
-  refused(reason: string, request: IncomingMessage): void
+  refused(reason: string, request: IncomingMessage, status: number): void
   readonly limits?: ScanLimits
   /** The system's by default. */
   readonly clock?: Clock
@@ -74,7 +74,7 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
     id = 'null',
     data?: unknown,
   ): void {
-    needs.refused(message, request)
+    needs.refused(message, request, status)
     if (!request.complete) response.setHeader('connection', 'close') // what is left of the body is never read
     send(budget, response, status, errorFrame(id, errorCode, message, data).bytes)
   }
@@ -206,7 +206,7 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
       handle(request, response).catch((error: unknown) => {
         if (response.headersSent || response.destroyed) return void response.destroy()
         const fault = asFault(error)
-        needs.refused(fault.message, request)
+        needs.refused(fault.message, request, 500)
         send(budget, response, 500, errorFrame('null', code.internalError, 'Internal error').bytes)
       })
     },
