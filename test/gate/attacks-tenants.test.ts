@@ -128,7 +128,7 @@ test('attack 19: a command is its argv, without a shell, in an environment that 
   for (const name of 'abcdefg') expect(existsSync(join(folder, name))).toBe(false)
 })
 
-test('attack 24: a rule that could make a matcher go back and forth decides at once (CVE-2026-0621)', async () => {
+test('attack 26: a rule that could make a matcher go back and forth decides at once (CVE-2026-0621)', async () => {
   const gate = await gateFor({
     upstreams: { up: { command: unrulyServer().command } },
     access: access.replaceAll('tools = ["*"]', `tools = ["${'*a'.repeat(40)}*b"]`),

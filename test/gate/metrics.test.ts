@@ -79,7 +79,7 @@ test('a server that was killed shows as one more start', async () => {
   expect((await scrape(gate)).get('fairlead_gate_upstream_starts_total{upstream="up"}')).toBe(2)
 })
 
-test('nobody reads it but whom the configuration names: not strangers, not other principals, not other sites', async () => {
+test('attack 32: nobody reads it but whom the configuration names: not strangers, not other principals, not other sites', async () => {
   const gate = await gateFor({ upstreams: { up: { command: unrulyServer().command } }, access, settings: 'door = "anyone"\n' })
   expect((await page(gate, {})).status).toBe(403)
   expect((await page(gate, { token: ann })).status).toBe(403)

@@ -148,7 +148,7 @@ describe.each(['old-http', 'old-stdio'])('modern client, legacy server (%s)', (u
     else expect(textOf(answer)).toBe(expected)
   })
 
-  test('a retry must be the same request with its own state, once', async () => {
+  test('attack 11: a retry must be the same request with its own state, once', async () => {
     const first = await call(1, 'ask', { question: 'q' }, { capabilities: askable })
     const { requestState } = first.result as { requestState: string }
     const [key] = Object.keys(inputs(first)) as [string]
