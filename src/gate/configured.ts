@@ -59,6 +59,7 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     maxSessions: config.max_sessions,
     maxSessionsPerPrincipal: config.max_sessions_per_principal,
     drainMs: config.drain,
+    trace: config.trace,
     sessionTtlMs: config.session_ttl,
     limits,
     credentials: Object.entries(config.principals).map(([name, { token_sha256, peers }]) => ({ name, tokenHashes: token_sha256, peers })),

@@ -25,6 +25,7 @@ import { openPeerDoor } from './peer-door.ts'
 import { permitLayer } from './permit.ts'
 import { type RecordNeeds, recordLayer, recordRefusal } from './record.ts'
 import { type SessionSettings, Sessions } from './sessions.ts'
+import { carryLayer, traceLayer } from './tracing.ts'
 import { type Transport, Upstream, type UpstreamSettings } from './upstream.ts'
 import { gateLedger, watchedLedger } from './watched-ledger.ts'
 
@@ -39,6 +40,8 @@ export type GateSettings = FrontDoorSettings &
     readonly rules: readonly Rule[]
     /** Servers that cost a process and run at once; `defaultChildren` when absent. */
     readonly children?: ChildrenSettings
+    /** `begin`: every request is traced; `carry`, the default: those that come with a trace. */
+    readonly trace?: 'carry' | 'begin'
     /** Of Fairlead, for the metrics. */
     readonly version?: string
     readonly upstreams: readonly (UpstreamSettings & { readonly transport: Transport })[]
@@ -96,7 +99,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const endpoints = new Map(
     upstreams.map((upstream) => [
       upstream.name,
-      endpointOf(log, upstream, sessions, policy, [metrics.layer(upstream.name), drain.layer], {
+      endpointOf(log, upstream, sessions, policy, [metrics.layer(upstream.name), drain.layer, traceLayer(settings.trace === 'begin')], {
         ledger,
         secret,
         clock,
@@ -183,7 +186,7 @@ function endpointOf(
     upstream: upstream.name,
     refused: (exchange, verdict) => recordRefusal(record, exchange, verdict.reason),
   })
-  return createEndpoint({ upstream, sessions, clock: record.clock, log, layers: [...outer, permit, recordLayer(record)] })
+  return createEndpoint({ upstream, sessions, clock: record.clock, log, layers: [...outer, permit, recordLayer(record), carryLayer] })
 }
 
 function sweeping({ clock, log }: { clock: Clock; log: Log }, everyMs: number, sweep: () => Promise<void>): () => void {

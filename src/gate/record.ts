@@ -21,11 +21,12 @@ function who(event: string, exchange: Exchange, upstream: string): string {
   const place = frame.method !== undefined && Object.hasOwn(namedBy, frame.method) ? namedBy[frame.method] : undefined
   const given = place && stringAt(frame, frame.at[place])
   const name = given !== undefined && place === 'uri' ? bareUri(given) : given
-  const trace = stringAt(frame, frame.at.inMeta?.['traceparent'])
+  const span = exchange.trace?.span
   return (
     `"event":"${event}","principal":${JSON.stringify(principal.name)},"via":"${principal.via}","upstream":"${upstream}","method":${JSON.stringify(frame.method?.slice(0, maxNameLength))}` +
     (name === undefined ? '' : `,"name":${JSON.stringify(name.slice(0, maxNameLength))}`) +
-    (trace === undefined ? '' : `,"trace":${JSON.stringify(trace.slice(0, 128))}`)
+    (span === undefined ? '' : `,"trace":"${span.traceId}","span":"${span.spanId}"`) +
+    (span?.parentId === undefined ? '' : `,"parent":"${span.parentId}"`)
   )
 }
 

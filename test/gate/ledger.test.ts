@@ -58,7 +58,8 @@ test('attack 29: each call leaves its begin and its end: who, what, how it came 
     ['conformance', 'door', 'up', 'resources/read', 'test://static-text'],
     ['conformance', 'door', 'up', 'prompts/get', 'test_simple_prompt'],
   ])
-  expect(begun[0]!['trace']).toBe(trace)
+  expect([begun[0]!['trace'], begun[0]!['parent']]).toEqual(trace.split('-').slice(1, 3))
+  expect(begun[1]).not.toHaveProperty('trace')
   expect(begun[0]!['arguments']).toBe(digestOf(gate, begun[0]!.seq, args))
   expect(begun[2]!['arguments']).toBe(digestOf(gate, begun[2]!.seq, '{"text":"b"}'))
   expect(begun[0]!['arguments']).not.toBe(digestOf(gate, begun[0]!.seq + 1, args))

@@ -14,6 +14,7 @@ import { type Exchange, type McpHeaders, neverAborted } from '../exchange.ts'
 import { errorFrame, idToken } from '../message.ts'
 import { assumedVersion, code, legacyVersions, modernVersions } from '../protocol.ts'
 import { Reply, send } from './reply.ts'
+import { traceNames } from '../trace.ts'
 import type { Endpoint, Session } from '../scopes.ts'
 
 export type HttpDoorNeeds = {
@@ -223,6 +224,7 @@ function mcpHeaders(request: IncomingMessage): McpHeaders {
   for (const name in request.headers) {
     if (name.startsWith('mcp-') && name !== 'mcp-session-id') kept[name] = String(request.headers[name])
   }
+  for (const name of traceNames) if (request.headers[name] !== undefined) kept[name] = String(request.headers[name])
   return kept
 }
 
