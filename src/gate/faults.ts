@@ -40,7 +40,22 @@ export const fault = faults('gate', {
   unknown_action: (d: { action: string }) => ({
     kind: 'usage',
     message: `the ledger cannot be told to ${JSON.stringify(d.action)}`,
-    hint: 'use: fairlead gate ledger verify, fairlead gate ledger witness --witness PEER, or: fairlead gate ledger drop --keep MIB',
+    hint: 'use: fairlead gate ledger verify, fairlead gate ledger search, fairlead gate ledger witness --witness PEER, or: fairlead gate ledger drop --keep MIB',
+  }),
+  bad_time: (d: { flag: string; value: string }) => ({
+    kind: 'usage',
+    message: `--${d.flag} ${JSON.stringify(d.value)} is no time`,
+    hint: 'write a time such as 2026-11-30T08:00:00Z, a day such as 2026-11-30 (its beginning, UTC), or how long ago: 90m, 2h, 7d',
+  }),
+  bad_limit: (d: { value: number; most: number }) => ({
+    kind: 'usage',
+    message: `--limit ${d.value} is out of range`,
+    hint: `give a number from 1 to ${d.most}; --to goes further back`,
+  }),
+  only_for_search: (d: { flag: string }) => ({
+    kind: 'usage',
+    message: `--${d.flag} belongs to a search`,
+    hint: 'use it with: fairlead gate ledger search',
   }),
   upstream_refused: (d: { upstream: string; reason: string }) => ({
     kind: 'unavailable',
