@@ -34,6 +34,11 @@ export type Found = {
   readonly reason?: string
   readonly ms?: number
   readonly trace?: string
+  /** Of a refusal at a door: which, of what; `further`: so many more in the same second. */
+  readonly door?: string
+  readonly path?: string
+  readonly peer?: string
+  readonly further?: number
 } & Readonly<Record<string, unknown>>
 
 /** What was read: from entry `from` to entry `to`. `intact`: each is what was written, in its order. */

@@ -11,19 +11,19 @@ export function searchText({ found, more, searched }: SearchResult): string {
     one.time,
     String(one.seq),
     one.principal ?? '-',
-    one.upstream ?? String(one['door'] ?? '-'),
+    one.upstream ?? one.door ?? '-',
     whatOf(one),
     one.outcome,
     one.ms === undefined ? '' : String(Math.round(one.ms)),
-    one.reason ?? (one['further'] === undefined ? '' : `${String(one['further'])} further refusals in the same second`),
+    one.reason ?? (one.further === undefined ? '' : `${one.further} further refusals in the same second`),
   ])
   const table = found.length === 0 ? 'nothing was found' : tableText([head, ...rows.map((row) => row.map(cell))])
   return `${table}\n${more ? 'there are older ones: see --limit and --to\n' : ''}${searchedText(searched)}`
 }
 
-function whatOf({ method, name, ...more }: Found): string {
+function whatOf({ method, name, path, peer }: Found): string {
   if (method === 'tools/call') return name ?? method
-  return [method, name ?? more['path'] ?? more['peer']].filter((part) => part !== undefined).join(' ')
+  return [method, name ?? path ?? peer].filter((part) => part !== undefined).join(' ')
 }
 
 function cell(text: string): string {
