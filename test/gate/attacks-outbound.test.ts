@@ -3,8 +3,11 @@ import { once } from 'node:events'
 import { type ServerResponse, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { later } from '../kit/cleanup.ts'
-import { eras, call, gateFor, initializeParams, modern, openSession, post, until } from './bed.ts'
+import { rawCommand } from '../kit/fixture/process.ts'
+import { eras, call, gateFor, initializeParams, modern, openSession, post, temporaryFolder, until } from './bed.ts'
 
 type Heard = { readonly method: string; readonly path: string; readonly headers: string; readonly body: string }
 
@@ -139,5 +142,23 @@ test.each(eras)(
     expect(refused.status).not.toBe(401)
     expect(trap.heard).toEqual([])
     expect(gate.stderr.join('\n')).not.toMatch(/169\.254|2852039166/)
+  },
+)
+
+test.each(['session', 'principal', 'shared'])(
+  'attack 18: a link that is none is refused on its way, and the server is told; isolation %s',
+  async (isolation) => {
+    const log = join(temporaryFolder(), 'far-end')
+    const gate = await gateFor({ upstreams: { up: { command: rawCommand('stdio', log, 'legacy'), more: `isolation = "${isolation}"` } } })
+    const session = await openSession(gate.url('up'))
+    const question = (id: string, url: string): string =>
+      `{"jsonrpc":"2.0","id":"${id}","method":"elicitation/create","params":{"mode":"url","message":"m","url":"${url}"}}`
+    const answer = '{"jsonrpc":"2.0","id":$ID,"result":{"content":[{"type":"text","text":"done"}]}}'
+    const frames = [question('bad', 'javascript:alert(1)'), question('good', 'https://example.org/'), answer]
+    const { text } = await call(gate.url('up'), 'shout', { frames }, { session })
+    expect(text).toContain('https://example.org/')
+    expect(text).toContain('done')
+    expect(text).not.toContain('javascript:')
+    await until('the server was told', () => /"id":"bad","error":\{"code":-32602/.test(readFileSync(log, 'utf8')))
   },
 )
