@@ -23,6 +23,11 @@ export class Children {
     this.#idle = idle
   }
 
+  /** What runs now, or is just ending. */
+  get running(): number {
+    return this.#all
+  }
+
   /** Opens a leg that costs a process, for this principal (undefined: for everybody). Fault `gate.too_many_children` when all that run are busy. */
   async open<L extends Leg>(principal: string | undefined, open: () => Promise<L>): Promise<L> {
     const { max, maxPerPrincipal } = this.#settings

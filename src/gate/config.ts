@@ -78,6 +78,7 @@ const principal = z
       .describe(
         'Peer ids: who proves one of them is this principal. Who was rotated from one of them is, too, where the peer host follows rotations (reach.peer.follow_rotations).',
       ),
+    metrics: z.boolean().default(false).describe('Whether they may read /metrics, which names principals, upstreams and tools.'),
   })
   .describe('Somebody who may call, and what they prove it with.')
 
@@ -202,6 +203,10 @@ export default z
       .describe('Servers run at once for one principal; above it, its idlest is stopped; when all are busy, the call is refused.'),
     session_ttl: duration({ leastMs: 60_000 }).prefault('24h').describe('A session that nobody used for this long is forgotten.'),
     drain: duration({ leastMs: 100 }).prefault('10s').describe('How long running calls may take to end when the gate is stopped.'),
+    trace: z
+      .enum(['carry', 'begin'])
+      .default('carry')
+      .describe('Which requests are traced (W3C Trace Context): those that come with a trace, or all, which adds a member to their _meta.'),
     max_frame_bytes: maxFrameBytes,
     upstreams: z
       .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and hyphens'), upstream)

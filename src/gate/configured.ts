@@ -1,6 +1,7 @@
 // A gate as its configuration says: settings checked, upstreams' transports made, children guarded.
 import { isAbsolute, join } from 'node:path'
 import { resolveCredential } from '../base/config/credential.ts'
+import { redacting } from '../kernel/log.ts'
 import { createHttpClient } from '../base/http/client.ts'
 import { startGuard } from '../base/supervise/guard.ts'
 import { limitsOf } from '../base/wire/walk.ts'
@@ -22,11 +23,16 @@ export type ConfiguredGateNeeds = GateNeeds & {
   /** Where uploads go; the folders of the configuration when absent. */
   readonly uploads?: Uploads
   readonly peers?: GateSettings['peers']
+  /** Of Fairlead, for the metrics. */
+  readonly version?: string
 }
 
 /** Starts the gate of a configuration. Faults: those of `startGate`, `credential.*`, `http.port_busy`, `store.locked`. */
 export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: GateConfig): Promise<Gate> {
-  const { clock, log, env, folder } = needs
+  const { clock, env, folder } = needs
+  /** What upstreams were given: they may print it, or answer with it. */
+  const revealed = new Set<string>()
+  const log = redacting(needs.log, revealed)
   await using stack = new AsyncDisposableStack()
   const guard = startGuard({ clock, log })
   stack.defer(() => guard.close())
@@ -41,7 +47,11 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     limits,
     env,
     pathOf: (path) => (isAbsolute(path) ? path : join(folder, path)),
-    reveal: (value) => resolveCredential(value, { env, folder }),
+    async reveal(value) {
+      const secret = await resolveCredential(value, { env, folder })
+      revealed.add(secret.reveal())
+      return secret
+    },
   }
   const kinds = (await Promise.all(needs.kinds.map((kind) => kind.load()))).map((module) => module.default)
   const upstreams = Object.entries(config.upstreams).map(async ([name, one]) => {
@@ -56,29 +66,35 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
   })
   const [host, port] = splitListen(config.listen)
   const state = config.state ?? join(needs.state, 'gate')
-  const gate = await startGate(needs, {
-    host,
-    port,
-    ownHosts: config.hosts,
-    publicUrl: config.public_url,
-    folder: state,
-    door: config.door,
-    maxSessions: config.max_sessions,
-    maxSessionsPerPrincipal: config.max_sessions_per_principal,
-    drainMs: config.drain,
-    sessionTtlMs: config.session_ttl,
-    limits,
-    credentials: Object.entries(config.principals).map(([name, { token_sha256, peers }]) => ({ name, tokenHashes: token_sha256, peers })),
-    issuers: await issuersOf(kit, config),
-    cloudflare: cloudflareOf(kit, config),
-    sockets: Object.values(config.sockets).map((socket) => ({ ...socket, path: kit.pathOf(socket.path) })),
-    scopes: config.scopes,
-    rules: config.rules,
-    children: { max: config.max_children, maxPerPrincipal: config.max_children_per_principal },
-    upstreams: await Promise.all(upstreams),
-    connectors: await connectorsOf(needs, config, { state, pathOf: kit.pathOf, limits }),
-    ...(needs.peers ? { peers: needs.peers } : {}),
-  })
+  const gate = await startGate(
+    { ...needs, log },
+    {
+      host,
+      port,
+      ownHosts: config.hosts,
+      publicUrl: config.public_url,
+      folder: state,
+      door: config.door,
+      maxSessions: config.max_sessions,
+      maxSessionsPerPrincipal: config.max_sessions_per_principal,
+      drainMs: config.drain,
+      trace: config.trace,
+      sessionTtlMs: config.session_ttl,
+      limits,
+      credentials: Object.entries(config.principals).map(([name, { token_sha256, peers }]) => ({ name, tokenHashes: token_sha256, peers })),
+      issuers: await issuersOf(kit, config),
+      cloudflare: cloudflareOf(kit, config),
+      sockets: Object.values(config.sockets).map((socket) => ({ ...socket, path: kit.pathOf(socket.path) })),
+      scopes: config.scopes,
+      rules: config.rules,
+      metricsFor: new Set(Object.entries(config.principals).flatMap(([name, { metrics }]) => (metrics ? [name] : []))),
+      ...(needs.version === undefined ? {} : { version: needs.version }),
+      children: { max: config.max_children, maxPerPrincipal: config.max_children_per_principal },
+      upstreams: await Promise.all(upstreams),
+      connectors: await connectorsOf(needs, config, { state, pathOf: kit.pathOf, limits }),
+      ...(needs.peers ? { peers: needs.peers } : {}),
+    },
+  )
   const rest = stack.move()
   return {
     url: gate.url,

@@ -47,6 +47,11 @@ export const fault = faults('gate', {
     message: `the principals ${d.first} and ${d.second} have the same credential: who proves it could be either`,
     hint: 'give each a token or peer id of its own',
   }),
+  open_metrics: (d: { name: string }) => ({
+    kind: 'config',
+    message: `gate.principals.${d.name} may read the metrics, and gate.door makes everyone ${d.name} who shows no credential`,
+    hint: 'set metrics = true for a principal with a token',
+  }),
   no_ledger: (d: { folder: string }) => ({
     kind: 'missing',
     message: `there is no ledger in ${d.folder}`,
@@ -55,7 +60,22 @@ export const fault = faults('gate', {
   unknown_action: (d: { action: string }) => ({
     kind: 'usage',
     message: `the ledger cannot be told to ${JSON.stringify(d.action)}`,
-    hint: 'use: fairlead gate ledger verify, fairlead gate ledger witness --witness PEER, or: fairlead gate ledger drop --keep MIB',
+    hint: 'use: fairlead gate ledger verify, fairlead gate ledger search, fairlead gate ledger witness --witness PEER, or: fairlead gate ledger drop --keep MIB',
+  }),
+  bad_time: (d: { flag: string; value: string }) => ({
+    kind: 'usage',
+    message: `--${d.flag} ${JSON.stringify(d.value)} is no time`,
+    hint: 'write a time such as 2026-11-30T08:00:00Z, a day such as 2026-11-30 (its beginning, UTC), or how long ago: 90m, 2h, 7d',
+  }),
+  bad_limit: (d: { value: number; most: number }) => ({
+    kind: 'usage',
+    message: `--limit ${d.value} is out of range`,
+    hint: `give a number from 1 to ${d.most}; --to goes further back`,
+  }),
+  only_for_search: (d: { flag: string }) => ({
+    kind: 'usage',
+    message: `--${d.flag} belongs to a search`,
+    hint: 'use it with: fairlead gate ledger search',
   }),
   upstream_refused: (d: { upstream: string; reason: string }) => ({
     kind: 'unavailable',

@@ -10,8 +10,9 @@ import { createHttpDoor } from '../base/mcp/door/http.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
 import type { ScanLimits } from '../base/wire/walk.ts'
 import type { Connectors } from './connector/connectors.ts'
-import { type HealthNeeds, answerHealth, healthPath } from './health.ts'
+import { answerHealth, healthPath } from './health.ts'
 import { type Identify, assertionHeader } from './identify.ts'
+import { type MetricsNeeds, answerMetrics, isMetricsPath } from './metrics-page.ts'
 import type { ProtectedResource } from './protected-resource.ts'
 
 export type FrontDoorNeeds = {
@@ -21,19 +22,30 @@ export type FrontDoorNeeds = {
   readonly endpoints: ReadonlyMap<string, Endpoint>
   readonly identify: Identify
   readonly resource: ProtectedResource
-  readonly health: HealthNeeds
+  readonly health: MetricsNeeds
   readonly connectors: Connectors
 }
 
-/** Answers one request, whatever it is. `local`: whom the socket stands for that it came in by. */
-export type FrontDoor = (request: IncomingMessage, response: ServerResponse, local?: Principal) => void
+export type FrontDoor = {
+  /** Answers one request, whatever it is. `local`: whom the socket stands for that it came in by. */
+  handle(request: IncomingMessage, response: ServerResponse, local?: Principal): void
+  /** Counts and records a request that was refused before it came here. */
+  refused(reason: string, request: IncomingMessage, status: number): void
+}
 
 const maxRefusalsPerSecond = 50
 
-export function createFrontDoor(needs: FrontDoorNeeds, limits: ScanLimits): FrontDoor {
+export type FrontDoorSettings = {
+  readonly limits: ScanLimits
+  /** Principals who may read /metrics. */
+  readonly metricsFor?: ReadonlySet<string>
+}
+
+export function createFrontDoor(needs: FrontDoorNeeds, { limits, metricsFor }: FrontDoorSettings): FrontDoor {
   const { clock, log, ledger, endpoints, identify, resource, health, connectors } = needs
   const noteRefusal = boundedRefusals(ledger, clock)
-  const refused = (reason: string, request: IncomingMessage, via?: Via): void => {
+  const refused = (reason: string, request: IncomingMessage, status: number, via?: Via): void => {
+    health.metrics.refusedWith(status)
     noteRefusal(reason, request, via)
     log.debug('gate.refused', { reason, via, method: request.method })
   }
@@ -48,22 +60,30 @@ export function createFrontDoor(needs: FrontDoorNeeds, limits: ScanLimits): Fron
     const path = isKnown || showsNothing(request) ? healthPath(request) : undefined
     if (path) return answerHealth(health, path, isKnown, response)
     request.resume()
+    if (isKnown && isMetricsPath(request)) {
+      if (metricsFor?.has(known.name)) return answerMetrics(health, response)
+      refused('the metrics are not for this principal', request, 403, known.via)
+      return answerJson(response, 403, { error: "the metrics are for principals with metrics = true in the gate's configuration" })
+    }
     if (isKnown) return answerJson(response, 404, { error: 'there is no such path: MCP is served at /mcp/<upstream>' })
     // Whether a path exists is nobody's to know who has not proved who they are.
-    refused(known.reason, request, known.via)
+    refused(known.reason, request, known.status, known.via)
     answerJson(response, known.status, { error: known.reason }, known.headers)
   }
-  return (request, response, local) => {
-    if (endpoint(request.url!)) return door.handle(request, response, local)
-    if (connectors.door.takes(request)) return connectors.door.handle(request, response)
-    const metadata = resource.metadata(request.method, request.url!)
-    if (metadata) {
-      request.resume()
-      return answerJson(response, 200, metadata, { 'access-control-allow-origin': '*' })
-    }
-    Promise.resolve(identify(request, local))
-      .then((known) => answer(request, response, known))
-      .catch(() => response.destroy())
+  return {
+    refused,
+    handle(request, response, local) {
+      if (endpoint(request.url!)) return door.handle(request, response, local)
+      if (connectors.door.takes(request)) return connectors.door.handle(request, response)
+      const metadata = resource.metadata(request.method, request.url!)
+      if (metadata) {
+        request.resume()
+        return answerJson(response, 200, metadata, { 'access-control-allow-origin': '*' })
+      }
+      Promise.resolve(identify(request, local))
+        .then((known) => answer(request, response, known))
+        .catch(() => response.destroy())
+    },
   }
 }
 

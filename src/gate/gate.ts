@@ -11,6 +11,8 @@ import { openSqliteKv } from '../base/kv/sqlite.ts'
 import type { Identity } from '../base/identity/identity.ts'
 import { keepCheckpoints } from '../base/ledger/keep-checkpoints.ts'
 import { openLedger } from '../base/ledger/ledger.ts'
+import { namesOf, readWatermark } from '../base/ledger/segments.ts'
+import type { Layer } from '../base/mcp/exchange.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
 import { type ConnectorsSettings, openConnectors } from './connector/connectors.ts'
 import { operationsOf } from './connector/operations.ts'
@@ -19,11 +21,13 @@ import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
 import { createEndpoint } from './endpoint.ts'
 import { type HttpDoorsSettings, openHttpDoors } from './http-doors.ts'
 import { openControl } from './local-control.ts'
+import { GateMetrics } from './metrics.ts'
 import { openPeerDoor } from './peer-door.ts'
 import { permitLayer } from './permit.ts'
 import { type RecordNeeds, recordLayer, recordRefusal } from './record.ts'
 import { type SessionSettings, Sessions } from './sessions.ts'
 import { checkSettings } from './start-checks.ts'
+import { carryLayer, traceLayer } from './tracing.ts'
 import { type Transport, Upstream, type UpstreamSettings } from './upstream.ts'
 import { gateLedger, watchedLedger } from './watched-ledger.ts'
 
@@ -38,6 +42,10 @@ export type GateSettings = HttpDoorsSettings &
     readonly rules: readonly Rule[]
     /** Servers that cost a process and run at once; `defaultChildren` when absent. */
     readonly children?: ChildrenSettings
+    /** `begin`: every request is traced; `carry`, the default: those that come with a trace. */
+    readonly trace?: 'carry' | 'begin'
+    /** Of Fairlead, for the metrics. */
+    readonly version?: string
     readonly upstreams: readonly (UpstreamSettings & { readonly transport: Transport })[]
     readonly connectors: ConnectorsSettings
     /** Where the peer host hands in proved streams, and the upstream that they reach. */
@@ -79,6 +87,8 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   await sessions.count()
   const policy = createPolicy(settings.rules)
   const drain = new Drain()
+  const metrics = new GateMetrics(clock)
+  stack.defer(() => metrics.close())
   const children = new Children(settings.children ?? defaultChildren, () => [
     ...sessions.idle(),
     ...upstreams.flatMap((upstream) => upstream.idle()),
@@ -90,7 +100,12 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const endpoints = new Map(
     upstreams.map((upstream) => [
       upstream.name,
-      endpointOf(log, upstream, sessions, policy, drain, { ledger, secret, clock, upstream: upstream.name }),
+      endpointOf(log, upstream, sessions, policy, [metrics.layer(upstream.name), drain.layer, traceLayer(settings.trace === 'begin')], {
+        ledger,
+        secret,
+        clock,
+        upstream: upstream.name,
+      }),
     ]),
   )
   stack.defer(
@@ -103,11 +118,16 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
     }),
   )
   const directory = createDirectory(settings.credentials)
-  if (settings.peers) stack.use(await openPeerDoor({ clock, log, ledger, directory, endpoints }, settings.peers, settings.limits))
+  if (settings.peers) {
+    const refused = (): void => metrics.refused('peers', 'unauthenticated')
+    stack.use(await openPeerDoor({ clock, log, ledger, directory, endpoints, refused }, settings.peers, settings.limits))
+  }
   const connectorNeeds = { clock, log, ledger, bucket: kv.bucket('connectors'), policy, upstreams, endpoints }
   const connectors = stack.use(await openConnectors(connectorNeeds, settings.connectors))
   stack.use(await openControl(settings.folder, operationsOf(connectors)))
-  const health = { ledger, bucket, upstreams, drain, connectors }
+  const syncedSeq = (): number => readWatermark(namesOf(place.folder, 'ledger.jsonl'))?.seq ?? 0
+  const counted = { metrics, sessions, children, syncedSeq, version: settings.version ?? 'unknown' }
+  const health = { ledger, bucket, upstreams, drain, connectors, ...counted }
   const everybody = { ...directory, byTokenHash: (hash: string) => directory.byTokenHash(hash) ?? connectors.byTokenHash(hash) }
   const doors = stack.use(await openHttpDoors({ clock, log, ledger, directory: everybody, endpoints, health, connectors }, settings))
   log.info('gate.ready', { url: doors.url, upstreams: [...endpoints.keys()] })
@@ -134,13 +154,20 @@ function ledgerSecret(path: string): Secret {
   return new Secret(made)
 }
 
-function endpointOf(log: Log, upstream: Upstream, sessions: Sessions, policy: Policy, drain: Drain, record: RecordNeeds): Endpoint {
+function endpointOf(
+  log: Log,
+  upstream: Upstream,
+  sessions: Sessions,
+  policy: Policy,
+  outer: readonly Layer[],
+  record: RecordNeeds,
+): Endpoint {
   const permit = permitLayer({
     policy,
     upstream: upstream.name,
     refused: (exchange, verdict) => recordRefusal(record, exchange, verdict.reason),
   })
-  return createEndpoint({ upstream, sessions, clock: record.clock, log, layers: [drain.layer, permit, recordLayer(record)] })
+  return createEndpoint({ upstream, sessions, clock: record.clock, log, layers: [...outer, permit, recordLayer(record), carryLayer] })
 }
 
 function sweeping({ clock, log }: { clock: Clock; log: Log }, everyMs: number, sweep: () => Promise<void>): () => void {

@@ -9,7 +9,7 @@ import type { Endpoint } from '../base/mcp/scopes.ts'
 import type { ScanLimits } from '../base/wire/walk.ts'
 import type { Connectors } from './connector/connectors.ts'
 import { createFrontDoor } from './front-door.ts'
-import type { HealthNeeds } from './health.ts'
+import type { MetricsNeeds } from './metrics-page.ts'
 import { type Identify, createIdentify } from './identify.ts'
 import { type CloudflareSettings, type IssuerSettings, cloudflareVerifier, issuersVerifier } from './issuers.ts'
 import { ProtectedResource } from './protected-resource.ts'
@@ -21,7 +21,7 @@ export type HttpDoorsNeeds = {
   readonly ledger: Ledger
   readonly directory: Directory
   readonly endpoints: ReadonlyMap<string, Endpoint>
-  readonly health: Omit<HealthNeeds, 'keySets'>
+  readonly health: Omit<MetricsNeeds, 'keySets'>
   readonly connectors: Connectors
 }
 
@@ -40,6 +40,8 @@ export type HttpDoorsSettings = {
   readonly cloudflare: CloudflareSettings | undefined
   readonly sockets: readonly SocketSettings[]
   readonly limits: ScanLimits
+  /** Principals who may read /metrics. */
+  readonly metricsFor?: ReadonlySet<string>
 }
 
 /** After the last call has been answered, its bytes may take so long to leave. */
@@ -51,7 +53,7 @@ export async function openHttpDoors(
   settings: HttpDoorsSettings,
 ): Promise<AsyncDisposable & { readonly url: string }> {
   const { clock } = needs
-  const { host, port, publicUrl, issuers, cloudflare, scopes, limits } = settings
+  const { host, port, publicUrl, issuers, cloudflare, scopes } = settings
   await using stack = new AsyncDisposableStack()
   const resource = new ProtectedResource({
     publicUrl: () => publicUrl ?? listener.url,
@@ -60,11 +62,11 @@ export async function openHttpDoors(
   })
   const identify = identifyWith(needs, resource, settings)
   const keySets = [...issuers, ...(cloudflare ? [cloudflare] : [])].map(({ keys }) => keys)
-  const handle = createFrontDoor({ ...needs, identify, resource, health: { ...needs.health, keySets } }, limits)
+  const door = createFrontDoor({ ...needs, identify, resource, health: { ...needs.health, keySets } }, settings)
   const ownHosts = [...settings.ownHosts, ...(publicUrl === undefined ? [] : [hostOf(publicUrl)])]
-  const listener: Listener = await openListener({ clock, name: 'the gate', host, port, ownHosts, handle })
+  const listener: Listener = await openListener({ clock, name: 'the gate', host, port, ownHosts, ...door })
   stack.defer(() => listener.close(flushMs))
-  for (const socket of settings.sockets) stack.use(await openSocketDoor({ clock, handle }, socket, ownHosts, flushMs))
+  for (const socket of settings.sockets) stack.use(await openSocketDoor({ clock, door }, socket, ownHosts, flushMs))
   const open = stack.move()
   return { url: listener.url, [Symbol.asyncDispose]: () => open.disposeAsync() }
 }

@@ -20,7 +20,7 @@ export type PeerDoorNeeds = {
 
 /** Listens at `socket`; peers that are principals reach the upstream. Faults: `socket.busy`, `socket.cannot_listen`. */
 export async function openPeerDoor(
-  { clock, log, ledger, directory, endpoints }: PeerDoorNeeds,
+  { clock, log, ledger, directory, endpoints, refused }: PeerDoorNeeds & { readonly refused: () => void },
   { socket, upstream }: { readonly socket: string; readonly upstream: string },
   limits: ScanLimits,
 ): Promise<AsyncDisposable> {
@@ -33,6 +33,7 @@ export async function openPeerDoor(
     if (!principal || !endpoint) {
       const entry = { event: 'refused', door: 'peers', via: 'peer', peer: peer?.slice(0, 100), reason: 'this peer is no principal' }
       void ledger.append(entry).catch(() => {})
+      refused()
       log.warn('gate.peer.refused', { peer })
       return void wire.close().catch(() => {})
     }

@@ -21,11 +21,12 @@ function who(event: string, exchange: Exchange, upstream: string): string {
   const place = frame.method !== undefined && Object.hasOwn(namedBy, frame.method) ? namedBy[frame.method] : undefined
   const given = place && stringAt(frame, frame.at[place])
   const name = given !== undefined && place === 'uri' ? bareUri(given) : given
-  const trace = stringAt(frame, frame.at.inMeta?.['traceparent'])
+  const span = exchange.trace?.span
   return (
     `"event":"${event}","principal":${JSON.stringify(principal.name)},"via":"${principal.via}","upstream":"${upstream}","method":${JSON.stringify(frame.method?.slice(0, maxNameLength))}` +
     (name === undefined ? '' : `,"name":${JSON.stringify(name.slice(0, maxNameLength))}`) +
-    (trace === undefined ? '' : `,"trace":${JSON.stringify(trace.slice(0, 128))}`)
+    (span === undefined ? '' : `,"trace":"${span.traceId}","span":"${span.spanId}"`) +
+    (span?.parentId === undefined ? '' : `,"parent":"${span.parentId}"`)
   )
 }
 
@@ -67,7 +68,8 @@ export async function recordRefusal({ ledger, upstream }: RecordNeeds, exchange:
   await ledger.conclude(`${who('refused', exchange, upstream)},"reason":${JSON.stringify(reason.slice(0, 1_000))}`).catch(() => {})
 }
 
-function outcomeName(outcome: Outcome, answer: Frame | undefined): string {
+/** How a request ended, in one word: `ok`, `tool_error`, `error`, or what kept it from an answer. */
+export function outcomeName(outcome: Outcome, answer: Frame | undefined): string {
   if (outcome.is !== 'answered' || !answer) return outcome.is
   if (answer.kind === 'error') return 'error'
   return answer.at.isError && token(answer, answer.at.isError) === 'true' ? 'tool_error' : 'ok'

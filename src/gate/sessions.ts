@@ -71,6 +71,13 @@ export class Sessions {
     this.#countedAtMs = this.#clock.mono()
   }
 
+  /** How many are kept, of all principals together. */
+  get counts(): { readonly awake: number; readonly asleep: number } {
+    let asleep = 0
+    for (const tally of this.#tallies.values()) asleep += tally.asleep.size
+    return { awake: this.#awake.size, asleep }
+  }
+
   /** Opens a session with the client's `initialize`; only a result makes one. */
   async open(kit: SessionKit, exchange: Exchange, out: Out, side: WatchedSink): Promise<Opened> {
     const { upstream } = kit

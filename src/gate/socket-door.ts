@@ -1,5 +1,4 @@
 // The doors of this machine: a UNIX socket for each of some principals. Who may connect is that principal, so its mode and folder decide.
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { dirname } from 'node:path'
 import type { Clock } from '../kernel/clock.ts'
 import { statOf } from '../kernel/file.ts'
@@ -8,6 +7,7 @@ import { localHosts } from '../base/http/host.ts'
 import { closeServer, createHttpServer } from '../base/http/listener.ts'
 import { holdUnix } from '../base/wire/unix.ts'
 import { fault } from './faults.ts'
+import type { FrontDoor } from './front-door.ts'
 
 export type SocketSettings = {
   readonly path: string
@@ -19,12 +19,12 @@ export type SocketSettings = {
 
 export type SocketDoorNeeds = {
   readonly clock: Clock
-  handle(request: IncomingMessage, response: ServerResponse, local: Principal): void
+  readonly door: FrontDoor
 }
 
 /** Serves HTTP there. Faults `gate.loose_socket`, `socket.busy`, `socket.cannot_listen`. */
 export async function openSocketDoor(
-  { clock, handle }: SocketDoorNeeds,
+  { clock, door }: SocketDoorNeeds,
   { path, principal, mode }: SocketSettings,
   ownHosts: readonly string[],
   flushMs: number,
@@ -36,7 +36,8 @@ export async function openSocketDoor(
   const local: Principal = { name: principal, via: 'socket' }
   const server = createHttpServer({
     ownHosts: [...localHosts, ...ownHosts],
-    handle: (request, response) => handle(request, response, local),
+    handle: (request, response) => door.handle(request, response, local),
+    refused: door.refused,
   })
   const held = await holdUnix(server, path, mode)
   return {

@@ -3,18 +3,19 @@ import { hostOf, isLoopback } from '../base/http/host.ts'
 import { fault } from './faults.ts'
 import type { GateSettings } from './gate.ts'
 
-/** Faults `gate.open_door`, `.no_way_in`, `.no_public_url`, `.unknown_principal`, `.unknown_upstream`, `.connector_is_principal`, `.same_credential`, `.same_issuer`. */
+/** Faults `gate.open_door`, `.open_metrics`, `.no_way_in`, `.no_public_url`, `.unknown_principal`, `.unknown_upstream`, `.connector_is_principal`, `.same_credential`, `.same_issuer`. */
 export function checkSettings(settings: GateSettings): void {
   checkDoors(settings)
   checkNames(settings)
   checkCredentials(settings)
 }
 
-function checkDoors({ host, port, door, publicUrl, credentials, issuers, cloudflare }: GateSettings): void {
+function checkDoors({ host, port, door, publicUrl, credentials, issuers, cloudflare, metricsFor }: GateSettings): void {
   const listen = `${host}:${port}`
   if (door !== undefined) {
     if (!isLoopback(host)) throw fault.open_door({ way: `gate.listen is ${listen}` })
     if (cloudflare) throw fault.open_door({ way: 'there is gate.cloudflare_access' })
+    if (metricsFor?.has(door)) throw fault.open_metrics({ name: door })
     if (publicUrl !== undefined && !isLoopback(hostOf(publicUrl))) throw fault.open_door({ way: `gate.public_url is ${publicUrl}` })
   }
   if (isLoopback(host)) return

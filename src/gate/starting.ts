@@ -34,6 +34,7 @@ export class Starting {
   #backoff: Backoff = rested
   #restUntilMs = 0
   #failedAtMs = -1
+  readonly #starts = { begun: 0, failed: 0 }
   #state: 'unused' | 'ready' | { readonly reason: string } = 'unused'
 
   constructor(needs: { clock: Clock; log: Log }, settings: StartingSettings) {
@@ -47,6 +48,11 @@ export class Starting {
     return { is: 'failing', reason: this.#state.reason, retryInMs: Math.max(0, this.#restUntilMs - this.#clock.mono()) }
   }
 
+  /** How often it was tried since the gate began. */
+  get starts(): { readonly begun: number; readonly failed: number } {
+    return this.#starts
+  }
+
   /**
    * Opens a leg and greets the server, unless it failed a moment ago; one that never answers the greeting is stopped. Faults: `gate.resting`,
    * `gate.silent`, and whatever `open` and `greet` have.
@@ -57,6 +63,7 @@ export class Starting {
     const startedMs = this.#clock.mono()
     let leg: L | undefined
     let isLate = false
+    this.#starts.begun++
     const stop = async (): Promise<void> => {
       await pooled?.close()
       await leg?.close()
@@ -99,6 +106,7 @@ export class Starting {
   /** Attempts that ran side by side and failed together count as one. */
   #failed(error: unknown, startedMs: number): void {
     const { name, isCostly } = this.#settings
+    this.#starts.failed++
     const reason = error instanceof Error ? error.message : String(error)
     this.#state = { reason }
     if (startedMs < this.#failedAtMs) return

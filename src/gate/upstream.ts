@@ -7,6 +7,7 @@ import type { Era, Leg, Outcome } from '../base/mcp/exchange.ts'
 import { LegacyOverModern } from '../base/mcp/bridge/legacy-over-modern.ts'
 import { errorOf, paramsOf, resultOf } from '../base/mcp/message.ts'
 import { capabilitiesOf } from '../base/mcp/modern.ts'
+import { withSafeLinks } from '../base/mcp/leg/safe-links.ts'
 import { ModernOverLegacy } from '../base/mcp/bridge/modern-over-legacy.ts'
 import { legacyVersions, meta, modernVersion } from '../base/mcp/protocol.ts'
 import { nowhere } from '../base/mcp/scopes.ts'
@@ -63,7 +64,10 @@ export class Upstream {
     this.#clock = needs.clock
     this.#log = needs.log
     this.#children = needs.children
-    this.transport = transport
+    this.transport = {
+      isCostly: transport.isCostly,
+      open: (era, side, sessionId) => withSafeLinks((safe) => transport.open(era, safe, sessionId), side),
+    }
     this.settings = settings
     const { name, requestTimeoutMs: timeoutMs } = settings
     this.#starting = new Starting(needs, { name, timeoutMs, isCostly: transport.isCostly })
@@ -75,6 +79,10 @@ export class Upstream {
 
   get state(): UpstreamState {
     return this.#starting.state
+  }
+
+  get starts(): Starting['starts'] {
+    return this.#starting.starts
   }
 
   /**

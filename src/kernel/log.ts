@@ -35,5 +35,37 @@ export function createLog(write: (line: string) => void, now: () => number, leve
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 
+/** What is left of a secret where a text was cut is a secret too, down to so many characters. */
+const leastRestLength = 6
+
+/** The same log, in which `[redacted]` stands for each of these texts in any field, be it what somebody else said. The set may grow. */
+export function redacting(log: Log, secrets: ReadonlySet<string>): Log {
+  const withoutSecrets = (_key: string, value: unknown): unknown => {
+    if (value instanceof Error) return { message: redacted(value.message, secrets), code: (value as { code?: unknown }).code }
+    if (typeof value === 'bigint') return value.toString()
+    return typeof value === 'string' ? redacted(value, secrets) : value
+  }
+  const at =
+    (name: Level) =>
+    (event: string, fields?: Readonly<Record<string, unknown>>): void =>
+      log[name](event, fields && (JSON.parse(JSON.stringify(fields, withoutSecrets)) as Record<string, unknown>))
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+function redacted(text: string, secrets: ReadonlySet<string>): string {
+  let rest = text
+  for (const secret of secrets) {
+    if (secret === '') continue
+    rest = rest.replaceAll(secret, '[redacted]')
+    const end = rest.endsWith('…') ? rest.slice(0, -1) : rest
+    for (let length = Math.min(secret.length - 1, end.length); length >= leastRestLength; length--)
+      if (end.endsWith(secret.slice(0, length))) {
+        rest = `${end.slice(0, -length)}[redacted]`
+        break
+      }
+  }
+  return rest
+}
+
 /** For parts run without an operator: tests, one-off commands. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} }

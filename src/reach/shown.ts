@@ -4,19 +4,6 @@ import { visibleText } from '../base/terminal/visible.ts'
 import type { KeptMessage } from './message/inbox.ts'
 import { maxSkewMs } from './message/message.ts'
 
-/** Columns as wide as their widest cell, two spaces apart. */
-export function tableText(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
-}
-
 /** `12 s ago`, `3 min ago`, `5 h ago`. */
 export function ageText(ageMs: number): string {
   const seconds = Math.floor(ageMs / 1000)

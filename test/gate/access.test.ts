@@ -47,7 +47,7 @@ describe('at the door', () => {
   test.each([
     ['without a door', undefined],
     ['with a door for those without a credential', 'door = "reader"\n'],
-  ])('%s, a bad credential is nobody: every method, every path, in the record', async (_what, door) => {
+  ])('attack 8: %s, a bad credential is nobody: every method, every path, in the record (CVE-2026-59822)', async (_what, door) => {
     const gate = await gateFor({ upstreams: { up: { command: unrulyServer().command } }, access: people + rules, settings: door ?? '' })
     const session = await openSession(gate.url('up'), { token: owner })
     const attempts = methods.flatMap((httpMethod) =>
@@ -72,7 +72,7 @@ describe('at the door', () => {
     expect(refused()[0]).toMatchObject({ door: 'http', method: 'POST', path: '/mcp/up', reason: 'a valid credential is needed' })
   })
 
-  test('a session of one principal is none for another, by any method', async () => {
+  test('attack 10: a session of one principal is none for another, by any method (CVE-2026-52869)', async () => {
     const gate = await gateFor({
       upstreams: { up: { command: unrulyServer().command }, other: { command: unrulyServer().command } },
       access: people + rules,
@@ -98,7 +98,7 @@ describe('at the door', () => {
     expect((await send(again.url('up'), body, { session, token: owner })).status).toBe(200)
   })
 
-  test('a session id is nothing that can be guessed or made to be something else', async () => {
+  test('attack 10: a session id is nothing that can be guessed or made to be something else', async () => {
     const gate = await gateFor({ upstreams: { up: { command: unrulyServer().command } } })
     const sessions = await Promise.all([1, 2, 3].map(() => openSession(gate.url('up'))))
     for (const session of sessions) expect(session).toMatch(/^[A-Za-z0-9_-]{22,}$/)
@@ -127,7 +127,7 @@ describe.each(['legacy', 'modern'] as const)('rules, %s client', (era) => {
     }
   }
 
-  test('what is denied is refused with one line in the record, reaches no server, and is in no list', async () => {
+  test('attack 25: what is denied is refused with one line in the record, reaches no server, and is in no list', async () => {
     const { gate, ask } = await start()
     const names = ({ body }: RawAnswer, list: string, member: string): unknown[] =>
       (body.result![list] as Record<string, unknown>[]).map((one) => one[member])
@@ -253,7 +253,7 @@ describe('secrets stay where they belong', () => {
     await until('the log has what the child said', () => gate.stderr.some((line) => line.includes('gate.upstream.ended')))
   }
 
-  test("a client's credentials reach no server, a server's reach no client, and none of them log or record", async () => {
+  test("attacks 9, 27: a client's credentials reach no server, a server's reach no client, and none of them log or record", async () => {
     await run()
     expect(seen['remote']!.headers['authorization']).toBe(`Bearer ${marks.upstream}`)
     expect(Object.keys(seen['remote']!.headers)).not.toEqual(expect.arrayContaining(['cookie']))

@@ -26,7 +26,7 @@ describe.each(eras)('%s', (era) => {
     ['ends at once', () => ['/bin/sh', '-c', 'echo an-unknown-option >&2; exit 2'], /ended before it answered/],
     ['is not there', () => ['no-such-program-anywhere'], /the command no-such-program-anywhere was not found/],
     ['may not be run', () => ['/etc/passwd'], /no program that this user may run/],
-  ])('a program that %s is told in words, and harms nobody', async (_what, command, words) => {
+  ])('attack 20: a program that %s is told in words, and harms nobody', async (_what, command, words) => {
     const gate = await gateFor({
       upstreams: { bad: { command: command(), more: 'request_timeout = "4s"' }, well: { command: unrulyServer().command } },
     })
@@ -49,7 +49,7 @@ test('what a program printed to stderr is in the log', async () => {
   )
 })
 
-test('SIGKILL of the gate ends children that ignore SIGTERM, and their children', async () => {
+test('attack 20: SIGKILL of the gate ends children that ignore SIGTERM, and their children', async () => {
   const far = unrulyServer('ignores-term')
   const nested = ['/bin/sh', '-c', 'sleep 600 & sleep 600 & exec "$@"', 'sh', ...far.command]
   const gate = await gateFor({ upstreams: { up: { command: nested }, more: { command: far.command } } })

@@ -115,7 +115,7 @@ describe('line and key', () => {
   })
 })
 
-describe('what would let strangers in', () => {
+describe('attack 30: what would let strangers in', () => {
   const ann = `[gate.principals.ann]\ntoken_sha256 = "${hash}"\n`
   test.each([
     ['a door that others can reach', `[gate]\nstate = STATE\nlisten = "0.0.0.0:0"\ndoor = "ann"\n${ann}`, /gate\.door lets everyone in/],

@@ -34,7 +34,7 @@ function digestOf(gate: RunningGate, seq: number, argumentBytes: string): string
 
 const events = (lines: readonly Line[], event: string): Line[] => lines.filter((line) => line.event === event)
 
-test('each call leaves its begin and its end: who, what, how it came out, and a digest that only the secret can prove', async () => {
+test('attack 29: each call leaves its begin and its end: who, what, how it came out, and a digest that only the secret can prove', async () => {
   const gate = await gateFor({ upstreams: { up: { command: fixtureCommand } } })
   const session = await openSession(gate.url('up'))
   const args = '{ "text" : "grüße", "n":1.0e2}'
@@ -58,7 +58,8 @@ test('each call leaves its begin and its end: who, what, how it came out, and a 
     ['conformance', 'door', 'up', 'resources/read', 'test://static-text'],
     ['conformance', 'door', 'up', 'prompts/get', 'test_simple_prompt'],
   ])
-  expect(begun[0]!['trace']).toBe(trace)
+  expect([begun[0]!['trace'], begun[0]!['parent']]).toEqual(trace.split('-').slice(1, 3))
+  expect(begun[1]).not.toHaveProperty('trace')
   expect(begun[0]!['arguments']).toBe(digestOf(gate, begun[0]!.seq, args))
   expect(begun[2]!['arguments']).toBe(digestOf(gate, begun[2]!.seq, '{"text":"b"}'))
   expect(begun[0]!['arguments']).not.toBe(digestOf(gate, begun[0]!.seq + 1, args))
@@ -70,7 +71,7 @@ test('each call leaves its begin and its end: who, what, how it came out, and a 
   expect(readFileSync(join(gate.folder, 'state', 'ledger', 'ledger.jsonl'), 'utf8')).not.toContain('grüße')
 })
 
-test('begin is in the file before the server has the call, and end before the client has the answer', async () => {
+test('attack 29: begin is in the file before the server has the call, and end before the client has the answer', async () => {
   const far = unrulyServer('late=150')
   const gate = await gateFor({ upstreams: { up: { command: far.command } } })
   const session = await openSession(gate.url('up'))
@@ -84,7 +85,7 @@ test('begin is in the file before the server has the call, and end before the cl
   }
 })
 
-test('killed at any moment, the record has every call that any server got and every answer that any client got', async () => {
+test('attack 29: killed at any moment, the record has every call that any server got and every answer that any client got', async () => {
   for (let round = 0; round < 4; round++) {
     const far = unrulyServer()
     const gate = await gateFor({ upstreams: { up: { command: far.command } } })
@@ -153,7 +154,7 @@ function smallDisk(sizeKiB: number): string | undefined {
   return folder
 }
 
-test('on a full disk calls are refused and never made, lists go on, health says so, and it mends by itself', async (context) => {
+test('attack 30: on a full disk calls are refused and never made, lists go on, health says so, and it mends by itself', async (context) => {
   const disk = smallDisk(3_072)
   if (disk === undefined) return context.skip('mounting a small file system takes root')
   const far = unrulyServer()

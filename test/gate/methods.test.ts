@@ -63,7 +63,7 @@ describe.each([
   ['legacy', 'modern'],
   ['modern', 'modern'],
 ] as const)('%s client, %s server', (era, server) => {
-  test('a method of its own needs a rule of its own, and a refusal is one line', async () => {
+  test('attack 25: a method of its own needs a rule of its own, and a refusal is one line', async () => {
     const { gate, reached, ask, tell } = await bed(era, server)
     const unknown = [
       'secret/exec',

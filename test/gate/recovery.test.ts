@@ -153,18 +153,22 @@ describe('a client that only listens', () => {
   })
 })
 
-test.each(eras)('a server that dies at every start is not started in a loop: the %s client is told when the next try is', async (era) => {
-  const far = unrulyServer('dies')
-  const gate = await gateFor({ upstreams: { up: { command: far.command }, well: { command: unrulyServer().command } } })
-  const attempt = () => (era === 'legacy' ? post(gate.url('up'), 'initialize', initializeParams) : modern(gate.url('up'), 'tools/list', {}))
-  const answers = []
-  for (let i = 0; i < 60; i++) answers.push((await attempt()).body.error!)
-  const resting = answers.filter(({ data }) => data?.['code'] === 'gate.resting')
-  expect(resting.length).toBeGreaterThan(40)
-  expect(resting[0]!.message).toMatch(/failed to start .*the next try is in \d+(\.\d)? s/)
-  expect(far.starts()).toBeLessThan(15)
-  expect(textOf(await call(gate.url('well'), 'echo', { text: 'x' }, { session: await openSession(gate.url('well')) }))).toBe('x')
-})
+test.each(eras)(
+  'attack 20: a server that dies at every start is not started in a loop: the %s client is told when the next try is',
+  async (era) => {
+    const far = unrulyServer('dies')
+    const gate = await gateFor({ upstreams: { up: { command: far.command }, well: { command: unrulyServer().command } } })
+    const attempt = () =>
+      era === 'legacy' ? post(gate.url('up'), 'initialize', initializeParams) : modern(gate.url('up'), 'tools/list', {})
+    const answers = []
+    for (let i = 0; i < 60; i++) answers.push((await attempt()).body.error!)
+    const resting = answers.filter(({ data }) => data?.['code'] === 'gate.resting')
+    expect(resting.length).toBeGreaterThan(40)
+    expect(resting[0]!.message).toMatch(/failed to start .*the next try is in \d+(\.\d)? s/)
+    expect(far.starts()).toBeLessThan(15)
+    expect(textOf(await call(gate.url('well'), 'echo', { text: 'x' }, { session: await openSession(gate.url('well')) }))).toBe('x')
+  },
+)
 
 describe('a server over HTTP, restarted on its port', () => {
   test.each(eras)('the same %s SDK client is answered within 2 s', async (era) => {

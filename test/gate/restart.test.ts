@@ -66,7 +66,7 @@ test('a session of the same id goes on: its child is opened as the client had it
   expect(textOf(await call(gate.url('child'), 'echo', { text: 'x' }, { session: 'A'.repeat(22) }))).toBeUndefined()
 })
 
-test('the record of a killed gate is whole, and shows the call that never ended', async () => {
+test('attack 29: the record of a killed gate is whole, and shows the call that never ended', async () => {
   const far = unrulyServer()
   const upstreams = { up: { command: far.command } }
   const gate = await gateFor({ upstreams })
@@ -86,7 +86,7 @@ test('the record of a killed gate is whole, and shows the call that never ended'
   expect(far.callsOf('hang')).toBe(1)
 })
 
-test('SIGTERM: what runs is answered first, what is new is refused, and nothing is left', async () => {
+test('attack 31: SIGTERM: what runs is answered first, what is new is refused, and nothing is left', async () => {
   const far = unrulyServer('late=700')
   const gate = await gateFor({ upstreams: { up: { command: far.command } } })
   const session = await openSession(gate.url('up'))

@@ -49,7 +49,7 @@ test(`${many} vanished clients leave no process and little memory; one that come
   expect(servers(gate)).toEqual([Number(textOf(back))])
 })
 
-test('servers that several sessions share, and those of stateless clients, are stopped as well', async () => {
+test('advisories CVE-2026-59951, CVE-2026-67430: servers that several sessions share, and those of stateless clients, are stopped as well', async () => {
   const far = unrulyServer()
   const more = 'idle = "1s"\nisolation = "principal"'
   const gate = await gateFor({ upstreams: { up: { command: far.command, more } } })

@@ -98,12 +98,12 @@ describe.each(['old-http', 'old-stdio'])('modern client, legacy server (%s)', (u
   })
 
   test('the server sees a legacy client, without the envelope and with all else', async () => {
-    const seen = JSON.parse(textOf(await call(1, 'seen', {}, { meta: { traceparent: '00-1-2-03', 'x.example/n': 1 } }))) as Params
+    const seen = JSON.parse(textOf(await call(1, 'seen', {}, { meta: { 'x.example/t': '00-1-2-03', 'x.example/n': 1 } }))) as Params
     expect(seen).toMatchObject({
       era: 'legacy',
       client: { name: 'raw' },
       capabilities: {},
-      meta: { traceparent: '00-1-2-03', 'x.example/n': 1 },
+      meta: { 'x.example/t': '00-1-2-03', 'x.example/n': 1 },
     })
     expect(Object.keys(seen['meta'] as object).filter((key) => key.startsWith('io.modelcontextprotocol/'))).toEqual([])
   })
@@ -148,7 +148,7 @@ describe.each(['old-http', 'old-stdio'])('modern client, legacy server (%s)', (u
     else expect(textOf(answer)).toBe(expected)
   })
 
-  test('a retry must be the same request with its own state, once', async () => {
+  test('attack 11: a retry must be the same request with its own state, once', async () => {
     const first = await call(1, 'ask', { question: 'q' }, { capabilities: askable })
     const { requestState } = first.result as { requestState: string }
     const [key] = Object.keys(inputs(first)) as [string]
@@ -294,13 +294,13 @@ describe.each(['young-http', 'young-stdio'])('legacy client, modern server (%s)'
 
   test('the server sees a modern request with the envelope of this client', async () => {
     const session = await open({ sampling: {} })
-    const reply = await session.call(1, 'seen', {}, { progressToken: 3, traceparent: '00-1-2-03', 'x.example/n': 1 })
+    const reply = await session.call(1, 'seen', {}, { progressToken: 3, 'x.example/t': '00-1-2-03', 'x.example/n': 1 })
     const seen = JSON.parse(textOf(await reply.answer())) as Params
     expect(seen).toMatchObject({
       era: 'modern',
       client: { name: 'raw' },
       capabilities: { sampling: {} },
-      meta: { traceparent: '00-1-2-03', 'x.example/n': 1 },
+      meta: { 'x.example/t': '00-1-2-03', 'x.example/n': 1 },
     })
     if (upstream === 'young-http') expect(seen['headers']).toMatchObject({ 'mcp-method': 'tools/call', 'mcp-name': 'seen' })
     await session.end()

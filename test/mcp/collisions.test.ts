@@ -77,7 +77,7 @@ describe.each([
   ['http', 'modern'],
   ['old', 'modern'],
 ])('isolation %s, %s', (upstream, era) => {
-  test('the same ids and progress tokens at once: each client gets its own, and all of it', async () => {
+  test('attack 12: the same ids and progress tokens at once: each client gets its own, and all of it (CVE-2026-25536, CVE-2026-111770)', async () => {
     const callers = await Promise.all(Array.from({ length: clients }, (_, client) => callerOf(upstream, era, client)))
     const counts = await Promise.all(callers.map((call, client) => play(call, client)))
     expect(counts).toEqual(Array.from({ length: clients }, () => rounds + 4))

@@ -45,7 +45,7 @@ describe.each(['http', 'stdio'])('over %s', (upstream) => {
     ['Base64 with bits to spare', { 'mcp-name': '=?base64?ZWNob9==?=' }],
     ['the mark in capitals', { 'mcp-name': '=?BASE64?ZWNobw==?=' }],
     ['two names', { 'mcp-name': 'echo, echo' }],
-  ])('%s: 400, −32020, and the id', async (_what, headers) => {
+  ])('attack 5: %s: 400, −32020, and the id', async (_what, headers) => {
     const reply = await modernCall(gate.url(upstream), 'id', 'echo', { text: 't' }, { headers })
     expect(reply.status).toBe(400)
     expect(await reply.json()).toMatchObject({
@@ -54,7 +54,7 @@ describe.each(['http', 'stdio'])('over %s', (upstream) => {
     })
   })
 
-  test('the same name, however it is written, passes', async () => {
+  test('attack 5: the same name, however it is written, passes', async () => {
     for (const name of ['echo', ' echo\t', base64('echo')])
       expect(
         textOf(await (await modernCall(gate.url(upstream), 1, 'echo', { text: 't' }, { headers: { 'mcp-name': name } })).answer()),
@@ -94,7 +94,7 @@ describe.each(['http', 'stdio'])('over %s', (upstream) => {
     expect((await undeclared.json()).error).toMatchObject({ code: -32_602, data: { envelope: { key: meta.clientCapabilities } } })
   })
 
-  test('legacy: a version that nobody knows is refused, none at all is 2025-03-26', async () => {
+  test('attack 6: legacy: a version that nobody knows is refused, none at all is 2025-03-26', async () => {
     const session = await openSession(gate.url(upstream))
     const ping = '{"jsonrpc":"2.0","id":1,"method":"ping"}'
     for (const version of ['2025-01-01', 'x', '', '1.0']) {
@@ -114,7 +114,7 @@ describe.each(['http', 'stdio'])('over %s', (upstream) => {
     await session.end()
   })
 
-  test('no header talks a rule round: the body is judged, in every era', async () => {
+  test('attack 6: no header talks a rule round: the body is judged, in every era', async () => {
     const name = `denied-${upstream}`
     const given = { name: 'count', arguments: { name } }
     const body = JSON.stringify(enveloped(1, 'tools/call', given))
@@ -155,7 +155,7 @@ describe.each(['http', 'stdio'])('over %s', (upstream) => {
   })
 })
 
-test('what a client must not send on stays here; what the server needs passes', async () => {
+test('attack 9: what a client must not send on stays here; what the server needs passes', async () => {
   const reply = await modernCall(
     gate.url('http'),
     1,
@@ -185,7 +185,7 @@ describe.each(['http', 'stdio', 'old'])('Mcp-Param-* over %s', (upstream) => {
       { headers: { 'mcp-param-region': region, 'mcp-param-priority': priority } },
     )
 
-  test('arguments that a schema wants mirrored are held against their headers', async () => {
+  test('attack 5: arguments that a schema wants mirrored are held against their headers', async () => {
     for (const [region, priority, given] of [
       ['eu', undefined, { region: 'eu' }],
       ['=?base64?ZXU=?=', '7', { region: 'eu', priority: 7 }],

@@ -72,7 +72,7 @@ const bodies: readonly [what: string, body: string | Buffer, expected: readonly 
   ['300,000 elements', call(`{"name":"echo","arguments":{"l":[${'1,'.repeat(300_000)}1]}}`), invalid],
 ]
 
-describe('nonsense', () => {
+describe('attack 3: nonsense', () => {
   test.each(bodies)('%s', async (_what, body, [status, code]) => {
     const reply = await send(gate.url('fixture'), { body, headers: session.headers })
     expect([reply.status, (await reply.json()).error?.code]).toEqual([status, code])
@@ -101,7 +101,7 @@ describe('nonsense', () => {
   })
 })
 
-describe('too much', () => {
+describe('attack 3: too much', () => {
   test('a body over the limit is refused, announced or not', async () => {
     const body = call(`{"name":"echo","arguments":{"text":"${'x'.repeat(maxFrameBytes)}"}}`)
     const announced = await send(gate.url('fixture'), { body, headers: session.headers }).catch(
@@ -154,7 +154,7 @@ async function rawPost(headers: Record<string, string>, body: string, more = '')
   return text
 }
 
-describe('too slow', () => {
+describe('attack 4: too slow', () => {
   test('two hundred clients that never finish their request harm nobody', async () => {
     const sockets: Socket[] = Array.from({ length: 200 }, () => connect(gate.port, '127.0.0.1'))
     await Promise.all(sockets.map((socket) => once(socket, 'connect')))

@@ -77,7 +77,7 @@ describe.each(['http', 'stdio'])('legacy over %s', (kind) => {
     await session.end()
   })
 
-  test('an event id of nobody, of another session, or of the future is refused', async () => {
+  test('attack 10: an event id of nobody, of another session, or of the future is refused', async () => {
     const session = await openSession(gate.url(kind))
     const other = await openSession(gate.url(kind))
     const { lastId } = await readSome(await other.call(1, 'log_and_progress', { steps: 3 }, { progressToken: 1 }), 3)

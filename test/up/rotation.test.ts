@@ -52,7 +52,7 @@ const principals = (place: Bed): string[] =>
     .filter((line) => line.includes('"call.begin"'))
     .map((line) => (JSON.parse(line) as { principal: string }).principal)
 
-test('a principal of the gate stays one when its peer rotates, if the owner follows rotations; a revoked one is out within 10 s', async () => {
+test('attack 13: a principal of the gate stays one when its peer rotates, if the owner follows rotations; a revoked one is out within 10 s', async () => {
   const { place: mac, toml } = await friend(true)
   const place = bed(toml)
   const node = await up(place)

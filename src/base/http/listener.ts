@@ -37,6 +37,8 @@ export type ListenerOptions = {
   /** Further values of `Host` (and hosts of `Origin`) that are ours: a public name, say. Loopback names are always ours on a loopback listener. */
   readonly ownHosts?: readonly string[]
   handle(request: IncomingMessage, response: ServerResponse): void
+  /** Told of every request that is refused here and never handled. */
+  refused?(reason: string, request: IncomingMessage, status: number): void
 }
 
 const host = 'host'
@@ -91,10 +93,8 @@ function refuse(request: IncomingMessage, response: ServerResponse, status: numb
 export function createHttpServer({
   ownHosts,
   handle,
-}: {
-  readonly ownHosts: readonly string[]
-  handle: ListenerOptions['handle']
-}): Server {
+  refused,
+}: Pick<ListenerOptions, 'handle' | 'refused'> & { readonly ownHosts: readonly string[] }): Server {
   const own = new Set(ownHosts.map((value) => value.toLowerCase()))
   const isOwn = (value: string): boolean => own.has(value)
   const server = createServer(
@@ -104,9 +104,12 @@ export function createHttpServer({
       request.on('error', ignore)
       response.on('error', ignore)
       const name = doubled(request)
-      if (name !== undefined) return refuse(request, response, 400, `bad request: there are two ${name} headers`)
-      const reason = foreignReason(request, isOwn)
-      if (reason !== undefined) return refuse(request, response, 403, `forbidden: ${reason}`)
+      const reason = name === undefined ? foreignReason(request, isOwn) : `there are two ${name} headers`
+      if (reason !== undefined) {
+        const status = name === undefined ? 403 : 400
+        refused?.(reason, request, status)
+        return refuse(request, response, status, `${name === undefined ? 'forbidden' : 'bad request'}: ${reason}`)
+      }
       try {
         handle(request, response)
       } catch {
@@ -121,8 +124,8 @@ export function createHttpServer({
 
 /** Listens and answers with the listener; faults `http.port_busy`, `http.cannot_listen`. */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
-  const { name, host, port, ownHosts = [], handle } = options
-  const server = createHttpServer({ ownHosts: [...ownHosts, host, ...(isLoopback(host) ? localHosts : [])], handle })
+  const { name, host, port, ownHosts = [] } = options
+  const server = createHttpServer({ ...options, ownHosts: [...ownHosts, host, ...(isLoopback(host) ? localHosts : [])] })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       reject(

@@ -4,11 +4,12 @@ import type { Fault } from '../../kernel/fault.ts'
 import type { Principal } from '../access/principal.ts'
 import type { Frame } from '../wire/frame.ts'
 import type { Sink } from '../wire/wire.ts'
+import type { Trace } from './trace.ts'
 
 /** `modern`: MCP 2026-07-28 and later, stateless. `legacy`: 2024-11-05 to 2025-11-25, with sessions and `initialize`. */
 export type Era = 'legacy' | 'modern'
 
-/** The MCP headers of an HTTP message, lower case: `mcp-protocol-version`, `mcp-method`, `mcp-name`, every `mcp-param-*`. Empty on a wire. */
+/** The MCP headers of an HTTP message, lower case: `mcp-protocol-version`, `mcp-method`, `mcp-name`, every `mcp-param-*`; and those of a trace. Empty on a wire. */
 export type McpHeaders = Readonly<Record<string, string>>
 
 export const noHeaders: McpHeaders = Object.freeze({})
@@ -21,6 +22,8 @@ export type Exchange = {
   readonly headers: McpHeaders
   /** Modern HTTP: aborts when the client goes away, which cancels. Legacy: never aborts; only `notifications/cancelled` cancels. */
   readonly abort: AbortSignal
+  /** What it is traced by; absent: by nothing. */
+  readonly trace?: Trace
 }
 
 /** How an exchange ended. `status` is what HTTP says of it when the answer is one JSON body; 200 when absent. */

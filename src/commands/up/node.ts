@@ -197,14 +197,14 @@ async function startTools({ context: { clock, log, version }, identities, ports,
 
 async function startGate(plan: Plan, toolsUrl: string) {
   const { context, ports, path, gate, identities, keys } = plan
-  const { clock, log, env, folders } = context
+  const { clock, log, env, folders, version } = context
   const [{ startGate: start }, { connectors, upstreams }] = await Promise.all([
     import('../../daemons/gate.ts'),
     import('../../extensions.ts'),
   ])
   const config = await withMachine(path, gate, ports['gate-port'], toolsUrl, identities)
   const [, host, port] = /^(.*):(\d+)$/.exec(config.listen)!
-  const needs = { clock, log, env, folder: dirname(path), state: folders.state, kinds: upstreams, connectors }
+  const needs = { clock, log, env, folder: dirname(path), state: folders.state, kinds: upstreams, connectors, version }
   const settings = { runtime: folders.runtime, peersReach: machine, wallet: join(identities.nodeFolder, 'wallet.json'), keys }
   return listening({ part: 'the gate', host: host!, port: Number(port), flag: 'gate-port' }, () => start(needs, config, settings))
 }

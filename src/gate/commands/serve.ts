@@ -15,11 +15,12 @@ export default command({
     ['fairlead gate serve', 'serve what the configuration names, until stopped'],
     ['fairlead gate serve --config ./gate.toml', 'the same, from another file'],
   ],
-  async run({ terminal, log, clock, folders, env, signal }, { flags }) {
+  async run({ terminal, log, clock, folders, env, version, signal }, { flags }) {
     const { configs, connectors, upstreams: kinds } = await import('../../extensions.ts')
     const { path, tables } = await loadMachineConfig(configs, folders.config, flags.config)
     const config = tables['gate'] as GateConfig
-    const gate = await startConfiguredGate({ clock, log, env, folder: dirname(path), state: folders.state, kinds, connectors }, config)
+    const needs = { clock, log, env, folder: dirname(path), state: folders.state, kinds, connectors, version }
+    const gate = await startConfiguredGate(needs, config)
     terminal.result({ url: gate.url, upstreams: Object.keys(config.upstreams) }, () =>
       [`the gate is ready at ${gate.url}`, ...Object.keys(config.upstreams).map((name) => `  ${gate.url}/mcp/${name}`)].join('\n'),
     )

@@ -11,7 +11,6 @@ const stdio: UpstreamKind = {
     const revealed = await Promise.all(
       Object.entries(secrets).map(async ([key, value]) => [key, (await kit.reveal(value)).reveal()] as const),
     )
-    const withoutSecrets = (text: string): string => revealed.reduce((rest, [, secret]) => rest.replaceAll(secret, '[redacted]'), text)
     const argv = command as [string, ...string[]]
     const whole = { name, argv, cwd: kit.pathOf(cwd ?? '.'), env: childEnvironment(kit.env, { ...env, ...Object.fromEntries(revealed) }) }
     return {
@@ -19,8 +18,7 @@ const stdio: UpstreamKind = {
       async open(era, side) {
         const child = await startChild(kit, whole)
         void child.ended.then(({ exitCode, signal, lastWords }) => {
-          if (exitCode !== 0 && signal === null)
-            kit.log.warn('gate.upstream.ended', { upstream: name, exitCode, lastWords: withoutSecrets(lastWords) })
+          if (exitCode !== 0 && signal === null) kit.log.warn('gate.upstream.ended', { upstream: name, exitCode, lastWords })
         })
         return wireLeg(childWire(child, { limits: kit.limits, log: kit.log, name }), era, name, side)
       },

@@ -6,7 +6,7 @@ import { fault } from '../faults.ts'
 import { fault as fileFault } from '../file/faults.ts'
 import { fileSenders } from '../file/senders.ts'
 import { homeFlags, homeOf } from '../home.ts'
-import { tableText } from '../shown.ts'
+import { tableText } from '../../base/terminal/table.ts'
 
 export default command({
   summary: 'say whose files are taken',

@@ -18,7 +18,7 @@ import { homeFlags, homeOf } from '../home.ts'
 import { proxiesOf } from '../../base/peer/proxy.ts'
 import { knownRegistries, parseServer } from '../registry/known-registries.ts'
 import { askRegistry } from '../registry/lookup.ts'
-import { tableText } from '../shown.ts'
+import { tableText } from '../../base/terminal/table.ts'
 import { textDiff } from '../client/text-diff.ts'
 
 const actions = ['add', 'list', 'remove'] as const

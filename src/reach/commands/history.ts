@@ -12,7 +12,7 @@ import { fault } from '../faults.ts'
 import { type PastEntry, historyName, pastEntries, signHistory, verifyHistory } from '../history.ts'
 import { homeFlags, homeOf, openWallet } from '../home.ts'
 import { searchFlags } from '../finding/searches.ts'
-import { tableText } from '../shown.ts'
+import { tableText } from '../../base/terminal/table.ts'
 import { askingWitness } from '../witness/asking.ts'
 import { askKnown, haveWitnessed } from '../witness/client.ts'
 

@@ -5,7 +5,8 @@ import { command } from '../../base/terminal/command.ts'
 import { homeFlags, homeOf } from '../home.ts'
 import { knownRegistries, serverText } from '../registry/known-registries.ts'
 import { askRegistry } from '../registry/lookup.ts'
-import { ageText, tableText } from '../shown.ts'
+import { tableText } from '../../base/terminal/table.ts'
+import { ageText } from '../shown.ts'
 
 export default command({
   summary: 'list the peers that are registered',

@@ -70,7 +70,7 @@ const retry = (asked: Frame): object => {
   return { requestState, inputResponses: { [Object.keys(inputRequests)[0]!]: { roots: [] } } }
 }
 
-test('a question is answered within five minutes, or its call is given up at the server', async () => {
+test('attack 11: a question is answered within five minutes, or its call is given up at the server', async () => {
   const clock = createTestClock()
   const server = askingServer()
   const bridge = new ModernOverLegacy(() => server.leg, clock)
@@ -94,7 +94,7 @@ test('at most 256 calls wait for their clients', async () => {
   expect(server.cancelled()).toBe(256)
 })
 
-test('only who was asked may answer', async () => {
+test('attack 10: only who was asked may answer', async () => {
   const clock = createTestClock()
   const bridge = new ModernOverLegacy(() => askingServer().leg, clock)
   const asked = await call(bridge, clock)

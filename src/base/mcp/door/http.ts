@@ -14,6 +14,7 @@ import { type Exchange, type McpHeaders, neverAborted } from '../exchange.ts'
 import { errorFrame, idToken } from '../message.ts'
 import { assumedVersion, code, legacyVersions, modernVersions } from '../protocol.ts'
 import { Reply, send } from './reply.ts'
+import { traceNames } from '../trace.ts'
 import type { Endpoint, Session } from '../scopes.ts'
 
 export type HttpDoorNeeds = {
@@ -21,7 +22,7 @@ export type HttpDoorNeeds = {
   /** `local`: whom the socket stands for that the request came in by. No promise where the answer is known: the next call of a client waits for nothing. */
   authenticate(request: IncomingMessage, local?: Principal): Principal | Refused | Promise<Principal | Refused>
   /** Told of every refusal that never became an exchange, and what was shown when it was not believed. */
-  refused(reason: string, request: IncomingMessage, via?: Via): void
+  refused(reason: string, request: IncomingMessage, status: number, via?: Via): void
   readonly limits?: ScanLimits
   /** The system's by default. */
   readonly clock?: Clock
@@ -88,7 +89,7 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
     message: string,
     { id = 'null', data, via }: { readonly id?: string; readonly data?: unknown; readonly via?: Via | undefined } = {},
   ): void {
-    needs.refused(message, request, via)
+    needs.refused(message, request, status, via)
     if (!request.complete) response.setHeader('connection', 'close') // what is left of the body is never read
     send(budget, response, status, errorFrame(id, errorCode, message, data).bytes)
   }
@@ -221,7 +222,7 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
       handle(request, response, local).catch((error: unknown) => {
         if (response.headersSent || response.destroyed) return void response.destroy()
         const fault = asFault(error)
-        needs.refused(fault.message, request)
+        needs.refused(fault.message, request, 500)
         send(budget, response, 500, errorFrame('null', code.internalError, 'Internal error').bytes)
       })
     },
@@ -238,6 +239,7 @@ function mcpHeaders(request: IncomingMessage): McpHeaders {
   for (const name in request.headers) {
     if (name.startsWith('mcp-') && name !== 'mcp-session-id') kept[name] = String(request.headers[name])
   }
+  for (const name of traceNames) if (request.headers[name] !== undefined) kept[name] = String(request.headers[name])
   return kept
 }
 
