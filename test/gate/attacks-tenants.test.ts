@@ -144,5 +144,5 @@ test('attack 26: a rule that could make a matcher go back and forth decides at o
   const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'a'.repeat(60_000), arguments: {} } })
   const session = await openSession(gate.url('up'), { token: tokens.ann })
   expect((await send(gate.url('up'), body, { token: tokens.ann, session })).body.error!.code).toBe(-32_001)
-  expect(performance.now() - from).toBeLessThan(5_000)
+  expect(performance.now() - from).toBeLessThan(10_000)
 })

@@ -105,6 +105,6 @@ describe('tracestate and baggage', () => {
       `a=b;${' ='.repeat(4_000)}`,
     ])
       expect(traceOf(request(''), { baggage: text, tracestate: text, traceparent: good }, false)!.carried.baggage).toBeUndefined()
-    expect(performance.now() - from).toBeLessThan(200)
+    expect(performance.now() - from).toBeLessThan(1_000)
   })
 })
