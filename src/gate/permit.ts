@@ -41,7 +41,7 @@ function filtered(out: Out, list: (typeof lists)[string], permit: Permit): Out {
     const span = frame.kind === 'result' ? locate(frame.bytes, frame.at.result, list.member) : undefined
     if (!span || frame.bytes[span[0]] !== 0x5b) return out.write(frame)
     const kept = elements(frame.bytes, span).filter((element) => {
-      return permit.judge({ kind: list.kind, name: stringAt(frame, locate(frame.bytes, element, list.named)) }).allowed
+      return permit.shows(list.kind, stringAt(frame, locate(frame.bytes, element, list.named)))
     })
     const text = `[${kept.map((element) => token(frame, element)).join(',')}]`
     return out.write(splice(frame, [{ span, with: Buffer.from(text) }]))
