@@ -6,6 +6,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['completion'], summary: 'print a script that completes commands in your shell', load: () => import('./commands/completion.ts') },
   { path: ['config'], summary: 'check the configuration, or show every value and where it comes from', load: () => import('./commands/config.ts') },
   { path: ['up'], summary: 'bring up a node on this machine, and prove it with a real call', load: () => import('./commands/up.ts') },
+  { path: ['gate', 'approve'], summary: 'say yes or no to a call that waits for it, or accept a tool\'s changed definition', load: () => import('./gate/commands/approve.ts') },
   { path: ['gate', 'ledger'], summary: 'verify the record of calls: intact, or which entry is the first bad one; drop its oldest files', load: () => import('./gate/commands/ledger.ts') },
   { path: ['gate', 'serve'], summary: 'run the gate: every call checked, recorded and kept alive', load: () => import('./gate/commands/serve.ts') },
   { path: ['operate', 'server'], summary: 'serve the machine tools to AI clients (MCP)', load: () => import('./operate/commands/server.ts') },

@@ -17,6 +17,6 @@ export async function startGate(
   const folder = join(runtime, 'gate')
   makeFolder(folder)
   const peerSocket = join(folder, 'peers.sock')
-  const gate = await startConfiguredGate({ ...needs, peers: { socket: peerSocket, upstream: peersReach } }, config)
+  const gate = await startConfiguredGate({ ...needs, control: folder, peers: { socket: peerSocket, upstream: peersReach } }, config)
   return { ...gate, peerSocket }
 }

@@ -37,7 +37,12 @@ export const gateApi = {
     }),
     output: call,
   },
-  'list-tools': { privilege: 'observe', summary: 'tools in quarantine, with the reasons', input: z.strictObject({}), output: z.array(held) },
+  'list-tools': {
+    privilege: 'observe',
+    summary: 'tools in quarantine, with the reasons',
+    input: z.strictObject({}),
+    output: z.array(held),
+  },
   'accept-tool': {
     privilege: 'change',
     summary: 'accept the definition with this fingerprint as the one of the tool',

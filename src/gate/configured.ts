@@ -5,6 +5,7 @@ import { createHttpClient } from '../base/http/client.ts'
 import { startGuard } from '../base/supervise/guard.ts'
 import { defaultLimits } from '../base/wire/walk.ts'
 import { type Gate, type GateNeeds, type GateSettings, startGate } from './gate.ts'
+import { rulesOf } from './roles.ts'
 import type { GateConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
 
 export type ConfiguredGateNeeds = GateNeeds & {
@@ -15,6 +16,8 @@ export type ConfiguredGateNeeds = GateNeeds & {
   readonly state: string
   readonly kinds: readonly { load(): Promise<{ default: UpstreamKind }> }[]
   readonly peers?: GateSettings['peers']
+  /** Where the sockets of the gate's own API are when the configuration does not say; absent: it has none. */
+  readonly control?: string
 }
 
 /** Starts the gate of a configuration. Faults: those of `startGate`, `credential.*`, `http.port_busy`, `store.locked`. */
@@ -44,10 +47,13 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
       isolation: one.isolation,
       idleMs: one.idle,
       requestTimeoutMs: one.request_timeout,
+      approve: one.approve,
+      pins: { newTools: one.new_tools, suspiciousTools: one.suspicious_tools, fingerprints: one.pins },
       transport: await kind.transport(kit, name, one),
     }
   })
   const [host, port] = splitListen(config.listen)
+  const control = config.runtime === undefined ? needs.control : kit.pathOf(config.runtime)
   const gate = await startGate(needs, {
     host,
     port,
@@ -60,7 +66,14 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     sessionTtlMs: config.session_ttl,
     limits,
     credentials: Object.entries(config.principals).map(([name, { token_sha256, peers }]) => ({ name, tokenHashes: token_sha256, peers })),
-    rules: config.rules,
+    rules: rulesOf(config),
+    callLimits: config.limits.map(({ calls_per_minute: callsPerMinute, bytes_per_minute: bytesPerMinute, ...limit }) => ({
+      ...limit,
+      callsPerMinute,
+      bytesPerMinute,
+    })),
+    approvals: { timeoutMs: config.approval_timeout, mayAskClient: config.approval_by === 'client' },
+    ...(control === undefined ? {} : { control }),
     children: { max: config.max_children, maxPerPrincipal: config.max_children_per_principal },
     upstreams: await Promise.all(upstreams),
     ...(needs.peers ? { peers: needs.peers } : {}),

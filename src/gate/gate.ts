@@ -5,22 +5,26 @@ import { makeFolder, readText, writeWhole } from '../kernel/file.ts'
 import type { Log } from '../kernel/log.ts'
 import { randomId } from '../kernel/random.ts'
 import { Secret } from '../kernel/secret.ts'
-import { type Policy, type Rule, createPolicy } from '../base/access/policy.ts'
+import { type Rule, createPolicy } from '../base/access/policy.ts'
 import { type Credentials, createDirectory } from '../base/access/principal.ts'
+import { openControl } from '../base/control/server.ts'
 import { isLoopback } from '../base/http/listener.ts'
 import { openSqliteKv } from '../base/kv/sqlite.ts'
 import type { Identity } from '../base/identity/identity.ts'
 import { keepCheckpoints } from '../base/ledger/keep-checkpoints.ts'
 import { openLedger } from '../base/ledger/ledger.ts'
-import type { Endpoint } from '../base/mcp/scopes.ts'
+import { gateApi } from './api.ts'
+import { Approvals } from './approval/approvals.ts'
+import { gateHandlers } from './control.ts'
 import { Drain } from './drain.ts'
 import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
 import { createEndpoint } from './endpoint.ts'
 import { fault } from './faults.ts'
 import { type FrontDoorSettings, openFrontDoor } from './front-door.ts'
+import { layersOf } from './layers.ts'
+import { type Limit, Limits } from './limit.ts'
 import { openPeerDoor } from './peer-door.ts'
-import { permitLayer } from './permit.ts'
-import { type RecordNeeds, recordLayer, recordRefusal } from './record.ts'
+import { Pins, defaultPins } from './pin/pins.ts'
 import { type SessionSettings, Sessions } from './sessions.ts'
 import { type Transport, Upstream, type UpstreamSettings } from './upstream.ts'
 import { ledgerName, watchedLedger } from './watched-ledger.ts'
@@ -34,6 +38,12 @@ export type GateSettings = FrontDoorSettings &
     readonly drainMs: number
     readonly credentials: readonly Credentials[]
     readonly rules: readonly Rule[]
+    /** How often and how much may be called. */
+    readonly callLimits?: readonly Limit[]
+    /** How long a call waits for a person's yes, and whether the client's own user may give it. */
+    readonly approvals?: { readonly timeoutMs: number; readonly mayAskClient: boolean }
+    /** Where the sockets of the gate's own API are; absent: it has none. */
+    readonly control?: string
     /** Servers that cost a process and run at once; `defaultChildren` when absent. */
     readonly children?: ChildrenSettings
     readonly upstreams: readonly (UpstreamSettings & { readonly transport: Transport })[]
@@ -46,6 +56,8 @@ export interface Gate {
   /** Lets running calls end, then stops every child; sessions and ledger stay for the next start. */
   close(): Promise<void>
 }
+
+const defaultApprovals = { timeoutMs: 120_000, mayAskClient: true } as const
 
 /** Idle servers are looked for so often, or twice within the shortest idle time that is set. */
 const sweepMs = 5_000
@@ -76,7 +88,18 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const bucket = kv.bucket('sessions')
   const sessions = new Sessions({ bucket, clock, log }, { ...settings, ttlMs: settings.sessionTtlMs })
   await sessions.count()
+  const pinned = openSqliteKv({ path: join(settings.folder, 'pins.db'), clock, log })
+  stack.defer(() => pinned.close())
+  const pins = new Pins(
+    { bucket: pinned.bucket('pins'), ledger, clock, log },
+    Object.fromEntries(settings.upstreams.map((one) => [one.name, one.pins ?? defaultPins])),
+  )
+  await pins.load()
+  stack.defer(() => pins.close())
+  const { timeoutMs, mayAskClient } = settings.approvals ?? defaultApprovals
+  const approvals = new Approvals(clock, { timeoutMs })
   const policy = createPolicy(settings.rules)
+  const limits = new Limits(clock, settings.callLimits ?? [])
   const drain = new Drain()
   const children = new Children(settings.children ?? defaultChildren, () => [
     ...sessions.idle(),
@@ -86,11 +109,9 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   stack.defer(async () => {
     await Promise.all([sessions.close(), ...upstreams.map((upstream) => upstream.close())])
   })
+  const shared = { ledger, secret, clock, log, drain, policy, pins, limits, approvals, mayAskClient }
   const endpoints = new Map(
-    upstreams.map((upstream) => [
-      upstream.name,
-      endpointOf(log, upstream, sessions, policy, drain, { ledger, secret, clock, upstream: upstream.name }),
-    ]),
+    upstreams.map((upstream) => [upstream.name, createEndpoint({ upstream, sessions, clock, log, ...layersOf(shared, upstream) })]),
   )
   stack.defer(
     sweeping(needs, sweepEveryMs(settings), async () => {
@@ -103,7 +124,14 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   )
   const directory = createDirectory(settings.credentials)
   if (settings.peers) stack.use(await openPeerDoor({ clock, log, ledger, directory, endpoints }, settings.peers, settings.limits))
-  const health = { ledger, bucket, upstreams, drain }
+  if (settings.control !== undefined)
+    stack.use(
+      await openControl(
+        { api: gateApi, handlers: gateHandlers({ approvals, pins }), clock, log },
+        { daemon: 'gate', folder: settings.control },
+      ),
+    )
+  const health = { ledger, bucket, upstreams, drain, pins }
   const listener = await openFrontDoor({ clock, log, ledger, directory, endpoints, health }, settings)
   stack.defer(() => listener.close(flushMs))
   log.info('gate.ready', { url: listener.url, upstreams: [...endpoints.keys()] })
@@ -111,6 +139,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   return {
     url: listener.url,
     async close() {
+      approvals.close()
       await drain.drain(clock, settings.drainMs)
       await rest.disposeAsync()
     },
@@ -123,18 +152,19 @@ function sweepEveryMs({ upstreams }: GateSettings): number {
 }
 
 /** Refuses to start where everyone on the network would be somebody. */
-function check({ host, port, door, credentials, rules, upstreams }: GateSettings): void {
+function check({ host, port, door, credentials, rules, callLimits = [], upstreams }: GateSettings): void {
   const listen = `${host}:${port}`
   const names = new Set(credentials.map(({ name }) => name))
   if (!isLoopback(host) && door !== undefined) throw fault.open_door({ listen })
   if (!isLoopback(host) && !credentials.some((one) => one.tokenHashes.length + one.peers.length > 0)) throw fault.no_way_in({ listen })
   if (door !== undefined && !names.has(door)) throw fault.unknown_principal({ name: door, place: 'gate.door' })
   const known = new Set(upstreams.map(({ name }) => name))
-  for (const [index, rule] of rules.entries()) {
-    const place = `gate.rules[${index}]`
-    for (const name of rule.principals) if (!name.includes('*') && !names.has(name)) throw fault.unknown_principal({ name, place })
-    for (const name of rule.upstreams) if (!name.includes('*') && !known.has(name)) throw fault.unknown_upstream({ name, place })
-  }
+  for (const [list, all] of Object.entries({ rules, limits: callLimits }))
+    for (const [index, one] of all.entries()) {
+      const place = `gate.${list}[${index}]`
+      for (const name of one.principals) if (!name.includes('*') && !names.has(name)) throw fault.unknown_principal({ name, place })
+      for (const name of one.upstreams) if (!name.includes('*') && !known.has(name)) throw fault.unknown_upstream({ name, place })
+    }
   const holders = new Map<string, string>()
   for (const { name, tokenHashes, peers } of credentials) {
     for (const credential of new Set([...tokenHashes, ...peers])) {
@@ -151,15 +181,6 @@ function ledgerSecret(path: string): Secret {
   const made = randomId(32)
   writeWhole(path, `${made}\n`)
   return new Secret(made)
-}
-
-function endpointOf(log: Log, upstream: Upstream, sessions: Sessions, policy: Policy, drain: Drain, record: RecordNeeds): Endpoint {
-  const permit = permitLayer({
-    policy,
-    upstream: upstream.name,
-    refused: (exchange, verdict) => recordRefusal(record, exchange, verdict.reason),
-  })
-  return createEndpoint({ upstream, sessions, clock: record.clock, log, layers: [drain.layer, permit, recordLayer(record)] })
 }
 
 function sweeping({ clock, log }: { clock: Clock; log: Log }, everyMs: number, sweep: () => Promise<void>): () => void {

@@ -2,8 +2,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { asFault } from '../kernel/fault.ts'
 import { answerJson } from '../base/http/answer.ts'
+import { visibleText } from '../base/terminal/visible.ts'
 import type { Bucket } from '../base/kv/kv.ts'
 import type { Drain } from './drain.ts'
+import type { Pins } from './pin/pins.ts'
 import type { Upstream } from './upstream.ts'
 import type { WatchedLedger } from './watched-ledger.ts'
 
@@ -12,6 +14,7 @@ export type HealthNeeds = {
   readonly bucket: Bucket
   readonly upstreams: readonly Upstream[]
   readonly drain: Drain
+  readonly pins: Pins
 }
 
 /** `ok` as a whole, when every check that the gate cannot work without is; a server that fails makes it `degraded`, since the others go on. */
@@ -32,7 +35,7 @@ export async function answerHealth(needs: HealthNeeds, path: string, isKnown: bo
   answerJson(response, health.status === 'failing' ? 503 : 200, health)
 }
 
-async function healthOf({ ledger, bucket, upstreams, drain }: HealthNeeds, isKnown: boolean): Promise<Health> {
+async function healthOf({ ledger, bucket, upstreams, drain, pins }: HealthNeeds, isKnown: boolean): Promise<Health> {
   const needed: Record<string, Check> = {
     gate: drain.isDraining ? { ok: false, reason: 'it is stopping' } : { ok: true, reason: 'it takes calls' },
     ledger: await checked('the last entry was written', async () => {
@@ -53,8 +56,29 @@ async function healthOf({ ledger, bucket, upstreams, drain }: HealthNeeds, isKno
         ]),
       )
     : { upstreams: { ok: failing === 0, reason: `${failing} of ${states.length} fail` } }
+  const held = heldTools(pins)
+  const tools: Record<string, Check> = isKnown
+    ? Object.fromEntries(
+        held.map(([upstream, names]) => [
+          `tools of ${upstream}`,
+          { ok: false, reason: `in quarantine: ${names}; see: fairlead gate approve` },
+        ]),
+      )
+    : held.length > 0
+      ? { tools: { ok: false, reason: 'some are in quarantine' } }
+      : {}
   const isReady = Object.values(needed).every(({ ok }) => ok)
-  return { status: !isReady ? 'failing' : failing > 0 ? 'degraded' : 'ok', checks: { ...needed, ...servers } }
+  return { status: !isReady ? 'failing' : failing + held.length > 0 ? 'degraded' : 'ok', checks: { ...needed, ...servers, ...tools } }
+}
+
+const maxToldTools = 20
+
+/** Tools in quarantine by upstream, in words. Their names come from outside and are told as text that shows itself. */
+function heldTools(pins: Pins): [upstream: string, names: string][] {
+  return Object.entries(Object.groupBy(pins.held(), ({ upstream }) => upstream)).map(([upstream, all = []]) => {
+    const names = all.slice(0, maxToldTools).map(({ tool }) => visibleText(tool.slice(0, 64)))
+    return [upstream, [...names, ...(all.length > maxToldTools ? [`${all.length - maxToldTools} more`] : [])].join(', ')]
+  })
 }
 
 async function checked(fine: string, check: () => Promise<unknown>): Promise<Check> {

@@ -106,6 +106,10 @@ export class Limits {
     })
   }
 
+  get areAny(): boolean {
+    return this.#limits.length > 0
+  }
+
   /** Counts one call, unless a limit is reached. */
   begin(principal: string, upstream: string, tool: string): Running | Refused {
     const nowMs = this.#clock.mono()
@@ -114,7 +118,8 @@ export class Limits {
       if (!limit.covers(principal, upstream, tool)) continue
       const name = tool.length > maxNameLength ? hash('sha256', tool) : tool
       const account = this.#account(principal, limit.per === 'tool' ? `${index} ${upstream} ${name}` : `${index}`, limit, nowMs)
-      if (!account) return { reason: `${principal} has called too many different tools of ${upstream}`, retryAfterSeconds: minuteMs / 1_000 }
+      if (!account)
+        return { reason: `${principal} has called too many different tools of ${upstream}`, retryAfterSeconds: minuteMs / 1_000 }
       const problem = account.problem(nowMs)
       if (problem) {
         const retryAfterSeconds = Math.ceil(problem.waitMs / 1_000)

@@ -1,7 +1,7 @@
 // Calls the operations of a daemon on this machine, through one of its sockets; its faults come back as faults.
 import { request } from 'node:http'
 import { join } from 'node:path'
-import { Fault, type FaultKind, faults, outside, reasonOf } from '../../kernel/fault.ts'
+import { Fault, faults, outside, reasonOf } from '../../kernel/fault.ts'
 import { type About, type Api, type Calls, type Privilege, socketNames } from './api.ts'
 
 const fault = faults('control', {
@@ -76,5 +76,5 @@ function send(socketPath: string, method: string, path: string, input: unknown):
 function faultIn(value: unknown): Fault | undefined {
   const { code, kind, message, hint, details } = ((value as { error?: unknown } | null)?.error ?? {}) as Partial<Fault>
   if (typeof code !== 'string' || typeof message !== 'string' || typeof kind !== 'string' || !Object.hasOwn(outside, kind)) return undefined
-  return new Fault(code, { kind: kind as FaultKind, message, ...(typeof hint === 'string' ? { hint } : {}) }, details ?? {})
+  return new Fault(code, { kind, message, ...(typeof hint === 'string' ? { hint } : {}) }, details ?? {})
 }

@@ -30,13 +30,15 @@ export type ControlNeeds<A extends Api> = { readonly api: A; readonly handlers: 
  */
 export async function openControl<A extends Api>(
   needs: ControlNeeds<A>,
-  { daemon, folder, pid }: { readonly daemon: string; readonly folder: string; readonly pid: number },
+  { daemon, folder }: { readonly daemon: string; readonly folder: string },
 ): Promise<AsyncDisposable> {
   makeFolder(folder)
   await using stack = new AsyncDisposableStack()
   for (const privilege of ['observe', 'change'] as const) {
-    const offered = new Map(Object.entries(needs.api).filter(([, operation]) => privilege === 'change' || operation.privilege === privilege))
-    const about: About = { daemon, pid, operations: [...offered.keys()] }
+    const offered = new Map(
+      Object.entries(needs.api).filter(([, operation]) => privilege === 'change' || operation.privilege === privilege),
+    )
+    const about: About = { daemon, pid: process.pid, operations: [...offered.keys()] }
     const server = createServer({ requestTimeout: 10_000 }, (request, response) => {
       request.on('error', () => {})
       response.on('error', () => {})
@@ -100,4 +102,3 @@ function shut(server: Server, clock: Clock, path: string): Promise<void> {
     server.closeIdleConnections()
   })
 }
-
