@@ -146,6 +146,7 @@ async function fetchList(
         room: () => Promise.resolve(),
       }
       const outcome = await next(listExchange(exchange, cursor, late.signal), out)
+      if (!answer && outcome.is === 'refused') return outcome
       if (!answer) return 'fault' in outcome ? { is: 'notSent', fault: outcome.fault } : unlisted(upstream, 'it did not answer')
       const span = toolsIn(answer)
       for (const element of span ? elements(answer.bytes, span) : []) pins.look(answer.bytes, element)

@@ -2,8 +2,8 @@
 
 /** Each first letter stands for those after it (a selection of Unicode TR39's confusables, NFKC forms left out). */
 const alike = `
-  aаαɑАΑ bЬвВΒ cсϲС dԁ eеєҽЕΕ fғ gɡ hһнНΗ iіıɩι jјϳЈ kкκКΚ lΙІӀ1I|ǀ mмМΜ nոηпΝ oоοσ0ОΟ pрρРΡ qԛ rгɾ sѕЅ tтτТΤ uυսц vνѵ wԝωш xхχХΧ yуγүУΥ zᴢΖ
-  -‐‑‒–—− _‗ˍ .․ /⁄∕`
+  aаαɑАΑ bЬвВΒ cсςС dԁ eеєҽЕΕ fғ gɡ hһнНΗ iіıɩι jјϳЈ kкκКΚ lΙІӀ1I|ǀ mмМΜ nոηпΝ oоοσ0ОΟ pрρРΡ qԛ rгɾ sѕЅ tтτТΤ uυսц vνѵ wԝωш xхχХΧ yуγүУΥ zᴢΖ
+  -‐‑‒–—− _ˍ .․ /⁄∕`
   .trim()
   .split(/\s+/)
   .map((letters) => Array.from(letters))
