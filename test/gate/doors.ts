@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { loadMachineConfig } from '../../src/base/config/machine.ts'
+import { encodeHeader } from '../../src/base/mcp/protocol.ts'
 import { configs, upstreams as kinds } from '../../src/extensions.ts'
 import { startConfiguredGate } from '../../src/gate/configured.ts'
 import type { GateConfig } from '../../src/gate/upstream-kind.ts'
@@ -45,8 +46,8 @@ export type DoorClient = {
 
 export type OpenGate = {
   readonly folder: string
-  /** A client of the upstream `up` as this principal: `ann` or `bob`. */
-  client(options?: { readonly as?: string; readonly capabilities?: Params }): Promise<DoorClient>
+  /** A client as this principal, `ann` or `bob`; of the upstream `up`, or over HTTP of another one. */
+  client(options?: { readonly as?: string; readonly capabilities?: Params; readonly upstream?: string }): Promise<DoorClient>
   lines(): Line[]
   /** What was logged, one JSON object a line. */
   logged(): string
@@ -81,13 +82,12 @@ async function openHttp(era: Era, { command, more = '', settings = '', access }:
     access: `${access}\n${access.includes('[gate.principals.ann]') ? '' : principals}`,
     ...(folder === undefined ? {} : { folder }),
   })
-  const url = gate.url('up')
   return {
     ...common(gate.folder),
     logged: () => gate.stderr.join('\n'),
     stop: (signal) => gate.stop(signal),
-    client: async ({ as = 'ann', capabilities = {} } = {}) =>
-      era === 'modern' ? modernHttp(url, as, capabilities) : legacyHttp(url, as, capabilities),
+    client: async ({ as = 'ann', capabilities = {}, upstream = 'up' } = {}) =>
+      era === 'modern' ? modernHttp(gate.url(upstream), as, capabilities) : legacyHttp(gate.url(upstream), as, capabilities),
     async health() {
       const reply = await send(`http://127.0.0.1:${gate.port}/health`, { method: 'GET', headers: { authorization: 'Bearer ann' } })
       return (await reply.json()) as never
@@ -148,7 +148,8 @@ async function legacyHttp(url: string, token: string, capabilities: Params): Pro
 function modernHttp(url: string, token: string, capabilities: Params): DoorClient {
   const ask: DoorClient['ask'] = (method, params) => {
     const gone = new AbortController()
-    const replying = modern(url, ++lastId, method, params, { token, capabilities, signal: gone.signal })
+    const headers = typeof params?.['name'] === 'string' ? { 'mcp-name': encodeHeader(params['name']) } : {}
+    const replying = modern(url, ++lastId, method, params, { token, capabilities, headers, signal: gone.signal })
     replying.catch(() => {})
     return replied(replying, async () => gone.abort())
   }

@@ -63,9 +63,10 @@ export function pinLayer({ pins, upstream, clock, refused }: PinLayerNeeds): Pin
     return made
   }
 
-  const layer: Layer = (next) => async (exchange, out) => {
+  const layer: Layer = (next) => async (exchange, given) => {
     const { frame } = exchange
-    if (frame.kind !== 'request' || !pins.isOn) return next(exchange, out)
+    if (frame.kind !== 'request' || !pins.isOn) return next(exchange, given)
+    const out = noticing(given, () => seenAtMs.delete(viewOf(exchange)))
     if (frame.method === 'tools/list') {
       const isWhole = locate(frame.bytes, frame.at.params, 'cursor') === undefined
       return next(
@@ -73,11 +74,6 @@ export function pinLayer({ pins, upstream, clock, refused }: PinLayerNeeds): Pin
         filtered(out, pins, (isLast) => isWhole && isLast && wholeListSeen(exchange)),
       )
     }
-    if (frame.method === 'subscriptions/listen')
-      return next(
-        exchange,
-        noticing(out, () => seenAtMs.delete(viewOf(exchange))),
-      )
     const tool = frame.method === 'tools/call' ? stringAt(frame, frame.at.name) : undefined
     if (tool === undefined) return next(exchange, out)
     const problem = isFresh(exchange, tool) ? undefined : await fetched(exchange, next)
@@ -105,6 +101,7 @@ function filtered(out: Out, pins: UpstreamPins, seen: (isLast: boolean) => void)
   })
 }
 
+/** A pipe does not say to which request such a notification belongs, so it may come with any. */
 function noticing(out: Out, changed: () => void): Out {
   return through(out, (frame) => {
     if (isListChanged(frame)) changed()
