@@ -37,6 +37,11 @@ export function pinLayer({ pins, upstream, clock, refused }: PinLayerNeeds): Pin
   /** When each view last held the whole list, in monotonic milliseconds. */
   const seenAtMs = new Map<string, number>()
   const fetching = new Map<string, Promise<Outcome | undefined>>()
+  let changes = 0
+  const changed = (view: string): void => {
+    changes++
+    seenAtMs.delete(view)
+  }
 
   const wholeListSeen = (exchange: Exchange): void => {
     const view = viewOf(exchange)
@@ -53,9 +58,10 @@ export function pinLayer({ pins, upstream, clock, refused }: PinLayerNeeds): Pin
     const view = viewOf(exchange)
     const running = fetching.get(view)
     if (running) return running
+    const before = changes
     const made = fetchList(exchange, next, { pins, clock, upstream })
       .then((problem) => {
-        if (!problem) wholeListSeen(exchange)
+        if (!problem && changes === before) wholeListSeen(exchange)
         return problem
       })
       .finally(() => fetching.delete(view))
@@ -66,7 +72,7 @@ export function pinLayer({ pins, upstream, clock, refused }: PinLayerNeeds): Pin
   const layer: Layer = (next) => async (exchange, given) => {
     const { frame } = exchange
     if (frame.kind !== 'request' || !pins.isOn) return next(exchange, given)
-    const out = noticing(given, () => seenAtMs.delete(viewOf(exchange)))
+    const out = noticing(given, () => changed(viewOf(exchange)))
     if (frame.method === 'tools/list') {
       const isWhole = locate(frame.bytes, frame.at.params, 'cursor') === undefined
       return next(
@@ -84,7 +90,7 @@ export function pinLayer({ pins, upstream, clock, refused }: PinLayerNeeds): Pin
     const hint = `whoever runs the gate can look at it and accept it: fairlead gate approve ${upstream} ${tool}`
     return { is: 'refused', reason, data: { code: 'gate.quarantined', hint } }
   }
-  return { layer, listChanged: (session) => void seenAtMs.delete(`session ${session}`) }
+  return { layer, listChanged: (session) => changed(`session ${session}`) }
 }
 
 /** Looks at every tool of a result, and cuts out of it what may not be shown; what stays, stays byte for byte. */
