@@ -1,3 +1,4 @@
+// The digest of arguments: as the specification says, by other means than ours.
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
