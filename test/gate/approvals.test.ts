@@ -1,6 +1,8 @@
 // Calls that need a person's yes, through every door: asked of the client's user or on the machine, for exactly that call, and refused without it.
 import { describe, expect, test } from 'vitest'
-import { until } from './bed.ts'
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
+import { later } from '../kit/cleanup.ts'
+import { eras, until } from './bed.ts'
 import { type DoorClient, type OpenGate, doorsAndEras, listingServer, openGate, tool } from './doors.ts'
 
 const access = '[[gate.rules]]\nprincipals = ["*"]\nupstreams = ["*"]\ntools = ["*"]\napprove = ["erase*", "ask"]\n'
@@ -44,7 +46,7 @@ describe.each(doorsAndEras)('%s, %s client', (door, era) => {
     const { question, answer } = await calledAndSaid(ann, era, { result: yes })
     expect(question).toMatchObject({
       method: 'elicitation/create',
-      params: { message: 'ann wants to call erase of up with these arguments:\n{"path":"/srv/a"}', mode: 'form' },
+      params: { message: 'ann wants to call erase of up with these arguments:\n{"path":"/srv/a"}' },
     })
     expect(answer.result).toMatchObject({ content: [{ text: JSON.stringify(given) }] })
     const [reached] = far.received('tools/call')
@@ -210,6 +212,24 @@ describe.each(['http', 'wire'] as const)('%s, modern client', (door) => {
     await gate.approve(await waitingId(gate), '--deny')
     expect((await again.answer()).error).toBeDefined()
   })
+})
+
+test.each(eras)('the official client, %s: its user is asked, and the call is made or not', async (era) => {
+  const { gate, far } = await start('http', era)
+  for (const approve of [true, false]) {
+    const client = new Client(
+      { name: 'kit', version: '1' },
+      { capabilities: { elicitation: {} }, versionNegotiation: { mode: era === 'modern' ? { pin: '2026-07-28' } : 'legacy' } },
+    )
+    client.setRequestHandler('elicitation/create', () => ({ action: 'accept' as const, content: { approve } }))
+    const requestInit = { headers: { authorization: 'Bearer ann' } }
+    await client.connect(new StreamableHTTPClientTransport(new URL(gate.url), { requestInit }))
+    later(() => client.close())
+    const called = client.callTool({ name: 'erase', arguments: given })
+    if (approve) expect(await called).toMatchObject({ content: [{ text: JSON.stringify(given) }] })
+    else await expect(called).rejects.toThrow("the client's user did not say yes")
+  }
+  expect(far.received('tools/call')).toHaveLength(1)
 })
 
 test('so many may wait, and no more', async () => {

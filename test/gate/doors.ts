@@ -46,6 +46,8 @@ export type DoorClient = {
 
 export type OpenGate = {
   readonly folder: string
+  /** Of the upstream `up`. */
+  readonly url: string
   /** A client as this principal, `ann` or `bob`; of the upstream `up`, or over HTTP of another one. */
   client(options?: { readonly as?: string; readonly capabilities?: Params; readonly upstream?: string }): Promise<DoorClient>
   lines(): Line[]
@@ -84,6 +86,7 @@ async function openHttp(era: Era, { command, more = '', settings = '', access }:
   })
   return {
     ...common(gate.folder),
+    url: gate.url('up'),
     logged: () => gate.stderr.join('\n'),
     stop: (signal) => gate.stop(signal),
     client: async ({ as = 'ann', capabilities = {}, upstream = 'up' } = {}) =>
@@ -172,6 +175,7 @@ async function openWire(era: Era, { command, more = '', settings = '', access }:
   later(() => gate.close())
   return {
     ...common(folder),
+    url: `${gate.url}/mcp/up`,
     logged: () => logged.join('\n'),
     stop: () => gate.close(),
     client: async ({ as = 'ann', capabilities = {} } = {}) => wireClient(socket, `12D3${as}`, era, capabilities),

@@ -56,10 +56,13 @@ tools = ["write"]
   })
 
   test('limits: refused with when to try again, counted for each principal and tool', async () => {
-    const far = listingServer([tool('read'), tool('write')])
+    const far = listingServer([tool('read'), tool('write'), tool('stat')])
     const gate = await openGate(door, era, {
       command: far.command,
       access: `${everything}
+[[gate.limits]]
+tools = ["stat"]
+concurrent = 1
 [[gate.limits]]
 tools = ["read"]
 calls_per_minute = 1
@@ -77,12 +80,13 @@ bytes_per_minute = 2_000
       data: { code: 'gate.limited', retryAfterSeconds: expect.closeTo(60, -1) as number },
     })
     expect((await (await gate.client({ as: 'bob' })).call('read')).result).toBeDefined()
-    expect((await ann.call('write', { text: 'x'.repeat(3_000) })).result).toBeDefined()
+    expect((await ann.call('write', { text: 'x'.repeat(1_000) })).result).toBeDefined() // and as much in the result
     expect((await ann.call('write')).error).toMatchObject({
       code: -32_003,
       message: expect.stringContaining('2000 bytes a minute') as string,
     })
-    expect(far.received('tools/call')).toHaveLength(4)
+    for (let at = 0; at < 3; at++) expect((await ann.call('stat')).result).toBeDefined() // one after the other
+    expect(far.received('tools/call')).toHaveLength(7)
     expect(gate.lines().filter(({ event, reason }) => event === 'refused' && String(reason).includes('try again'))).toHaveLength(2)
   })
 })

@@ -31,7 +31,13 @@ export interface Waiting {
   settle(decision: Decided): void
 }
 
-type Kept = Waiting & { readonly call: AskedCall; readonly expiresAtMs: number; readonly askedAt: string }
+/** Without the bytes of the call, which may be many: those wait with its client alone. */
+type Kept = Waiting & {
+  readonly call: Omit<AskedCall, 'arguments'>
+  readonly shown: string
+  readonly expiresAtMs: number
+  readonly askedAt: string
+}
 
 /** `id`: of the call that it was given for; `untilMs`: monotonic milliseconds. */
 type Standing = { readonly id: string; readonly untilMs: number }
@@ -90,7 +96,8 @@ export class Approvals {
     const kept: Kept = {
       id,
       key: callKey(call),
-      call,
+      call: { principal: call.principal, upstream: call.upstream, tool: call.tool, session: call.session },
+      shown: shownArguments(call.arguments),
       askedAt: new Date(this.#clock.now()).toISOString(),
       expiresAtMs: this.#clock.mono() + this.#timeoutMs,
       decided,
@@ -140,18 +147,14 @@ export class Approvals {
     return true
   }
 
-  #shown({ id, call, askedAt, expiresAtMs }: Kept): WaitingCall {
-    const { principal, upstream, tool, arguments: bytes, session } = call
-    const text = Buffer.from(bytes.subarray(0, maxShownBytes)).toString('utf8')
-    return {
-      id,
-      principal,
-      upstream,
-      tool,
-      arguments: bytes.length > maxShownBytes ? `${text}… (${bytes.length} bytes)` : text,
-      askedAt,
-      expiresInMs: Math.max(0, Math.round(expiresAtMs - this.#clock.mono())),
-      hasSession: session !== undefined,
-    }
+  #shown({ id, call: { session, ...call }, shown, askedAt, expiresAtMs }: Kept): WaitingCall {
+    const expiresInMs = Math.max(0, Math.round(expiresAtMs - this.#clock.mono()))
+    return { id, ...call, arguments: shown, askedAt, expiresInMs, hasSession: session !== undefined }
   }
+}
+
+/** The arguments of a call for a person to read, cut when they are long: then they say how long they are. */
+export function shownArguments(bytes: Uint8Array): string {
+  const text = Buffer.from(bytes.subarray(0, maxShownBytes)).toString('utf8')
+  return bytes.length > maxShownBytes ? `${text}… (${bytes.length} bytes)` : text
 }

@@ -5,12 +5,11 @@ import { idToken, resultOf } from '../../base/mcp/message.ts'
 import { type Frame, splice, stringAt, valueAt } from '../../base/wire/frame.ts'
 import { locate } from '../../base/wire/locate.ts'
 import { rescan, scan } from '../../base/wire/scan.ts'
-import type { AskedCall } from './approvals.ts'
+import { type AskedCall, shownArguments } from './approvals.ts'
 
 /** Our own question among those of `inputRequests`, and what our `requestState` begins with. */
 const ownKey = 'fairlead-approval'
 const statePrefix = 'fairlead-approval.'
-const maxShownLength = 2_000
 
 const requestedSchema = {
   type: 'object',
@@ -21,10 +20,9 @@ const requestedSchema = {
 }
 
 function paramsOf({ principal, upstream, tool, arguments: bytes }: AskedCall): string {
-  const text = Buffer.from(bytes).toString('utf8')
-  const shown = text.length > maxShownLength ? `${text.slice(0, maxShownLength)}… (${bytes.length} bytes)` : text
+  const shown = shownArguments(bytes)
   const message = `${principal} wants to call ${tool} of ${upstream} with ${shown === '' ? 'no arguments' : `these arguments:\n${shown}`}`
-  return JSON.stringify({ mode: 'form', message, requestedSchema })
+  return JSON.stringify({ message, requestedSchema })
 }
 
 /** The question as a request to a legacy client. */

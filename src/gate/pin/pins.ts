@@ -160,6 +160,7 @@ export class UpstreamPins {
   readonly #byDigest = new Map<string, Tool>()
   /** The whole list was seen once: what comes later is new. */
   #isKnown = false
+  #isFull = false
 
   constructor(all: Pins, upstream: string, settings: PinSettings) {
     this.#all = all
@@ -205,7 +206,11 @@ export class UpstreamPins {
     const definition = definitionAt(bytes, span)
     if (!definition) return false // nobody can call what has no name
     const present = this.#tools.get(definition.name)
-    if (!present && this.#tools.size >= maxTools) return false
+    if (!present && this.#tools.size >= maxTools) {
+      if (!this.#isFull) this.#all.log.warn('gate.tools.too_many', { upstream: this.#upstream, max: maxTools })
+      this.#isFull = true
+      return false
+    }
     const tool = present ?? { accepted: undefined, listed: undefined }
     this.#tools.set(definition.name, tool)
     this.#judge(tool, definition, digest)
