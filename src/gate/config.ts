@@ -7,7 +7,9 @@ import { defaultChildren } from './children.ts'
 
 const pattern = (what: string): z.ZodDefault<z.ZodArray<z.ZodString>> =>
   z.array(z.string()).default([]).describe(`Which ${what}; * stands for any characters.`)
-const fingerprint = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits, as fairlead gate approve shows them')
+const fingerprint = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits, as the record has them in tool.pinned (spec/pins.md)')
 
 export const isolations = ['session', 'principal', 'shared'] as const
 

@@ -97,6 +97,8 @@ function describe(issue: Issue, path: Path, root: unknown, shape: () => Shape): 
     case 'too_big':
     case 'too_small':
       return [{ path, problem: outOfRange(issue) }]
+    case 'invalid_key':
+      return issue.issues.flatMap((inner) => describe(inner, path, root, shape))
     case 'invalid_union': {
       const branch = issue.message === 'Invalid input' ? nearestBranch(issue.errors) : []
       if (branch.length > 0) return branch.flatMap((inner) => describe(inner, [...path, ...(inner.path as Path)], root, shape))
