@@ -103,6 +103,12 @@ describe.each(doorsAndEras)('%s, %s client', (door, era) => {
     const ann = await gate.client()
     expect(await ann.tools()).toEqual(['read', 'fine'])
     expect((await ann.call('hidden')).error?.message).toContain('it holds invisible tag characters')
+    far.list([read, { ...read, description: 'Another' }, tool('fine', 'Fine, 👩\u200d👧')])
+    expect(await ann.tools()).toEqual(['fine'])
+    expect((await ann.call('read')).error?.message).toContain('one list holds two definitions of it')
+    expect(await gate.approve('up', 'read', '--yes')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('twice') as string })
+    far.list([read])
+    expect(await ann.tools()).toEqual(['read'])
     expect((await ann.call('reаd')).error?.message).toContain('"read" of up, or looks like it')
     const { stdout } = await gate.approve()
     expect(stdout).toContain('tool zero\\u{200b}width of up')
@@ -149,6 +155,16 @@ describe('over HTTP', () => {
       exitCode: 1,
       stderr: expect.stringContaining('[gate.upstreams.up.pins]') as string,
     })
+  })
+
+  test('a definition that is too long to be shown is accepted by nobody, but by its fingerprint in the configuration', async () => {
+    const far = listingServer([{ ...read, inputSchema: { enum: Array.from({ length: 9_000 }, (_, at) => `v-${at}`) } }])
+    const gate = await start(far.command)
+    expect(await (await gate.client()).tools()).toEqual([])
+    expect(await gate.approve('up', 'read', '--yes')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('too long') as string })
+    const fingerprint = fingerprintIn(gate.logged())
+    const pinned = await start(far.command, `[gate.upstreams.up.pins]\nread = "${fingerprint}"`)
+    expect(await (await pinned.client()).tools()).toEqual(['read'])
   })
 
   test('trust pins nothing; report tells of what is suspicious and lets it be', async () => {

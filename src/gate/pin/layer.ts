@@ -99,7 +99,7 @@ function filtered(out: Out, pins: UpstreamPins, seen: (isLast: boolean) => void)
     const span = frame.kind === 'result' ? toolsIn(frame) : undefined
     if (!span) return out.write(frame)
     const all = elements(frame.bytes, span)
-    const shown = all.filter((element) => pins.look(frame.bytes, element))
+    const shown = pins.look(frame.bytes, all)
     seen(cursorIn(frame) === undefined)
     if (shown.length === all.length) return out.write(frame)
     const text = `[${shown.map((element) => token(frame, element)).join(',')}]`
@@ -152,7 +152,7 @@ async function fetchList(
       if (!answer && outcome.is === 'refused') return outcome
       if (!answer) return 'fault' in outcome ? { is: 'notSent', fault: outcome.fault } : unlisted(upstream, 'it did not answer')
       const span = toolsIn(answer)
-      for (const element of span ? elements(answer.bytes, span) : []) pins.look(answer.bytes, element)
+      if (span) pins.look(answer.bytes, elements(answer.bytes, span))
       cursor = cursorIn(answer)
       if (cursor === undefined) return undefined
     }

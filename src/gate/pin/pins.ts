@@ -7,7 +7,7 @@ import type { Bucket } from '../../base/kv/kv.ts'
 import type { Ledger } from '../../base/ledger/ledger.ts'
 import { type Span, asBuffer } from '../../base/wire/frame.ts'
 import { fault } from '../faults.ts'
-import { type Definition, definitionAt } from './definition.ts'
+import { type Definition, definitionAt, fingerprintOf } from './definition.ts'
 import { skeleton } from './skeleton.ts'
 import { suspicionsOf } from './suspicion.ts'
 
@@ -22,13 +22,15 @@ export type PinSettings = {
 
 export const defaultPins: PinSettings = { newTools: 'pin', suspiciousTools: 'quarantine', fingerprints: {} }
 
-/** A definition; its text is left out where it is too long to be kept. */
+/** A definition by its canonical form, which is left out where it is too long to be kept, or nobody will want to see it. */
 type Held = { readonly fingerprint: string; readonly text: string | undefined }
 
 type Tool = {
   accepted: Held | undefined
   /** As the server listed it last: the digest of its bytes tells whether it must be looked at again. */
   listed: (Held & { readonly digest: string; readonly reasons: readonly string[] }) | undefined
+  /** One list had two definitions of it, so that nobody knows which one a client takes. */
+  isDoubled: boolean
 }
 
 /** A tool that is neither listed nor called before a person accepts it. */
@@ -41,8 +43,9 @@ export type HeldTool = {
   readonly now: string
 }
 
-const maxTools = 2_000
-const maxKeptText = 48_000
+const maxTools = 1_000
+/** Of a canonical form: what a person can be shown, and kv takes. */
+const maxTextBytes = 60_000
 const knownKey = 'known'
 
 export type PinsNeeds = { readonly bucket: Bucket; readonly ledger: Ledger; readonly clock: Clock; readonly log: Log }
@@ -69,7 +72,7 @@ export class Pins {
       const [upstream = '', what] = key.split('/')
       const pins = this.#upstreams.get(upstream)
       if (what === knownKey) pins?.setKnown()
-      else pins?.restore(JSON.parse(Buffer.from(value).toString('utf8')) as { tool: string } & Held)
+      else pins?.restore(Buffer.from(value).toString('utf8'))
     }
   }
 
@@ -81,14 +84,16 @@ export class Pins {
     return [...this.#upstreams.values()].flatMap((pins) => pins.held())
   }
 
-  /** Makes what the server lists now under this name the accepted definition. Faults: `gate.no_held_tool`, `gate.tool_changed`, `gate.tool_configured`, `kv.*`, `ledger.*`. */
+  /** Makes what the server lists now under this name the accepted definition. Faults: `gate.no_held_tool`, `gate.tool_changed`, `gate.tool_unacceptable`, `kv.*`, `ledger.*`. */
   async accept(upstream: string, tool: string, fingerprint: string): Promise<void> {
     const pins = this.#upstreams.get(upstream)
     const held = pins?.held().find((one) => one.tool === tool)
     if (!pins || !held) throw fault.no_held_tool({ upstream, tool })
     if (held.fingerprint !== fingerprint) throw fault.tool_changed({ upstream, tool })
+    const text = pins.acceptable(tool)
     await this.record('tool.accepted', upstream, { name: tool, fingerprint, was: pins.acceptedOf(tool)?.fingerprint })
-    await this.save(`${upstream}/${keyOf(tool)}`, pins.accept(tool, fingerprint))
+    await this.save(`${upstream}/${keyOf(tool)}`, text)
+    pins.accept(tool, { fingerprint, text })
   }
 
   /** Pinned tools of other upstreams, with another definition, whose names look like this one; and those of the same upstream with another name. */
@@ -116,20 +121,20 @@ export class Pins {
   }
 
   /** One after the other. A pin that cannot be kept now holds until the gate ends. */
-  keep(key: string, value: object): void {
-    this.save(key, value).catch((error: unknown) => this.log.warn('gate.pin.unsaved', { error: asFault(error) }))
+  keep(key: string, text: string): void {
+    this.save(key, text).catch((error: unknown) => this.log.warn('gate.pin.unsaved', { error: asFault(error) }))
   }
 
-  keepTool(upstream: string, tool: string, held: Held): void {
-    this.keep(`${upstream}/${keyOf(tool)}`, { tool, ...held })
+  keepTool(upstream: string, tool: string, text: string): void {
+    this.keep(`${upstream}/${keyOf(tool)}`, text)
   }
 
   keepKnown(upstream: string): void {
-    this.keep(`${upstream}/${knownKey}`, {})
+    this.keep(`${upstream}/${knownKey}`, '')
   }
 
-  save(key: string, value: object): Promise<void> {
-    const bytes = Buffer.from(JSON.stringify(value))
+  save(key: string, text: string): Promise<void> {
+    const bytes = Buffer.from(text)
     const { bucket } = this.#needs
     const saved = this.#saving.then(async () => {
       const present = await bucket.get(key)
@@ -178,8 +183,10 @@ export class UpstreamPins {
     this.#isKnown = true
   }
 
-  restore({ tool, fingerprint, text }: { tool: string } & Held): void {
-    if (!Object.hasOwn(this.#settings.fingerprints, tool)) this.#add(tool, { fingerprint, text })
+  /** Takes back a definition that was accepted. */
+  restore(text: string): void {
+    const { name } = JSON.parse(text) as { readonly name: string }
+    if (!Object.hasOwn(this.#settings.fingerprints, name)) this.#add(name, { fingerprint: fingerprintOf(text), text })
   }
 
   acceptedOf(tool: string): Held | undefined {
@@ -195,26 +202,38 @@ export class UpstreamPins {
   refusal(tool: string): string | undefined {
     const known = this.#tools.get(tool)
     if (!known || isUsable(known)) return undefined
-    return `${tool} of ${this.#upstream} is in quarantine: ${known.listed!.reasons.join('; ')}`
+    return `${tool} of ${this.#upstream} is in quarantine: ${reasonsOf(known).join('; ')}`
   }
 
-  /** Takes a look at one element of a list: whether it may be shown. */
-  look(bytes: Uint8Array, span: Span): boolean {
-    const digest = hash('sha256', asBuffer(bytes).subarray(...span), 'base64url')
-    const unchanged = this.#byDigest.get(digest)
-    if (unchanged) return isUsable(unchanged)
+  /** Takes a look at the elements of a list: those that may be shown. */
+  look(bytes: Uint8Array, elements: readonly Span[]): readonly Span[] {
+    const digests = new Map<Tool, string>()
+    const doubled = new Set<Tool>()
+    const tools = elements.map((span) => {
+      const digest = hash('sha256', asBuffer(bytes).subarray(...span), 'base64url')
+      const tool = this.#byDigest.get(digest) ?? this.#lookAt(bytes, span, digest)
+      if (tool && (digests.get(tool) ?? digest) !== digest) doubled.add(tool)
+      if (tool) digests.set(tool, digest)
+      return tool
+    })
+    for (const tool of digests.keys()) tool.isDoubled = doubled.has(tool)
+    return elements.filter((_, at) => tools[at] && isUsable(tools[at]))
+  }
+
+  /** The tool that is defined there; undefined when it has no name, so that nobody can call it, or there are too many. */
+  #lookAt(bytes: Uint8Array, span: Span, digest: string): Tool | undefined {
     const definition = definitionAt(bytes, span)
-    if (!definition) return false // nobody can call what has no name
+    if (!definition) return undefined
     const present = this.#tools.get(definition.name)
     if (!present && this.#tools.size >= maxTools) {
       if (!this.#isFull) this.#all.log.warn('gate.tools.too_many', { upstream: this.#upstream, max: maxTools })
       this.#isFull = true
-      return false
+      return undefined
     }
-    const tool = present ?? { accepted: undefined, listed: undefined }
+    const tool = present ?? { accepted: undefined, listed: undefined, isDoubled: false }
     this.#tools.set(definition.name, tool)
     this.#judge(tool, definition, digest)
-    return isUsable(tool)
+    return tool
   }
 
   /** The whole list was seen. */
@@ -227,50 +246,58 @@ export class UpstreamPins {
   held(): readonly HeldTool[] {
     return [...this.#tools].flatMap(([tool, known]) => {
       if (isUsable(known)) return []
-      const { fingerprint, text = '{}', reasons } = known.listed!
-      return [{ upstream: this.#upstream, tool, fingerprint, reasons, before: known.accepted?.text, now: text }]
+      const { fingerprint, text = '{}' } = known.listed!
+      return [{ upstream: this.#upstream, tool, fingerprint, reasons: reasonsOf(known), before: known.accepted?.text, now: text }]
     })
   }
 
-  accept(tool: string, fingerprint: string): { tool: string } & Held {
-    if (Object.hasOwn(this.#settings.fingerprints, tool)) throw fault.tool_configured({ upstream: this.#upstream, tool })
-    const { text } = this.#tools.get(tool)!.listed!
-    this.#add(tool, { fingerprint, text })
-    this.#all.log.info('gate.tool.accepted', { upstream: this.#upstream, tool, fingerprint })
-    return { tool, fingerprint, text: kept(text) }
+  /** What a person would accept of a tool in quarantine, in its canonical form. Fault `gate.tool_unacceptable`. */
+  acceptable(tool: string): string {
+    const { listed, isDoubled } = this.#tools.get(tool)!
+    const isConfigured = Object.hasOwn(this.#settings.fingerprints, tool)
+    if (isConfigured || isDoubled || listed?.text === undefined)
+      throw fault.tool_unacceptable({ upstream: this.#upstream, tool, why: isConfigured ? 'configured' : isDoubled ? 'doubled' : 'long' })
+    return listed.text
+  }
+
+  accept(tool: string, held: Held): void {
+    this.#add(tool, held)
+    this.#all.log.info('gate.tool.accepted', { upstream: this.#upstream, tool, fingerprint: held.fingerprint })
   }
 
   #add(tool: string, held: Held): void {
     const present = this.#tools.get(tool)
     if (present) present.accepted = held
-    else this.#tools.set(tool, { accepted: held, listed: undefined })
+    else this.#tools.set(tool, { accepted: held, listed: undefined, isDoubled: false })
     this.#all.named(this.#upstream, tool)
   }
 
   #judge(tool: Tool, definition: Definition, digest: string): void {
-    const { name, fingerprint, text } = definition
+    const { name, fingerprint } = definition
+    const text = Buffer.byteLength(definition.text) <= maxTextBytes ? definition.text : undefined
     const before = tool.listed
     const suspicions =
       tool.accepted?.fingerprint === fingerprint ? [] : suspicionsOf(definition, this.#all.alike(this.#upstream, definition))
-    const reasons = this.#reasons(tool, definition, suspicions)
+    const reasons = this.#reasons(tool, definition, text === undefined, suspicions)
     if (before) this.#byDigest.delete(before.digest)
     this.#byDigest.set(digest, tool)
-    tool.listed = { fingerprint, text, digest, reasons }
-    if (!tool.accepted && reasons.length === 0) this.#pin(name, definition, suspicions)
+    tool.listed = { fingerprint, text: reasons.length > 0 ? text : undefined, digest, reasons }
+    if (!tool.accepted && reasons.length === 0 && text !== undefined) this.#pin(name, { fingerprint, text }, suspicions)
     else if (!isUsable(tool) && before?.fingerprint !== fingerprint) this.#report(name, tool, fingerprint)
     else if (isUsable(tool) && before && before.fingerprint !== fingerprint)
       this.#all.log.info('gate.tool.restored', { upstream: this.#upstream, tool: name })
   }
 
-  #reasons({ accepted }: Tool, definition: Definition, suspicions: readonly string[]): readonly string[] {
-    if (accepted) return accepted.fingerprint === definition.fingerprint ? [] : ['its definition has changed', ...suspicions]
+  #reasons({ accepted }: Tool, { fingerprint }: Definition, isLong: boolean, suspicions: readonly string[]): readonly string[] {
+    const long = isLong ? [`its definition has more than ${maxTextBytes} bytes`] : []
+    if (accepted) return accepted.fingerprint === fingerprint ? [] : ['its definition has changed', ...long, ...suspicions]
     const isNew = this.#settings.newTools === 'quarantine' && this.#isKnown ? ['the server did not have it before'] : []
-    return [...isNew, ...(this.#settings.suspiciousTools === 'quarantine' ? suspicions : [])]
+    return [...isNew, ...long, ...(this.#settings.suspiciousTools === 'quarantine' ? suspicions : [])]
   }
 
-  #pin(name: string, { fingerprint, text }: Definition, suspicions: readonly string[]): void {
+  #pin(name: string, { fingerprint, text }: Held & { readonly text: string }, suspicions: readonly string[]): void {
     this.#add(name, { fingerprint, text })
-    this.#all.keepTool(this.#upstream, name, { fingerprint, text: kept(text) })
+    this.#all.keepTool(this.#upstream, name, text)
     this.#all.note('tool.pinned', this.#upstream, {
       name: name.slice(0, 512),
       fingerprint,
@@ -287,10 +314,10 @@ export class UpstreamPins {
 }
 
 /** What was never listed is not known to be anything else than what was accepted. */
-function isUsable({ accepted, listed }: Tool): boolean {
-  return listed === undefined || accepted?.fingerprint === listed.fingerprint
+function isUsable({ accepted, listed, isDoubled }: Tool): boolean {
+  return listed === undefined || (accepted?.fingerprint === listed.fingerprint && !isDoubled)
 }
 
-function kept(text: string | undefined): string | undefined {
-  return text !== undefined && Buffer.byteLength(text) <= maxKeptText ? text : undefined
+function reasonsOf({ listed, isDoubled }: Tool): readonly string[] {
+  return [...(isDoubled ? ['one list holds two definitions of it'] : []), ...listed!.reasons]
 }
