@@ -25,7 +25,7 @@ import claudeDesktop from '../clients/claude-desktop.ts'
 import cursor from '../clients/cursor.ts'
 import vscode from '../clients/vscode.ts'
 
-const launcher = resolve(import.meta.dirname, '../../bin/fairlead')
+const launcher = resolve(import.meta.dirname, '../../../bin/fairlead')
 const { peerId } = createIdentity(new Uint8Array(32).fill(9))
 
 let bench: ReachBench
