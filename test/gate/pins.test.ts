@@ -78,6 +78,25 @@ describe.each(doorsAndEras)('%s, %s client', (door, era) => {
     expect((await ann.call('read')).error).toMatchObject(quarantined)
   })
 
+  test('what another process of the server lists does not lift what is held back here', async () => {
+    const far = listingServer([read])
+    const gate = await start(far.command)
+    const [ann, bob] = [await gate.client(), await gate.client({ as: 'bob' })]
+    expect([await ann.tools(), await bob.tools()]).toEqual([['read'], ['read']])
+    far.list([poisoned])
+    expect(await ann.tools()).toEqual([])
+    expect((await bob.call('read')).error).toMatchObject(quarantined) // it is known by now, wherever it was seen
+    far.list([read])
+    expect(await bob.tools()).toEqual(['read'])
+    expect((await bob.call('read')).result).toBeDefined()
+    expect((await ann.call('read')).error).toMatchObject({
+      ...quarantined,
+      message: expect.stringContaining('where this call goes') as string,
+    })
+    expect(await ann.tools()).toEqual(['read'])
+    expect((await ann.call('read')).result).toBeDefined()
+  })
+
   test('a new tool of a known server waits, when the configuration says so', async () => {
     const far = listingServer([read])
     const gate = await start(far.command, 'new_tools = "quarantine"')
@@ -103,13 +122,16 @@ describe.each(doorsAndEras)('%s, %s client', (door, era) => {
     const ann = await gate.client()
     expect(await ann.tools()).toEqual(['read', 'fine'])
     expect((await ann.call('hidden')).error?.message).toContain('it holds invisible tag characters')
+    expect((await ann.call('reаd')).error?.message).toContain('"read" of up, or looks like it')
     far.list([read, { ...read, description: 'Another' }, tool('fine', 'Fine, 👩\u200d👧')])
     expect(await ann.tools()).toEqual(['fine'])
     expect((await ann.call('read')).error?.message).toContain('one list holds two definitions of it')
     expect(await gate.approve('up', 'read', '--yes')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('twice') as string })
     far.list([read])
     expect(await ann.tools()).toEqual(['read'])
-    expect((await ann.call('reаd')).error?.message).toContain('"read" of up, or looks like it')
+    expect(await gate.health()).toMatchObject({ status: 'ok' }) // what is not there any more is in nobody's way
+    far.list([read, tool('hidden', 'Does it\u{e0069}\u{e0067}'), tool('zero\u200bwidth')])
+    expect(await ann.tools()).toEqual(['read'])
     const { stdout } = await gate.approve()
     expect(stdout).toContain('tool zero\\u{200b}width of up')
     expect(stdout).not.toMatch(/[\u200b\u{e0000}-\u{e007f}]|(?!\n)\p{Cc}/u)

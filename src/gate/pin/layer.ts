@@ -7,7 +7,7 @@ import { type Frame, splice, stringAt, token } from '../../base/wire/frame.ts'
 import { elements, locate } from '../../base/wire/locate.ts'
 import { rescan } from '../../base/wire/scan.ts'
 import { fault } from '../faults.ts'
-import type { UpstreamPins } from './pins.ts'
+import type { Tool, UpstreamPins } from './pins.ts'
 
 export type PinLayerNeeds = {
   readonly pins: UpstreamPins
@@ -28,31 +28,33 @@ const maxPages = 50
 const fetchMs = 15_000
 const maxViews = 10_000
 
+/** When a whole list was seen last, in monotonic milliseconds, and the fingerprints of the tools that were held back of it. */
+type View = { readonly atMs: number; readonly held: ReadonlyMap<string, string> }
+
 /** Whose view of the server: each session may have a process of its own, stateless clients share one. */
 function viewOf({ session, principal }: Exchange): string {
   return session ? `session ${session.id}` : `principal ${principal.name}`
 }
 
 export function pinLayer({ pins, upstream, clock, refused }: PinLayerNeeds): PinLayer {
-  /** When each view last held the whole list, in monotonic milliseconds. */
-  const seenAtMs = new Map<string, number>()
+  const views = new Map<string, View>()
   const fetching = new Map<string, Promise<Outcome | undefined>>()
   let changes = 0
   const changed = (view: string): void => {
     changes++
-    seenAtMs.delete(view)
+    const present = views.get(view)
+    if (present) views.set(view, { ...present, atMs: -Infinity })
   }
 
-  const wholeListSeen = (exchange: Exchange): void => {
+  const wholeListSeen = (exchange: Exchange, tools: readonly Tool[]): void => {
     const view = viewOf(exchange)
-    seenAtMs.delete(view)
-    if (seenAtMs.size >= maxViews) seenAtMs.delete(seenAtMs.keys().next().value!) // it looks again
-    seenAtMs.set(view, clock.mono())
-    pins.complete()
+    views.delete(view)
+    if (views.size >= maxViews) views.delete(views.keys().next().value!) // it looks again
+    views.set(view, { atMs: clock.mono(), held: pins.complete(tools) })
   }
   const isFresh = (exchange: Exchange, tool: string): boolean => {
-    const atMs = seenAtMs.get(viewOf(exchange))
-    return atMs !== undefined && clock.mono() - atMs < (pins.hasSeen(tool) ? freshMs : againMs)
+    const { atMs = -Infinity } = views.get(viewOf(exchange)) ?? {}
+    return clock.mono() - atMs < (pins.hasSeen(tool) ? freshMs : againMs)
   }
   const fetched = (exchange: Exchange, next: Handler): Promise<Outcome | undefined> => {
     const view = viewOf(exchange)
@@ -60,9 +62,10 @@ export function pinLayer({ pins, upstream, clock, refused }: PinLayerNeeds): Pin
     if (running) return running
     const before = changes
     const made = fetchList(exchange, next, { pins, clock, upstream })
-      .then((problem) => {
-        if (!problem && changes === before) wholeListSeen(exchange)
-        return problem
+      .then((found) => {
+        if ('is' in found) return found
+        if (changes === before) wholeListSeen(exchange, found)
+        return undefined
       })
       .finally(() => fetching.delete(view))
     fetching.set(view, made)
@@ -77,14 +80,14 @@ export function pinLayer({ pins, upstream, clock, refused }: PinLayerNeeds): Pin
       const isWhole = locate(frame.bytes, frame.at.params, 'cursor') === undefined
       return next(
         exchange,
-        filtered(out, pins, (isLast) => isWhole && isLast && wholeListSeen(exchange)),
+        filtered(out, pins, (tools, isLast) => isWhole && isLast && wholeListSeen(exchange, tools)),
       )
     }
     const tool = frame.method === 'tools/call' ? stringAt(frame, frame.at.name) : undefined
     if (tool === undefined) return next(exchange, out)
     const problem = isFresh(exchange, tool) ? undefined : await fetched(exchange, next)
     if (problem) return problem
-    const reason = pins.refusal(tool)
+    const reason = pins.refusal(tool, views.get(viewOf(exchange))?.held.get(tool))
     if (reason === undefined) return next(exchange, out)
     await refused(exchange, reason)
     const hint = `whoever runs the gate can look at it and accept it: fairlead gate approve ${upstream} ${tool}`
@@ -94,13 +97,13 @@ export function pinLayer({ pins, upstream, clock, refused }: PinLayerNeeds): Pin
 }
 
 /** Looks at every tool of a result, and cuts out of it what may not be shown; what stays, stays byte for byte. */
-function filtered(out: Out, pins: UpstreamPins, seen: (isLast: boolean) => void): Out {
+function filtered(out: Out, pins: UpstreamPins, seen: (tools: readonly Tool[], isLast: boolean) => void): Out {
   return through(out, (frame) => {
     const span = frame.kind === 'result' ? toolsIn(frame) : undefined
     if (!span) return out.write(frame)
     const all = elements(frame.bytes, span)
-    const shown = pins.look(frame.bytes, all)
-    seen(cursorIn(frame) === undefined)
+    const { tools, shown } = pins.look(frame.bytes, all)
+    seen(tools, cursorIn(frame) === undefined)
     if (shown.length === all.length) return out.write(frame)
     const text = `[${shown.map((element) => token(frame, element)).join(',')}]`
     return out.write(splice(frame, [{ span, with: Buffer.from(text) }]))
@@ -129,15 +132,16 @@ function cursorIn(frame: Frame): string | undefined {
   return stringAt(frame, locate(frame.bytes, frame.at.result, 'nextCursor'))
 }
 
-/** Looks at the whole list, page by page; how the call that needed it ends when the list cannot be had. A server that refuses to list has no definitions to pin. */
+/** Looks at the whole list, page by page: its tools, or how the call that needed it ends when the list cannot be had. A server that refuses to list has no definitions to pin. */
 async function fetchList(
   exchange: Exchange,
   next: Handler,
   { pins, clock, upstream }: { readonly pins: UpstreamPins; readonly clock: Clock; readonly upstream: string },
-): Promise<Outcome | undefined> {
+): Promise<readonly Tool[] | Outcome> {
   const late = new AbortController()
   const cancel = clock.after(fetchMs, () => late.abort())
   try {
+    const tools: Tool[] = []
     let cursor: string | undefined
     for (let page = 0; page < maxPages; page++) {
       let answer: Frame | undefined
@@ -152,9 +156,9 @@ async function fetchList(
       if (!answer && outcome.is === 'refused') return outcome
       if (!answer) return 'fault' in outcome ? { is: 'notSent', fault: outcome.fault } : unlisted(upstream, 'it did not answer')
       const span = toolsIn(answer)
-      if (span) pins.look(answer.bytes, elements(answer.bytes, span))
+      if (span) tools.push(...pins.look(answer.bytes, elements(answer.bytes, span)).tools)
       cursor = cursorIn(answer)
-      if (cursor === undefined) return undefined
+      if (cursor === undefined) return tools
     }
     return unlisted(upstream, `its list has more than ${maxPages} pages`)
   } finally {

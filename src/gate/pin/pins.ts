@@ -25,7 +25,9 @@ export const defaultPins: PinSettings = { newTools: 'pin', suspiciousTools: 'qua
 /** A definition by its canonical form, which is left out where it is too long to be kept, or nobody will want to see it. */
 type Held = { readonly fingerprint: string; readonly text: string | undefined }
 
-type Tool = {
+/** One tool of one upstream. */
+export type Tool = {
+  readonly name: string
   accepted: Held | undefined
   /** As the server listed it last: the digest of its bytes tells whether it must be looked at again. */
   listed: (Held & { readonly digest: string; readonly reasons: readonly string[] }) | undefined
@@ -198,15 +200,17 @@ export class UpstreamPins {
     return this.#tools.get(tool)?.listed !== undefined
   }
 
-  /** Why it may not be called; undefined when it may, or is in no list. */
-  refusal(tool: string): string | undefined {
+  /** Why it may not be called; undefined when it may, or is in no list. `heldAs`: the fingerprint that it was held back with where the call goes. */
+  refusal(tool: string, heldAs?: string): string | undefined {
     const known = this.#tools.get(tool)
+    if (heldAs !== undefined && known?.accepted?.fingerprint !== heldAs && (!known || isUsable(known)))
+      return `${tool} of ${this.#upstream} is in quarantine where this call goes: its definition there was not accepted`
     if (!known || isUsable(known)) return undefined
     return `${tool} of ${this.#upstream} is in quarantine: ${reasonsOf(known).join('; ')}`
   }
 
-  /** Takes a look at the elements of a list: those that may be shown. */
-  look(bytes: Uint8Array, elements: readonly Span[]): readonly Span[] {
+  /** Takes a look at the elements of a list: the tools they are, and which elements may be shown. */
+  look(bytes: Uint8Array, elements: readonly Span[]): { readonly tools: readonly Tool[]; readonly shown: readonly Span[] } {
     const digests = new Map<Tool, string>()
     const doubled = new Set<Tool>()
     const tools = elements.map((span) => {
@@ -217,7 +221,7 @@ export class UpstreamPins {
       return tool
     })
     for (const tool of digests.keys()) tool.isDoubled = doubled.has(tool)
-    return elements.filter((_, at) => tools[at] && isUsable(tools[at]))
+    return { tools: [...digests.keys()], shown: elements.filter((_, at) => tools[at] && isUsable(tools[at])) }
   }
 
   /** The tool that is defined there; undefined when it has no name, so that nobody can call it, or there are too many. */
@@ -230,17 +234,26 @@ export class UpstreamPins {
       this.#isFull = true
       return undefined
     }
-    const tool = present ?? { accepted: undefined, listed: undefined, isDoubled: false }
+    const tool = present ?? { name: definition.name, accepted: undefined, listed: undefined, isDoubled: false }
     this.#tools.set(definition.name, tool)
     this.#judge(tool, definition, digest)
     return tool
   }
 
-  /** The whole list was seen. */
-  complete(): void {
-    if (this.#isKnown) return
+  /** These tools were the whole list: what was held back and is not there any more is forgotten. The fingerprints of those that are held back, by name. */
+  complete(tools: readonly Tool[]): ReadonlyMap<string, string> {
+    const present = new Set(tools)
+    for (const tool of this.#tools.values()) if (!isUsable(tool) && !present.has(tool)) this.#forget(tool)
+    if (!this.#isKnown) this.#all.keepKnown(this.#upstream)
     this.#isKnown = true
-    this.#all.keepKnown(this.#upstream)
+    return new Map(tools.filter((tool) => !isUsable(tool)).map(({ name, listed }) => [name, listed!.fingerprint]))
+  }
+
+  #forget(tool: Tool): void {
+    this.#byDigest.delete(tool.listed!.digest)
+    tool.listed = undefined
+    tool.isDoubled = false
+    if (!tool.accepted) this.#tools.delete(tool.name)
   }
 
   held(): readonly HeldTool[] {
@@ -268,7 +281,7 @@ export class UpstreamPins {
   #add(tool: string, held: Held): void {
     const present = this.#tools.get(tool)
     if (present) present.accepted = held
-    else this.#tools.set(tool, { accepted: held, listed: undefined, isDoubled: false })
+    else this.#tools.set(tool, { name: tool, accepted: held, listed: undefined, isDoubled: false })
     this.#all.named(this.#upstream, tool)
   }
 
