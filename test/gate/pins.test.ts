@@ -154,7 +154,11 @@ describe('over HTTP', () => {
     far.list([poisoned, tool('write')])
     const again = await start(far.command, 'new_tools = "quarantine"', gate.folder)
     const ann = await again.client()
-    expect((await ann.call('read')).error).toMatchObject(quarantined)
+    expect((await ann.call('read')).error).toMatchObject({ ...quarantined, message: expect.stringContaining('has changed') as string })
+    expect((await ann.call('write')).error).toMatchObject({
+      ...quarantined,
+      message: expect.stringContaining('not have it before') as string,
+    })
     expect(await ann.tools()).toEqual([])
     await again.approve('up', 'read', '--yes')
     await again.stop('SIGKILL')
