@@ -95,7 +95,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
     Object.fromEntries(settings.upstreams.map((one) => [one.name, one.pins ?? defaultPins])),
   )
   await pins.load()
-  stack.defer(() => pins.close())
+  stack.defer(() => pins.saved())
   const { timeoutMs, mayAskClient } = settings.approvals ?? defaultApprovals
   const approvals = new Approvals(clock, { timeoutMs })
   const policy = createPolicy(settings.rules)

@@ -65,7 +65,7 @@ export function pinLayer({ pins, upstream, clock, refused }: PinLayerNeeds): Pin
       .then((found) => {
         if ('is' in found) return found
         if (changes === before) wholeListSeen(exchange, found)
-        return undefined
+        return pins.saved().then(() => undefined)
       })
       .finally(() => fetching.delete(view))
     fetching.set(view, made)
@@ -78,10 +78,12 @@ export function pinLayer({ pins, upstream, clock, refused }: PinLayerNeeds): Pin
     const out = noticing(given, () => changed(viewOf(exchange)))
     if (frame.method === 'tools/list') {
       const isWhole = locate(frame.bytes, frame.at.params, 'cursor') === undefined
-      return next(
-        exchange,
-        filtered(out, pins, (tools, isLast) => isWhole && isLast && wholeListSeen(exchange, tools)),
-      )
+      const seen = (tools: readonly Tool[], isLast: boolean): void => {
+        if (isWhole && isLast) wholeListSeen(exchange, tools)
+      }
+      const outcome = await next(exchange, filtered(out, pins, seen))
+      await pins.saved()
+      return outcome
     }
     const tool = frame.method === 'tools/call' ? stringAt(frame, frame.at.name) : undefined
     if (tool === undefined) return next(exchange, out)

@@ -147,8 +147,8 @@ export class Pins {
     return saved
   }
 
-  /** Resolves when all that was accepted is kept. */
-  close(): Promise<void> {
+  /** Resolves when all that was accepted so far is kept, or cannot be. */
+  saved(): Promise<void> {
     return this.#saving
   }
 }
@@ -238,6 +238,11 @@ export class UpstreamPins {
     this.#tools.set(definition.name, tool)
     this.#judge(tool, definition, digest)
     return tool
+  }
+
+  /** Resolves when all that was accepted so far is kept, or cannot be: before a client acts on it. */
+  saved(): Promise<void> {
+    return this.#all.saved()
   }
 
   /** These tools were the whole list: what was held back and is not there any more is forgotten. The fingerprints of those that are held back, by name. */
