@@ -44,7 +44,12 @@ const clientSaidYes: Decided = { is: 'granted', by: 'client', how: 'once' }
 
 export function approvalLayer(needs: ApprovalNeeds): Layer {
   const desk = new Desk(needs)
-  return (next) => (exchange, out) => desk.pass(exchange, out, next)
+  return (next) => (exchange, out) => {
+    const { frame, principal } = exchange
+    if (frame.kind !== 'request') return desk.hear(exchange) ? Promise.resolve(accepted) : next(exchange, out)
+    const tool = frame.method === 'tools/call' ? stringAt(frame, frame.at.name) : undefined
+    return tool !== undefined && needs.isMarked(principal.name, tool) ? desk.pass(exchange, out, next, tool) : next(exchange, out)
+  }
 }
 
 class Desk {
@@ -59,12 +64,10 @@ class Desk {
     this.#needs = needs
   }
 
-  async pass(exchange: Exchange, out: Out, next: Handler): Promise<Outcome> {
+  /** A call that needs a yes. */
+  async pass(exchange: Exchange, out: Out, next: Handler, tool: string): Promise<Outcome> {
     const { frame, principal, session } = exchange
-    if (frame.kind !== 'request') return this.#hear(exchange) ? accepted : next(exchange, out)
-    const tool = frame.method === 'tools/call' ? stringAt(frame, frame.at.name) : undefined
-    const { approvals, upstream, isMarked } = this.#needs
-    if (tool === undefined || !isMarked(principal.name, tool)) return next(exchange, out)
+    const { approvals, upstream } = this.#needs
     const bytes = frame.at.arguments ? frame.bytes.subarray(...frame.at.arguments) : new Uint8Array()
     const call = { principal: principal.name, upstream, tool, arguments: bytes, session: session?.id }
     const passing: Passing = { exchange, out, next, call, key: callKey(call) }
@@ -171,7 +174,7 @@ class Desk {
   }
 
   /** An answer to a question of ours, or the end of a call that waits: true when it is nobody else's. */
-  #hear(exchange: Exchange): boolean {
+  hear(exchange: Exchange): boolean {
     const { frame } = exchange
     if (frame.method === 'notifications/cancelled') {
       const waiting = frame.at.requestId && this.#calls.get(keyIn(exchange, idKey(frame, frame.at.requestId)))

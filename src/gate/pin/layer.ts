@@ -72,28 +72,40 @@ export function pinLayer({ pins, upstream, clock, refused }: PinLayerNeeds): Pin
     return made
   }
 
-  const layer: Layer = (next) => async (exchange, given) => {
-    const { frame } = exchange
-    if (frame.kind !== 'request' || !pins.isOn) return next(exchange, given)
-    const out = noticing(given, () => changed(viewOf(exchange)))
-    if (frame.method === 'tools/list') {
-      const isWhole = locate(frame.bytes, frame.at.params, 'cursor') === undefined
-      const seen = (tools: readonly Tool[], isLast: boolean): void => {
-        if (isWhole && isLast) wholeListSeen(exchange, tools)
-      }
-      const outcome = await next(exchange, filtered(out, pins, seen))
-      await pins.saved()
-      return outcome
+  const list = async (exchange: Exchange, out: Out, next: Handler): Promise<Outcome> => {
+    const isWhole = locate(exchange.frame.bytes, exchange.frame.at.params, 'cursor') === undefined
+    const seen = (tools: readonly Tool[], isLast: boolean): void => {
+      if (isWhole && isLast) wholeListSeen(exchange, tools)
     }
-    const tool = frame.method === 'tools/call' ? stringAt(frame, frame.at.name) : undefined
-    if (tool === undefined) return next(exchange, out)
-    const problem = isFresh(exchange, tool) ? undefined : await fetched(exchange, next)
-    if (problem) return problem
-    const reason = pins.refusal(tool, views.get(viewOf(exchange))?.held.get(tool))
-    if (reason === undefined) return next(exchange, out)
+    const outcome = await next(exchange, filtered(out, pins, seen))
+    await pins.saved()
+    return outcome
+  }
+  const refusalOf = (exchange: Exchange, tool: string): string | undefined =>
+    pins.refusal(tool, views.get(viewOf(exchange))?.held.get(tool))
+  const refuse = async (exchange: Exchange, tool: string, reason: string): Promise<Outcome> => {
     await refused(exchange, reason)
     const hint = `whoever runs the gate can look at it and accept it: fairlead gate approve ${upstream} ${tool}`
     return { is: 'refused', reason, data: { code: 'gate.quarantined', hint } }
+  }
+  const callUnseen = async (exchange: Exchange, out: Out, next: Handler, tool: string): Promise<Outcome> => {
+    const problem = await fetched(exchange, next)
+    if (problem) return problem
+    const reason = refusalOf(exchange, tool)
+    return reason === undefined ? next(exchange, out) : refuse(exchange, tool, reason)
+  }
+
+  // Nothing is waited for on the way of a call of a tool that is known: it costs two looks into maps.
+  const layer: Layer = (next) => (exchange, given) => {
+    const { frame } = exchange
+    if (frame.kind !== 'request' || !pins.isOn) return next(exchange, given)
+    const out = noticing(given, () => changed(viewOf(exchange)))
+    if (frame.method === 'tools/list') return list(exchange, out, next)
+    const tool = frame.method === 'tools/call' ? stringAt(frame, frame.at.name) : undefined
+    if (tool === undefined) return next(exchange, out)
+    if (!isFresh(exchange, tool)) return callUnseen(exchange, out, next, tool)
+    const reason = refusalOf(exchange, tool)
+    return reason === undefined ? next(exchange, out) : refuse(exchange, tool, reason)
   }
   return { layer, listChanged: (session) => changed(`session ${session}`) }
 }
