@@ -259,9 +259,9 @@ test('streams that are opened and say nothing: one peer’s do not take the room
   }
   const all = (): Promise<unknown> => Promise.all(places.map(flood))
   await all()
-  let isOver = false
+  const over = new AbortController()
   const again = (async () => {
-    for (await clock.wait(4_000); !isOver; await clock.wait(4_000)) await all() // one flood after the other: the attacker shares our processors
+    for (await clock.wait(4_000); !over.signal.aborted; await clock.wait(4_000)) await all() // one flood after the other: the attacker shares our processors
   })()
   try {
     const through = bench.client(mac.home, box.peerId, '--relay', '--server', `localhost:${portOf(registry)}`)
@@ -275,7 +275,7 @@ test('streams that are opened and say nothing: one peer’s do not take the room
     await later.initialize() // who serves has its place still, and others are let through
     expect(await later.call('echo', { text: 'later' })).toBe('later')
   } finally {
-    isOver = true
+    over.abort()
     await again
   }
 })

@@ -1,5 +1,5 @@
 // Runs the gate by itself, from its configuration, until it is stopped.
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { loadMachineConfig } from '../../base/config/machine.ts'
 import { command, stopAsked } from '../../base/terminal/command.ts'
 import { startConfiguredGate } from '../configured.ts'
@@ -19,7 +19,11 @@ export default command({
     const { configs, connectors, upstreams: kinds } = await import('../../extensions.ts')
     const { path, tables } = await loadMachineConfig(configs, folders.config, flags.config)
     const config = tables['gate'] as GateConfig
-    const gate = await startConfiguredGate({ clock, log, env, folder: dirname(path), state: folders.state, kinds, connectors }, config)
+    const control = join(folders.runtime, 'gate')
+    const gate = await startConfiguredGate(
+      { clock, log, env, folder: dirname(path), state: folders.state, control, kinds, connectors },
+      config,
+    )
     terminal.result({ url: gate.url, upstreams: Object.keys(config.upstreams) }, () =>
       [`the gate is ready at ${gate.url}`, ...Object.keys(config.upstreams).map((name) => `  ${gate.url}/mcp/${name}`)].join('\n'),
     )

@@ -1,0 +1,32 @@
+// The gate as commands on this machine reach it: the one that runs with the same configuration file.
+import { dirname, isAbsolute, join } from 'node:path'
+import { type ConfigEntry, loadMachineConfig } from '../base/config/machine.ts'
+import { type ControlClient, controlClient } from '../base/control/client.ts'
+import type { Context } from '../base/terminal/command.ts'
+import { gateApi } from './api.ts'
+import type { GateConfig } from './upstream-kind.ts'
+
+/** The operations of a running gate. */
+export type GateCalls = ControlClient<typeof gateApi>['calls']
+
+export const configFlag = {
+  summary: 'the configuration file that the gate runs with; fairlead.toml in the configuration folder by default',
+  value: 'FILE',
+} as const
+
+/** The operations of the running gate of that configuration. Faults: those of `loadMachineConfig`. */
+export async function runningGate(
+  { folders }: Pick<Context, 'folders'>,
+  configs: readonly ConfigEntry[],
+  file: string | undefined,
+): Promise<GateCalls> {
+  const { path, tables } = await loadMachineConfig(configs, folders.config, file)
+  const { runtime } = tables['gate'] as GateConfig
+  const own = runtime === undefined || isAbsolute(runtime) ? runtime : join(dirname(path), runtime)
+  return gateCalls(own ?? join(folders.runtime, 'gate'))
+}
+
+/** Those of the gate whose sockets are in `folder`; who may do everything opens the socket for that. */
+export function gateCalls(folder: string): GateCalls {
+  return controlClient(gateApi, { daemon: 'gate', folder, privilege: 'change' }).calls
+}
