@@ -7,6 +7,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['config'], summary: 'check the configuration, or show every value and where it comes from', load: () => import('./commands/config.ts') },
   { path: ['gate', 'ledger'], summary: 'verify the record of calls: intact, or which entry is the first bad one; search it; have it witnessed; drop its oldest files', load: () => import('./commands/ledger.ts') },
   { path: ['up'], summary: 'bring up a node on this machine, and prove it with a real call', load: () => import('./commands/up.ts') },
+  { path: ['gate', 'approve'], summary: 'say yes or no to a call that waits for it, or accept a tool\'s changed definition', load: () => import('./gate/commands/approve.ts') },
   { path: ['gate', 'bundle'], summary: 'bundle receipts, rotation ledger and findings for an incident, or verify such a bundle', load: () => import('./gate/commands/bundle.ts') },
   { path: ['gate', 'connectors'], summary: 'show the connectors of the running gate: credential, sessions, last heartbeat', load: () => import('./gate/commands/connectors.ts') },
   { path: ['gate', 'doctrine'], summary: 'check the connectors: sessions, rotations, heartbeats, records, with evidence and remedy', load: () => import('./gate/commands/doctrine.ts') },

@@ -33,7 +33,7 @@ export async function startGate(
   const signer = await currentIdentity({ ...needs, open: () => loadWallet(wallet, keys) }, wallet)
   try {
     const peers = { socket: peerSocket, upstream: peersReach }
-    const gate = await startConfiguredGate({ ...needs, identity: signer.now, peers }, config)
+    const gate = await startConfiguredGate({ ...needs, identity: signer.now, control: folder, peers }, config)
     const close = async (): Promise<void> => {
       await gate.close()
       await signer.close()

@@ -1,67 +1,129 @@
-// The messages of connectors, member by member: what is not named here is refused.
+// The gate's own operations, as its commands and a dashboard use them: what waits for a person, and what that person says; its connectors, and what an operator does with them.
 import { z } from 'zod'
+import type { Api } from '../base/control/api.ts'
 
-/** The one context that connectors work in. */
-export const stageContext = 'stage-b-rehearsal'
-
-const maxContexts = 16
-const word = z.string().min(1).max(128)
-const instant = z.string().max(64)
-
-const context = z.strictObject({
-  name: word,
-  channels: z.array(word).max(32),
-  capabilities: z.array(word).max(32),
+const call = z.strictObject({
+  id: z.string(),
+  principal: z.string(),
+  upstream: z.string(),
+  tool: z.string(),
+  /** JSON as it came, cut when it is long. */
+  arguments: z.string(),
+  askedAt: z.string(),
+  expiresInMs: z.number(),
+  /** Whether the client has a session that the answer may hold for. */
+  hasSession: z.boolean(),
 })
 
-export const handshakeSchema = z.strictObject({
-  identity: z.strictObject({ connector_id: word, version: word, instance: word }),
-  supported_contexts: z.array(context).min(1).max(maxContexts),
-  rotation: z.strictObject({
-    last_rotated: instant.nullable().describe('ISO 8601 with a zone; null: the holder does not know, the gate does.'),
-    rotation_window: z.string().max(64),
-    supports_hot_swap: z.boolean(),
-    token_hint: z.string().max(256),
-  }),
+const held = z.strictObject({
+  upstream: z.string(),
+  tool: z.string(),
+  fingerprint: z.string(),
+  reasons: z.array(z.string()),
+  /** The definition that was accepted, if one was and it is not too long to be kept. */
+  before: z.string().optional(),
+  now: z.string(),
 })
 
-export const heartbeatSchema = z.strictObject({
-  event: z.enum(['stage-b-smoke', 'stage-b-heartbeat']).default('stage-b-heartbeat'),
-  chakra: word,
-  cycle_count: z.int().min(0),
-  context: z.literal(stageContext),
-  credential_expiry: instant,
-  emitted_at: instant,
-})
-
-export const commandSchema = z.strictObject({
-  command: z
-    .string()
-    .max(256)
-    .regex(/^[a-z0-9][a-z0-9-]*?__.+$/, 'must be UPSTREAM__TOOL'),
-  arguments: z.record(z.string(), z.unknown()).default({}),
-})
-
-export const briefSchema = z.strictObject({
-  priority_map: z.record(z.string(), z.unknown()),
-  current_status: z.union([z.string(), z.record(z.string(), z.unknown())]),
-  open_issues: z.array(z.unknown()).max(1_000),
-})
-
-export type Handshake = z.output<typeof handshakeSchema>
-export type Heartbeat = z.output<typeof heartbeatSchema>
-
+const connectorNames = z
+  .array(z.string().min(1).max(128))
+  .min(1)
+  .max(16)
+  .refine((names) => new Set(names).size === names.length, 'must name each connector once')
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits')
 const dayMs = 86_400_000
 
-/** What an operator asks the gate over its own socket. */
-export const rotationSchema = z.strictObject({
-  connectors: z
-    .array(word)
-    .min(1)
-    .max(maxContexts)
-    .refine((names) => new Set(names).size === names.length, 'must name each connector once'),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits'),
-  overlap_ms: z.int().min(1).max(dayMs).default(600_000),
+const beat = z.strictObject({ event: z.string(), cycle_count: z.number(), emitted_at: z.string(), received_at: z.string() })
+
+const connectorSession = z.strictObject({
+  id: z.string(),
+  instance: z.string(),
+  version: z.string(),
+  accepted_contexts: z.array(z.string()).readonly(),
+  issued_at: z.string(),
+  credential_expiry: z.string(),
+  late_since: z.string().nullable(),
+  heartbeat: beat.nullable(),
 })
 
-export const whySchema = z.strictObject({ why: z.string().min(1).max(256).default('an operator asked for it') })
+/** How a connector stands: no secret, and nothing that helps to guess one. Its members are named as in the connectors' own messages. */
+const connector = z.strictObject({
+  connector_id: z.string(),
+  /** `alive`: a session beats. `late`: none beats in time. `quiet`: no session. `unissued`, `stale`: no credential, or none that is fresh. */
+  status: z.enum(['frozen', 'unissued', 'stale', 'quiet', 'late', 'alive']),
+  channels: z.array(z.string()).readonly(),
+  capabilities: z.array(z.string()).readonly(),
+  chakra: z.string(),
+  window_hours: z.number(),
+  /** Of the last rotation with proof; null: no credential was made yet. */
+  rotated_at: z.string().nullable(),
+  credential_expiry: z.string().nullable(),
+  fingerprint: z.string().nullable(),
+  rotation: z.strictObject({ fingerprint: z.string(), until: z.string(), proved: z.boolean() }).nullable(),
+  frozen: z.strictObject({ since: z.string(), why: z.string() }).nullable(),
+  sessions: z.array(connectorSession).readonly(),
+})
+
+const rotation = z.strictObject({
+  state: z.enum(['offered', 'proved', 'done', 'undone', 'unknown']),
+  /** When the overlap ends, in ms since 1970. */
+  until: z.number().optional(),
+})
+
+const changed = z.strictObject({ changed: z.boolean() })
+
+export const gateApi = {
+  'list-calls': { privilege: 'change', summary: "calls that wait for a person's yes", input: z.strictObject({}), output: z.array(call) },
+  'decide-call': {
+    privilege: 'change',
+    summary: 'say yes or no to one of them',
+    input: z.strictObject({
+      id: z.string(),
+      /** `once`: this call alone. The others allow the same call again: in the same session, or for so long. */
+      decision: z.union([z.enum(['once', 'session', 'deny']), z.strictObject({ forMs: z.number().int().positive() })]),
+    }),
+    output: call,
+  },
+  'list-tools': {
+    privilege: 'observe',
+    summary: 'tools in quarantine, with the reasons',
+    input: z.strictObject({}),
+    output: z.array(held),
+  },
+  'accept-tool': {
+    privilege: 'change',
+    summary: 'accept the definition with this fingerprint as the one of the tool',
+    input: z.strictObject({ upstream: z.string(), tool: z.string(), fingerprint: z.string() }),
+    output: z.strictObject({ upstream: z.string(), tool: z.string(), fingerprint: z.string() }),
+  },
+  'list-connectors': {
+    privilege: 'observe',
+    summary: 'how the connectors stand',
+    input: z.strictObject({}),
+    output: z.array(connector).readonly(),
+  },
+  'rotate-connectors': {
+    privilege: 'change',
+    summary: 'begin to give connectors the credential with this hash; the same asked again begins nothing new',
+    input: z.strictObject({ connectors: connectorNames, sha256, overlapMs: z.int().min(1).max(dayMs).default(600_000) }),
+    output: rotation,
+  },
+  'show-rotation': {
+    privilege: 'observe',
+    summary: 'how far a rotation to this credential is',
+    input: z.strictObject({ connectors: connectorNames, sha256 }),
+    output: rotation,
+  },
+  'freeze-connectors': {
+    privilege: 'change',
+    summary: 'take the connectors out at once',
+    input: z.strictObject({ why: z.string().min(1).max(256).default('an operator asked for it') }),
+    output: changed,
+  },
+  'restore-connectors': { privilege: 'change', summary: 'end a freeze', input: z.strictObject({}), output: changed },
+} as const satisfies Api
+
+export type WaitingCall = z.output<typeof call>
+export type HeldTool = z.output<typeof held>
+export type ConnectorState = z.output<typeof connector>
+export type Rotation = z.output<typeof rotation>

@@ -6,6 +6,11 @@ import { duration } from '../base/config/duration.ts'
 import { maxFrameBytes } from '../base/config/size.ts'
 import { hostOf, isLoopback } from '../base/http/host.ts'
 import { defaultChildren } from './children.ts'
+import { limit, patterns, role, rule } from './rule/config.ts'
+
+const fingerprint = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits, as the record has them in tool.pinned (spec/pins.md)')
 
 export const isolations = ['session', 'principal', 'shared'] as const
 
@@ -58,6 +63,21 @@ const upstream = z
       .prefault('5m')
       .describe('A child that nobody used for this long is stopped; the next call starts it again.'),
     request_timeout: duration({ leastMs: 100 }).prefault('10m').describe('A request without an answer for this long is given up.'),
+    approve: patterns("tools need a person's yes for each call"),
+    new_tools: z
+      .enum(['pin', 'quarantine', 'trust'])
+      .default('pin')
+      .describe(
+        'A tool that the server did not have before: its definition is pinned at first sight, or it waits for fairlead gate approve. trust: no definition is pinned at all.',
+      ),
+    suspicious_tools: z
+      .enum(['quarantine', 'report'])
+      .default('quarantine')
+      .describe('A tool whose definition holds hidden characters, or whose name looks like that of another: held back, or reported only.'),
+    pins: z
+      .record(z.string(), fingerprint)
+      .default({})
+      .describe('The fingerprint that a tool must have, by its name; nothing else is accepted (spec/pins.md).'),
   })
   .refine((value) => [value.command, value.url, value.socket].filter((way) => way !== undefined).length === 1, {
     error: 'needs exactly one of command, url and socket',
@@ -72,6 +92,7 @@ const principal = z
       .pipe(z.array(z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hex digits: printf %s TOKEN | sha256sum')))
       .default([])
       .describe('SHA-256 of each bearer token, in hex.'),
+    roles: z.array(z.string()).default([]).describe('The roles that this principal holds.'),
     peers: z
       .array(z.string())
       .default([])
@@ -142,20 +163,6 @@ const socket = z
   })
   .describe('A UNIX socket with the same paths as over HTTP; coming in by it proves who one is.')
 
-const patterns = (what: string): z.ZodDefault<z.ZodArray<z.ZodString>> =>
-  z.array(z.string()).default([]).describe(`Which ${what}; * stands for any characters.`)
-
-const rule = z
-  .strictObject({
-    principals: z.array(z.string()).min(1).describe('Whom it is for.'),
-    upstreams: z.array(z.string()).min(1).describe('Which upstreams; * stands for any characters.'),
-    tools: patterns('tools they may call'),
-    resources: patterns('resources they may read, by URI'),
-    prompts: patterns('prompts they may get'),
-    methods: patterns('other methods they may send, such as tasks/* or those of an extension'),
-  })
-  .describe('What some principals may do. Without a rule nothing is allowed.')
-
 const connector = z
   .strictObject({
     rotation_window: duration({ leastMs: 1_000 })
@@ -178,6 +185,7 @@ export default z
       .optional()
       .describe('Where clients reach the gate from outside: https://mcp.example.com. Tokens of issuers are for this address.'),
     state: z.string().optional().describe("The folder for ledger and sessions; the state folder's gate/ by default."),
+    runtime: z.string().optional().describe("The folder for the sockets of the gate's own API; the runtime folder's gate/ by default."),
     door: z.string().optional().describe('The principal that everyone is who comes in over loopback without a credential. Absent: nobody.'),
     max_sessions: z.number().int().min(1).max(1_000_000).default(10_000).describe('Sessions kept at once, all principals together.'),
     max_sessions_per_principal: z
@@ -212,7 +220,10 @@ export default z
       .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and hyphens'), upstream)
       .default({})
       .describe('The MCP servers behind the gate, by name.'),
-    principals: z.record(z.string().min(1).max(64), principal).default({}).describe('Who may call, by name.'),
+    principals: z
+      .record(z.string().regex(/^[^*]{1,64}$/, 'must be 1 to 64 characters without *'), principal)
+      .default({})
+      .describe('Who may call, by name.'),
     issuers: z
       .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and hyphens'), issuer)
       .default({})
@@ -227,7 +238,18 @@ export default z
       .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and hyphens'), socket)
       .default({})
       .describe('UNIX sockets to come in by, by a name of your own.'),
+    roles: z.record(z.string().min(1).max(64), role).default({}).describe('Named sets of rules, for principals to hold.'),
     rules: z.array(rule).default([]).describe('Who may do what.'),
+    limits: z.array(limit).default([]).describe('How often and how much may be called.'),
+    approval_timeout: duration({ leastMs: 1_000, mostMs: 86_400_000 })
+      .prefault('2m')
+      .describe("How long a call waits for a person's yes before it is refused."),
+    approval_by: z
+      .enum(['client', 'machine'])
+      .default('client')
+      .describe(
+        "Who may give it: the client's user where the client can ask, and whoever uses fairlead gate approve on this machine; or only the latter.",
+      ),
     connectors: z
       .record(z.string(), connector)
       .default({})

@@ -10,6 +10,7 @@ import { connectorsOf } from './connector/configured.ts'
 import type { Uploads } from './connector/uploads.ts'
 import type { Connector } from './connector-kind.ts'
 import { type Gate, type GateNeeds, type GateSettings, startGate } from './gate.ts'
+import { rulesOf } from './rule/roles.ts'
 import type { GateConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
 
 export type ConfiguredGateNeeds = GateNeeds & {
@@ -25,6 +26,8 @@ export type ConfiguredGateNeeds = GateNeeds & {
   readonly peers?: GateSettings['peers']
   /** Of Fairlead, for the metrics. */
   readonly version?: string
+  /** Where the sockets of the gate's own API are when the configuration does not say; absent: it has none. */
+  readonly control?: string
 }
 
 /** Starts the gate of a configuration. Faults: those of `startGate`, `credential.*`, `http.port_busy`, `store.locked`. */
@@ -61,11 +64,14 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
       isolation: one.isolation,
       idleMs: one.idle,
       requestTimeoutMs: one.request_timeout,
+      approve: one.approve,
+      pins: { newTools: one.new_tools, suspiciousTools: one.suspicious_tools, fingerprints: one.pins },
       transport: await kind.transport(kit, name, one),
     }
   })
   const [host, port] = splitListen(config.listen)
   const state = config.state ?? join(needs.state, 'gate')
+  const control = config.runtime === undefined ? needs.control : kit.pathOf(config.runtime)
   const gate = await startGate(
     { ...needs, log },
     {
@@ -86,7 +92,14 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
       cloudflare: cloudflareOf(kit, config),
       sockets: Object.values(config.sockets).map((socket) => ({ ...socket, path: kit.pathOf(socket.path) })),
       scopes: config.scopes,
-      rules: config.rules,
+      rules: rulesOf(config),
+      callLimits: config.limits.map(({ calls_per_minute: callsPerMinute, bytes_per_minute: bytesPerMinute, ...limit }) => ({
+        ...limit,
+        callsPerMinute,
+        bytesPerMinute,
+      })),
+      approvals: { timeoutMs: config.approval_timeout, mayAskClient: config.approval_by === 'client' },
+      ...(control === undefined ? {} : { control }),
       metricsFor: new Set(Object.entries(config.principals).flatMap(([name, { metrics }]) => (metrics ? [name] : []))),
       ...(needs.version === undefined ? {} : { version: needs.version }),
       children: { max: config.max_children, maxPerPrincipal: config.max_children_per_principal },

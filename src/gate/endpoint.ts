@@ -14,8 +14,10 @@ import {
   through,
 } from '../base/mcp/exchange.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
+import type { Frame } from '../base/wire/frame.ts'
 import { fault } from './faults.ts'
-import type { Sessions } from './sessions.ts'
+import { isListChanged } from './pin/layer.ts'
+import type { Sessions, WatchedSink } from './sessions.ts'
 import type { Upstream } from './upstream.ts'
 
 export type EndpointNeeds = {
@@ -26,9 +28,11 @@ export type EndpointNeeds = {
   readonly log?: Log
   /** From the outside in: whether the gate still takes calls, who may, then what is recorded. */
   readonly layers: readonly Layer[]
+  /** Told when a session's server says that its tools are others now. */
+  readonly listChanged?: (session: string) => void
 }
 
-export function createEndpoint({ upstream, sessions, clock, log = silentLog, layers }: EndpointNeeds): Endpoint {
+export function createEndpoint({ upstream, sessions, clock, log = silentLog, layers, listChanged = () => {} }: EndpointNeeds): Endpoint {
   const layered = (core: Handler): Handler =>
     surviving(
       upstream.name,
@@ -49,12 +53,32 @@ export function createEndpoint({ upstream, sessions, clock, log = silentLog, lay
     async open(exchange, out, side) {
       let opened: Awaited<ReturnType<Sessions['open']>> | undefined
       const outcome = await layered(async (inner, innerOut) => {
-        opened = await sessions.open(kit, inner, innerOut, side)
+        opened = await sessions.open(
+          kit,
+          inner,
+          innerOut,
+          noticing(side, () => opened?.session && listChanged(opened.session.id)),
+        )
         return opened.outcome
       })(exchange, out)
       return { session: opened?.session, outcome }
     },
-    find: (id, principal, side) => sessions.find(kit, id, principal, side),
+    find: (id, principal, side) => sessions.find(kit, id, principal, () => noticing(side(), () => listChanged(id))),
+  }
+}
+
+/** The same side of a session, with an ear for lists that change. */
+function noticing(side: WatchedSink, changed: () => void): WatchedSink {
+  return {
+    write(frame: Frame) {
+      if (isListChanged(frame)) changed()
+      return side.write(frame)
+    },
+    room: () => side.room(),
+    get isAttached() {
+      return side.isAttached ?? false
+    },
+    end: () => side.end?.(),
   }
 }
 

@@ -4,7 +4,7 @@ import type { Secret } from '../kernel/secret.ts'
 import { type Answer, type Check, bad } from '../base/checks/check.ts'
 import type { Drill, DrillsRead } from './connector/drills.ts'
 import { readDrills } from './connector/drills.ts'
-import type { ConnectorState } from './connector/state.ts'
+import type { ConnectorState } from './api.ts'
 import type { Live } from './holder/live.ts'
 
 /** One file per check in `checks/`. */

@@ -37,6 +37,11 @@ export const fault = faults('gate', {
     message: `${d.place} names the principal ${d.name}, which is not declared`,
     hint: `add [gate.principals.${d.name}]`,
   }),
+  unknown_role: (d: { name: string; place: string }) => ({
+    kind: 'config',
+    message: `${d.place} names the role ${d.name}, which is not declared`,
+    hint: `add [[gate.roles.${d.name}.rules]], or correct the name`,
+  }),
   unknown_upstream: (d: { name: string; place: string }) => ({
     kind: 'config',
     message: `${d.place} names the upstream ${d.name}, which is not declared`,
@@ -225,12 +230,68 @@ export const fault = faults('gate', {
     message: 'the credential is printed on a terminal only, so that no log keeps it',
     hint: 'name a file for it with --out FILE',
   }),
-  not_running: (d: { path: string }) => ({
+  tools_unlisted: (d: { upstream: string; reason: string }) => ({
     kind: 'unavailable',
-    message: `no gate answers at ${d.path}`,
-    hint: 'start it: fairlead gate serve; another one is named by --config FILE',
+    message: `the call was not made: the tools of ${d.upstream} could not be listed to compare them with what was accepted (${d.reason})`,
+    hint: 'try again; new_tools = "trust" of the upstream turns the comparison off',
   }),
-  unknown_operation: (d: { method: string }) => ({ kind: 'usage', message: `the gate cannot be asked for ${JSON.stringify(d.method)}` }),
+  no_held_tool: (d: { upstream: string; tool: string }) => ({
+    kind: 'missing',
+    message: `no tool ${d.tool} of ${d.upstream} is in quarantine`,
+    hint: 'fairlead gate approve lists those that are; a tool is looked at when a client lists or calls it',
+  }),
+  tool_changed: (d: { upstream: string; tool: string }) => ({
+    kind: 'conflict',
+    message: `the definition of ${d.tool} of ${d.upstream} has changed once more since it was shown`,
+    hint: `look at it again: fairlead gate approve ${d.upstream} ${d.tool}`,
+  }),
+  tool_unacceptable: (d: { upstream: string; tool: string; why: 'configured' | 'doubled' | 'long' }) => ({
+    kind: 'conflict',
+    message: {
+      configured: `the configuration says which definition ${d.tool} of ${d.upstream} must have`,
+      doubled: `${d.upstream} lists ${d.tool} twice, with two definitions: none of them can be accepted`,
+      long: `the definition of ${d.tool} of ${d.upstream} is too long to be shown and accepted`,
+    }[d.why],
+    hint:
+      d.why === 'doubled'
+        ? 'that is for the server to mend'
+        : `write its fingerprint, which the log has, into [gate.upstreams.${d.upstream}.pins]`,
+  }),
+  tool_unconfirmed: (d: { upstream: string; tool: string; diff: string }) => ({
+    kind: 'usage',
+    message: `${d.tool} of ${d.upstream} was not accepted: nobody is at a terminal to say yes to this\n${d.diff}`,
+    hint: 'say it with --yes',
+  }),
+  not_accepted: (d: { upstream: string; tool: string }) => ({
+    kind: 'denied',
+    message: `${d.tool} of ${d.upstream} stays in quarantine`,
+  }),
+  one_answer: () => ({
+    kind: 'usage',
+    message: 'a call is allowed with --session, or with --for, or refused with --deny',
+    hint: 'use one of them',
+  }),
+  no_duration: (d: { text: string }) => ({ kind: 'usage', message: `--for ${d.text} is no time`, hint: 'such as 30s, 10m or 1h30m' }),
+  tool_answer: () => ({
+    kind: 'usage',
+    message: 'a tool is accepted, or stays in quarantine: --session, --for and --deny are for calls',
+    hint: 'fairlead gate approve UPSTREAM TOOL',
+  }),
+  no_waiting_call: (d: { id: string }) => ({
+    kind: 'missing',
+    message: `no call ${d.id} waits for approval: it was decided, given up, or its time is over`,
+    hint: 'fairlead gate approve lists those that wait',
+  }),
+  no_session: (d: { id: string }) => ({
+    kind: 'conflict',
+    message: `the client of the call ${d.id} has no session that a yes could hold for`,
+    hint: `approve it once, or for some time: fairlead gate approve ${d.id} --for 10m`,
+  }),
+  too_many_approvals: (d: { max: number }) => ({
+    kind: 'limited',
+    message: `${d.max} approvals hold for a session or for some time already`,
+    hint: 'approve this call once, or wait until some of them have ended',
+  }),
   mcp_off: () => ({
     kind: 'config',
     message: 'ABZU_USE_MCP is not 1: connectors do not go through the gate',

@@ -3,9 +3,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { asFault } from '../kernel/fault.ts'
 import type { KeySet } from '../base/access/key-set.ts'
 import { answerJson } from '../base/http/answer.ts'
+import { visibleText } from '../base/terminal/visible.ts'
 import type { Bucket } from '../base/kv/kv.ts'
 import type { Connectors } from './connector/connectors.ts'
 import type { Drain } from './drain.ts'
+import type { Pins } from './pin/pins.ts'
 import type { Upstream } from './upstream.ts'
 import type { WatchedLedger } from './watched-ledger.ts'
 
@@ -17,6 +19,7 @@ export type HealthNeeds = {
   /** Of those whose signed tokens are taken. */
   readonly keySets: readonly KeySet[]
   readonly connectors: Connectors
+  readonly pins: Pins
 }
 
 /** `ok` as a whole, when every check that the gate cannot work without is; a server that fails, or keys that cannot be had, make it `degraded`, since others go on. */
@@ -37,7 +40,7 @@ export async function answerHealth(needs: HealthNeeds, path: string, isKnown: bo
   answerJson(response, health.status === 'failing' ? 503 : 200, health)
 }
 
-async function healthOf({ ledger, bucket, upstreams, drain, keySets, connectors }: HealthNeeds, isKnown: boolean): Promise<Health> {
+async function healthOf({ ledger, bucket, upstreams, drain, keySets, connectors, pins }: HealthNeeds, isKnown: boolean): Promise<Health> {
   const needed: Record<string, Check> = {
     gate: drain.isDraining ? { ok: false, reason: 'it is stopping' } : { ok: true, reason: 'it takes calls' },
     ledger: await checked('the last entry was written', async () => {
@@ -69,12 +72,33 @@ async function healthOf({ ledger, bucket, upstreams, drain, keySets, connectors 
     : ailing.length > 0
       ? { connectors: { ok: false, reason: `${ailing.length} are late, stale or frozen` } }
       : {}
+  const held = heldTools(pins)
+  const tools: Record<string, Check> = isKnown
+    ? Object.fromEntries(
+        held.map(([upstream, names]) => [
+          `tools of ${upstream}`,
+          { ok: false, reason: `in quarantine: ${names}; see: fairlead gate approve` },
+        ]),
+      )
+    : held.length > 0
+      ? { tools: { ok: false, reason: 'some are in quarantine' } }
+      : {}
   const isReady = Object.values(needed).every(({ ok }) => ok)
-  const isDegraded = failing + absent.length + ailing.length > 0
+  const isDegraded = failing + absent.length + ailing.length + held.length > 0
   return {
     status: !isReady ? 'failing' : isDegraded ? 'degraded' : 'ok',
-    checks: { ...needed, ...servers, ...(isKnown ? Object.fromEntries(keys) : {}), ...holders },
+    checks: { ...needed, ...servers, ...(isKnown ? Object.fromEntries(keys) : {}), ...holders, ...tools },
   }
+}
+
+const maxToldTools = 20
+
+/** Tools in quarantine by upstream, in words. Their names come from outside and are told as text that shows itself. */
+function heldTools(pins: Pins): [upstream: string, names: string][] {
+  return Object.entries(Object.groupBy(pins.held(), ({ upstream }) => upstream)).map(([upstream, all = []]) => {
+    const names = all.slice(0, maxToldTools).map(({ tool }) => visibleText(tool.slice(0, 64)))
+    return [upstream, [...names, ...(all.length > maxToldTools ? [`${all.length - maxToldTools} more`] : [])].join(', ')]
+  })
 }
 
 async function checked(fine: string, check: () => Promise<unknown>): Promise<Check> {

@@ -63,6 +63,19 @@ export function recordLayer({ ledger, secret, clock, upstream }: RecordNeeds): L
   }
 }
 
+/** One line for what happened to a call before it was forwarded, with a digest of its arguments. Rejects when it cannot be written. */
+export async function recordStep(
+  { ledger, secret, upstream }: RecordNeeds,
+  event: string,
+  exchange: Exchange,
+  more: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const { frame } = exchange
+  const span = frame.at.arguments
+  const digest = span ? `,"arguments":"${argumentDigests(secret)(ledger.next, frame.bytes.subarray(...span))}"` : ''
+  await ledger.append(`${who(event, exchange, upstream)},${JSON.stringify(more).slice(1, -1)}${digest}`)
+}
+
 /** One line for a message that was never forwarded. */
 export async function recordRefusal({ ledger, upstream }: RecordNeeds, exchange: Exchange, reason: string): Promise<void> {
   await ledger.conclude(`${who('refused', exchange, upstream)},"reason":${JSON.stringify(reason.slice(0, 1_000))}`).catch(() => {})

@@ -66,7 +66,9 @@ export class McpSession implements Session {
     this.record = record
     this.usedAtMs = needs.clock.mono()
     if (leg) this.#leg = this.#adopt(leg)
-    this.handle = needs.layer((exchange, out) => this.#forward(exchange, out))
+    const layered = needs.layer((exchange, out) => this.#forward(exchange, out))
+    const session = { id, capabilities: capabilitiesIn(record.initialize) }
+    this.handle = (exchange, out) => layered({ ...exchange, session }, out)
   }
 
   get isBusy(): boolean {
@@ -247,6 +249,13 @@ export class McpSession implements Session {
     if (this.#isListening) leg.listen().catch(() => {})
     return leg
   }
+}
+
+/** What a client can do, by its own `initialize`. */
+function capabilitiesIn(initialize: string): Readonly<Record<string, unknown>> {
+  const { params } = JSON.parse(initialize) as { readonly params?: { readonly capabilities?: unknown } }
+  const capabilities = params?.capabilities
+  return typeof capabilities === 'object' && capabilities !== null ? (capabilities as Record<string, unknown>) : {}
 }
 
 /** The first capability that was offered and is not any more, by its path; undefined when all are there. */

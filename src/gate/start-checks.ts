@@ -25,7 +25,7 @@ function checkDoors({ host, port, door, publicUrl, credentials, issuers, cloudfl
 }
 
 function checkNames(settings: GateSettings): void {
-  const { door, credentials, issuers, cloudflare, sockets, rules, upstreams } = settings
+  const { door, credentials, issuers, cloudflare, sockets } = settings
   const names = new Set(credentials.map(({ name }) => name))
   for (const { connector } of settings.connectors.connectors) {
     if (names.has(connector.id)) throw fault.connector_is_principal({ name: connector.id })
@@ -41,15 +41,23 @@ function checkNames(settings: GateSettings): void {
     named(cloudflare.serviceTokens.values(), 'gate.cloudflare_access.service_tokens')
   }
   for (const { path, principal } of sockets) named([principal], `the socket ${path}`)
+  checkPatterns(settings, named)
+}
+
+/** What rules and limits name is there; a pattern may fit nobody. */
+function checkPatterns(
+  { rules, callLimits = [], upstreams }: GateSettings,
+  named: (principals: readonly string[], place: string) => void,
+): void {
   const known = new Set(upstreams.map(({ name }) => name))
-  for (const [index, rule] of rules.entries()) {
-    const place = `gate.rules[${index}]`
-    named(
-      rule.principals.filter((name) => !name.includes('*')),
-      place,
-    )
-    for (const name of rule.upstreams) if (!name.includes('*') && !known.has(name)) throw fault.unknown_upstream({ name, place })
-  }
+  const isName = (pattern: string): boolean => !pattern.includes('*')
+  for (const [list, all] of Object.entries({ rules, limits: callLimits }))
+    for (const [index, one] of all.entries()) {
+      const place = `gate.${list}[${index}]`
+      named(one.principals.filter(isName), place)
+      const unknown = one.upstreams.filter(isName).find((name) => !known.has(name))
+      if (unknown !== undefined) throw fault.unknown_upstream({ name: unknown, place })
+    }
 }
 
 function checkCredentials({ credentials, issuers, sockets }: GateSettings): void {

@@ -15,6 +15,7 @@ import type { Frame } from '../base/wire/frame.ts'
 import type { Sink } from '../base/wire/wire.ts'
 import type { Children, Idle } from './children.ts'
 import { fault } from './faults.ts'
+import type { PinSettings } from './pin/pins.ts'
 import { Pooled } from './pooled.ts'
 import { Starting, type UpstreamState, isWrongEra } from './starting.ts'
 
@@ -36,6 +37,10 @@ export type UpstreamSettings = {
   readonly isolation: Isolation
   readonly idleMs: number
   readonly requestTimeoutMs: number
+  /** How definitions of its tools are pinned; `defaultPins` when absent. */
+  readonly pins?: PinSettings
+  /** Patterns of tools of which each call needs a person's yes. */
+  readonly approve?: readonly string[]
 }
 
 /** A verdict on what a server speaks is kept for so long: servers are updated. */

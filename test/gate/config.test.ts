@@ -63,6 +63,23 @@ describe('line and key', () => {
       'gate.upstreams.up.token',
       /may not stand in this file/,
     ],
+    ['a principal whom a pattern would mean', '[gate.principals."a*"]\npeers = ["12D3"]\n', 1, 'gate.principals."a*"', /without \*/],
+    ['a fingerprint that is none', '[gate.upstreams.up]\ncommand = ["x"]\npins = { t = "abc" }\n', 3, 'gate.upstreams.up.pins.t', /64/],
+    [
+      'an argument of which nothing is said',
+      '[[gate.rules]]\nprincipals = ["me"]\nupstreams = ["up"]\ntools = ["t"]\narguments.a = { optional = true }\n',
+      5,
+      'gate.rules[0].arguments.a',
+      /needs one of is, below, min and max/,
+    ],
+    [
+      'two arguments that differ in letter case',
+      '[[gate.rules]]\nprincipals = ["me"]\nupstreams = ["up"]\ntools = ["t"]\narguments = { a = 1, A = 2 }\n',
+      5,
+      'gate.rules[0].arguments',
+      /letter case/,
+    ],
+    ['a limit without a number', '[[gate.limits]]\ntools = ["t"]\n', 1, 'gate.limits[0]', /needs one of calls_per_minute/],
     [
       'a password in an address',
       '[gate.upstreams.up]\nurl = "http://me:in-the-open@127.0.0.1:1/mcp"\n',
@@ -135,6 +152,16 @@ describe('attack 30: what would let strangers in', () => {
       'a rule for a server that is not there',
       `[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\n${ann}[[gate.rules]]\nprincipals = ["ann"]\nupstreams = ["fils"]\n`,
       /gate\.rules\[0\] names the upstream fils/,
+    ],
+    [
+      'a role that nobody has declared',
+      '[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\n[gate.principals.me]\nroles = ["reader"]\n',
+      /gate\.principals\.me\.roles names the role reader/,
+    ],
+    [
+      'a limit for nobody',
+      `[gate]\nstate = STATE\nlisten = "127.0.0.1:0"\n${ann}[[gate.limits]]\nprincipals = ["anne"]\nconcurrent = 1\n`,
+      /gate\.limits\[0\] names the principal anne/,
     ],
     [
       'one token for two people',

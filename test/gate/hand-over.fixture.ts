@@ -2,16 +2,16 @@
 // Exit code: 0 done, 1 undone, 2 else.
 import { join } from 'node:path'
 import { carryOut } from '../../src/base/steps/plan.ts'
+import { gateCalls } from '../../src/gate/client.ts'
 import { handOverPlan } from '../../src/gate/connector/handing-over.ts'
-import { askGate } from '../../src/gate/local-control.ts'
 import { systemClock as clock } from '../../src/kernel/clock.ts'
 import { killPoints } from '../kit/kill-points.ts'
 
 const [folder = '', file = '', at = '-1'] = process.argv.slice(2)
 const { wrap, log } = killPoints(Number(at))
-const ask = (method: string, params: Readonly<Record<string, unknown>>) => askGate({ clock, folder: join(folder, 'state') }, method, params)
+const gate = gateCalls(join(folder, 'run'))
 try {
-  const needs = { clock, log, ask, signal: new AbortController().signal, waiting() {} }
+  const needs = { clock, log, gate, signal: new AbortController().signal, waiting() {} }
   const plan = handOverPlan(needs, file, { connectors: ['operator_api'], overlapMs: 30_000 })
   const { outcome } = await carryOut({ log }, { ...plan, steps: (input) => wrap(plan.steps(input)) })
   process.exitCode = outcome === 'done' ? 0 : 1

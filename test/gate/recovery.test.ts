@@ -90,6 +90,7 @@ describe.each(isolations)('a killed child, isolation %s', (isolation) => {
       'logging/setLevel',
       'resources/subscribe test://a',
       'resources/subscribe test://c',
+      'tools/list', // its tools are looked at before the first call
       'tools/call',
     ])
     expect(second[2]!.params).toEqual({ level: 'warning' })

@@ -48,7 +48,7 @@ test.each(eras)('a %s SDK client does not notice that the gate was killed: stdio
 test('a session of the same id goes on: its child is opened as the client had it, its HTTP session is continued', async () => {
   const far = await fixtureOn()
   const child = unrulyServer()
-  const upstreams = { child: { command: child.command }, remote: { url: far.url } }
+  const upstreams = { child: { command: child.command, more: 'suspicious_tools = "report"' }, remote: { url: far.url } } // both have an echo
   const gate = await gateFor({ upstreams })
   const session = await openSession(gate.url('child'))
   await post(gate.url('child'), 'resources/subscribe', { uri: 'test://a' }, { session })

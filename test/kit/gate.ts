@@ -50,7 +50,7 @@ export async function startGate(options: GateOptions): Promise<RunningGate> {
   const door = options.access === undefined ? 'door = "conformance"\n' : ''
   writeFileSync(
     config,
-    `[gate]\nlisten = "127.0.0.1:${options.port ?? 0}"\nstate = "${folder}/state"\n${door}${options.settings ?? ''}\n${upstreams.join('')}${access}`,
+    `[gate]\nlisten = "127.0.0.1:${options.port ?? 0}"\nstate = "${folder}/state"\nruntime = "${folder}/run"\n${door}${options.settings ?? ''}\n${upstreams.join('')}${access}`,
   )
   const child = spawn(runtime, [main, 'gate', 'serve', '--config', config], {
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -205,7 +205,8 @@ describe('who imports whom', () => {
       "import { Client } from '@modelcontextprotocol/client'",
     )
     keeps(imports.dependencies, 'src/base/peer/a.ts', "import { createLibp2p } from 'libp2p'")
-    keeps(imports.dependencies, 'src/gate/config.ts', "import { z } from 'zod'")
+    for (const path of ['src/gate/config.ts', 'src/gate/rule/config.ts', 'src/gate/connector/api.ts'])
+      keeps(imports.dependencies, path, "import { z } from 'zod'")
     keeps(imports.dependencies, 'src/reach/a.ts', "import type { z } from 'zod'", "import { join } from 'node:path'")
   })
 

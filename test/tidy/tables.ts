@@ -109,7 +109,7 @@ export const packages: readonly Package[] = [
   { names: /^commander$/, allowed: /^src\/base\/terminal\/parse\.ts$/, why: 'arguments are read by base/terminal/parse.ts' },
   {
     names: /^zod$/,
-    allowed: /^src\/(?:base\/config\/|[\w-]+\/(?:config|api)\.ts$|base\/mcp\/tool\/|operate\/(?:tools\/|answers\.ts$))/,
+    allowed: /^src\/(?:base\/config\/|[\w-]+\/(?:[\w-]+\/)?(?:config|api)\.ts$|base\/mcp\/tool\/|operate\/(?:tools\/|answers\.ts$))/,
     why: 'schemas stand in config.ts, api.ts and tools',
     isTypeFree: true,
   },

@@ -20,6 +20,8 @@ export type Exchange = {
   /** Proved for this message. */
   readonly principal: Principal
   readonly headers: McpHeaders
+  /** Of a legacy client after `initialize`: its session's id, and what it said then that it can do. */
+  readonly session?: { readonly id: string; readonly capabilities: Readonly<Record<string, unknown>> }
   /** Modern HTTP: aborts when the client goes away, which cancels. Legacy: never aborts; only `notifications/cancelled` cancels. */
   readonly abort: AbortSignal
   /** What it is traced by; absent: by nothing. */
@@ -32,8 +34,8 @@ export type Outcome =
   | { readonly is: 'answered'; readonly status?: number }
   /** A notification or an answer was taken over. */
   | { readonly is: 'accepted' }
-  /** Never forwarded: the reason is the client's to read; `code` is JSON-RPC's, "denied" when absent. */
-  | { readonly is: 'refused'; readonly reason: string; readonly code?: number; readonly status?: number }
+  /** Never forwarded: the reason is the client's to read; `code` is JSON-RPC's, "denied" when absent; `data` goes with it. */
+  | { readonly is: 'refused'; readonly reason: string; readonly code?: number; readonly status?: number; readonly data?: unknown }
   /** Never reached the upstream: may be tried again. */
   | { readonly is: 'notSent'; readonly fault: Fault }
   /** Reached the upstream and got no answer: an error, and never sent again. */

@@ -24,7 +24,7 @@ export function onlyAllowed(answer: Frame, listing: Listing, permit: Permit): Fr
   const span = answer.kind === 'result' ? locate(answer.bytes, answer.at.result, listing.member) : undefined
   if (!span || answer.bytes[span[0]] !== 0x5b) return answer
   const kept = elements(answer.bytes, span).filter((element) => {
-    return permit.judge({ kind: listing.kind, name: stringAt(answer, locate(answer.bytes, element, listing.named)) }).allowed
+    return permit.shows(listing.kind, stringAt(answer, locate(answer.bytes, element, listing.named)))
   })
   const text = `[${kept.map((element) => token(answer, element)).join(',')}]`
   return splice(answer, [{ span, with: Buffer.from(text) }])

@@ -84,7 +84,7 @@ export function textOf(frame: Frame): string {
 export function problemFrame(request: Frame, outcome: Outcome): Frame | undefined {
   switch (outcome.is) {
     case 'refused':
-      return errorFrame(idToken(request), outcome.code ?? code.denied, outcome.reason)
+      return errorFrame(idToken(request), outcome.code ?? code.denied, outcome.reason, outcome.data)
     case 'notSent':
     case 'unknown': {
       const { fault } = outcome

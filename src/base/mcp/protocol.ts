@@ -24,6 +24,8 @@ export const code = {
   serverError: -32000,
   denied: -32001,
   resourceNotFoundLegacy: -32002,
+  /** Ours: too often or too much; `data.retryAfterSeconds` says when to try again. */
+  limited: -32003,
   headerMismatch: -32020,
   missingCapability: -32021,
   unsupportedVersion: -32022,

@@ -1,8 +1,10 @@
 // What a client's message acts on, and so what a rule must allow. What is not known to be harmless needs a rule of its own.
+import type { Given } from '../access/argument-rule.ts'
 import type { Kind, Target } from '../access/policy.ts'
 import type { Exchange } from './exchange.ts'
 import { paramsOf } from './message.ts'
-import { stringAt } from '../wire/frame.ts'
+import { type Frame, stringAt, token } from '../wire/frame.ts'
+import { members } from '../wire/locate.ts'
 
 const named: Readonly<Record<string, { readonly kind: Kind; readonly place: 'name' | 'uri' }>> = {
   'tools/call': { kind: 'tool', place: 'name' },
@@ -46,7 +48,10 @@ export function targetsOf({ frame, era }: Pick<Exchange, 'frame' | 'era'>): read
   if (kind === 'notification') return notificationsOfAll.has(method) ? list : [{ kind: 'method', name: method }]
   const isGone = era === 'modern' && goneIn2026.has(method) // they name nothing there: the server tells that it has no such method
   const naming = Object.hasOwn(named, method) && !isGone ? named[method] : undefined
-  if (naming) return [{ kind: naming.kind, name: stringAt(frame, frame.at[naming.place]) }]
+  if (naming) {
+    const name = stringAt(frame, frame.at[naming.place])
+    return [naming.kind === 'tool' ? { kind: 'tool', name, given: givenIn(frame) } : { kind: naming.kind, name }]
+  }
   if (method === 'completion/complete') return [completed(paramsOf(frame)['ref'])]
   if (method === 'subscriptions/listen') {
     const uris = memberOf(paramsOf(frame)['notifications'], 'resourceSubscriptions')
@@ -60,6 +65,18 @@ export function isRecorded(exchange: Pick<Exchange, 'frame' | 'era'>): boolean {
   const { frame } = exchange
   if (frame.kind === 'request' && recordedTools.has(frame.method!)) return true
   return targetsOf(exchange)[0]!.kind === 'method'
+}
+
+/** The arguments of a call where they stand in its bytes; read only as far as a rule looks at them. */
+function givenIn(frame: Frame): Given {
+  const span = frame.at.arguments
+  if (!span) return []
+  if (frame.bytes[span[0]] !== 0x7b) return undefined
+  return {
+    *[Symbol.iterator]() {
+      for (const { name, value } of members(frame.bytes, span)) yield { name, text: () => token(frame, value) }
+    },
+  }
 }
 
 function completed(ref: unknown): Target {

@@ -135,7 +135,7 @@ async function withMachine(
   if (config.principals[owner]) throw fault.name_taken({ path, place: 'gate.principals', name: owner, what: 'you' })
   const { default: gateSchema } = await import('../../gate/config.ts')
   const own = gateSchema.parse({
-    upstreams: { [machine]: { url, token: { file: tokens.machine.path } } },
+    upstreams: { [machine]: { url, token: { file: tokens.machine.path }, new_tools: 'trust' } }, // our own, and another with each version
     principals: { [owner]: { token_sha256: tokenHash(tokens.owner.value), peers: [client] } },
     rules: [{ principals: [owner], upstreams: ['*'], tools: ['*'], resources: ['*'], prompts: ['*'], methods: ['*'] }],
   })

@@ -2,7 +2,7 @@
 import { type Answer, bad, good } from '../../base/checks/check.ts'
 import { parseInstant } from '../connector/instant.ts'
 import { beatEveryMs, lateAfterMs } from '../connector/session.ts'
-import type { ConnectorState } from '../connector/state.ts'
+import type { ConnectorState } from '../api.ts'
 import { type Examination, type GateCheck, ofEachConnector } from '../examination.ts'
 
 const heartbeats: GateCheck = {

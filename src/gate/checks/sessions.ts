@@ -1,6 +1,6 @@
 // Has every connector a session that is alive, in the stage's context?
 import { bad, good } from '../../base/checks/check.ts'
-import { stageContext } from '../api.ts'
+import { stageContext } from '../connector/api.ts'
 import { type GateCheck, ofEachConnector } from '../examination.ts'
 
 const sessions: GateCheck = {

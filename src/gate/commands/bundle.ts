@@ -7,7 +7,7 @@ import { makeBundle, verifyBundle } from '../holder/bundle.ts'
 import { doctrineOf } from '../holder/doctrine.ts'
 import { liveEvidence } from '../holder/live.ts'
 import { examinationOf, openStage } from '../holder/stage.ts'
-import { configFlag } from '../running.ts'
+import { configFlag } from '../client.ts'
 
 export default command({
   summary: 'bundle receipts, rotation ledger and findings for an incident, or verify such a bundle',
@@ -29,10 +29,10 @@ async function make(context: Context, incident: string, config: string | undefin
   if (!/^[A-Za-z0-9][\w-]{0,63}$/.test(incident)) throw fault.bundle_what({})
   const { clock, log, signal, terminal } = context
   await using stage = await openStage(context, await import('../../extensions.ts'), { config, instance: 'bundle' })
-  const { checks, gateway, tokens, folder, logs } = stage
+  const { checks, gateway, tokens, gate, logs } = stage
   const findings = await doctrineOf({ checks, examination: examinationOf(context, stage) }, { clock, signal })
   // A gate that does not answer is often what the incident is about.
-  const live = await liveEvidence({ clock, gateway }, { tokens, folder }).then(
+  const live = await liveEvidence({ gateway }, { tokens, gate }).then(
     ({ connectors, health }) => ({ connectors: [...connectors.values()], health }),
     (error: unknown) => ({ error: asFault(error) }),
   )

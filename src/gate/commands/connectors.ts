@@ -1,7 +1,7 @@
 // Shows how the connectors of the running gate stand.
 import { command } from '../../base/terminal/command.ts'
-import type { ConnectorState } from '../connector/state.ts'
-import { configFlag, runningGate } from '../running.ts'
+import type { ConnectorState } from '../api.ts'
+import { configFlag, runningGate } from '../client.ts'
 
 export default command({
   summary: 'show the connectors of the running gate: credential, sessions, last heartbeat',
@@ -12,8 +12,8 @@ export default command({
   ],
   async run(context, { flags: { config } }) {
     const { configs } = await import('../../extensions.ts')
-    const ask = await runningGate(context, configs, config)
-    const { connectors } = (await ask('connectors/list')) as { connectors: readonly ConnectorState[] }
+    const gate = await runningGate(context, configs, config)
+    const connectors = await gate['list-connectors']({})
     context.terminal.result({ connectors }, () => connectors.map(shown).join('\n'))
   },
 })

@@ -5,7 +5,7 @@ import { findingsText } from '../../base/checks/report.ts'
 import { type Context, command } from '../../base/terminal/command.ts'
 import { doctrineExitCode, doctrineOf, failuresIn } from '../holder/doctrine.ts'
 import { examinationOf, openStage } from '../holder/stage.ts'
-import { configFlag } from '../running.ts'
+import { configFlag } from '../client.ts'
 
 export default command({
   summary: 'check the connectors: sessions, rotations, heartbeats, records, with evidence and remedy',

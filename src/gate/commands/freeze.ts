@@ -1,6 +1,6 @@
 // Takes the connectors out of MCP on the running gate, at once.
 import { command } from '../../base/terminal/command.ts'
-import { configFlag, runningGate } from '../running.ts'
+import { configFlag, runningGate } from '../client.ts'
 
 export default command({
   summary: 'freeze the connectors of the running gate: they are told to take the direct way',
@@ -13,8 +13,8 @@ export default command({
   ],
   async run(context, { flags: { why, config } }) {
     const { configs } = await import('../../extensions.ts')
-    const ask = await runningGate(context, configs, config)
-    const { changed } = await ask('connectors/freeze', why === undefined ? {} : { why })
-    context.terminal.result({ frozen: true, changed }, () => (changed === true ? 'the connectors are frozen' : 'they were frozen already'))
+    const gate = await runningGate(context, configs, config)
+    const { changed } = await gate['freeze-connectors']({ why })
+    context.terminal.result({ frozen: true, changed }, () => (changed ? 'the connectors are frozen' : 'they were frozen already'))
   },
 })

@@ -5,7 +5,7 @@ import { command } from '../../base/terminal/command.ts'
 import { rehearse } from '../holder/packet.ts'
 import { openStage } from '../holder/stage.ts'
 import { withoutCredentials } from '../holder/artefacts.ts'
-import { configFlag } from '../running.ts'
+import { configFlag } from '../client.ts'
 
 const file = 'stage_b_rehearsal_packet.json'
 

@@ -1,6 +1,6 @@
 // Lets the connectors of the running gate in again.
 import { command } from '../../base/terminal/command.ts'
-import { configFlag, runningGate } from '../running.ts'
+import { configFlag, runningGate } from '../client.ts'
 
 export default command({
   summary: 'end a freeze: the connectors of the running gate go through it again',
@@ -9,10 +9,10 @@ export default command({
   examples: [['fairlead gate restore', 'connectors hand-shake again']],
   async run(context, { flags: { config } }) {
     const { configs } = await import('../../extensions.ts')
-    const ask = await runningGate(context, configs, config)
-    const { changed } = await ask('connectors/restore')
+    const gate = await runningGate(context, configs, config)
+    const { changed } = await gate['restore-connectors']({})
     context.terminal.result({ frozen: false, changed }, () =>
-      changed === true ? 'the connectors go through the gate again' : 'they were not frozen',
+      changed ? 'the connectors go through the gate again' : 'they were not frozen',
     )
   },
 })

@@ -4,10 +4,10 @@ import { hash } from 'node:crypto'
 import { asFault } from '../../kernel/fault.ts'
 import { durationMs } from '../../base/config/duration.ts'
 import { type Context, command } from '../../base/terminal/command.ts'
+import { type GateCalls, configFlag, runningGate } from '../client.ts'
 import { makeCredential } from '../connector/credentials.ts'
-import { type HandOverNeeds, handOver } from '../connector/handing-over.ts'
+import { handOver } from '../connector/handing-over.ts'
 import { fault } from '../faults.ts'
-import { configFlag, runningGate } from '../running.ts'
 
 const mostOverlapMs = 86_400_000
 
@@ -31,13 +31,13 @@ export default command({
     if (overlapMs === undefined || overlapMs < 1_000 || overlapMs > mostOverlapMs) throw fault.bad_overlap({})
     if ((out === undefined) !== print) throw fault.needs_out({})
     const { configs } = await import('../../extensions.ts')
-    const ask = await runningGate(context, configs, config)
-    if (out === undefined) return printed(context, ask, connectors, overlapMs)
+    const gate = await runningGate(context, configs, config)
+    if (out === undefined) return printed(context, gate, connectors, overlapMs)
     const file = resolve(out)
     const { clock, log, signal, terminal } = context
     const waiting = (): void =>
       terminal.note(`${file} holds the new credential; waiting for a handshake of ${connectors.join(', ')} with it (${overlap} at most)`)
-    const { input } = await handOver({ clock, log, ask, signal, waiting }, file, { connectors, overlapMs }).catch((error: unknown) => {
+    const { input } = await handOver({ clock, log, gate, signal, waiting }, file, { connectors, overlapMs }).catch((error: unknown) => {
       const { code, cause } = asFault(error)
       throw code === 'steps.undone' ? cause : error // all is as it was: what matters is why
     })
@@ -48,15 +48,10 @@ export default command({
   },
 })
 
-async function printed(
-  { stdout, terminal }: Context,
-  ask: HandOverNeeds['ask'],
-  connectors: readonly string[],
-  overlapMs: number,
-): Promise<void> {
+async function printed({ stdout, terminal }: Context, gate: GateCalls, connectors: readonly string[], overlapMs: number): Promise<void> {
   if (!(stdout as { isTTY?: boolean }).isTTY) throw fault.no_terminal({})
   const credential = makeCredential().reveal()
-  await ask('connectors/rotate', { connectors, sha256: hash('sha256', credential, 'hex'), overlap_ms: overlapMs })
+  await gate['rotate-connectors']({ connectors: [...connectors], sha256: hash('sha256', credential, 'hex'), overlapMs })
   terminal.note('it is shown this once; the gate knows its hash only. See how far it is: fairlead gate connectors')
   terminal.result({ connectors, credential }, () => credential)
 }

@@ -1,5 +1,5 @@
 // Runs the gate by itself, from its configuration, until it is stopped.
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { loadMachineConfig } from '../../base/config/machine.ts'
 import { command, stopAsked } from '../../base/terminal/command.ts'
 import { startConfiguredGate } from '../configured.ts'
@@ -19,7 +19,8 @@ export default command({
     const { configs, connectors, upstreams: kinds } = await import('../../extensions.ts')
     const { path, tables } = await loadMachineConfig(configs, folders.config, flags.config)
     const config = tables['gate'] as GateConfig
-    const needs = { clock, log, env, folder: dirname(path), state: folders.state, kinds, connectors, version }
+    const control = join(folders.runtime, 'gate')
+    const needs = { clock, log, env, folder: dirname(path), state: folders.state, control, kinds, connectors, version }
     const gate = await startConfiguredGate(needs, config)
     terminal.result({ url: gate.url, upstreams: Object.keys(config.upstreams) }, () =>
       [`the gate is ready at ${gate.url}`, ...Object.keys(config.upstreams).map((name) => `  ${gate.url}/mcp/${name}`)].join('\n'),

@@ -5,7 +5,7 @@ import { findingsText } from '../../base/checks/report.ts'
 import { command } from '../../base/terminal/command.ts'
 import { smoke } from '../holder/smoke.ts'
 import { openStage } from '../holder/stage.ts'
-import { configFlag } from '../running.ts'
+import { configFlag } from '../client.ts'
 
 export default command({
   summary: 'hand-shake and beat for every connector, check the doctrine, leave a receipt',

@@ -1,6 +1,6 @@
 // A command of an operator: which tool of which upstream, and its arguments as they came.
 import { members } from '../../base/wire/locate.ts'
-import { commandSchema } from '../api.ts'
+import { commandSchema } from './api.ts'
 import type { ToolCall } from '../connector-kind.ts'
 import { fault } from '../faults.ts'
 import { checked, objectIn } from './message-body.ts'

@@ -7,14 +7,15 @@ import { asFault } from '../../kernel/fault.ts'
 import { moveFile, readText, removeFile, writeWhole } from '../../kernel/file.ts'
 import type { Log } from '../../kernel/log.ts'
 import { type PlanEnd, type PlanSettings, type Step, carryOut } from '../../base/steps/plan.ts'
+import type { Rotation } from '../api.ts'
+import type { GateCalls } from '../client.ts'
 import { fault } from '../faults.ts'
 import { makeCredential } from './credentials.ts'
-import type { RotationState } from './rotations.ts'
 
 export type HandOverNeeds = {
   readonly clock: Clock
   readonly log: Log
-  ask(method: string, params: Readonly<Record<string, unknown>>): Promise<Record<string, unknown>>
+  readonly gate: Pick<GateCalls, 'rotate-connectors' | 'show-rotation'>
   readonly signal: AbortSignal
   /** Told when the file holds the new one and a holder is waited for. */
   waiting(): void
@@ -64,11 +65,11 @@ export function handOverPlan(needs: HandOverNeeds, file: string, { connectors, o
 /** `pause`: what failed is no reason to take anything back. `isUntold`: the gate cannot know of it yet. */
 type StepNeeds = HandOverNeeds & { pause(): void; readonly isUntold: boolean }
 
-type State = RotationState['state'] | 'unknown'
+type State = Rotation['state']
 
 function handOverSteps(needs: StepNeeds, file: string, { connectors, sha256, overlapMs }: HandOverInput): Step[] {
   const [next, old] = [`${file}.next`, `${file}.old`]
-  const state = async (): Promise<State> => ((await needs.ask('connectors/rotation', { connectors, sha256 })) as { state: State }).state
+  const state = async (): Promise<State> => (await needs.gate['show-rotation']({ connectors: [...connectors], sha256 })).state
   const patient = (): Promise<State> => patiently(needs, state)
   let { isUntold } = needs
   return [
@@ -77,7 +78,7 @@ function handOverSteps(needs: StepNeeds, file: string, { connectors, sha256, ove
       isDone: async () => (await (isUntold ? state() : patient())) !== 'unknown',
       async do() {
         isUntold = false
-        await patiently(needs, () => needs.ask('connectors/rotate', { connectors, sha256, overlap_ms: overlapMs }))
+        await patiently(needs, () => needs.gate['rotate-connectors']({ connectors: [...connectors], sha256, overlapMs }))
       },
       undo: () => removeFile(next), // the gate takes it back by itself
     },
@@ -130,7 +131,7 @@ async function patiently<T>({ clock, signal, pause }: StepNeeds, ask: () => Prom
     try {
       return await ask()
     } catch (error) {
-      if (asFault(error).code !== 'gate.not_running') throw error
+      if (asFault(error).code !== 'control.unreachable') throw error
       if (clock.mono() - sinceMs > patienceMs) {
         pause()
         throw error

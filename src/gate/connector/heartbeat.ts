@@ -1,6 +1,6 @@
 // A heartbeat: a sign of life that belongs to a session, and says of it nothing that the gate knows better.
 import type { Clock } from '../../kernel/clock.ts'
-import { type Heartbeat, heartbeatSchema } from '../api.ts'
+import { type Heartbeat, heartbeatSchema } from './api.ts'
 import { fault } from '../faults.ts'
 import { type Shown, skewMs } from './handshake.ts'
 import { instantText, parseInstant } from './instant.ts'

@@ -1,32 +1,27 @@
-// What an operator asks the running gate of its connectors, checked as it comes in from the socket.
-import type { Operations } from '../local-control.ts'
-import { rotationSchema, whySchema } from '../api.ts'
+// What an operator asks the running gate of its connectors.
+import type { Handlers } from '../../base/control/api.ts'
+import type { gateApi } from '../api.ts'
 import { fault } from '../faults.ts'
 import type { Connectors } from './connectors.ts'
-import { checked } from './message-body.ts'
 
-export function operationsOf(connectors: Connectors): Operations {
+type Operations = 'list-connectors' | 'rotate-connectors' | 'show-rotation' | 'freeze-connectors' | 'restore-connectors'
+
+export function connectorHandlers(connectors: Connectors): Pick<Handlers<typeof gateApi>, Operations> {
   const known = connectors.states().map(({ connector_id: id }) => id)
-  const rotationIn = (params: Readonly<Record<string, unknown>>) => {
-    const asked = checked(rotationSchema, params)
-    for (const name of asked.connectors) if (!known.includes(name)) throw fault.unknown_connector({ name, known })
-    return asked
+  const check = (names: readonly string[]): void => {
+    for (const name of names) if (!known.includes(name)) throw fault.unknown_connector({ name, known })
   }
   return {
-    'connectors/list': () => ({ connectors: connectors.states() }),
-    async 'connectors/rotate'(params) {
-      const { connectors: names, sha256, overlap_ms: overlapMs } = rotationIn(params)
+    'list-connectors': async () => connectors.states(),
+    'rotate-connectors': async ({ connectors: names, sha256, overlapMs }) => {
+      check(names)
       return connectors.rotations.begin(names, sha256, overlapMs)
     },
-    'connectors/rotation'(params) {
-      const { connectors: names, sha256 } = rotationIn(params)
+    'show-rotation': async ({ connectors: names, sha256 }) => {
+      check(names)
       return connectors.rotations.state(names, sha256) ?? { state: 'unknown' }
     },
-    async 'connectors/freeze'(params) {
-      return { changed: await connectors.freeze(checked(whySchema, params).why) }
-    },
-    async 'connectors/restore'() {
-      return { changed: await connectors.restore() }
-    },
+    'freeze-connectors': async ({ why }) => ({ changed: await connectors.freeze(why) }),
+    'restore-connectors': async () => ({ changed: await connectors.restore() }),
   }
 }

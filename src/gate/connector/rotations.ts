@@ -4,6 +4,7 @@ import { asFault } from '../../kernel/fault.ts'
 import { randomId } from '../../kernel/random.ts'
 import { carryOut } from '../../base/steps/plan.ts'
 import { readJournal } from '../../base/steps/journal.ts'
+import type { Rotation } from '../api.ts'
 import { fault } from '../faults.ts'
 import { instantText } from './instant.ts'
 import { type RotationInput, type RotationNeeds, type RotationSettings, rotationSteps } from './rotation.ts'
@@ -11,11 +12,6 @@ import { type RotationInput, type RotationNeeds, type RotationSettings, rotation
 const planPattern = /^(rotate-.+)\.plan\.json$/
 /** A plan that cannot go on (a full disk, say) is tried again after so long. */
 const retryMs = 10_000
-
-export type RotationState = {
-  readonly state: 'offered' | 'proved' | 'done' | 'undone'
-  readonly until?: number
-}
 
 export class Rotations {
   readonly #needs: RotationNeeds
@@ -47,7 +43,7 @@ export class Rotations {
    * Begins a rotation of the connectors to the credential with this hash; resolves when it holds beside the old ones. Asked again for the same, nothing new is begun.
    * Faults: `gate.rotation_underway`, `gate.credential_used`, and those of the first step.
    */
-  async begin(connectors: readonly string[], sha256: string, overlapMs: number): Promise<RotationState> {
+  async begin(connectors: readonly string[], sha256: string, overlapMs: number): Promise<Rotation> {
     const { credentials, clock, ledger } = this.#needs
     const known = this.state(connectors, sha256)
     if (known && known.state !== 'undone') return known
@@ -83,9 +79,9 @@ export class Rotations {
   }
 
   /** How far a rotation to this credential is; undefined: none is known. */
-  state(connectors: readonly string[], sha256: string): RotationState | undefined {
+  state(connectors: readonly string[], sha256: string): Rotation | undefined {
     const { credentials } = this.#needs
-    const states = connectors.map((id): RotationState | undefined => {
+    const states = connectors.map((id): Rotation | undefined => {
       const { current, next, ended } = credentials.of(id)
       // Its end is the end of the plan: the rotation ledger is written, too.
       if (current?.sha256 === sha256) return { state: this.isUnderway(id) ? 'proved' : 'done' }
@@ -156,4 +152,4 @@ export class Rotations {
 }
 
 /** Of several connectors that are rotated together, the one that is least far tells. */
-const order: readonly RotationState['state'][] = ['undone', 'offered', 'proved', 'done']
+const order: readonly Rotation['state'][] = ['undone', 'offered', 'proved', 'done']

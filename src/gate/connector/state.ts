@@ -1,44 +1,12 @@
 // How a connector stands, for operators, checks and its own holder: no secret, and nothing that helps to guess one.
 import type { Clock } from '../../kernel/clock.ts'
+import type { ConnectorState } from '../api.ts'
 import type { Connector } from '../connector-kind.ts'
 import type { ConnectorCredentialsTable } from './credentials.ts'
 import { fingerprint } from './handshake.ts'
 import { instantText } from './instant.ts'
 import type { Rotations } from './rotations.ts'
 import type { ConnectorSession, ConnectorSessions } from './session.ts'
-
-/** `alive`: a session beats. `late`: none beats in time. `quiet`: no session. `unissued`, `stale`: no credential, or none that is fresh. */
-export type ConnectorStatus = 'frozen' | 'unissued' | 'stale' | 'quiet' | 'late' | 'alive'
-
-export type ConnectorState = {
-  readonly connector_id: string
-  readonly status: ConnectorStatus
-  readonly channels: readonly string[]
-  readonly capabilities: readonly string[]
-  readonly chakra: string
-  readonly window_hours: number
-  /** Of the last rotation with proof; null: no credential was made yet. */
-  readonly rotated_at: string | null
-  readonly credential_expiry: string | null
-  readonly fingerprint: string | null
-  readonly rotation: { readonly fingerprint: string; readonly until: string; readonly proved: boolean } | null
-  readonly frozen: { readonly since: string; readonly why: string } | null
-  readonly sessions: readonly {
-    readonly id: string
-    readonly instance: string
-    readonly version: string
-    readonly accepted_contexts: readonly string[]
-    readonly issued_at: string
-    readonly credential_expiry: string
-    readonly late_since: string | null
-    readonly heartbeat: {
-      readonly event: string
-      readonly cycle_count: number
-      readonly emitted_at: string
-      readonly received_at: string
-    } | null
-  }[]
-}
 
 export type StateNeeds = {
   readonly clock: Clock
@@ -57,7 +25,7 @@ export function stateOf(
   const windowMs = credentials.windowMs(id)
   const own = sessions.of(id)
   const isFresh = current !== undefined && clock.now() < current.rotatedMs + windowMs
-  const status: ConnectorStatus = frozen
+  const status: ConnectorState['status'] = frozen
     ? 'frozen'
     : !current
       ? 'unissued'

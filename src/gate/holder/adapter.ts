@@ -103,7 +103,7 @@ export class ConnectorAdapter implements Adapter {
     if (!this.#isOn) throw fault.mcp_off({})
     const held = await this.#of(connector)
     const { id, rotatedMs: atHandshake } = await this.#session(held)
-    const evidence = { tokens: [tokenOf(held.settings)], folder: this.#options.logs }
+    const evidence = { tokens: [tokenOf(held.settings)] }
     const { connectors } = await settledEvidence({ ...this.#needs, gateway: this.#gateway }, evidence)
     const rotatedMs = parseInstant(connectors.get(connector)?.rotated_at ?? '') ?? atHandshake
     const drill = drillOf({ connector, kind: 'drill', rotatedMs, windowMs }, { session: id })
@@ -120,7 +120,7 @@ export class ConnectorAdapter implements Adapter {
       toggles: { isOn: this.#isOn, gatewayUrl: this.#gateway.url },
       holders,
       gateway: this.#gateway,
-      folder: this.#options.logs, // no gate's: with no credential nobody is asked
+      gate: undefined, // with no credential nobody is asked
       logs: this.#options.logs,
       tokens: tokensOf(holders),
       async [Symbol.asyncDispose]() {},

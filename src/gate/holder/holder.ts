@@ -2,7 +2,7 @@
 import type { Clock } from '../../kernel/clock.ts'
 import { asFault } from '../../kernel/fault.ts'
 import type { Secret } from '../../kernel/secret.ts'
-import { stageContext } from '../api.ts'
+import { stageContext } from '../connector/api.ts'
 import type { Connector } from '../connector-kind.ts'
 import { instantText, parseInstant } from '../connector/instant.ts'
 import type { ConnectorToggles } from '../connector/toggles.ts'

@@ -1,9 +1,9 @@
 // What the gate that runs says of its connectors and of itself, at this moment: the evidence that no file can give.
 import type { Clock } from '../../kernel/clock.ts'
 import type { Secret } from '../../kernel/secret.ts'
-import type { ConnectorState } from '../connector/state.ts'
+import type { ConnectorState } from '../api.ts'
+import type { GateCalls } from '../client.ts'
 import { fault } from '../faults.ts'
-import { askGate } from '../local-control.ts'
 import type { Gateway } from './gateway.ts'
 import { accepted } from './holder.ts'
 
@@ -17,18 +17,20 @@ export type Live = {
 
 const timeoutMs = 5_000
 
-/** Asks over HTTP with the credentials there are; with none, over the gate's own socket, which only its owner can open. Faults of `Gateway` and `askGate`. */
-export async function liveEvidence(
-  { clock, gateway }: { readonly clock: Clock; readonly gateway: Gateway },
-  { tokens, folder }: { readonly tokens: readonly Secret[]; readonly folder: string },
-): Promise<Live> {
+/** `gate`: its own API on this machine, which only its owner can open; absent: it is not asked. */
+export type LiveSettings = { readonly tokens: readonly Secret[]; readonly gate?: GateCalls | undefined }
+
+/** Asks over HTTP with the credentials there are; with none, the gate's own API. Faults of `Gateway` and of `base/control`. */
+export async function liveEvidence({ gateway }: { readonly gateway: Gateway }, { tokens, gate }: LiveSettings): Promise<Live> {
   const health = await gateway.send({ method: 'GET', path: '/health', timeoutMs })
   const asked =
     tokens.length > 0
       ? await Promise.all(
           tokens.map(async (token) => accepted(await gateway.send({ method: 'GET', path: '/connectors', token, timeoutMs }))),
         )
-      : [await askGate({ clock, folder }, 'connectors/list')]
+      : gate
+        ? [{ connectors: await gate['list-connectors']({}) }]
+        : []
   const states = asked.flatMap(({ connectors }) => (Array.isArray(connectors) ? (connectors as readonly ConnectorState[]) : []))
   if (!states.every(isState)) throw fault.gateway_answer({ problem: 'the connectors are not told as they should be' })
   return { connectors: new Map(states.map((state) => [state.connector_id, state])), health: healthIn(health.body['checks']) }
@@ -41,10 +43,7 @@ const pollMs = 100
  * The same, once no rotation is just being concluded: a handshake that was the last proof that one waited for has changed what there is to tell. Waits 5 s at most; then what is
  * told still holds, and another holder is waited for.
  */
-export async function settledEvidence(
-  needs: { readonly clock: Clock; readonly gateway: Gateway },
-  settings: { readonly tokens: readonly Secret[]; readonly folder: string },
-): Promise<Live> {
+export async function settledEvidence(needs: { readonly clock: Clock; readonly gateway: Gateway }, settings: LiveSettings): Promise<Live> {
   for (const sinceMs = needs.clock.mono(); ;) {
     const live = await liveEvidence(needs, settings)
     const isConcluding = [...live.connectors.values()].some(({ rotation }) => rotation?.proved === true)

@@ -6,11 +6,11 @@ import type { Log } from '../../kernel/log.ts'
 import { randomId } from '../../kernel/random.ts'
 import { createHttpClient } from '../../base/http/client.ts'
 import { tokenHash } from '../../base/access/principal.ts'
-import { stageContext } from '../api.ts'
+import { stageContext } from '../connector/api.ts'
 import { makeCredential } from '../connector/credentials.ts'
 import { instantText } from '../connector/instant.ts'
 import { type ConfiguredGateNeeds, startConfiguredGate } from '../configured.ts'
-import { askGate } from '../local-control.ts'
+import { gateCalls } from '../client.ts'
 import type { GateConfig } from '../upstream-kind.ts'
 import type { DoctrineFailure } from './doctrine.ts'
 import { createGateway } from './gateway.ts'
@@ -54,7 +54,7 @@ export async function rehearse(needs: RehearsalNeeds, { runtime, config, as }: R
   makeFolder(folder)
   await using stack = new AsyncDisposableStack()
   stack.defer(() => removeFolder(folder))
-  const { door: _, logs: __, ...kept } = config
+  const { door: _, logs: __, runtime: ___, ...kept } = config
   const alone: GateConfig = {
     ...kept,
     listen: '127.0.0.1:0',
@@ -65,11 +65,12 @@ export async function rehearse(needs: RehearsalNeeds, { runtime, config, as }: R
     rules: [],
     uploads: {},
   }
-  const gate = await startConfiguredGate({ ...needs, env: {}, folder, state: folder }, alone)
+  const gate = await startConfiguredGate({ ...needs, env: {}, folder, state: folder, control: folder }, alone)
   stack.defer(() => gate.close())
   const token = makeCredential()
   const ids = as.holders.map(({ connector }) => connector.id)
-  await askGate({ clock, folder }, 'connectors/rotate', { connectors: ids, sha256: tokenHash(token.reveal()) })
+  const calls = gateCalls(folder)
+  await calls['rotate-connectors']({ connectors: ids, sha256: tokenHash(token.reveal()) })
   const http = createHttpClient()
   stack.defer(() => http.close())
   const stage: Stage = {
@@ -77,7 +78,7 @@ export async function rehearse(needs: RehearsalNeeds, { runtime, config, as }: R
     toggles: { isOn: true, gatewayUrl: gate.url },
     holders: as.holders.map((holder) => ({ ...holder, toggles: { ...holder.toggles, token } })),
     gateway: createGateway({ clock, http }, gate.url),
-    folder,
+    gate: calls,
     logs: join(folder, 'logs'),
     tokens: [token],
     async [Symbol.asyncDispose]() {},

@@ -8,6 +8,7 @@ import type { Secret } from '../../kernel/secret.ts'
 import { type Examination, type GateCheck, createExamination } from '../examination.ts'
 import { type Toggles, togglesFrom } from '../connector/toggles.ts'
 import type { Connector } from '../connector-kind.ts'
+import { type GateCalls, controlFolder, gateCalls } from '../client.ts'
 import { fault } from '../faults.ts'
 import type { GateConfig } from '../upstream-kind.ts'
 import { type Gateway, createGateway } from './gateway.ts'
@@ -24,8 +25,8 @@ export type Stage = AsyncDisposable & {
   readonly toggles: Pick<Toggles, 'isOn' | 'gatewayUrl'>
   readonly holders: readonly HolderSettings[]
   readonly gateway: Gateway
-  /** Of the gate's state. */
-  readonly folder: string
+  /** The own API of the gate on this machine; absent: it is not asked. */
+  readonly gate: GateCalls | undefined
   readonly logs: string
   readonly tokens: readonly Secret[]
 }
@@ -57,9 +58,8 @@ export async function openStage(
     version,
     toggles: toggles.of(connector.id),
   }))
-  const folder = config.state ?? join(folders.state, 'gate')
-  const logs =
-    config.logs === undefined ? join(folder, 'logs') : isAbsolute(config.logs) ? config.logs : resolve(dirname(path), config.logs)
+  const state = config.state ?? join(folders.state, 'gate')
+  const logs = config.logs === undefined ? join(state, 'logs') : isAbsolute(config.logs) ? config.logs : resolve(dirname(path), config.logs)
   const http = createHttpClient()
   return {
     config,
@@ -67,7 +67,7 @@ export async function openStage(
     toggles,
     holders,
     gateway: createGateway({ clock, http }, toggles.gatewayUrl),
-    folder,
+    gate: gateCalls(controlFolder(folders, path, config)),
     logs,
     tokens: tokensOf(holders),
     async [Symbol.asyncDispose]() {
@@ -95,7 +95,7 @@ export function tokensOf(holders: readonly HolderSettings[]): readonly Secret[] 
 /** What the doctrine looks at here. `isOffline`: no gateway is asked. */
 export function examinationOf(
   { clock }: Pick<Context, 'clock'>,
-  { toggles, holders, gateway, folder, logs, tokens }: Stage,
+  { toggles, holders, gateway, gate, logs, tokens }: Stage,
   { beating = [], isOffline = false }: { readonly beating?: readonly string[]; readonly isOffline?: boolean } = {},
 ): Examination {
   const off = fault.mcp_off({})
@@ -107,7 +107,7 @@ export function examinationOf(
       logs,
       tokens,
       beating: new Set(beating),
-      live: () => (isOffline ? Promise.reject(fault.not_asked({})) : settledEvidence({ clock, gateway }, { tokens, folder })),
+      live: () => (isOffline ? Promise.reject(fault.not_asked({})) : settledEvidence({ clock, gateway }, { tokens, gate })),
     },
   )
 }

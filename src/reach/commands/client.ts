@@ -11,6 +11,7 @@ import { confirm, isPersonAt } from '../../base/terminal/confirm.ts'
 import { foldersOf, homeFolder } from '../../base/terminal/folders.ts'
 import { launcherOf } from '../../base/terminal/launcher.ts'
 import { nearest } from '../../base/terminal/nearest.ts'
+import { textDiff } from '../../base/terminal/text-diff.ts'
 import { type Change, addition, peerEntries, removal, writeChange } from '../client/file.ts'
 import type { ClientKind, ServerCommand } from '../client/kind.ts'
 import { findPeer } from '../finding/find-peer.ts'
@@ -19,7 +20,6 @@ import { proxiesOf } from '../../base/peer/proxy.ts'
 import { knownRegistries, parseServer } from '../registry/known-registries.ts'
 import { askRegistry } from '../registry/lookup.ts'
 import { tableText } from '../../base/terminal/table.ts'
-import { textDiff } from '../client/text-diff.ts'
 
 const actions = ['add', 'list', 'remove'] as const
 type Action = (typeof actions)[number]

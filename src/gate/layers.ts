@@ -1,0 +1,64 @@
+// The layers that every exchange with an upstream passes, from the outside in: it is counted, does the gate take calls, whose trace is it, may they, is it the tool that was accepted, how often,
+// has a person said yes, and it is written down.
+import { matcher } from '../base/access/pattern.ts'
+import type { Policy } from '../base/access/policy.ts'
+import type { Layer } from '../base/mcp/exchange.ts'
+import type { Log } from '../kernel/log.ts'
+import { approvalLayer } from './approval/layer.ts'
+import type { Approvals } from './approval/approvals.ts'
+import type { Drain } from './drain.ts'
+import { type Limits, limitLayer } from './limit.ts'
+import type { GateMetrics } from './metrics.ts'
+import { permitLayer } from './permit.ts'
+import { pinLayer } from './pin/layer.ts'
+import type { Pins } from './pin/pins.ts'
+import { type RecordNeeds, recordLayer, recordRefusal, recordStep } from './record.ts'
+import { carryLayer, traceLayer } from './tracing.ts'
+import type { Upstream } from './upstream.ts'
+
+/** What the layers of all upstreams share. */
+export type LayersNeeds = Omit<RecordNeeds, 'upstream'> & {
+  readonly log: Log
+  readonly drain: Drain
+  readonly policy: Policy
+  readonly pins: Pins
+  readonly limits: Limits
+  readonly approvals: Approvals
+  readonly mayAskClient: boolean
+  readonly metrics: GateMetrics
+  /** Every request is traced, not only those that come with a trace. */
+  readonly beginsTraces: boolean
+}
+
+export function layersOf(
+  needs: LayersNeeds,
+  upstream: Upstream,
+): { readonly layers: readonly Layer[]; readonly listChanged: (session: string) => void } {
+  const { ledger, secret, clock, log, drain, policy, pins, limits, approvals, mayAskClient, metrics, beginsTraces } = needs
+  const { name, settings } = upstream
+  const record: RecordNeeds = { ledger, secret, clock, upstream: name }
+  const refused: Parameters<typeof limitLayer>[0]['refused'] = (exchange, reason) => recordRefusal(record, exchange, reason)
+  const pin = pinLayer({ pins: pins.of(name), upstream: name, clock, refused })
+  const isMarkedHere = matcher(settings.approve ?? [])
+  const approval = approvalLayer({
+    approvals,
+    upstream: name,
+    log,
+    mayAskClient,
+    isMarked: (principal, tool) => isMarkedHere(tool) || policy.permit(principal, name).needsApproval(tool),
+    record: (event, exchange, more) => recordStep(record, event, exchange, more),
+    refused,
+  })
+  const layers = [
+    metrics.layer(name),
+    drain.layer,
+    traceLayer(beginsTraces),
+    permitLayer({ policy, upstream: name, refused: (exchange, { reason }) => refused(exchange, reason) }),
+    pin.layer,
+    ...(limits.areAny ? [limitLayer({ limits, upstream: name, refused })] : []),
+    approval,
+    recordLayer(record),
+    carryLayer,
+  ]
+  return { layers, listChanged: pin.listChanged }
+}
