@@ -62,6 +62,7 @@ const locksOfOneProcess: Plugin = {
 export default defineConfig({
   input: { main: 'src/main.ts', adapter: 'src/daemons/operator-adapter.ts' },
   platform: 'node',
+  checks: { ineffectiveDynamicImport: false }, // several files of a chunk that is whole anyway: nothing a person who starts it should read
   preserveEntrySignatures: 'allow-extension',
   plugins: [locksOfOneProcess, plainBuiltins],
   output: {
