@@ -62,7 +62,9 @@ describe('the record of a gate', () => {
     await send(`http://127.0.0.1:${gate.port}/mcp/up?key=MARK-query`, '{}', { token: 'MARK-wrong-token' })
     call(up, 'hang', {}, { token: ann, session: annSession }).catch(() => {})
     folder = join(gate.folder, 'state', 'ledger')
-    await until('the last call has begun', () => readFileSync(join(folder, 'ledger.jsonl'), 'utf8').includes('"hang"'))
+    await until('the last call has begun', () =>
+      /"event":"call.begin".*"name":"hang"/.test(readFileSync(join(folder, 'ledger.jsonl'), 'utf8')),
+    )
     await gate.stop('SIGKILL')
     begun = readFileSync(join(folder, 'ledger.jsonl'), 'utf8')
     folder = copyOf(folder) // the gate's own goes with the first test
