@@ -117,7 +117,7 @@ describe('the record of a gate', () => {
   test('an entry that was altered is not believed, and the exit code says so', () => {
     const altered = copyOf(folder)
     const path = join(altered, 'ledger.jsonl')
-    writeFileSync(path, readFileSync(path, 'utf8').replace('"name":"exit"', '"name":"echo"'))
+    writeFileSync(path, readFileSync(path, 'utf8').replace(/("event":"refused".*"name":)"exit"/, '$1"echo"'))
     const { status, found, searched } = find(altered, '--principal', 'ann')
     expect(status).toBe(3)
     expect(found.map(({ name }) => name)).toEqual(['hang', 'echo'])
