@@ -3,14 +3,13 @@ import { join } from 'node:path'
 import { makeFolder } from '../kernel/file.ts'
 import type { LedgerPlace } from '../base/ledger/checkpointing.ts'
 import { type WalletKeys, loadWallet } from '../base/identity/wallet.ts'
-import { type ConfiguredGateNeeds, startConfiguredGate } from '../gate/configured.ts'
-import type { Gate } from '../gate/gate.ts'
+import { type ConfiguredGate, type ConfiguredGateNeeds, startConfiguredGate } from '../gate/configured.ts'
 import { gateLedger } from '../gate/watched-ledger.ts'
 import type { GateConfig } from '../gate/upstream-kind.ts'
 import { currentIdentity } from '../reach/succession/as-identity.ts'
 
 /** The gate, the socket that proved streams of peers go to, and its record of calls. */
-export type GateDaemon = Gate & { readonly peerSocket: string; readonly ledger: LedgerPlace }
+export type GateDaemon = ConfiguredGate & { readonly peerSocket: string; readonly ledger: LedgerPlace }
 
 export type GateDaemonSettings = {
   readonly runtime: string

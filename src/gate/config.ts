@@ -114,6 +114,9 @@ export default z
       .describe('Servers run at once for one principal; above it, its idlest is stopped; when all are busy, the call is refused.'),
     session_ttl: duration({ leastMs: 60_000 }).prefault('24h').describe('A session that nobody used for this long is forgotten.'),
     drain: duration({ leastMs: 100 }).prefault('10s').describe('How long running calls may take to end when the gate is stopped.'),
+    list_wait: duration({ leastMs: 100 })
+      .prefault('5s')
+      .describe('A list of all upstreams (/mcp) waits so long for each of them, and then says which are missing.'),
     max_frame_bytes: maxFrameBytes,
     upstreams: z
       .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and hyphens'), upstream)

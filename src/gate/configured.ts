@@ -1,10 +1,12 @@
 // A gate as its configuration says: settings checked, upstreams' transports made, children guarded.
+import { hash } from 'node:crypto'
 import { isAbsolute, join } from 'node:path'
 import { resolveCredential } from '../base/config/credential.ts'
 import { createHttpClient } from '../base/http/client.ts'
 import { startGuard } from '../base/supervise/guard.ts'
 import { limitsOf } from '../base/wire/walk.ts'
-import { type Gate, type GateNeeds, type GateSettings, startGate } from './gate.ts'
+import { type Changeable, type Gate, type GateNeeds, type GateSettings, startGate } from './gate.ts'
+import type { Changes, Configured } from './line-up.ts'
 import type { GateConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
 
 export type ConfiguredGateNeeds = GateNeeds & {
@@ -17,8 +19,14 @@ export type ConfiguredGateNeeds = GateNeeds & {
   readonly peers?: GateSettings['peers']
 }
 
+/** A gate that can be told of another configuration. */
+export type ConfiguredGate = Omit<Gate, 'reload'> & {
+  /** Takes what `read` gives: upstreams, principals and rules; names what else in it differs and needs a new start. Faults: those of `Gate.reload`. */
+  reload(read: () => Promise<GateConfig>): Promise<Changes & { readonly needsRestart: readonly string[] }>
+}
+
 /** Starts the gate of a configuration. Faults: those of `startGate`, `credential.*`, `http.port_busy`, `store.locked`. */
-export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: GateConfig): Promise<Gate> {
+export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: GateConfig): Promise<ConfiguredGate> {
   const { clock, log, env, folder } = needs
   await using stack = new AsyncDisposableStack()
   const guard = startGuard({ clock, log })
@@ -37,16 +45,6 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     reveal: (value) => resolveCredential(value, { env, folder }),
   }
   const kinds = (await Promise.all(needs.kinds.map((kind) => kind.load()))).map((module) => module.default)
-  const upstreams = Object.entries(config.upstreams).map(async ([name, one]) => {
-    const kind = kinds.find(({ key }) => one[key] !== undefined)!
-    return {
-      name,
-      isolation: one.isolation,
-      idleMs: one.idle,
-      requestTimeoutMs: one.request_timeout,
-      transport: await kind.transport(kit, name, one),
-    }
-  })
   const [host, port] = splitListen(config.listen)
   const gate = await startGate(needs, {
     host,
@@ -58,21 +56,62 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     maxSessionsPerPrincipal: config.max_sessions_per_principal,
     drainMs: config.drain,
     sessionTtlMs: config.session_ttl,
+    listWaitMs: config.list_wait,
     limits,
-    credentials: Object.entries(config.principals).map(([name, { token_sha256, peers }]) => ({ name, tokenHashes: token_sha256, peers })),
-    rules: config.rules,
     children: { max: config.max_children, maxPerPrincipal: config.max_children_per_principal },
-    upstreams: await Promise.all(upstreams),
+    ...(await changeableOf(kit, kinds, config)),
     ...(needs.peers ? { peers: needs.peers } : {}),
   })
   const rest = stack.move()
   return {
     url: gate.url,
+    async reload(read) {
+      let needsRestart: readonly string[] = []
+      const changes = await gate.reload(async () => {
+        const next = await read()
+        needsRestart = fixedDifferences(config, next)
+        return changeableOf(kit, kinds, next)
+      })
+      return { ...changes, needsRestart }
+    },
     async close() {
       await gate.close()
       await rest.disposeAsync()
     },
   }
+}
+
+async function changeableOf(kit: UpstreamKit, kinds: readonly UpstreamKind[], config: GateConfig): Promise<Changeable> {
+  const upstreams = Object.entries(config.upstreams).map(async ([name, one]): Promise<Configured> => {
+    const kind = kinds.find(({ key }) => one[key] !== undefined)!
+    return {
+      name,
+      isolation: one.isolation,
+      idleMs: one.idle,
+      requestTimeoutMs: one.request_timeout,
+      transport: await kind.transport(kit, name, one),
+      fingerprint: await fingerprintOf(kit, one),
+    }
+  })
+  return {
+    credentials: Object.entries(config.principals).map(([name, { token_sha256, peers }]) => ({ name, tokenHashes: token_sha256, peers })),
+    rules: config.rules,
+    upstreams: await Promise.all(upstreams),
+  }
+}
+
+/** Credentials count by what they are now: a token that was rotated makes another upstream. */
+async function fingerprintOf({ reveal }: UpstreamKit, one: GateConfig['upstreams'][string]): Promise<string> {
+  const credentials = [...(one.token ? [one.token] : []), ...Object.values(one.secrets)]
+  const revealed = await Promise.all(credentials.map(async (value) => (await reveal(value)).reveal()))
+  return hash('sha256', JSON.stringify([one, revealed]), 'base64url')
+}
+
+const changeable: ReadonlySet<string> = new Set(['upstreams', 'principals', 'rules'])
+
+function fixedDifferences(before: GateConfig, after: GateConfig): readonly string[] {
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)]) as ReadonlySet<keyof GateConfig>
+  return [...keys].filter((key) => !changeable.has(key) && JSON.stringify(before[key]) !== JSON.stringify(after[key]))
 }
 
 function splitListen(listen: string): [host: string, port: number] {

@@ -13,13 +13,14 @@ import {
   neverAborted,
   through,
 } from '../base/mcp/exchange.ts'
-import type { Endpoint } from '../base/mcp/scopes.ts'
+import type { Endpoint, Opened } from '../base/mcp/scopes.ts'
+import type { Sink } from '../base/wire/wire.ts'
 import { fault } from './faults.ts'
 import type { Sessions } from './sessions.ts'
-import type { Upstream } from './upstream.ts'
+import type { Served } from './upstream.ts'
 
 export type EndpointNeeds = {
-  readonly upstream: Upstream
+  readonly upstream: Served
   readonly sessions: Sessions
   readonly clock: Clock
   /** Told of defects; absent: nobody is. */
@@ -28,7 +29,12 @@ export type EndpointNeeds = {
   readonly layers: readonly Layer[]
 }
 
-export function createEndpoint({ upstream, sessions, clock, log = silentLog, layers }: EndpointNeeds): Endpoint {
+export type GateEndpoint = Endpoint & {
+  /** Opens a session that is a part of another one, and lives as long as that is awake. */
+  openPart(exchange: Exchange, out: Out, side: Sink): Promise<Opened>
+}
+
+export function createEndpoint({ upstream, sessions, clock, log = silentLog, layers }: EndpointNeeds): GateEndpoint {
   const layered = (core: Handler): Handler =>
     surviving(
       upstream.name,
@@ -43,17 +49,19 @@ export function createEndpoint({ upstream, sessions, clock, log = silentLog, lay
       leg.request(exchange.frame, exchange.headers, out, exchange.abort, exchange.principal.name),
     )
   })
+  const opening = async (exchange: Exchange, out: Out, open: (inner: Exchange, innerOut: Out) => Promise<Opened>): Promise<Opened> => {
+    let opened: Opened | undefined
+    const outcome = await layered(async (inner, innerOut) => {
+      opened = await open(inner, innerOut)
+      return opened.outcome
+    })(exchange, out)
+    return { session: opened?.session, outcome }
+  }
   return {
     name: upstream.name,
     handle: modern,
-    async open(exchange, out, side) {
-      let opened: Awaited<ReturnType<Sessions['open']>> | undefined
-      const outcome = await layered(async (inner, innerOut) => {
-        opened = await sessions.open(kit, inner, innerOut, side)
-        return opened.outcome
-      })(exchange, out)
-      return { session: opened?.session, outcome }
-    },
+    open: (exchange, out, side) => opening(exchange, out, (inner, innerOut) => sessions.open(kit, inner, innerOut, side)),
+    openPart: (exchange, out, side) => opening(exchange, out, (inner, innerOut) => sessions.openPart(kit, inner, innerOut, side)),
     find: (id, principal, side) => sessions.find(kit, id, principal, side),
   }
 }
@@ -74,7 +82,7 @@ function surviving(name: string, log: Log, inner: Handler): Handler {
  * Bounds how long a request may stay open, and turns what the upstream throws into an outcome: never into another one than the client was already told.
  * What is given up is cancelled at the server.
  */
-function timed(upstream: Upstream, clock: Clock, log: Log, core: Handler): Handler {
+function timed(upstream: Served, clock: Clock, log: Log, core: Handler): Handler {
   const { requestTimeoutMs } = upstream.settings
   return async (exchange: Exchange, out: Out): Promise<Outcome> => {
     const isBounded = exchange.frame.kind === 'request' && exchange.frame.method !== 'subscriptions/listen'

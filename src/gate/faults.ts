@@ -47,6 +47,11 @@ export const fault = faults('gate', {
     message: `the server ${d.upstream} failed to start (${d.reason}); the next try is in ${Math.ceil(d.waitMs / 100) / 10} s`,
     hint: "see the gate's log for what it printed",
   }),
+  removed: (d: { upstream: string }) => ({
+    kind: 'missing',
+    message: `the server ${d.upstream} is not configured any more: the call was not made`,
+    hint: 'see the tables [gate.upstreams] of the configuration',
+  }),
   changed: (d: { upstream: string; lost: string }) => ({
     kind: 'conflict',
     message: `the server ${d.upstream} came back without ${d.lost}: this session has ended`,

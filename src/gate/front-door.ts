@@ -1,4 +1,4 @@
-// The gate's door for HTTP: MCP at /mcp/<upstream>, health beside it, and nothing told to whom it does not know.
+// The gate's door for HTTP: MCP at /mcp and /mcp/<upstream>, health beside it, and nothing told to whom it does not know.
 import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../kernel/clock.ts'
 import { bareUri } from '../base/access/bare-uri.ts'
@@ -12,7 +12,7 @@ import type { ScanLimits } from '../base/wire/walk.ts'
 import { type HealthNeeds, answerHealth, healthPath } from './health.ts'
 import type { PeerDoorNeeds } from './peer-door.ts'
 
-export type FrontDoorNeeds = PeerDoorNeeds & { readonly health: HealthNeeds }
+export type FrontDoorNeeds = PeerDoorNeeds & { readonly health: HealthNeeds; /** All upstreams at once. */ readonly all: Endpoint }
 
 export type FrontDoorSettings = {
   readonly host: string
@@ -28,7 +28,7 @@ const maxRefusalsPerSecond = 50
 
 /** Listens. Faults: `http.port_busy`, `http.cannot_listen`. */
 export function openFrontDoor(needs: FrontDoorNeeds, settings: FrontDoorSettings): Promise<Listener> {
-  const { clock, log, ledger, directory, endpoints, health } = needs
+  const { clock, log, ledger, directory, endpoints, all, health } = needs
   const { host, port, ownHosts, limits } = settings
   const stranger: Principal | undefined = settings.door === undefined ? undefined : { name: settings.door, via: 'door' }
   const noteRefusal = boundedRefusals(ledger, clock)
@@ -37,8 +37,9 @@ export function openFrontDoor(needs: FrontDoorNeeds, settings: FrontDoorSettings
     log.debug('gate.refused', { reason, method: request.method })
   }
   const endpoint = (path: string): Endpoint | undefined => {
-    const name = /^\/mcp\/([a-z0-9-]+)(?:\?|$)/.exec(path)?.[1]
-    return name === undefined ? undefined : endpoints.get(name)
+    const [found, name] = /^\/mcp(?:\/([a-z0-9-]+))?(?:\?|$)/.exec(path) ?? []
+    if (found === undefined) return undefined
+    return name === undefined ? all : endpoints.get(name)
   }
   const authenticate = ({ headers: { authorization } }: IncomingMessage): Principal | undefined => {
     if (authorization === undefined) return stranger
@@ -58,7 +59,7 @@ export function openFrontDoor(needs: FrontDoorNeeds, settings: FrontDoorSettings
       const path = principal || request.headers.authorization === undefined ? healthPath(request) : undefined
       if (path) return void answerHealth(health, path, principal !== undefined, response).catch(() => response.destroy())
       request.resume()
-      if (principal) return answerJson(response, 404, { error: 'there is no such path: MCP is served at /mcp/<upstream>' })
+      if (principal) return answerJson(response, 404, { error: 'there is no such path: MCP is served at /mcp and /mcp/<upstream>' })
       // Whether a path exists is nobody's to know who has not proved who they are.
       refused('a valid credential is needed', request)
       response.setHeader('www-authenticate', 'Bearer realm="fairlead"')

@@ -12,6 +12,8 @@ export type HealthNeeds = {
   readonly bucket: Bucket
   readonly upstreams: readonly Upstream[]
   readonly drain: Drain
+  /** Why the configuration was not taken when it was last read again. */
+  readonly reloads: { readonly problem: string | undefined }
 }
 
 /** `ok` as a whole, when every check that the gate cannot work without is; a server that fails makes it `degraded`, since the others go on. */
