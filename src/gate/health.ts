@@ -34,7 +34,7 @@ export async function answerHealth(needs: HealthNeeds, path: string, isKnown: bo
   answerJson(response, health.status === 'failing' ? 503 : 200, health)
 }
 
-async function healthOf({ ledger, bucket, upstreams, drain }: HealthNeeds, isKnown: boolean): Promise<Health> {
+async function healthOf({ ledger, bucket, upstreams, drain, reloads }: HealthNeeds, isKnown: boolean): Promise<Health> {
   const needed: Record<string, Check> = {
     gate: drain.isDraining ? { ok: false, reason: 'it is stopping' } : { ok: true, reason: 'it takes calls' },
     ledger: await checked('the last entry was written', async () => {
@@ -55,8 +55,16 @@ async function healthOf({ ledger, bucket, upstreams, drain }: HealthNeeds, isKno
         ]),
       )
     : { upstreams: { ok: failing === 0, reason: `${failing} of ${states.length} fail` } }
+  const { problem } = reloads
+  const configuration: Check =
+    problem === undefined
+      ? { ok: true, reason: 'what its file says is in force' }
+      : { ok: false, reason: isKnown ? problem : 'what its file says now could not be taken' }
   const isReady = Object.values(needed).every(({ ok }) => ok)
-  return { status: !isReady ? 'failing' : failing > 0 ? 'degraded' : 'ok', checks: { ...needed, ...servers } }
+  return {
+    status: !isReady ? 'failing' : failing > 0 || !configuration.ok ? 'degraded' : 'ok',
+    checks: { ...needed, configuration, ...servers },
+  }
 }
 
 async function checked(fine: string, check: () => Promise<unknown>): Promise<Check> {

@@ -51,6 +51,7 @@ function list(id: string | number, member: string, all: readonly object[], curso
 function call(id: string | number, { name, arguments: given = {}, _meta }: NonNullable<Message['params']>): void {
   if (name === 'who') text(id, told.name)
   else if (name === 'pid') text(id, process.pid)
+  else if (name === 'secret') text(id, process.env['SECRET'] ?? 'none')
   else if (name === 'level') text(id, level)
   else if (name === 'cancelled') text(id, cancelled)
   else if (name === 'slow') setTimeout(() => text(id, told.name), Number(given['ms']))
