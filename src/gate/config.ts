@@ -90,6 +90,12 @@ export default z
     hosts: z.array(z.string()).default([]).describe('Further names that clients may use in Host and Origin.'),
     state: z.string().optional().describe("The folder for ledger and sessions; the state folder's gate/ by default."),
     door: z.string().optional().describe('The principal that everyone is who comes in over loopback without a credential. Absent: nobody.'),
+    local: z
+      .string()
+      .optional()
+      .describe(
+        "The principal that everyone is who comes in through the socket in the gate's own folder, which only its owner can reach (fairlead gate stdio). Absent: there is no such socket.",
+      ),
     max_sessions: z.number().int().min(1).max(1_000_000).default(10_000).describe('Sessions kept at once, all principals together.'),
     max_sessions_per_principal: z
       .number()

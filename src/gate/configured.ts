@@ -17,6 +17,13 @@ export type ConfiguredGateNeeds = GateNeeds & {
   readonly state: string
   readonly kinds: readonly { load(): Promise<{ default: UpstreamKind }> }[]
   readonly peers?: GateSettings['peers']
+  /** No HTTP: for a gate whose clients are all on this machine. */
+  readonly isLocalOnly?: boolean
+}
+
+/** Where the ledger and sessions of this gate live. */
+export function gateFolder(config: GateConfig, state: string): string {
+  return config.state ?? join(state, 'gate')
 }
 
 /** A gate that can be told of another configuration. */
@@ -50,7 +57,9 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     host,
     port,
     ownHosts: config.hosts,
-    folder: config.state ?? join(needs.state, 'gate'),
+    folder: gateFolder(config, needs.state),
+    ...(config.local === undefined ? {} : { local: config.local }),
+    isLocalOnly: needs.isLocalOnly ?? false,
     door: config.door,
     maxSessions: config.max_sessions,
     maxSessionsPerPrincipal: config.max_sessions_per_principal,

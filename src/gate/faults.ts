@@ -17,6 +17,16 @@ export const fault = faults('gate', {
     message: `${d.place} names the principal ${d.name}, which is not declared`,
     hint: `add [gate.principals.${d.name}]`,
   }),
+  no_local: (d: { file: string }) => ({
+    kind: 'config',
+    message: `${d.file} does not say who a client of this machine is`,
+    hint: 'name a principal: local = "NAME" in [gate], and declare [gate.principals.NAME] with rules for it',
+  }),
+  no_upstream: (d: { name: string; known: string }) => ({
+    kind: 'usage',
+    message: `there is no upstream ${d.name}`,
+    hint: `choose one of: ${d.known}; or leave --upstream out, for all of them`,
+  }),
   unknown_upstream: (d: { name: string; place: string }) => ({
     kind: 'config',
     message: `${d.place} names the upstream ${d.name}, which is not declared`,

@@ -24,6 +24,7 @@ import { Joined } from './joined/joined.ts'
 import { joinedName } from './joined/offer.ts'
 import { partsOf } from './joined-parts.ts'
 import { type Changes, type Configured, LineUp } from './line-up.ts'
+import { openLocalDoor } from './local-door.ts'
 import { openPeerDoor } from './peer-door.ts'
 import { permitLayer } from './permit.ts'
 import { type RecordNeeds, recordLayer, recordRefusal } from './record.ts'
@@ -45,6 +46,10 @@ export type GateSettings = FrontDoorSettings &
     readonly upstreams: readonly Configured[]
     /** A list of all upstreams waits so long for each; `defaultListWaitMs` when absent. */
     readonly listWaitMs?: number
+    /** Who comes in through the socket in `folder`; absent: there is none. */
+    readonly local?: string
+    /** No HTTP: for a gate whose clients are all on this machine. */
+    readonly isLocalOnly?: boolean
     /** Where the peer host hands in proved streams, and the upstream that they reach. */
     readonly peers?: { readonly socket: string; readonly upstream: string }
   }
@@ -53,6 +58,7 @@ export type GateSettings = FrontDoorSettings &
 export type Changeable = Pick<GateSettings, 'credentials' | 'rules' | 'upstreams'>
 
 export interface Gate {
+  /** Empty when there is no HTTP. */
   readonly url: string
   /**
    * Takes other upstreams, principals and rules, or stays as it is and throws what `read` threw or a start would. What changed holds at once; resolves when the
@@ -142,9 +148,15 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
       return lineUp.upstreams
     },
   }
-  const listener = await openFrontDoor({ clock, log, ledger, directory, endpoints, all, health }, settings)
-  stack.defer(() => listener.close(flushMs))
-  log.info('gate.ready', { url: listener.url, upstreams: [...endpoints.keys()] })
+  if (settings.local !== undefined) {
+    const endpoint = (name: string | undefined): GateEndpoint | undefined => (name === undefined ? all : endpoints.get(name))
+    stack.use(await openLocalDoor({ clock, log, endpoint }, { folder: settings.folder, principal: settings.local }, settings.limits))
+  }
+  const front = { clock, log, ledger, directory, endpoints, all, health }
+  const listener = settings.isLocalOnly ? undefined : await openFrontDoor(front, settings)
+  if (listener) stack.defer(() => listener.close(flushMs))
+  const url = listener?.url ?? ''
+  log.info('gate.ready', { url, upstreams: [...endpoints.keys()] })
   const takeAnother = async (read: () => Promise<Changeable>): Promise<Changes> => {
     try {
       const next = await read()
@@ -172,7 +184,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   let last: Promise<unknown> = Promise.resolve()
   const rest = stack.move()
   return {
-    url: listener.url,
+    url,
     reload(read) {
       const reloading = last.then(() => takeAnother(read))
       last = reloading.catch(() => {})
@@ -191,12 +203,13 @@ function sweepEveryMs({ upstreams }: LineUp): number {
 }
 
 /** Refuses to start where everyone on the network would be somebody. */
-function check({ host, port, door, credentials, rules, upstreams }: GateSettings): void {
+function check({ host, port, door, local, credentials, rules, upstreams }: GateSettings): void {
   const listen = `${host}:${port}`
   const names = new Set(credentials.map(({ name }) => name))
   if (!isLoopback(host) && door !== undefined) throw fault.open_door({ listen })
   if (!isLoopback(host) && !credentials.some((one) => one.tokenHashes.length + one.peers.length > 0)) throw fault.no_way_in({ listen })
   if (door !== undefined && !names.has(door)) throw fault.unknown_principal({ name: door, place: 'gate.door' })
+  if (local !== undefined && !names.has(local)) throw fault.unknown_principal({ name: local, place: 'gate.local' })
   const known = new Set(upstreams.map(({ name }) => name))
   for (const [index, rule] of rules.entries()) {
     const place = `gate.rules[${index}]`
