@@ -14,6 +14,10 @@ function hasUserInfo(text: string): boolean {
   return username !== '' || password !== ''
 }
 
+const noUserInfo = 'may not hold a user name or password: keep the token elsewhere and write token = { file = "PATH" }'
+
+const digest = z.string().regex(/^sha256-[A-Za-z0-9+/]{43}=$/, 'must be sha256- and Base64: openssl dgst -sha256 -binary FILE | base64')
+
 const upstream = z
   .strictObject({
     command: z.array(z.string()).min(1).optional().describe('A stdio server: its argv, run without a shell.'),
@@ -23,15 +27,23 @@ const upstream = z
       .default({})
       .describe('Variables for the command, besides PATH, HOME, USER and the like. No credentials: see secrets.'),
     secrets: z.record(z.string(), credential).default({}).describe('Variables for the command whose values are credentials.'),
+    integrity: z
+      .union([digest, z.record(z.string().min(1), digest)])
+      .optional()
+      .describe(
+        'What the command must be whenever it is started: the SHA-256 of its executable, or a table of files (from cwd on) with the SHA-256 of each.',
+      ),
     url: z
       .url({ protocol: /^https?$/ })
-      .refine(
-        (text) => !hasUserInfo(text),
-        'may not hold a user name or password: keep the token elsewhere and write token = { file = "PATH" }',
-      )
+      .refine((text) => !hasUserInfo(text), noUserInfo)
       .optional()
       .describe('A Streamable HTTP server. No credentials: see token.'),
-    token: credential.optional().describe("Our own bearer token for the url. A client's token never travels on."),
+    sse: z
+      .url({ protocol: /^https?$/ })
+      .refine((text) => !hasUserInfo(text), noUserInfo)
+      .optional()
+      .describe('A server of the older HTTP+SSE transport: the address of its event stream. No credentials: see token.'),
+    token: credential.optional().describe("Our own bearer token for url or sse. A client's token never travels on."),
     socket: z.string().optional().describe('A server on a UNIX socket, one frame a line.'),
     isolation: z
       .enum(isolations)
@@ -44,8 +56,12 @@ const upstream = z
       .describe('A child that nobody used for this long is stopped; the next call starts it again.'),
     request_timeout: duration({ leastMs: 100 }).prefault('10m').describe('A request without an answer for this long is given up.'),
   })
-  .refine((value) => [value.command, value.url, value.socket].filter((way) => way !== undefined).length === 1, {
-    error: 'needs exactly one of command, url and socket',
+  .refine((value) => [value.command, value.url, value.sse, value.socket].filter((way) => way !== undefined).length === 1, {
+    error: 'needs exactly one of command, url, sse and socket',
+  })
+  .refine((value) => value.integrity === undefined || value.command !== undefined, {
+    error: 'integrity is for a command',
+    path: ['integrity'],
   })
   .describe('An MCP server behind the gate.')
 

@@ -57,6 +57,16 @@ export const fault = faults('gate', {
     message: `the server ${d.upstream} failed to start (${d.reason}); the next try is in ${Math.ceil(d.waitMs / 100) / 10} s`,
     hint: "see the gate's log for what it printed",
   }),
+  not_pinned: (d: { upstream: string; file: string; pinned: string; found: string }) => ({
+    kind: 'denied',
+    message: `the server ${d.upstream} was not started: ${d.file} is ${d.found}, and ${d.pinned} is pinned`,
+    hint: `if you changed that file yourself, correct integrity in [gate.upstreams.${d.upstream}]`,
+  }),
+  pinned_unreadable: (d: { upstream: string; file: string; reason: string }) => ({
+    kind: 'denied',
+    message: `the server ${d.upstream} was not started: its pinned file ${d.file} cannot be read: ${d.reason}`,
+    hint: `correct integrity in [gate.upstreams.${d.upstream}]`,
+  }),
   removed: (d: { upstream: string }) => ({
     kind: 'missing',
     message: `the server ${d.upstream} is not configured any more: the call was not made`,

@@ -6,7 +6,7 @@ import type { Secret } from '../kernel/secret.ts'
 import type { Credential } from '../base/config/credential.ts'
 import type { HttpClient } from '../base/http/client.ts'
 import type { Guard } from '../base/supervise/guard.ts'
-import type { ScanLimits } from '../base/wire/walk.ts'
+import type { WireLimits } from '../base/wire/walk.ts'
 import type config from './config.ts'
 import type { Transport } from './upstream.ts'
 
@@ -19,7 +19,7 @@ export type UpstreamKit = {
   readonly log: Log
   readonly guard: Guard
   readonly client: HttpClient
-  readonly limits: ScanLimits
+  readonly limits: WireLimits
   readonly env: Readonly<Record<string, string | undefined>>
   /** A path of the configuration: a relative one starts from the configuration's folder. */
   pathOf(path: string): string
@@ -27,6 +27,6 @@ export type UpstreamKit = {
 }
 
 export type UpstreamKind = {
-  readonly key: 'command' | 'url' | 'socket'
+  readonly key: 'command' | 'url' | 'sse' | 'socket'
   transport(kit: UpstreamKit, name: string, settings: UpstreamConfig): Promise<Transport>
 }
