@@ -83,16 +83,23 @@ function surviving(name: string, log: Log, inner: Handler): Handler {
  * What is given up is cancelled at the server.
  */
 function timed(upstream: Served, clock: Clock, log: Log, core: Handler): Handler {
-  const { requestTimeoutMs } = upstream.settings
   return async (exchange: Exchange, out: Out): Promise<Outcome> => {
     const isBounded = exchange.frame.kind === 'request' && exchange.frame.method !== 'subscriptions/listen'
     let isAnswered = false
+    const { requestTimeoutMs } = upstream.settings
     const noticing = through(out, (frame) => {
       isAnswered ||= frame.kind === 'result' || frame.kind === 'error'
       return out.write(frame)
     })
+    const { breaker } = upstream // asked each time: a reload makes another
     try {
-      return isBounded ? await within(requestTimeoutMs, upstream.name, clock, core, exchange, noticing) : await core(exchange, noticing)
+      if (isBounded) breaker?.check(exchange.principal.name)
+      const outcome = isBounded
+        ? await within(requestTimeoutMs, upstream.name, clock, core, exchange, noticing)
+        : await core(exchange, noticing)
+      if (isAnswered) breaker?.answered(exchange.principal.name)
+      else if (outcome.is === 'unknown' && outcome.fault.code === 'gate.timed_out') breaker?.silent(exchange.principal.name)
+      return outcome
     } catch (error) {
       const known = asFault(error)
       if (isAnswered) {

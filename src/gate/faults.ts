@@ -72,6 +72,11 @@ export const fault = faults('gate', {
     message: `the server ${d.upstream} is not configured any more: the call was not made`,
     hint: 'see the tables [gate.upstreams] of the configuration',
   }),
+  left_alone: (d: { upstream: string; silent: number; waitMs: number }) => ({
+    kind: 'unavailable',
+    message: `the server ${d.upstream} let ${d.silent} requests in a row run out of time: it is left alone for ${Math.ceil(d.waitMs / 100) / 10} s`,
+    hint: "see the gate's log; raise request_timeout if it needs more time",
+  }),
   changed: (d: { upstream: string; lost: string }) => ({
     kind: 'conflict',
     message: `the server ${d.upstream} came back without ${d.lost}: this session has ended`,

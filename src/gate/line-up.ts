@@ -35,6 +35,10 @@ class Slot implements Served {
     return this.upstream.transport
   }
 
+  get breaker() {
+    return this.upstream.breaker
+  }
+
   openLegacy: Served['openLegacy'] = async (...needs) => this.#now().openLegacy(...needs)
   resumeLegacy: Served['resumeLegacy'] = async (...needs) => this.#now().resumeLegacy(...needs)
   withModern: Served['withModern'] = async (...needs) => this.#now().withModern(...needs)

@@ -12,6 +12,7 @@ import { legacyVersions, meta, modernVersion } from '../base/mcp/protocol.ts'
 import { nowhere } from '../base/mcp/scopes.ts'
 import type { Frame } from '../base/wire/frame.ts'
 import type { Sink } from '../base/wire/wire.ts'
+import { Breaker } from './breaker.ts'
 import type { Children, Idle } from './children.ts'
 import { fault } from './faults.ts'
 import { Pooled } from './pooled.ts'
@@ -42,6 +43,8 @@ export interface Served {
   readonly name: string
   readonly settings: Pick<UpstreamSettings, 'isolation' | 'idleMs' | 'requestTimeoutMs'>
   readonly transport: Pick<Transport, 'isCostly'>
+  /** Told of what it answers, and of what it does not; absent: nobody leaves it alone. */
+  readonly breaker?: Breaker
   openLegacy(principal: Principal, initialize: Frame, side: Sink): Promise<{ leg: OpenedLeg; answer: Frame }>
   resumeLegacy(sessionId: string, side: Sink): Promise<OpenedLeg>
   withModern(principal: Principal, frame: Frame, use: (leg: Leg) => Promise<Outcome>): Promise<Outcome>
@@ -59,6 +62,7 @@ type Stateless = { readonly pooled: Pooled; readonly leg: Leg }
 export class Upstream implements Served {
   readonly settings: UpstreamSettings
   readonly transport: Transport
+  readonly breaker: Breaker
   readonly #clock: Clock
   readonly #log: Log
   readonly #children: Children | undefined
@@ -78,6 +82,7 @@ export class Upstream implements Served {
     this.#children = needs.children
     this.transport = transport
     this.settings = settings
+    this.breaker = new Breaker(needs, settings.name)
     const { name, requestTimeoutMs: timeoutMs } = settings
     this.#starting = new Starting(needs, { name, timeoutMs, isCostly: transport.isCostly })
   }
@@ -87,6 +92,8 @@ export class Upstream implements Served {
   }
 
   get state(): UpstreamState {
+    const { restMs } = this.breaker
+    if (restMs !== undefined) return { is: 'failing', reason: 'it lets its requests run out of time', retryInMs: restMs }
     return this.#starting.state
   }
 
