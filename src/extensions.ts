@@ -64,6 +64,7 @@ export const checks = [
 
 export const upstreams = [
   { owner: 'gate', name: 'http', load: () => import('./gate/upstreams/http.ts') },
+  { owner: 'gate', name: 'peer', load: () => import('./gate/upstreams/peer.ts') },
   { owner: 'gate', name: 'socket', load: () => import('./gate/upstreams/socket.ts') },
   { owner: 'gate', name: 'sse', load: () => import('./gate/upstreams/sse.ts') },
   { owner: 'gate', name: 'stdio', load: () => import('./gate/upstreams/stdio.ts') },

@@ -44,6 +44,8 @@ const upstream = z
       .optional()
       .describe('A server of the older HTTP+SSE transport: the address of its event stream. No credentials: see token.'),
     token: credential.optional().describe("Our own bearer token for url or sse. A client's token never travels on."),
+    peer: z.string().min(1).optional().describe('A server that a peer serves (fairlead reach mcp-serve): its id. With fairlead up only.'),
+    addresses: z.array(z.string()).default([]).describe('Where that peer listens, as multiaddrs; without any it is looked for by its id.'),
     socket: z.string().optional().describe('A server on a UNIX socket, one frame a line.'),
     isolation: z
       .enum(isolations)
@@ -56,8 +58,8 @@ const upstream = z
       .describe('A child that nobody used for this long is stopped; the next call starts it again.'),
     request_timeout: duration({ leastMs: 100 }).prefault('10m').describe('A request without an answer for this long is given up.'),
   })
-  .refine((value) => [value.command, value.url, value.sse, value.socket].filter((way) => way !== undefined).length === 1, {
-    error: 'needs exactly one of command, url, sse and socket',
+  .refine((value) => [value.command, value.url, value.sse, value.peer, value.socket].filter((way) => way !== undefined).length === 1, {
+    error: 'needs exactly one of command, url, sse, peer and socket',
   })
   .refine((value) => value.integrity === undefined || value.command !== undefined, {
     error: 'integrity is for a command',

@@ -7,7 +7,7 @@ import { startGuard } from '../base/supervise/guard.ts'
 import { limitsOf } from '../base/wire/walk.ts'
 import { type Changeable, type Gate, type GateNeeds, type GateSettings, startGate } from './gate.ts'
 import type { Changes, Configured } from './line-up.ts'
-import type { GateConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
+import type { DialPeer, GateConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
 
 export type ConfiguredGateNeeds = GateNeeds & {
   readonly env: Readonly<Record<string, string | undefined>>
@@ -17,6 +17,8 @@ export type ConfiguredGateNeeds = GateNeeds & {
   readonly state: string
   readonly kinds: readonly { load(): Promise<{ default: UpstreamKind }> }[]
   readonly peers?: GateSettings['peers']
+  /** Absent where there is no identity to reach peers with. */
+  readonly dialPeer?: DialPeer
   /** No HTTP: for a gate whose clients are all on this machine. */
   readonly isLocalOnly?: boolean
 }
@@ -48,6 +50,7 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     client,
     limits,
     env,
+    ...(needs.dialPeer ? { dialPeer: needs.dialPeer } : {}),
     pathOf: (path) => (isAbsolute(path) ? path : join(folder, path)),
     reveal: (value) => resolveCredential(value, { env, folder }),
   }

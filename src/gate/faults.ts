@@ -57,6 +57,11 @@ export const fault = faults('gate', {
     message: `the server ${d.upstream} failed to start (${d.reason}); the next try is in ${Math.ceil(d.waitMs / 100) / 10} s`,
     hint: "see the gate's log for what it printed",
   }),
+  no_peers: (d: { upstream: string }) => ({
+    kind: 'config',
+    message: `the upstream ${d.upstream} is a peer's, and a gate by itself has no identity to reach peers with`,
+    hint: 'use: fairlead up',
+  }),
   not_pinned: (d: { upstream: string; file: string; pinned: string; found: string }) => ({
     kind: 'denied',
     message: `the server ${d.upstream} was not started: ${d.file} is ${d.found}, and ${d.pinned} is pinned`,

@@ -64,6 +64,8 @@ test('a session of all hears that its lists have changed, and has the new server
   expect((tools.result!['tools'] as { name: string }[]).map(({ name }) => name)).toEqual(['a__who', 'c__who'])
   expect(raw.textOf(await (await session.call(2, 'a__who')).answer())).toBe('A2')
   expect((await (await session.call(3, 'b__who')).answer()).error?.message).toBe('no rule lets conformance use b')
+  await change(gate, { upstreams: { b: told('B3') } })
+  expect(raw.textOf(await (await session.call(4, 'b__who')).answer())).toBe('B3')
 })
 
 test('a bad file changes nothing, and says so with file, line and key: in the log, the health and the record; a good one mends it', async () => {

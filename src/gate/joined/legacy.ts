@@ -137,7 +137,7 @@ export class JoinedLeg implements OpenedLeg {
     ]
     try {
       const outcome = await this.#attempt(upstream, frame, headers, this.#own(upstream, out), abort)
-      if (outcome.is !== 'refused' || outcome.status !== 404) return withoutStatus(outcome)
+      if (!isPartOver(outcome)) return withoutStatus(outcome)
       // Its part of the session has ended, which is no matter of the whole: it is opened anew.
       this.#opened.delete(upstream)
       return withoutStatus(await this.#attempt(upstream, frame, headers, this.#own(upstream, out), abort))
@@ -250,6 +250,11 @@ class NoPart extends Error {
 
 function textOfError(answer: Frame): string {
   return stringAt(answer, locate(answer.bytes, answer.at.error, 'message')) ?? 'no message'
+}
+
+/** Its server came back with less, or was removed, and may be there again. */
+function isPartOver(outcome: Outcome): boolean {
+  return (outcome.is === 'refused' && outcome.status === 404) || (outcome.is === 'notSent' && outcome.fault.code === 'gate.removed')
 }
 
 /** A status would speak of the whole session. */
