@@ -1,6 +1,4 @@
-// Kinds of upstreams: servers of the older HTTP+SSE transport (the official SDK's, and a hostile one), and commands whose files are pinned.
-import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
-import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js'
+// Kinds of upstreams: servers of the older HTTP+SSE transport (a good one, and a hostile one), and commands whose files are pinned.
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
@@ -21,35 +19,56 @@ async function serve(
 ): Promise<{ server: Server; port: number; url: string }> {
   const server = createServer(handle).listen(port, '127.0.0.1')
   await once(server, 'listening')
-  const stop = (): void => void server.closeAllConnections()
   later(() => {
-    stop()
+    server.closeAllConnections()
     server.close()
   })
   const { port: own } = server.address() as AddressInfo
   return { server, port: own, url: `http://127.0.0.1:${own}/sse` }
 }
 
-/** A server as the official SDK makes one; `tokens`: what came in as Authorization. */
+type Message = {
+  readonly id?: unknown
+  readonly method?: string
+  readonly params?: { readonly name?: string }
+  readonly result?: { readonly action: string }
+}
+
+/** A server as 2024-11-05 has them: an event stream for each client, which begins with where to post. `tokens`: what came in as Authorization. */
 async function sseServer(name: string, port = 0) {
-  const transports = new Map<string, SSEServerTransport>()
+  const streams = new Map<string, ServerResponse>()
   const tokens = new Set<string | undefined>()
+  let asking: unknown
+  const answerTo = ({ id, method, params, result }: Message): object | undefined => {
+    const text = (value: string): object => ({ content: [{ type: 'text', text: value }] })
+    if (result) return { id: asking, result: text(result.action) }
+    if (id === undefined) return undefined
+    if (method === 'initialize')
+      return { id, result: { protocolVersion: '2024-11-05', capabilities: { tools: {} }, serverInfo: { name, version: '1' } } }
+    if (method === 'tools/list')
+      return { id, result: { tools: ['who', 'ask'].map((tool) => ({ name: tool, inputSchema: { type: 'object' } })) } }
+    if (method === 'tools/call' && params?.name === 'who') return { id, result: text(name) }
+    if (method !== 'tools/call') return { id, error: { code: -32601, message: 'no such method' } }
+    asking = id
+    return { id: 'q', method: 'elicitation/create', params: { message: 'well?', requestedSchema: { type: 'object', properties: {} } } }
+  }
   const running = await serve((request, response) => {
     tokens.add(request.headers.authorization)
-    const url = new URL(request.url!, 'http://x')
-    if (request.method === 'POST') return void transports.get(url.searchParams.get('sessionId')!)?.handlePostMessage(request, response)
-    const transport = new SSEServerTransport('/messages', response)
-    transports.set(transport.sessionId, transport)
-    response.once('close', () => transports.delete(transport.sessionId))
-    const server = new McpServer({ name, version: '1' }, { capabilities: { logging: {} } })
-    server.registerTool('who', { description: 'Says its name' }, () => ({ content: [{ type: 'text', text: name }] }))
-    server.registerTool('ask', { description: 'Asks the client' }, async () => {
-      const answer = await server.server.elicitInput({ message: 'well?', requestedSchema: { type: 'object', properties: {} } })
-      return { content: [{ type: 'text', text: answer.action }] }
-    })
-    void server.connect(transport)
+    const stream = streams.get(new URL(request.url!, 'http://x').searchParams.get('session') ?? '')
+    if (request.method === 'POST') {
+      if (!stream) return void response.writeHead(404).end()
+      return void request.toArray().then((chunks) => {
+        const answer = answerTo(JSON.parse(Buffer.concat(chunks as Buffer[]).toString()) as Message)
+        response.writeHead(202).end('Accepted')
+        if (answer) stream.write(`event: message\ndata: ${JSON.stringify({ jsonrpc: '2.0', ...answer })}\n\n`)
+      })
+    }
+    const session = `s${streams.size}`
+    streams.set(session, response)
+    response.once('close', () => streams.delete(session))
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write(`event: endpoint\ndata: /messages?session=${session}\n\n`)
   }, port)
-  return { ...running, tokens, streams: transports }
+  return { ...running, tokens, streams }
 }
 
 const sseTable = (url: string, more = ''): { more: string } => ({ more: `sse = "${url}"\n${more}` })

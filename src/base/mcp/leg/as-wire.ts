@@ -192,7 +192,7 @@ class LegWire implements Wire {
       throw error
     }
     const earlier = this.#legs.legacy
-    this.#keep('legacy', Promise.resolve(leg))
+    void this.#keep('legacy', Promise.resolve(leg))
     void earlier?.then((old) => old.close()).catch(() => {})
   }
 

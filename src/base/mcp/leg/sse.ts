@@ -121,11 +121,13 @@ class SseWire implements Wire {
     if (event === 'endpoint') return this.#address(data.toString('utf8'))
     if (event !== 'message' || data.length === 0) return
     const frame = scan(data, this.#options.limits)
-    if (!this.#into) this.#early.push(frame)
-    const room = this.#into ? this.#into.write(frame) || this.#into.room() : new Promise<void>(() => {})
-    if (room === true) return
-    this.#response!.pause()
-    if (this.#into) void (room as Promise<void>).then(() => this.#response!.resume())
+    if (!this.#into) {
+      this.#early.push(frame)
+      this.#response!.pause() // until somebody reads
+    } else if (!this.#into.write(frame)) {
+      this.#response!.pause()
+      void this.#into.room().then(() => this.#response!.resume())
+    }
   }
 
   /** Nothing of ours is sent to another origin, whatever the stream says. */
