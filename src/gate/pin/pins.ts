@@ -59,23 +59,40 @@ export class Pins {
   readonly #names = new Map<string, Set<string>>()
   #saving: Promise<void> = Promise.resolve()
 
-  constructor(needs: PinsNeeds, settings: Readonly<Record<string, PinSettings>>) {
+  constructor(needs: PinsNeeds) {
     this.#needs = needs
-    for (const [name, one] of Object.entries(settings)) this.#upstreams.set(name, new UpstreamPins(this, name, one))
   }
 
   get log(): Log {
     return this.#needs.log
   }
 
-  /** Reads what earlier processes accepted. Called before anything else; fault `kv.unavailable`. */
-  async load(): Promise<void> {
-    for await (const { key, value } of this.#needs.bucket.list()) {
-      const [upstream = '', what] = key.split('/')
-      const pins = this.#upstreams.get(upstream)
-      if (what === knownKey) pins?.setKnown()
-      else pins?.restore(Buffer.from(value).toString('utf8'))
+  /** Takes these upstreams in place of those it has, with all that was accepted of them before. Called before anything else, and at each reload; fault `kv.unavailable`. */
+  async take(upstreams: readonly { readonly name: string; readonly pins?: PinSettings }[]): Promise<void> {
+    await this.saved()
+    const kept: { readonly key: string; readonly value: Uint8Array }[] = []
+    for await (const entry of this.#needs.bucket.list()) kept.push(entry)
+    for (const name of this.#upstreams.keys()) if (!upstreams.some((one) => one.name === name)) this.#drop(name)
+    for (const { name, pins: settings = defaultPins } of upstreams) {
+      const present = this.#upstreams.get(name)
+      if (present?.isSetTo(settings)) continue
+      const pins = present ?? new UpstreamPins(this, name)
+      this.#drop(name)
+      this.#upstreams.set(name, pins)
+      pins.take(settings)
+      for (const { key, value } of kept) {
+        const [upstream, what] = key.split('/')
+        if (upstream !== name) continue
+        if (what === knownKey) pins.setKnown()
+        else pins.restore(Buffer.from(value).toString('utf8'))
+      }
     }
+  }
+
+  #drop(upstream: string): void {
+    this.#upstreams.delete(upstream)
+    for (const names of this.#names.values())
+      for (const one of names) if ((JSON.parse(one) as [string, string])[0] === upstream) names.delete(one)
   }
 
   of(upstream: string): UpstreamPins {
@@ -161,7 +178,7 @@ function keyOf(tool: string): string {
 export class UpstreamPins {
   readonly #all: Pins
   readonly #upstream: string
-  readonly #settings: PinSettings
+  #settings = defaultPins
   readonly #tools = new Map<string, Tool>()
   /** By the bytes that each was listed with last, so that a list that did not change costs no more than its digests. */
   readonly #byDigest = new Map<string, Tool>()
@@ -169,10 +186,21 @@ export class UpstreamPins {
   #isKnown = false
   #isFull = false
 
-  constructor(all: Pins, upstream: string, settings: PinSettings) {
+  constructor(all: Pins, upstream: string) {
     this.#all = all
     this.#upstream = upstream
+  }
+
+  isSetTo(settings: PinSettings): boolean {
+    return JSON.stringify(this.#settings) === JSON.stringify(settings)
+  }
+
+  /** Starts anew with these: what was accepted before is to be restored. */
+  take(settings: PinSettings): void {
     this.#settings = settings
+    this.#tools.clear()
+    this.#byDigest.clear()
+    this.#isKnown = this.#isFull = false
     for (const [tool, fingerprint] of Object.entries(settings.fingerprints)) this.#add(tool, { fingerprint, text: undefined })
   }
 
