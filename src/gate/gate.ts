@@ -191,7 +191,8 @@ async function openPins({ clock, log, ledger, stack }: PinsNeeds, { folder, upst
   const kv = openSqliteKv({ path: join(folder, 'pins.db'), clock, log })
   stack.defer(() => kv.close())
   const pins = new Pins({ bucket: kv.bucket('pins'), ledger, clock, log })
-  await pins.take(upstreams)
+  const take = await pins.prepare(upstreams)
+  take()
   stack.defer(() => pins.saved())
   return pins
 }

@@ -45,12 +45,14 @@ export class Reloads {
   }
 
   async #reload(read: () => Promise<Changeable>): Promise<Changes> {
-    const { log, ledger } = this.#needs
+    const { log, ledger, pins } = this.#needs
     try {
       const next = await read()
       checkSettings({ ...this.#settings, ...next })
       const upstreams = next.upstreams.map(({ name, fingerprint }) => [name, fingerprint])
+      const takePins = await pins.prepare(next.upstreams)
       await ledger.append({ event: 'reload', access: digestOf(next), upstreams })
+      takePins()
       return await this.#take(next)
     } catch (error) {
       const { message } = asFault(error)
@@ -62,9 +64,8 @@ export class Reloads {
   }
 
   async #take(next: Changeable): Promise<Changes> {
-    const { log, sessions, access, limits, pins, lineUp, joined } = this.#needs
+    const { log, sessions, access, limits, lineUp, joined } = this.#needs
     const { drainMs } = this.#settings
-    await pins.take(next.upstreams)
     const gone = access.take(next)
     limits.take(next.callLimits ?? [])
     const { over, ...changes } = lineUp.take(next.upstreams, drainMs)

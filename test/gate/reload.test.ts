@@ -7,6 +7,7 @@ import { tokenHash } from '../../src/base/access/principal.ts'
 import { later } from '../kit/cleanup.ts'
 import { type GateOptions, configure } from '../kit/gate.ts'
 import * as raw from '../kit/raw-client.ts'
+import { listingServer, tool } from './doors.ts'
 import { type RunningGate, eras, gateFor, ledgerLines, listen, openSession, send, servers, temporaryFolder, until } from './bed.ts'
 
 const program = fileURLToPath(new URL('told-server.ts', import.meta.url))
@@ -113,6 +114,34 @@ test('principals and rules change for sessions that are open; who was removed is
   expect((await send(url, '{}', { token: 'bob', session: bob })).status).toBe(401)
   await until('the stream of bob ends', () => stream.isEnded())
   await openSession(url, { token: 'eve' })
+})
+
+describe.each(eras)('%s', (era) => {
+  test('pins, limits and a needed yes hold for what a reload brought, at the upstream and at all of them', async () => {
+    const [far, other] = [listingServer([tool('read'), tool('write')]), listingServer([tool('read', 'Reads, and more'), tool('write')])]
+    const settings = 'approval_by = "machine"\napproval_timeout = "1s"\n'
+    const gate = await gateFor({ upstreams: { a: far }, settings })
+    let id = 0
+    const [one, ofAll] = [await raw.openSession(gate.url('a')), await raw.openSession(all(gate))]
+    const at = (url: string, session: raw.RawSession, name: string) =>
+      era === 'legacy' ? session.call(++id, name, {}) : raw.modernCall(url, ++id, name, {})
+    const errors = async (name: string): Promise<readonly unknown[]> =>
+      (
+        await Promise.all([at(gate.url('a'), one, name), at(all(gate), ofAll, `a__${name}`)].map(async (reply) => (await reply).answer()))
+      ).map(({ error }) => (error?.data as { code?: string } | undefined)?.code ?? error?.message)
+    for (const name of ['read', 'write']) expect(await errors(name)).toEqual([undefined, undefined])
+    await change(gate, { upstreams: { a: other }, settings })
+    expect(await errors('read')).toEqual(['gate.quarantined', 'gate.quarantined'])
+    expect(await errors('write')).toEqual([undefined, undefined])
+    await change(gate, { upstreams: { a: { ...far, more: `pins = { write = "${'0'.repeat(64)}" }` } }, settings })
+    expect(await errors('read')).toEqual([undefined, undefined])
+    expect(await errors('write')).toEqual(['gate.quarantined', 'gate.quarantined'])
+    expect(other.received('tools/call').filter(({ params }) => (params as { name: string }).name === 'read')).toEqual([])
+    await change(gate, { upstreams: { a: { ...far, more: 'approve = ["write"]' } }, settings })
+    for (const error of await errors('write')) expect(error).toMatch(/approv|yes/)
+    await change(gate, { upstreams: { a: far }, settings: `${settings}limits = [{ calls_per_minute = 1, burst = 1, tools = ["read"] }]\n` })
+    expect((await errors('read')).filter((error) => error === 'gate.limited')).toHaveLength(1)
+  })
 })
 
 test('SIGHUP alone makes it look again: a credential that was rotated starts its server anew, and what needs a new start is named', async () => {

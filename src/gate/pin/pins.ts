@@ -67,24 +67,28 @@ export class Pins {
     return this.#needs.log
   }
 
-  /** Takes these upstreams in place of those it has, with all that was accepted of them before. Called before anything else, and at each reload; fault `kv.unavailable`. */
-  async take(upstreams: readonly { readonly name: string; readonly pins?: PinSettings }[]): Promise<void> {
+  /** Reads what was accepted of these upstreams; what it returns takes them in place of those it has, at once. Called before anything else, and at each reload; fault `kv.unavailable`. */
+  async prepare(upstreams: readonly { readonly name: string; readonly pins?: PinSettings }[]): Promise<() => void> {
     await this.saved()
-    const kept: { readonly key: string; readonly value: Uint8Array }[] = []
-    for await (const entry of this.#needs.bucket.list()) kept.push(entry)
-    for (const name of this.#upstreams.keys()) if (!upstreams.some((one) => one.name === name)) this.#drop(name)
-    for (const { name, pins: settings = defaultPins } of upstreams) {
-      const present = this.#upstreams.get(name)
-      if (present?.isSetTo(settings)) continue
-      const pins = present ?? new UpstreamPins(this, name)
-      this.#drop(name)
-      this.#upstreams.set(name, pins)
-      pins.take(settings)
-      for (const { key, value } of kept) {
-        const [upstream, what] = key.split('/')
-        if (upstream !== name) continue
-        if (what === knownKey) pins.setKnown()
-        else pins.restore(Buffer.from(value).toString('utf8'))
+    const known = new Set<string>()
+    const texts: (readonly [upstream: string, text: string])[] = []
+    for await (const { key, value } of this.#needs.bucket.list()) {
+      const [upstream = '', what] = key.split('/')
+      if (what === knownKey) known.add(upstream)
+      else texts.push([upstream, Buffer.from(value).toString('utf8')])
+    }
+    return () => {
+      for (const name of this.#upstreams.keys()) if (!upstreams.some((one) => one.name === name)) this.#drop(name)
+      for (const { name, pins: settings = defaultPins } of upstreams) {
+        const pins = this.#upstreams.get(name) ?? new UpstreamPins(this, name)
+        if (this.#upstreams.has(name) && pins.isSetTo(settings)) continue
+        this.#drop(name)
+        this.#upstreams.set(name, pins)
+        if (known.has(name)) pins.setKnown()
+        pins.take(
+          settings,
+          texts.filter(([upstream]) => upstream === name).map(([, text]) => text),
+        )
       }
     }
   }
@@ -195,13 +199,15 @@ export class UpstreamPins {
     return JSON.stringify(this.#settings) === JSON.stringify(settings)
   }
 
-  /** Starts anew with these: what was accepted before is to be restored. */
-  take(settings: PinSettings): void {
+  /** Takes these settings: the definitions in `kept`, and those accepted since those were read, are accepted under them too; what the server lists is looked at again. */
+  take(settings: PinSettings, kept: readonly string[]): void {
+    const since = [...this.#tools.values()].flatMap(({ accepted }) => accepted?.text ?? [])
     this.#settings = settings
     this.#tools.clear()
     this.#byDigest.clear()
-    this.#isKnown = this.#isFull = false
+    this.#isFull = false
     for (const [tool, fingerprint] of Object.entries(settings.fingerprints)) this.#add(tool, { fingerprint, text: undefined })
+    for (const text of [...kept, ...since]) this.#restore(text)
   }
 
   /** False: whatever the server lists is as good as accepted. */
@@ -214,7 +220,7 @@ export class UpstreamPins {
   }
 
   /** Takes back a definition that was accepted. */
-  restore(text: string): void {
+  #restore(text: string): void {
     const { name } = JSON.parse(text) as { readonly name: string }
     if (!Object.hasOwn(this.#settings.fingerprints, name)) this.#add(name, { fingerprint: fingerprintOf(text), text })
   }
