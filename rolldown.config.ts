@@ -41,6 +41,7 @@ const plainBuiltins: Plugin = {
   name: 'plain-builtins',
   renderChunk(code, { name }) {
     if (name === 'main' || name === 'start') return undefined
+    // `globalThis`: some file may call one of them `process`
     return code.replaceAll(builtinImport, (_, whole: string | undefined, names: string | undefined, id: string) => {
       const taken = [whole, names?.replaceAll(/\s+as\s+/g, ': ')].filter((part) => part !== undefined)
       return taken.map((part) => `const ${part} = globalThis.process.getBuiltinModule("${id}");`).join(' ')

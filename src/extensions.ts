@@ -17,6 +17,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['gate', 'rotate'], summary: 'rotate the credential of connectors: the old one ends when the new one is proved to be in use', load: () => import('./gate/commands/rotate.ts') },
   { path: ['gate', 'serve'], summary: 'run the gate: every call checked, recorded and kept alive', load: () => import('./gate/commands/serve.ts') },
   { path: ['gate', 'smoke'], summary: 'hand-shake and beat for every connector, check the doctrine, leave a receipt', load: () => import('./gate/commands/smoke.ts') },
+  { path: ['gate', 'stdio'], summary: 'be a stdio MCP server that is the gate: for a client of this machine', load: () => import('./gate/commands/stdio.ts') },
   { path: ['operate', 'server'], summary: 'serve the machine tools to AI clients (MCP)', load: () => import('./operate/commands/server.ts') },
   { path: ['reach', 'accept-files'], summary: 'say whose files are taken', load: () => import('./reach/commands/accept-files.ts') },
   { path: ['reach', 'agent'], summary: 'keep this identity reachable: its port, its registration, its connections', load: () => import('./reach/commands/agent.ts') },
@@ -85,7 +86,9 @@ export const checks = [
 
 export const upstreams = [
   { owner: 'gate', name: 'http', load: () => import('./gate/upstreams/http.ts') },
+  { owner: 'gate', name: 'peer', load: () => import('./gate/upstreams/peer.ts') },
   { owner: 'gate', name: 'socket', load: () => import('./gate/upstreams/socket.ts') },
+  { owner: 'gate', name: 'sse', load: () => import('./gate/upstreams/sse.ts') },
   { owner: 'gate', name: 'stdio', load: () => import('./gate/upstreams/stdio.ts') },
 ]
 

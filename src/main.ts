@@ -94,19 +94,23 @@ class Stopped extends DOMException {
 }
 
 /** One signal asks the command to stop in good order; a second one ends the process at once. */
-function listenForSignals(stop: AbortController): void {
-  const hasTerminal = [0, 1, 2].some((stream) => isatty(stream)) // asked now: one that hangs up is none any more
+function listenForSignals(stop: AbortController, reloads: ReadonlySet<() => void>): void {
+  const isAtTerminal = (): boolean => [0, 1, 2].some((stream) => isatty(stream)) // one that hangs up is none any more
+  const hasTerminal = isAtTerminal()
   // who has no terminal has none to lose; without a listener SIGHUP would end us, since Node undoes what `nohup` did
-  if (!hasTerminal) process.on('SIGHUP', () => {})
+  process.on('SIGHUP', () => {
+    if (!hasTerminal || isAtTerminal()) for (const reload of reloads) reload()
+  })
   for (const signal of [...(hasTerminal ? (['SIGHUP'] as const) : []), 'SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
+      if (signal === 'SIGHUP' && reloads.size > 0 && isAtTerminal()) return // somebody asks it to reload
       if (stop.signal.aborted) process.exit(exitCodeOf[signal])
       stop.abort(new Stopped(`stopped by ${signal}`, exitCodeOf[signal]))
     })
   }
 }
 
-function contextOf({ alias }: Start, terminal: Terminal, signal: AbortSignal): Context {
+function contextOf({ alias }: Start, terminal: Terminal, signal: AbortSignal, reloads: Set<() => void>): Context {
   const main = fileURLToPath(import.meta.url)
   const level = levels.find((name) => name === env['FAIRLEAD_LOG']) ?? usualLevel()
   return {
@@ -118,6 +122,10 @@ function contextOf({ alias }: Start, terminal: Terminal, signal: AbortSignal): C
     version: manifest.version,
     ...(alias ? { alias: alias.name } : {}),
     signal,
+    onReload(reload) {
+      reloads.add(reload)
+      return () => void reloads.delete(reload)
+    },
     get stdin() {
       return process.stdin
     },
@@ -135,8 +143,9 @@ async function runCommand(start: Start, found: Found & { is: 'command' }, termin
     terminal.result({ command: found.entry.path.join(' '), help: parsed.text }, () => parsed.text)
     return 0
   }
-  listenForSignals(stop)
-  return (await command.run(contextOf(start, terminal, stop.signal), parsed.input)) ?? 0
+  const reloads = new Set<() => void>()
+  listenForSignals(stop, reloads)
+  return (await command.run(contextOf(start, terminal, stop.signal, reloads), parsed.input)) ?? 0
 }
 
 async function answer(start: Start, terminal: Terminal, stop: AbortController): Promise<number> {

@@ -33,6 +33,9 @@ function isSafe(url: string): boolean {
 
 const originWords = 'must be an address alone, in lower case: no path, no slash at the end'
 const origin = (text: string): boolean => !URL.canParse(text) || new URL(text).origin === text
+const noUserInfo = 'may not hold a user name or password: keep the token elsewhere and write token = { file = "PATH" }'
+
+const digest = z.string().regex(/^sha256-[A-Za-z0-9+/]{43}=$/, 'must be sha256- and Base64: openssl dgst -sha256 -binary FILE | base64')
 
 const upstream = z
   .strictObject({
@@ -43,15 +46,25 @@ const upstream = z
       .default({})
       .describe('Variables for the command, besides PATH, HOME, USER and the like. No credentials: see secrets.'),
     secrets: z.record(z.string(), credential).default({}).describe('Variables for the command whose values are credentials.'),
+    integrity: z
+      .union([digest, z.record(z.string().min(1), digest)])
+      .optional()
+      .describe(
+        'What the command must be whenever it is started: the SHA-256 of its executable, or a table of files (from cwd on) with the SHA-256 of each.',
+      ),
     url: z
       .url({ protocol: /^https?$/ })
-      .refine(
-        (text) => !hasUserInfo(text),
-        'may not hold a user name or password: keep the token elsewhere and write token = { file = "PATH" }',
-      )
+      .refine((text) => !hasUserInfo(text), noUserInfo)
       .optional()
       .describe('A Streamable HTTP server. No credentials: see token.'),
-    token: credential.optional().describe("Our own bearer token for the url. A client's token never travels on."),
+    sse: z
+      .url({ protocol: /^https?$/ })
+      .refine((text) => !hasUserInfo(text), noUserInfo)
+      .optional()
+      .describe('A server of the older HTTP+SSE transport: the address of its event stream. No credentials: see token.'),
+    token: credential.optional().describe("Our own bearer token for url or sse. A client's token never travels on."),
+    peer: z.string().min(1).optional().describe('A server that a peer serves (fairlead reach mcp-serve): its id. With fairlead up only.'),
+    addresses: z.array(z.string()).default([]).describe('Where that peer listens, as multiaddrs; without any it is looked for by its id.'),
     socket: z.string().optional().describe('A server on a UNIX socket, one frame a line.'),
     isolation: z
       .enum(isolations)
@@ -79,8 +92,12 @@ const upstream = z
       .default({})
       .describe('The fingerprint that a tool must have, by its name; nothing else is accepted (spec/pins.md).'),
   })
-  .refine((value) => [value.command, value.url, value.socket].filter((way) => way !== undefined).length === 1, {
-    error: 'needs exactly one of command, url and socket',
+  .refine((value) => [value.command, value.url, value.sse, value.peer, value.socket].filter((way) => way !== undefined).length === 1, {
+    error: 'needs exactly one of command, url, sse, peer and socket',
+  })
+  .refine((value) => value.integrity === undefined || value.command !== undefined, {
+    error: 'integrity is for a command',
+    path: ['integrity'],
   })
   .describe('An MCP server behind the gate.')
 
@@ -187,6 +204,12 @@ export default z
     state: z.string().optional().describe("The folder for ledger and sessions; the state folder's gate/ by default."),
     runtime: z.string().optional().describe("The folder for the sockets of the gate's own API; the runtime folder's gate/ by default."),
     door: z.string().optional().describe('The principal that everyone is who comes in over loopback without a credential. Absent: nobody.'),
+    local: z
+      .string()
+      .optional()
+      .describe(
+        "The principal that everyone is who comes in through the socket in the gate's own folder, which only its owner can reach (fairlead gate stdio). Absent: there is no such socket.",
+      ),
     max_sessions: z.number().int().min(1).max(1_000_000).default(10_000).describe('Sessions kept at once, all principals together.'),
     max_sessions_per_principal: z
       .number()
@@ -215,6 +238,9 @@ export default z
       .enum(['carry', 'begin'])
       .default('carry')
       .describe('Which requests are traced (W3C Trace Context): those that come with a trace, or all, which adds a member to their _meta.'),
+    list_wait: duration({ leastMs: 100 })
+      .prefault('5s')
+      .describe('A list of all upstreams (/mcp) waits so long for each of them, and then says which are missing.'),
     max_frame_bytes: maxFrameBytes,
     upstreams: z
       .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and hyphens'), upstream)

@@ -1,4 +1,5 @@
 // A gate as its configuration says: settings checked, upstreams' transports made, children guarded.
+import { hash } from 'node:crypto'
 import { isAbsolute, join } from 'node:path'
 import { resolveCredential } from '../base/config/credential.ts'
 import { redacting } from '../kernel/log.ts'
@@ -10,8 +11,10 @@ import { connectorsOf } from './connector/configured.ts'
 import type { Uploads } from './connector/uploads.ts'
 import type { Connector } from './connector-kind.ts'
 import { type Gate, type GateNeeds, type GateSettings, startGate } from './gate.ts'
+import type { Changes, Configured } from './line-up.ts'
+import type { Changeable } from './reload.ts'
 import { rulesOf } from './rule/roles.ts'
-import type { GateConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
+import type { DialPeer, GateConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
 
 export type ConfiguredGateNeeds = GateNeeds & {
   readonly env: Readonly<Record<string, string | undefined>>
@@ -28,10 +31,25 @@ export type ConfiguredGateNeeds = GateNeeds & {
   readonly version?: string
   /** Where the sockets of the gate's own API are when the configuration does not say; absent: it has none. */
   readonly control?: string
+  /** Absent where there is no identity to reach peers with. */
+  readonly dialPeer?: DialPeer
+  /** No HTTP: for a gate whose clients are all on this machine. */
+  readonly isLocalOnly?: boolean
+}
+
+/** Where the ledger and sessions of this gate live. */
+export function gateFolder(config: GateConfig, state: string): string {
+  return config.state ?? join(state, 'gate')
+}
+
+/** A gate that can be told of another configuration. */
+export type ConfiguredGate = Omit<Gate, 'reload'> & {
+  /** Takes what `read` gives: upstreams, principals, rules and limits; names what else in it differs and needs a new start. Faults: those of `Gate.reload`. */
+  reload(read: () => Promise<GateConfig>): Promise<Changes & { readonly needsRestart: readonly string[] }>
 }
 
 /** Starts the gate of a configuration. Faults: those of `startGate`, `credential.*`, `http.port_busy`, `store.locked`. */
-export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: GateConfig): Promise<Gate> {
+export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: GateConfig): Promise<ConfiguredGate> {
   const { clock, env, folder } = needs
   /** What upstreams were given: they may print it, or answer with it. */
   const revealed = new Set<string>()
@@ -49,6 +67,7 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     client,
     limits,
     env,
+    ...(needs.dialPeer ? { dialPeer: needs.dialPeer } : {}),
     pathOf: (path) => (isAbsolute(path) ? path : join(folder, path)),
     async reveal(value) {
       const secret = await resolveCredential(value, { env, folder })
@@ -57,20 +76,8 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     },
   }
   const kinds = (await Promise.all(needs.kinds.map((kind) => kind.load()))).map((module) => module.default)
-  const upstreams = Object.entries(config.upstreams).map(async ([name, one]) => {
-    const kind = kinds.find(({ key }) => one[key] !== undefined)!
-    return {
-      name,
-      isolation: one.isolation,
-      idleMs: one.idle,
-      requestTimeoutMs: one.request_timeout,
-      approve: one.approve,
-      pins: { newTools: one.new_tools, suspiciousTools: one.suspicious_tools, fingerprints: one.pins },
-      transport: await kind.transport(kit, name, one),
-    }
-  })
   const [host, port] = splitListen(config.listen)
-  const state = config.state ?? join(needs.state, 'gate')
+  const state = gateFolder(config, needs.state)
   const control = config.runtime === undefined ? needs.control : kit.pathOf(config.runtime)
   const gate = await startGate(
     { ...needs, log },
@@ -80,30 +87,25 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
       ownHosts: config.hosts,
       publicUrl: config.public_url,
       folder: state,
+      ...(config.local === undefined ? {} : { local: config.local }),
+      isLocalOnly: needs.isLocalOnly ?? false,
       door: config.door,
       maxSessions: config.max_sessions,
       maxSessionsPerPrincipal: config.max_sessions_per_principal,
       drainMs: config.drain,
       trace: config.trace,
       sessionTtlMs: config.session_ttl,
+      listWaitMs: config.list_wait,
       limits,
-      credentials: Object.entries(config.principals).map(([name, { token_sha256, peers }]) => ({ name, tokenHashes: token_sha256, peers })),
       issuers: await issuersOf(kit, config),
       cloudflare: cloudflareOf(kit, config),
       sockets: Object.values(config.sockets).map((socket) => ({ ...socket, path: kit.pathOf(socket.path) })),
       scopes: config.scopes,
-      rules: rulesOf(config),
-      callLimits: config.limits.map(({ calls_per_minute: callsPerMinute, bytes_per_minute: bytesPerMinute, ...limit }) => ({
-        ...limit,
-        callsPerMinute,
-        bytesPerMinute,
-      })),
       approvals: { timeoutMs: config.approval_timeout, mayAskClient: config.approval_by === 'client' },
       ...(control === undefined ? {} : { control }),
-      metricsFor: new Set(Object.entries(config.principals).flatMap(([name, { metrics }]) => (metrics ? [name] : []))),
       ...(needs.version === undefined ? {} : { version: needs.version }),
       children: { max: config.max_children, maxPerPrincipal: config.max_children_per_principal },
-      upstreams: await Promise.all(upstreams),
+      ...(await changeableOf(kit, kinds, config)),
       connectors: await connectorsOf(needs, config, { state, pathOf: kit.pathOf, limits }),
       ...(needs.peers ? { peers: needs.peers } : {}),
     },
@@ -111,11 +113,61 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
   const rest = stack.move()
   return {
     url: gate.url,
+    async reload(read) {
+      let needsRestart: readonly string[] = []
+      const changes = await gate.reload(async () => {
+        const next = await read()
+        needsRestart = fixedDifferences(config, next)
+        return changeableOf(kit, kinds, next)
+      })
+      return { ...changes, needsRestart }
+    },
     async close() {
       await gate.close()
       await rest.disposeAsync()
     },
   }
+}
+
+async function changeableOf(kit: UpstreamKit, kinds: readonly UpstreamKind[], config: GateConfig): Promise<Changeable> {
+  const upstreams = Object.entries(config.upstreams).map(async ([name, one]): Promise<Configured> => {
+    const kind = kinds.find(({ key }) => one[key] !== undefined)!
+    return {
+      name,
+      isolation: one.isolation,
+      idleMs: one.idle,
+      requestTimeoutMs: one.request_timeout,
+      approve: one.approve,
+      pins: { newTools: one.new_tools, suspiciousTools: one.suspicious_tools, fingerprints: one.pins },
+      transport: await kind.transport(kit, name, one),
+      fingerprint: await fingerprintOf(kit, one),
+    }
+  })
+  return {
+    credentials: Object.entries(config.principals).map(([name, { token_sha256, peers }]) => ({ name, tokenHashes: token_sha256, peers })),
+    metricsFor: new Set(Object.entries(config.principals).flatMap(([name, { metrics }]) => (metrics ? [name] : []))),
+    rules: rulesOf(config),
+    callLimits: config.limits.map(({ calls_per_minute: callsPerMinute, bytes_per_minute: bytesPerMinute, ...limit }) => ({
+      ...limit,
+      callsPerMinute,
+      bytesPerMinute,
+    })),
+    upstreams: await Promise.all(upstreams),
+  }
+}
+
+/** Credentials count by what they are now: a token that was rotated makes another upstream. */
+async function fingerprintOf({ reveal }: UpstreamKit, one: GateConfig['upstreams'][string]): Promise<string> {
+  const credentials = [...(one.token ? [one.token] : []), ...Object.values(one.secrets)]
+  const revealed = await Promise.all(credentials.map(async (value) => (await reveal(value)).reveal()))
+  return hash('sha256', JSON.stringify([one, revealed]), 'base64url')
+}
+
+const changeable: ReadonlySet<string> = new Set(['upstreams', 'principals', 'roles', 'rules', 'limits'])
+
+function fixedDifferences(before: GateConfig, after: GateConfig): readonly string[] {
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)]) as ReadonlySet<keyof GateConfig>
+  return [...keys].filter((key) => !changeable.has(key) && JSON.stringify(before[key]) !== JSON.stringify(after[key]))
 }
 
 function splitListen(listen: string): [host: string, port: number] {

@@ -13,15 +13,16 @@ import {
   neverAborted,
   through,
 } from '../base/mcp/exchange.ts'
-import type { Endpoint } from '../base/mcp/scopes.ts'
+import type { Endpoint, Opened } from '../base/mcp/scopes.ts'
 import type { Frame } from '../base/wire/frame.ts'
+import type { Sink } from '../base/wire/wire.ts'
 import { fault } from './faults.ts'
 import { isListChanged } from './pin/layer.ts'
 import type { Sessions, WatchedSink } from './sessions.ts'
-import type { Upstream } from './upstream.ts'
+import type { Served } from './upstream.ts'
 
 export type EndpointNeeds = {
-  readonly upstream: Upstream
+  readonly upstream: Served
   readonly sessions: Sessions
   readonly clock: Clock
   /** Told of defects; absent: nobody is. */
@@ -32,7 +33,13 @@ export type EndpointNeeds = {
   readonly listChanged?: (session: string) => void
 }
 
-export function createEndpoint({ upstream, sessions, clock, log = silentLog, layers, listChanged = () => {} }: EndpointNeeds): Endpoint {
+export type GateEndpoint = Endpoint & {
+  /** Opens a session that is a part of another one, and lives as long as that is awake. */
+  openPart(exchange: Exchange, out: Out, side: Sink): Promise<Opened>
+}
+
+export function createEndpoint(needs: EndpointNeeds): GateEndpoint {
+  const { upstream, sessions, clock, log = silentLog, layers, listChanged = () => {} } = needs
   const layered = (core: Handler): Handler =>
     surviving(
       upstream.name,
@@ -47,22 +54,24 @@ export function createEndpoint({ upstream, sessions, clock, log = silentLog, lay
       leg.request(exchange.frame, exchange.headers, out, exchange.abort, exchange.principal.name),
     )
   })
+  const opening = async (exchange: Exchange, out: Out, side: WatchedSink, open: Sessions['open']): Promise<Opened> => {
+    let opened: Opened | undefined
+    const outcome = await layered(async (inner, innerOut) => {
+      opened = await open(
+        kit,
+        inner,
+        innerOut,
+        noticing(side, () => opened?.session && listChanged(opened.session.id)),
+      )
+      return opened.outcome
+    })(exchange, out)
+    return { session: opened?.session, outcome }
+  }
   return {
     name: upstream.name,
     handle: modern,
-    async open(exchange, out, side) {
-      let opened: Awaited<ReturnType<Sessions['open']>> | undefined
-      const outcome = await layered(async (inner, innerOut) => {
-        opened = await sessions.open(
-          kit,
-          inner,
-          innerOut,
-          noticing(side, () => opened?.session && listChanged(opened.session.id)),
-        )
-        return opened.outcome
-      })(exchange, out)
-      return { session: opened?.session, outcome }
-    },
+    open: (exchange, out, side) => opening(exchange, out, side, (...given) => sessions.open(...given)),
+    openPart: (exchange, out, side) => opening(exchange, out, side, (...given) => sessions.openPart(...given)),
     find: (id, principal, side) => sessions.find(kit, id, principal, () => noticing(side(), () => listChanged(id))),
   }
 }
@@ -98,17 +107,24 @@ function surviving(name: string, log: Log, inner: Handler): Handler {
  * Bounds how long a request may stay open, and turns what the upstream throws into an outcome: never into another one than the client was already told.
  * What is given up is cancelled at the server.
  */
-function timed(upstream: Upstream, clock: Clock, log: Log, core: Handler): Handler {
-  const { requestTimeoutMs } = upstream.settings
+function timed(upstream: Served, clock: Clock, log: Log, core: Handler): Handler {
   return async (exchange: Exchange, out: Out): Promise<Outcome> => {
     const isBounded = exchange.frame.kind === 'request' && exchange.frame.method !== 'subscriptions/listen'
     let isAnswered = false
+    const { requestTimeoutMs } = upstream.settings
     const noticing = through(out, (frame) => {
       isAnswered ||= frame.kind === 'result' || frame.kind === 'error'
       return out.write(frame)
     })
+    const { breaker } = upstream // asked each time: a reload makes another
     try {
-      return isBounded ? await within(requestTimeoutMs, upstream.name, clock, core, exchange, noticing) : await core(exchange, noticing)
+      if (isBounded) breaker?.check(exchange.principal.name)
+      const outcome = isBounded
+        ? await within(requestTimeoutMs, upstream.name, clock, core, exchange, noticing)
+        : await core(exchange, noticing)
+      if (isAnswered) breaker?.answered(exchange.principal.name)
+      else if (outcome.is === 'unknown' && outcome.fault.code === 'gate.timed_out') breaker?.silent(exchange.principal.name)
+      return outcome
     } catch (error) {
       const known = asFault(error)
       if (isAnswered) {

@@ -42,6 +42,16 @@ export const fault = faults('gate', {
     message: `${d.place} names the role ${d.name}, which is not declared`,
     hint: `add [[gate.roles.${d.name}.rules]], or correct the name`,
   }),
+  no_local: (d: { file: string }) => ({
+    kind: 'config',
+    message: `${d.file} does not say who a client of this machine is`,
+    hint: 'name a principal: local = "NAME" in [gate], and declare [gate.principals.NAME] with rules for it',
+  }),
+  no_upstream: (d: { name: string; known: string }) => ({
+    kind: 'usage',
+    message: `there is no upstream ${d.name}`,
+    hint: `choose one of: ${d.known}; or leave --upstream out, for all of them`,
+  }),
   unknown_upstream: (d: { name: string; place: string }) => ({
     kind: 'config',
     message: `${d.place} names the upstream ${d.name}, which is not declared`,
@@ -91,6 +101,31 @@ export const fault = faults('gate', {
     kind: 'unavailable',
     message: `the server ${d.upstream} failed to start (${d.reason}); the next try is in ${Math.ceil(d.waitMs / 100) / 10} s`,
     hint: "see the gate's log for what it printed",
+  }),
+  no_peers: (d: { upstream: string }) => ({
+    kind: 'config',
+    message: `the upstream ${d.upstream} is a peer's, and a gate by itself has no identity to reach peers with`,
+    hint: 'use: fairlead up',
+  }),
+  not_pinned: (d: { upstream: string; file: string; pinned: string; found: string }) => ({
+    kind: 'denied',
+    message: `the server ${d.upstream} was not started: ${d.file} is ${d.found}, and ${d.pinned} is pinned`,
+    hint: `if you changed that file yourself, correct integrity in [gate.upstreams.${d.upstream}]`,
+  }),
+  pinned_unreadable: (d: { upstream: string; file: string; reason: string }) => ({
+    kind: 'denied',
+    message: `the server ${d.upstream} was not started: its pinned file ${d.file} cannot be read: ${d.reason}`,
+    hint: `correct integrity in [gate.upstreams.${d.upstream}]`,
+  }),
+  removed: (d: { upstream: string }) => ({
+    kind: 'missing',
+    message: `the server ${d.upstream} is not configured any more: the call was not made`,
+    hint: 'see the tables [gate.upstreams] of the configuration',
+  }),
+  left_alone: (d: { upstream: string; silent: number; waitMs: number }) => ({
+    kind: 'unavailable',
+    message: `the server ${d.upstream} let ${d.silent} requests in a row run out of time: it is left alone for ${Math.ceil(d.waitMs / 100) / 10} s`,
+    hint: "see the gate's log; raise request_timeout if it needs more time",
   }),
   changed: (d: { upstream: string; lost: string }) => ({
     kind: 'conflict',

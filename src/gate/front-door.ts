@@ -1,4 +1,4 @@
-// The gate's door for HTTP: MCP at /mcp/<upstream>, health beside it, and nothing told to whom it does not know.
+// The gate's door for HTTP: MCP at /mcp and /mcp/<upstream>, health beside it, and nothing told to whom it does not know.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
@@ -20,6 +20,8 @@ export type FrontDoorNeeds = {
   readonly log: Log
   readonly ledger: Ledger
   readonly endpoints: ReadonlyMap<string, Endpoint>
+  /** All upstreams at once. */
+  readonly all: Endpoint
   readonly identify: Identify
   readonly resource: ProtectedResource
   readonly health: MetricsNeeds
@@ -38,11 +40,11 @@ const maxRefusalsPerSecond = 50
 export type FrontDoorSettings = {
   readonly limits: ScanLimits
   /** Principals who may read /metrics. */
-  readonly metricsFor?: ReadonlySet<string>
+  readonly metricsFor?: Pick<ReadonlySet<string>, 'has'>
 }
 
 export function createFrontDoor(needs: FrontDoorNeeds, { limits, metricsFor }: FrontDoorSettings): FrontDoor {
-  const { clock, log, ledger, endpoints, identify, resource, health, connectors } = needs
+  const { clock, log, ledger, endpoints, all, identify, resource, health, connectors } = needs
   const noteRefusal = boundedRefusals(ledger, clock)
   const refused = (reason: string, request: IncomingMessage, status: number, via?: Via): void => {
     health.metrics.refusedWith(status)
@@ -50,8 +52,9 @@ export function createFrontDoor(needs: FrontDoorNeeds, { limits, metricsFor }: F
     log.debug('gate.refused', { reason, via, method: request.method })
   }
   const endpoint = (path: string): Endpoint | undefined => {
-    const name = /^\/mcp\/([a-z0-9-]+)(?:\?|$)/.exec(path)?.[1]
-    return name === undefined ? undefined : endpoints.get(name)
+    const [found, name] = /^\/mcp(?:\/([a-z0-9-]+))?(?:\?|$)/.exec(path) ?? []
+    if (found === undefined) return undefined
+    return name === undefined ? all : endpoints.get(name)
   }
   const door = createHttpDoor({ endpoint, authenticate: identify, refused, limits })
   /** What is no MCP: health, and for strangers whether they may know that there is nothing. */
@@ -65,7 +68,7 @@ export function createFrontDoor(needs: FrontDoorNeeds, { limits, metricsFor }: F
       refused('the metrics are not for this principal', request, 403, known.via)
       return answerJson(response, 403, { error: "the metrics are for principals with metrics = true in the gate's configuration" })
     }
-    if (isKnown) return answerJson(response, 404, { error: 'there is no such path: MCP is served at /mcp/<upstream>' })
+    if (isKnown) return answerJson(response, 404, { error: 'there is no such path: MCP is served at /mcp and /mcp/<upstream>' })
     // Whether a path exists is nobody's to know who has not proved who they are.
     refused(known.reason, request, known.status, known.via)
     answerJson(response, known.status, { error: known.reason }, known.headers)

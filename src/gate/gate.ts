@@ -5,13 +5,14 @@ import { makeFolder, readText, writeWhole } from '../kernel/file.ts'
 import type { Log } from '../kernel/log.ts'
 import { randomId } from '../kernel/random.ts'
 import { Secret } from '../kernel/secret.ts'
-import { type Rule, createPolicy } from '../base/access/policy.ts'
-import { type Credentials, createDirectory } from '../base/access/principal.ts'
+import type { Rule } from '../base/access/policy.ts'
+import type { Credentials } from '../base/access/principal.ts'
 import { openControl } from '../base/control/server.ts'
 import { openSqliteKv } from '../base/kv/sqlite.ts'
 import type { Identity } from '../base/identity/identity.ts'
 import { keepCheckpoints } from '../base/ledger/keep-checkpoints.ts'
 import { type Ledger, openLedger } from '../base/ledger/ledger.ts'
+import { Access } from './access-now.ts'
 import { gateApi } from './api.ts'
 import { Approvals } from './approval/approvals.ts'
 import { namesOf, readWatermark } from '../base/ledger/segments.ts'
@@ -19,16 +20,24 @@ import { type ConnectorsSettings, openConnectors } from './connector/connectors.
 import { type ControlNeeds, gateHandlers } from './control.ts'
 import { Drain } from './drain.ts'
 import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
-import { createEndpoint } from './endpoint.ts'
+import { type GateEndpoint, createEndpoint } from './endpoint.ts'
 import { type HttpDoorsSettings, openHttpDoors } from './http-doors.ts'
+import { Joined } from './joined/joined.ts'
+import { joinedName } from './joined/offer.ts'
+import { partsOf } from './joined-parts.ts'
 import { layersOf } from './layers.ts'
 import { type Limit, Limits } from './limit.ts'
+import { type Changes, type Configured, LineUp } from './line-up.ts'
+import { openLocalDoor } from './local-door.ts'
 import { GateMetrics } from './metrics.ts'
 import { openPeerDoor } from './peer-door.ts'
-import { Pins, defaultPins } from './pin/pins.ts'
+import { Pins } from './pin/pins.ts'
+import { recordRefusal } from './record.ts'
+import { type Changeable, Reloads } from './reload.ts'
 import { type SessionSettings, Sessions } from './sessions.ts'
 import { checkSettings } from './start-checks.ts'
-import { type Transport, Upstream, type UpstreamSettings } from './upstream.ts'
+import { sweeping } from './sweeping.ts'
+import type { Served } from './upstream.ts'
 import { gateLedger, watchedLedger } from './watched-ledger.ts'
 
 export type GateSettings = HttpDoorsSettings &
@@ -52,23 +61,34 @@ export type GateSettings = HttpDoorsSettings &
     readonly trace?: 'carry' | 'begin'
     /** Of Fairlead, for the metrics. */
     readonly version?: string
-    readonly upstreams: readonly (UpstreamSettings & { readonly transport: Transport })[]
+    readonly upstreams: readonly Configured[]
+    /** A list of all upstreams waits so long for each; `defaultListWaitMs` when absent. */
+    readonly listWaitMs?: number
+    /** Who comes in through the socket in `folder`; absent: there is none. */
+    readonly local?: string
+    /** No HTTP: for a gate whose clients are all on this machine. */
+    readonly isLocalOnly?: boolean
     readonly connectors: ConnectorsSettings
     /** Where the peer host hands in proved streams, and the upstream that they reach. */
     readonly peers?: { readonly socket: string; readonly upstream: string }
   }
 
 export interface Gate {
+  /** Empty when there is no HTTP. */
   readonly url: string
+  /**
+   * Takes other upstreams, principals, rules and limits, or stays as it is and throws what `read` threw or a start would. What changed holds at once; resolves when the
+   * last call of an upstream that went has ended, or its time to. Recorded either way.
+   */
+  reload(read: () => Promise<Changeable>): Promise<Changes>
   /** Lets running calls end, then stops every child; sessions and ledger stay for the next start. */
   close(): Promise<void>
 }
 
 const defaultApprovals = { timeoutMs: 120_000, mayAskClient: true } as const
 
-/** Idle servers are looked for so often, or twice within the shortest idle time that is set. */
-const sweepMs = 5_000
-const leastSweepMs = 250
+/** Long enough for most servers to start, short enough for a person to wait. */
+const defaultListWaitMs = 5_000
 
 export type GateNeeds = {
   readonly clock: Clock
@@ -96,19 +116,16 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const pins = await openPins({ clock, log, ledger, stack }, settings)
   const { timeoutMs, mayAskClient } = settings.approvals ?? defaultApprovals
   const approvals = new Approvals(clock, { timeoutMs })
-  const policy = createPolicy(settings.rules)
+  const access = new Access(settings)
+  const { policy, directory } = access
   const limits = new Limits(clock, settings.callLimits ?? [])
   const drain = new Drain()
   const metrics = new GateMetrics(clock)
   stack.defer(() => metrics.close())
   const children = new Children(settings.children ?? defaultChildren, () => [
     ...sessions.idle(),
-    ...upstreams.flatMap((upstream) => upstream.idle()),
+    ...lineUp.upstreams.flatMap((upstream) => upstream.idle()),
   ])
-  const upstreams: readonly Upstream[] = settings.upstreams.map((one) => new Upstream({ clock, log, children }, one.transport, one))
-  stack.defer(async () => {
-    await Promise.all([sessions.close(), ...upstreams.map((upstream) => upstream.close())])
-  })
   const shared = {
     ledger,
     secret,
@@ -123,27 +140,43 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
     metrics,
     beginsTraces: settings.trace === 'begin',
   }
-  const endpoints = new Map(
-    upstreams.map((upstream) => [upstream.name, createEndpoint({ upstream, sessions, clock, log, ...layersOf(shared, upstream) })]),
-  )
-  stack.defer(sweeping(needs, sweepEveryMs(settings), sessions, upstreams))
-  const directory = createDirectory(settings.credentials)
+  const endpointOf = (upstream: Served): GateEndpoint => createEndpoint({ upstream, sessions, clock, log, ...layersOf(shared, upstream) })
+  const lineUp: LineUp = new LineUp({ clock, log, children, sessions, endpointOf })
+  lineUp.take(settings.upstreams, 0)
+  stack.defer(async () => {
+    await Promise.all([sessions.close(), lineUp.close()])
+  })
+  const { endpoints } = lineUp
+  const upstreams = () => lineUp.upstreams
+  const record = { ledger, secret, clock, upstream: joinedName }
+  const parts = partsOf(endpoints, policy, (exchange, reason) => recordRefusal(record, exchange, reason))
+  const joined = new Joined({ parts, clock }, () => joinedSettings(lineUp, settings))
+  const all = createEndpoint({ upstream: joined, sessions, clock, log, layers: [drain.layer, parts.layer] })
+  stack.defer(sweeping({ clock, log, sessions, lineUp }))
+  const reloads = new Reloads({ log, ledger, sessions, access, limits, pins, lineUp, joined }, settings)
   if (settings.peers) {
     const refused = (): void => metrics.refused('peers', 'unauthenticated')
     stack.use(await openPeerDoor({ clock, log, ledger, directory, endpoints, refused }, settings.peers, settings.limits))
+  }
+  if (settings.local !== undefined) {
+    const endpoint = (name: string | undefined): GateEndpoint | undefined => (name === undefined ? all : endpoints.get(name))
+    stack.use(await openLocalDoor({ clock, log, endpoint }, { folder: settings.folder, principal: settings.local }, settings.limits))
   }
   const connectorNeeds = { clock, log, ledger, bucket: kv.bucket('connectors'), policy, upstreams, endpoints }
   const connectors = stack.use(await openConnectors(connectorNeeds, settings.connectors))
   stack.use(await openOwnApi(needs, { approvals, pins, connectors }, settings.control))
   const syncedSeq = (): number => readWatermark(namesOf(place.folder, 'ledger.jsonl'))?.seq ?? 0
   const counted = { metrics, sessions, children, syncedSeq, version: settings.version ?? 'unknown' }
-  const health = { ledger, bucket, upstreams, drain, connectors, pins, ...counted }
+  const health = { ledger, bucket, upstreams, drain, connectors, pins, reloads, ...counted }
   const everybody = { ...directory, byTokenHash: (hash: string) => directory.byTokenHash(hash) ?? connectors.byTokenHash(hash) }
-  const doors = stack.use(await openHttpDoors({ clock, log, ledger, directory: everybody, endpoints, health, connectors }, settings))
-  log.info('gate.ready', { url: doors.url, upstreams: [...endpoints.keys()] })
+  const front = { clock, log, ledger, directory: everybody, endpoints, all, health, connectors }
+  const doors = settings.isLocalOnly ? undefined : stack.use(await openHttpDoors(front, { ...settings, metricsFor: access.metricsFor }))
+  const url = doors?.url ?? ''
+  log.info('gate.ready', { url, upstreams: [...endpoints.keys()] })
   const rest = stack.move()
   return {
-    url: doors.url,
+    url,
+    reload: (read) => reloads.reload(read),
     async close() {
       approvals.close()
       await drain.drain(clock, settings.drainMs)
@@ -157,9 +190,9 @@ type PinsNeeds = Pick<GateNeeds, 'clock' | 'log'> & { readonly ledger: Ledger; r
 async function openPins({ clock, log, ledger, stack }: PinsNeeds, { folder, upstreams }: GateSettings): Promise<Pins> {
   const kv = openSqliteKv({ path: join(folder, 'pins.db'), clock, log })
   stack.defer(() => kv.close())
-  const settings = Object.fromEntries(upstreams.map((one) => [one.name, one.pins ?? defaultPins]))
-  const pins = new Pins({ bucket: kv.bucket('pins'), ledger, clock, log }, settings)
-  await pins.load()
+  const pins = new Pins({ bucket: kv.bucket('pins'), ledger, clock, log })
+  const take = await pins.prepare(upstreams)
+  take()
   stack.defer(() => pins.saved())
   return pins
 }
@@ -174,9 +207,15 @@ async function openOwnApi(
   return openControl({ api: gateApi, handlers: gateHandlers(needs), clock, log }, { daemon: 'gate', folder })
 }
 
-function sweepEveryMs({ upstreams }: GateSettings): number {
-  const shortestMs = Math.min(...upstreams.map(({ idleMs }) => idleMs))
-  return Math.max(leastSweepMs, Math.min(sweepMs, shortestMs / 2))
+/** What holds for all upstreams at once, as they are now. */
+function joinedSettings({ upstreams }: LineUp, { listWaitMs = defaultListWaitMs, limits }: GateSettings) {
+  const most = (of: 'idleMs' | 'requestTimeoutMs'): number => Math.max(0, ...upstreams.map(({ settings }) => settings[of]))
+  return {
+    listWaitMs,
+    idleMs: most('idleMs'),
+    requestTimeoutMs: most('requestTimeoutMs') + defaultListWaitMs,
+    maxPageBytes: Math.floor(limits.maxFrameBytes / 2),
+  }
 }
 
 function ledgerSecret(path: string): Secret {
@@ -185,26 +224,4 @@ function ledgerSecret(path: string): Secret {
   const made = randomId(32)
   writeWhole(path, `${made}\n`)
   return new Secret(made)
-}
-
-function sweeping({ clock, log }: GateNeeds, everyMs: number, sessions: Sessions, upstreams: readonly Upstream[]): () => void {
-  let cancel = (): void => {}
-  const sweep = async (): Promise<void> => {
-    try {
-      await sessions.sweep()
-    } finally {
-      for (const upstream of upstreams) upstream.sweep()
-    }
-  }
-  const again = (): void => {
-    cancel = clock.after(
-      everyMs,
-      () =>
-        void sweep()
-          .catch((error: unknown) => log.warn('gate.sweep.failed', { error }))
-          .finally(again),
-    )
-  }
-  again()
-  return () => cancel()
 }

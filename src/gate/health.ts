@@ -14,12 +14,14 @@ import type { WatchedLedger } from './watched-ledger.ts'
 export type HealthNeeds = {
   readonly ledger: WatchedLedger
   readonly bucket: Bucket
-  readonly upstreams: readonly Upstream[]
+  readonly upstreams: () => readonly Upstream[]
   readonly drain: Drain
   /** Of those whose signed tokens are taken. */
   readonly keySets: readonly KeySet[]
   readonly connectors: Connectors
   readonly pins: Pins
+  /** Why the configuration was not taken when it was last read again. */
+  readonly reloads: { readonly problem: string | undefined }
 }
 
 /** `ok` as a whole, when every check that the gate cannot work without is; a server that fails, or keys that cannot be had, make it `degraded`, since others go on. */
@@ -40,7 +42,10 @@ export async function answerHealth(needs: HealthNeeds, path: string, isKnown: bo
   answerJson(response, health.status === 'failing' ? 503 : 200, health)
 }
 
-async function healthOf({ ledger, bucket, upstreams, drain, keySets, connectors, pins }: HealthNeeds, isKnown: boolean): Promise<Health> {
+async function healthOf(
+  { ledger, bucket, upstreams, drain, keySets, connectors, pins, reloads }: HealthNeeds,
+  isKnown: boolean,
+): Promise<Health> {
   const needed: Record<string, Check> = {
     gate: drain.isDraining ? { ok: false, reason: 'it is stopping' } : { ok: true, reason: 'it takes calls' },
     ledger: await checked('the last entry was written', async () => {
@@ -49,7 +54,7 @@ async function healthOf({ ledger, bucket, upstreams, drain, keySets, connectors,
     }),
     sessions: await checked('they can be read', () => bucket.get('health')),
   }
-  const states = upstreams.map(({ name, state }) => [name, state] as const)
+  const states = upstreams().map(({ name, state }) => [name, state] as const)
   const failing = states.filter(([, { is }]) => is === 'failing').length
   const servers: Record<string, Check> = isKnown
     ? Object.fromEntries(
@@ -83,11 +88,16 @@ async function healthOf({ ledger, bucket, upstreams, drain, keySets, connectors,
     : held.length > 0
       ? { tools: { ok: false, reason: 'some are in quarantine' } }
       : {}
+  const { problem } = reloads
+  const configuration: Check =
+    problem === undefined
+      ? { ok: true, reason: 'what its file says is in force' }
+      : { ok: false, reason: isKnown ? problem : 'what its file says now could not be taken' }
   const isReady = Object.values(needed).every(({ ok }) => ok)
-  const isDegraded = failing + absent.length + ailing.length + held.length > 0
+  const isDegraded = !configuration.ok || failing + absent.length + ailing.length + held.length > 0
   return {
     status: !isReady ? 'failing' : isDegraded ? 'degraded' : 'ok',
-    checks: { ...needed, ...servers, ...(isKnown ? Object.fromEntries(keys) : {}), ...holders, ...tools },
+    checks: { ...needed, configuration, ...servers, ...(isKnown ? Object.fromEntries(keys) : {}), ...holders, ...tools },
   }
 }
 

@@ -21,6 +21,8 @@ export type HttpDoorsNeeds = {
   readonly ledger: Ledger
   readonly directory: Directory
   readonly endpoints: ReadonlyMap<string, Endpoint>
+  /** All upstreams at once. */
+  readonly all: Endpoint
   readonly health: Omit<MetricsNeeds, 'keySets'>
   readonly connectors: Connectors
 }
@@ -41,7 +43,7 @@ export type HttpDoorsSettings = {
   readonly sockets: readonly SocketSettings[]
   readonly limits: ScanLimits
   /** Principals who may read /metrics. */
-  readonly metricsFor?: ReadonlySet<string>
+  readonly metricsFor?: Pick<ReadonlySet<string>, 'has'>
 }
 
 /** After the last call has been answered, its bytes may take so long to leave. */

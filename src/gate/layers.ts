@@ -14,7 +14,7 @@ import { pinLayer } from './pin/layer.ts'
 import type { Pins } from './pin/pins.ts'
 import { type RecordNeeds, recordLayer, recordRefusal, recordStep } from './record.ts'
 import { carryLayer, traceLayer } from './tracing.ts'
-import type { Upstream } from './upstream.ts'
+import type { Served } from './upstream.ts'
 
 /** What the layers of all upstreams share. */
 export type LayersNeeds = Omit<RecordNeeds, 'upstream'> & {
@@ -32,14 +32,14 @@ export type LayersNeeds = Omit<RecordNeeds, 'upstream'> & {
 
 export function layersOf(
   needs: LayersNeeds,
-  upstream: Upstream,
+  upstream: Served,
 ): { readonly layers: readonly Layer[]; readonly listChanged: (session: string) => void } {
   const { ledger, secret, clock, log, drain, policy, pins, limits, approvals, mayAskClient, metrics, beginsTraces } = needs
-  const { name, settings } = upstream
+  const { name } = upstream
   const record: RecordNeeds = { ledger, secret, clock, upstream: name }
   const refused: Parameters<typeof limitLayer>[0]['refused'] = (exchange, reason) => recordRefusal(record, exchange, reason)
-  const pin = pinLayer({ pins: pins.of(name), upstream: name, clock, refused })
-  const isMarkedHere = matcher(settings.approve ?? [])
+  const pin = pinLayer({ pins: pins.of(name), upstream: name, server: () => upstream.transport, clock, refused })
+  const isMarkedHere = (tool: string): boolean => matcher(upstream.settings.approve ?? [])(tool) // as they are now
   const approval = approvalLayer({
     approvals,
     upstream: name,
@@ -55,7 +55,7 @@ export function layersOf(
     traceLayer(beginsTraces),
     permitLayer({ policy, upstream: name, refused: (exchange, { reason }) => refused(exchange, reason) }),
     pin.layer,
-    ...(limits.areAny ? [limitLayer({ limits, upstream: name, refused })] : []),
+    limitLayer({ limits, upstream: name, refused }),
     approval,
     recordLayer(record),
     carryLayer,

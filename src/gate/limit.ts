@@ -91,23 +91,32 @@ class Account {
   }
 }
 
+type Covering = Limit & { readonly covers: (principal: string, upstream: string, tool: string) => boolean }
+
 export class Limits {
   readonly #clock: Pick<Clock, 'mono'>
-  readonly #limits: readonly (Limit & { readonly covers: (principal: string, upstream: string, tool: string) => boolean })[]
+  #limits: readonly Covering[] = []
   readonly #accounts = new Map<string, Map<string, Account>>()
   #count = 0
+  #taken = ''
   #sweptAtMs = -sweepMs
 
   constructor(clock: Pick<Clock, 'mono'>, limits: readonly Limit[]) {
     this.#clock = clock
+    this.take(limits)
+  }
+
+  /** Takes these in place of those it has; what was counted goes on to count where they are the same. */
+  take(limits: readonly Limit[]): void {
+    const next = JSON.stringify(limits)
+    if (next === this.#taken) return
+    this.#taken = next
     this.#limits = limits.map((limit) => {
       const [principals, upstreams, tools] = [limit.principals, limit.upstreams, limit.tools].map(matcher)
       return { ...limit, covers: (principal, upstream, tool) => principals!(principal) && upstreams!(upstream) && tools!(tool) }
     })
-  }
-
-  get areAny(): boolean {
-    return this.#limits.length > 0
+    this.#accounts.clear()
+    this.#count = 0
   }
 
   /** Counts one call, unless a limit is reached. */

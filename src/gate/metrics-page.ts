@@ -43,19 +43,19 @@ function writeServers(page: Exposition, { sessions, children, upstreams, drain }
   page.gauge(
     'fairlead_gate_upstream_state',
     'What the last attempt to open the server told: 1 for the state it is in.',
-    upstreams.flatMap(({ name: upstream, state: { is } }) =>
+    upstreams().flatMap(({ name: upstream, state: { is } }) =>
       ['unused', 'ready', 'failing'].map((state) => [{ upstream, state }, state === is ? 1 : 0] as const),
     ),
   )
   page.counter(
     'fairlead_gate_upstream_starts_total',
     'Times that the server was opened, for a session or for many, also after it had ended.',
-    upstreams.map(({ name: upstream, starts }) => [{ upstream }, starts.begun]),
+    upstreams().map(({ name: upstream, starts }) => [{ upstream }, starts.begun]),
   )
   page.counter(
     'fairlead_gate_upstream_start_failures_total',
     'Times that it could not be opened.',
-    upstreams.map(({ name: upstream, starts }) => [{ upstream }, starts.failed]),
+    upstreams().map(({ name: upstream, starts }) => [{ upstream }, starts.failed]),
   )
 }
 

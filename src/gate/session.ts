@@ -11,7 +11,7 @@ import { type Frame, asBuffer, splice, stringAt } from '../base/wire/frame.ts'
 import { scan } from '../base/wire/scan.ts'
 import type { Sink } from '../base/wire/wire.ts'
 import { fault } from './faults.ts'
-import type { OpenedLeg, Upstream } from './upstream.ts'
+import type { OpenedLeg, Served } from './upstream.ts'
 
 /** What a session is without a process: enough to open its server again as the client had it. */
 export type SessionRecord = {
@@ -35,7 +35,7 @@ export function recordBytes(record: SessionRecord): number {
 }
 
 export type SessionNeeds = {
-  readonly upstream: Upstream
+  readonly upstream: Served
   readonly side: Sink
   readonly layer: (core: Handler) => Handler
   readonly clock: Clock
@@ -57,6 +57,9 @@ export class McpSession implements Session {
   readonly #asked = new Set<string>()
   #isListening = false
   #open = 0
+  #idle = (): void => {}
+  /** Requests wait for it while the session changes its server. */
+  #changing: Promise<void> | undefined
   usedAtMs: number
 
   constructor(needs: SessionNeeds, id: string, principal: Principal, record: SessionRecord, leg: OpenedLeg | undefined) {
@@ -107,6 +110,39 @@ export class McpSession implements Session {
     await leg?.then((opened) => opened.close(keepsSession)).catch(() => {})
   }
 
+  /** Leaves its server for the one that is configured now: what runs may end, at most for `graceMs`, and what comes meanwhile goes to the next one. */
+  async change(graceMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#changing = promise
+    try {
+      await this.#ending(graceMs)
+      const { upstreamSession: _, ...record } = this.record
+      this.record = record
+      await this.sleep(false)
+      await this.#needs.save(this)
+    } finally {
+      this.#changing = undefined
+      resolve()
+    }
+  }
+
+  /** Ends when what runs has ended, at most after `graceMs`. */
+  async end(reason: string, graceMs: number): Promise<void> {
+    await this.#ending(graceMs)
+    await this.close(reason)
+  }
+
+  async #ending(graceMs: number): Promise<void> {
+    if (this.#open === 0) return
+    await new Promise<void>((resolve) => {
+      const cancel = this.#needs.clock.after(graceMs, resolve)
+      this.#idle = () => {
+        cancel()
+        resolve()
+      }
+    })
+  }
+
   async close(reason: string): Promise<void> {
     try {
       await this.#needs.forget(this, reason)
@@ -118,6 +154,7 @@ export class McpSession implements Session {
   async #forward(exchange: Exchange, out: Out): Promise<Outcome> {
     // What a server that sleeps was never asked by this client, or asked in an earlier life, needs no server to be started.
     if (exchange.frame.kind !== 'request' && !this.#leg && this.record.upstreamSession === undefined) return accepted
+    while (exchange.frame.kind === 'request' && this.#changing) await this.#changing
     this.#open++
     this.usedAtMs = this.#needs.clock.mono()
     try {
@@ -130,7 +167,7 @@ export class McpSession implements Session {
       if (error instanceof Fault && error.code === 'gate.changed') return { is: 'refused', reason: error.message, status: 404 }
       throw error
     } finally {
-      this.#open--
+      if (--this.#open === 0) this.#idle()
       this.usedAtMs = this.#needs.clock.mono()
     }
   }
@@ -208,7 +245,9 @@ export class McpSession implements Session {
   async #reopen(): Promise<OpenedLeg> {
     const { upstream, side } = this.#needs
     const { upstreamSession } = this.record
-    if (upstreamSession !== undefined) return this.#listenAgain(await upstream.resumeLegacy(upstreamSession, side))
+    // A server that was reached by HTTP and is a process now knows nothing of it.
+    if (upstreamSession !== undefined && !upstream.transport.isCostly)
+      return this.#listenAgain(await upstream.resumeLegacy(upstreamSession, side))
     const initialize = scan(Buffer.from(this.record.initialize))
     const again = splice(initialize, [{ span: initialize.at.id!, with: Buffer.from('"fairlead-initialize"') }])
     const { leg, answer } = await upstream.openLegacy(this.principal, again, side)
@@ -272,7 +311,7 @@ function lostCapability(before: unknown, after: unknown, path = ''): string | un
 }
 
 /** The record of a session that has just been opened. */
-export function recordOf(principal: Principal, upstream: Upstream, initialize: Frame, answer: Frame, leg: OpenedLeg): SessionRecord {
+export function recordOf(principal: Principal, upstream: Served, initialize: Frame, answer: Frame, leg: OpenedLeg): SessionRecord {
   return {
     principal: principal.name,
     upstream: upstream.name,

@@ -12,7 +12,7 @@ import type { Sink } from '../base/wire/wire.ts'
 import type { Idle } from './children.ts'
 import { fault } from './faults.ts'
 import { McpSession, type SessionRecord, maxRecordBytes, recordBytes, recordOf } from './session.ts'
-import type { OpenedLeg, Upstream } from './upstream.ts'
+import type { OpenedLeg, Served } from './upstream.ts'
 
 export type SessionSettings = {
   /** Kept at once, awake and asleep. */
@@ -23,7 +23,7 @@ export type SessionSettings = {
 }
 
 /** What all sessions of an endpoint are made with: the upstream, and the layers before it. */
-export type SessionKit = { readonly upstream: Upstream; readonly layer: (core: Handler) => Handler }
+export type SessionKit = { readonly upstream: Served; readonly layer: (core: Handler) => Handler }
 
 /** What one principal has: sessions that are awake or just being opened, and the ids of those asleep, the longest first. */
 type Tally = { awake: number; readonly asleep: Set<string> }
@@ -48,6 +48,8 @@ export class Sessions {
   readonly #log: Log
   readonly #settings: SessionSettings
   readonly #awake = new Map<string, Watched>()
+  /** Parts of sessions with several servers: kept and counted as nothing of their own. */
+  readonly #parts = new Set<McpSession>()
   /** Ended, but still in the bucket: nobody finds them, and the next sweep removes them. */
   readonly #ended = new Set<string>()
   readonly #restoring = new Map<string, Promise<McpSession | undefined>>()
@@ -112,6 +114,40 @@ export class Sessions {
     }
   }
 
+  /** Opens a session at one server that is a part of another session, for as long as that is awake. */
+  async openPart({ upstream, layer }: SessionKit, { frame, principal }: Exchange, out: Out, side: Sink): Promise<Opened> {
+    const { leg, answer } = await upstream.openLegacy(principal, frame, side)
+    let session: McpSession | undefined
+    if (answer.kind === 'result') {
+      const forget = async (gone: McpSession): Promise<void> => void this.#parts.delete(gone)
+      const needs = { upstream, side, layer, clock: this.#clock, save: async () => {}, forget }
+      session = new McpSession(needs, randomId(), principal, recordOf(principal, upstream, frame, answer, leg), leg)
+      this.#parts.add(session)
+    } else await leg.close()
+    out.write(answer)
+    return { session, outcome: answered }
+  }
+
+  /** Moves the sessions of an upstream to the server that it is now. */
+  async change(upstream: string, graceMs: number): Promise<void> {
+    await Promise.all(this.#at(upstream).map((session) => session.change(graceMs)))
+  }
+
+  /** Ends the sessions of an upstream that is no more; those that sleep are found by nobody. */
+  async end(upstream: string, reason: string, graceMs: number): Promise<void> {
+    await Promise.all(this.#at(upstream).map((session) => session.end(reason, graceMs)))
+  }
+
+  /** Ends those of a principal that is no more. */
+  async endOf(principal: string, reason: string, graceMs: number): Promise<void> {
+    const theirs = [...this.#awake.values()].filter(({ session }) => session.principal.name === principal)
+    await Promise.all(theirs.map(({ session }) => session.end(reason, graceMs)))
+  }
+
+  #at(upstream: string): readonly McpSession[] {
+    return [...[...this.#awake.values()].map(({ session }) => session), ...this.#parts].filter(({ record }) => record.upstream === upstream)
+  }
+
   /** A session of this process, or one that an earlier process left. Somebody else's is as good as none. */
   async find(kit: SessionKit, id: string, principal: Principal, side: () => WatchedSink): Promise<McpSession | undefined> {
     const session = this.#awake.get(id)?.session ?? (await this.#restore(kit, id, principal, side))
@@ -135,15 +171,17 @@ export class Sessions {
     }
     for (let from = 0; from < idle.length; from += sleepAtOnce)
       await Promise.all(idle.slice(from, from + sleepAtOnce).map((kept) => this.#putToSleep(kept)))
+    for (const part of this.#parts) if (!part.isBusy && now - part.usedAtMs >= part.idleMs) await part.sleep()
     for (const id of this.#ended) await this.#remove(id)
     if (now - this.#countedAtMs >= countEveryMs) await this.count()
   }
 
   /** Sessions that have a process to themselves and do not need it now. */
   idle(): readonly Idle[] {
-    return [...this.#awake.values()]
-      .filter(({ session, side }) => session.holdsChild && !session.isBusy && !side.isAttached)
-      .map(({ session }) => ({ principal: session.principal.name, usedAtMs: session.usedAtMs, stop: () => session.sleep() }))
+    const kept = [...this.#awake.values()].filter(({ side }) => !side.isAttached).map(({ session }) => session)
+    return [...kept, ...this.#parts]
+      .filter((session) => session.holdsChild && !session.isBusy)
+      .map((session) => ({ principal: session.principal.name, usedAtMs: session.usedAtMs, stop: () => session.sleep() }))
   }
 
   /** Stops its server; lets go of it when its record is kept as it is now. */
@@ -166,7 +204,7 @@ export class Sessions {
   async close(): Promise<void> {
     const all = [...this.#awake.values()]
     this.#awake.clear()
-    await Promise.all(all.map(({ session }) => session.sleep()))
+    await Promise.all([...all.map(({ session }) => session), ...this.#parts].map((session) => session.sleep()))
   }
 
   /** Forgets what this principal has left alone for longest where a bound is reached; a fault when nothing of it sleeps. */

@@ -25,7 +25,7 @@ function checkDoors({ host, port, door, publicUrl, credentials, issuers, cloudfl
 }
 
 function checkNames(settings: GateSettings): void {
-  const { door, credentials, issuers, cloudflare, sockets } = settings
+  const { door, local, credentials, issuers, cloudflare, sockets } = settings
   const names = new Set(credentials.map(({ name }) => name))
   for (const { connector } of settings.connectors.connectors) {
     if (names.has(connector.id)) throw fault.connector_is_principal({ name: connector.id })
@@ -35,6 +35,7 @@ function checkNames(settings: GateSettings): void {
     for (const name of all) if (!names.has(name)) throw fault.unknown_principal({ name, place })
   }
   if (door !== undefined) named([door], 'gate.door')
+  if (local !== undefined) named([local], 'gate.local')
   for (const { name, principals } of issuers) named(principals.values(), `gate.issuers.${name}.principals`)
   if (cloudflare) {
     named(cloudflare.principals.values(), 'gate.cloudflare_access.principals')

@@ -13,6 +13,7 @@ import { legacyVersions, meta, modernVersion } from '../base/mcp/protocol.ts'
 import { nowhere } from '../base/mcp/scopes.ts'
 import type { Frame } from '../base/wire/frame.ts'
 import type { Sink } from '../base/wire/wire.ts'
+import { Breaker } from './breaker.ts'
 import type { Children, Idle } from './children.ts'
 import { fault } from './faults.ts'
 import type { PinSettings } from './pin/pins.ts'
@@ -43,6 +44,18 @@ export type UpstreamSettings = {
   readonly approve?: readonly string[]
 }
 
+/** What an endpoint and its sessions need of what serves them: one server, whichever it is now, or all of them. */
+export interface Served {
+  readonly name: string
+  readonly settings: Pick<UpstreamSettings, 'isolation' | 'idleMs' | 'requestTimeoutMs' | 'approve'>
+  readonly transport: Pick<Transport, 'isCostly'>
+  /** Told of what it answers, and of what it does not; absent: nobody leaves it alone. */
+  readonly breaker?: Breaker
+  openLegacy(principal: Principal, initialize: Frame, side: Sink): Promise<{ leg: OpenedLeg; answer: Frame }>
+  resumeLegacy(sessionId: string, side: Sink): Promise<OpenedLeg>
+  withModern(principal: Principal, frame: Frame, use: (leg: Leg) => Promise<Outcome>): Promise<Outcome>
+}
+
 /** A verdict on what a server speaks is kept for so long: servers are updated. */
 const verdictMs = 10 * 60_000
 const probeMs = 5_000
@@ -52,9 +65,10 @@ const maxCapabilityKeys = 8
 /** A pooled server with the leg that stateless requests go through. */
 type Stateless = { readonly pooled: Pooled; readonly leg: Leg }
 
-export class Upstream {
+export class Upstream implements Served {
   readonly settings: UpstreamSettings
   readonly transport: Transport
+  readonly breaker: Breaker
   readonly #clock: Clock
   readonly #log: Log
   readonly #children: Children | undefined
@@ -63,6 +77,9 @@ export class Upstream {
   readonly #verdicts: Partial<Record<Era, { readonly speaks: boolean; readonly atMs: number }>> = {}
   readonly #starting: Starting
   #probing: Promise<boolean | undefined> | undefined
+  /** Stateless requests that run, without those that only listen. */
+  #running = 0
+  #idle = (): void => {}
 
   /** `children` bounds what runs at once, together with other upstreams; absent: nothing does. */
   constructor(needs: { clock: Clock; log: Log; children?: Children }, transport: Transport, settings: UpstreamSettings) {
@@ -74,6 +91,7 @@ export class Upstream {
       open: (era, side, sessionId) => withSafeLinks((safe) => transport.open(era, safe, sessionId), side),
     }
     this.settings = settings
+    this.breaker = new Breaker(needs, settings.name)
     const { name, requestTimeoutMs: timeoutMs } = settings
     this.#starting = new Starting(needs, { name, timeoutMs, isCostly: transport.isCostly })
   }
@@ -83,6 +101,8 @@ export class Upstream {
   }
 
   get state(): UpstreamState {
+    const { restMs } = this.breaker
+    if (restMs !== undefined) return { is: 'failing', reason: 'it lets its requests run out of time', retryInMs: restMs }
     return this.#starting.state
   }
 
@@ -120,6 +140,28 @@ export class Upstream {
 
   /** Runs `use` with a leg for stateless requests of this principal; the leg is kept for the next ones. Faults: as `openLegacy`. */
   async withModern(principal: Principal, frame: Frame, use: (leg: Leg) => Promise<Outcome>): Promise<Outcome> {
+    if (frame.method === 'subscriptions/listen') return this.#withModern(principal, frame, use)
+    this.#running++
+    try {
+      return await this.#withModern(principal, frame, use)
+    } finally {
+      if (--this.#running === 0) this.#idle()
+    }
+  }
+
+  /** Resolves when no stateless request runs any more, at the latest after `graceMs`. */
+  async drained(graceMs: number): Promise<void> {
+    if (this.#running === 0) return
+    await new Promise<void>((resolve) => {
+      const cancel = this.#clock.after(graceMs, resolve)
+      this.#idle = () => {
+        cancel()
+        resolve()
+      }
+    })
+  }
+
+  async #withModern(principal: Principal, frame: Frame, use: (leg: Leg) => Promise<Outcome>): Promise<Outcome> {
     const first = await this.#statelessFor(principal, frame)
     const outcome = await this.#using(first, use)
     if (outcome.is !== 'notSent' || outcome.fault.code !== 'upstream.gone') return outcome

@@ -45,14 +45,15 @@ export function redacting(log: Log, secrets: ReadonlySet<string>): Log {
     if (typeof value === 'bigint') return value.toString()
     return typeof value === 'string' ? redacted(value, secrets) : value
   }
-  const clean = (value: unknown): unknown => {
+  /** What is undefined stays so: a line leaves its time or level out by that. */
+  const copy = (value: unknown): unknown => {
     const text = JSON.stringify(value, withoutSecrets) as string | undefined
-    return text === undefined ? undefined : JSON.parse(text) // a field that is undefined stays so: it may leave one out that stands in every line
+    return text === undefined ? undefined : JSON.parse(text)
   }
   const at =
     (name: Level) =>
     (event: string, fields?: Readonly<Record<string, unknown>>): void =>
-      log[name](event, fields && Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, clean(value)])))
+      log[name](event, fields && Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, copy(value)])))
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 

@@ -30,6 +30,7 @@ test('a server that fails is named with its reason to who may know, and counted 
       gate: { ok: true, reason: 'it takes calls' },
       ledger: { ok: true, reason: 'the last entry was written' },
       sessions: { ok: true, reason: 'they can be read' },
+      configuration: { ok: true, reason: 'what its file says is in force' },
       upstreams: { ok: true, reason: '0 of 3 fail' },
     },
   })

@@ -36,9 +36,8 @@ export type RunningGate = {
 const token = 'a-token-for-tests'
 const everything = 'upstreams = ["*"]\ntools = ["*"]\nresources = ["*"]\nprompts = ["*"]\nmethods = ["*"]\n'
 
-/** Everyone is `conformance` who comes in over loopback without a credential; `owner` has the token; both may do everything. */
-export async function startGate(options: GateOptions): Promise<RunningGate> {
-  const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'fairlead-gate-'))
+/** Writes the configuration of a gate, which one that runs there takes by itself. */
+export function configure(folder: string, options: GateOptions): string {
   const config = join(folder, 'fairlead.toml')
   const access =
     options.access ??
@@ -52,6 +51,13 @@ export async function startGate(options: GateOptions): Promise<RunningGate> {
     config,
     `[gate]\nlisten = "127.0.0.1:${options.port ?? 0}"\nstate = "${folder}/state"\nruntime = "${folder}/run"\n${door}${options.settings ?? ''}\n${upstreams.join('')}${access}`,
   )
+  return config
+}
+
+/** Everyone is `conformance` who comes in over loopback without a credential; `owner` has the token; both may do everything. */
+export async function startGate(options: GateOptions): Promise<RunningGate> {
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'fairlead-gate-'))
+  const config = configure(folder, options)
   const child = spawn(runtime, [main, 'gate', 'serve', '--config', config], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, FAIRLEAD_LOG: options.log ?? 'info' },

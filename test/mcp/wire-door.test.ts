@@ -32,7 +32,7 @@ import { wireTransport } from '../kit/wire-transport.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'fairlead-door-'))
 const socketOf = (name: string): string => join(folder, `${name}.sock`)
-const gates: Gate[] = []
+const gates: Pick<Gate, 'close'>[] = []
 const undo: (() => Promise<void> | void)[] = []
 const said: string[] = []
 

@@ -59,6 +59,8 @@ export type Context = {
   readonly alias?: string
   /** Aborted on SIGINT, SIGTERM and the end of its terminal: stop in good order and return. */
   readonly signal: AbortSignal
+  /** Has `reload` called on every SIGHUP that is not the end of its terminal: read the configuration again. Returns what undoes it. */
+  onReload(reload: () => void): () => void
   /** Raw streams, for commands that speak a protocol on them. Everything else prints through `terminal`. */
   readonly stdin: Readable
   readonly stdout: Writable

@@ -3,11 +3,13 @@ import { dirname, join } from 'node:path'
 import { loadMachineConfig } from '../../base/config/machine.ts'
 import { command, stopAsked } from '../../base/terminal/command.ts'
 import { startConfiguredGate } from '../configured.ts'
+import { keepReloading } from '../reloading.ts'
 import type { GateConfig } from '../upstream-kind.ts'
 
 export default command({
   summary: 'run the gate: every call checked, recorded and kept alive',
-  description: 'Clients reach an upstream at /mcp/<upstream>. Sessions outlive a restart of the gate and of the servers behind it.',
+  description:
+    'Clients reach an upstream at /mcp/<upstream>, and all of them at /mcp. Sessions outlive a restart of the gate and of the servers behind it. Upstreams, principals and rules are read again when the file changes, and on SIGHUP; a bad file changes nothing.',
   flags: {
     config: { summary: 'the configuration file, with a table [gate]; fairlead.toml in the configuration folder by default', value: 'FILE' },
   },
@@ -15,17 +17,25 @@ export default command({
     ['fairlead gate serve', 'serve what the configuration names, until stopped'],
     ['fairlead gate serve --config ./gate.toml', 'the same, from another file'],
   ],
-  async run({ terminal, log, clock, folders, env, version, signal }, { flags }) {
+  async run({ terminal, log, clock, folders, env, version, signal, onReload }, { flags }) {
     const { configs, connectors, upstreams: kinds } = await import('../../extensions.ts')
-    const { path, tables } = await loadMachineConfig(configs, folders.config, flags.config)
+    const load = () => loadMachineConfig(configs, folders.config, flags.config)
+    const { path, tables } = await load()
     const config = tables['gate'] as GateConfig
     const control = join(folders.runtime, 'gate')
     const needs = { clock, log, env, folder: dirname(path), state: folders.state, control, kinds, connectors, version }
     const gate = await startConfiguredGate(needs, config)
     terminal.result({ url: gate.url, upstreams: Object.keys(config.upstreams) }, () =>
-      [`the gate is ready at ${gate.url}`, ...Object.keys(config.upstreams).map((name) => `  ${gate.url}/mcp/${name}`)].join('\n'),
+      [
+        `the gate is ready at ${gate.url}`,
+        `  ${gate.url}/mcp`,
+        ...Object.keys(config.upstreams).map((name) => `  ${gate.url}/mcp/${name}`),
+      ].join('\n'),
     )
+    const read = async (): Promise<GateConfig> => (await load()).tables['gate'] as GateConfig
+    const stopReloading = keepReloading({ clock, log, gate, onAsked: onReload, read }, path)
     await stopAsked({ signal })
+    stopReloading()
     await gate.close()
   },
 })

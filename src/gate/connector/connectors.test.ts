@@ -35,7 +35,7 @@ async function bed() {
     ledger,
     bucket: createMemoryKv({ clock }).bucket('connectors'),
     policy: createPolicy([]),
-    upstreams: [],
+    upstreams: () => [],
     endpoints: new Map(),
   }
   const connectors = await openConnectors(needs, {

@@ -43,7 +43,7 @@ export type ConnectorsNeeds = {
   readonly ledger: Ledger
   readonly bucket: Bucket
   readonly policy: Policy
-  readonly upstreams: readonly Upstream[]
+  readonly upstreams: () => readonly Upstream[]
   readonly endpoints: ReadonlyMap<string, Endpoint>
 }
 
@@ -142,7 +142,7 @@ function kit(
     uploads,
     call: (call, abort) => callTool(endpoints.get(call.upstream), call, { principal, limits, abort }),
     upstreams: () =>
-      upstreams
+      upstreams()
         .filter(({ name }) => policy.permit(id, name).isKnown)
         .map(({ name, state }) =>
           state.is === 'failing' ? { name, failing: { reason: state.reason, retryInMs: state.retryInMs } } : { name },

@@ -12,6 +12,8 @@ import type { Tool, UpstreamPins } from './pins.ts'
 export type PinLayerNeeds = {
   readonly pins: UpstreamPins
   readonly upstream: string
+  /** The server as it is now: another value once a reload has put another one in its place. */
+  readonly server: () => unknown
   readonly clock: Clock
   /** Records the refusal before the client hears of it. */
   refused(exchange: Exchange, reason: string): Promise<void>
@@ -28,15 +30,15 @@ const maxPages = 50
 const fetchMs = 15_000
 const maxViews = 10_000
 
-/** When a whole list was seen last, in monotonic milliseconds, and the fingerprints of the tools that were held back of it. */
-type View = { readonly atMs: number; readonly held: ReadonlyMap<string, string> }
+/** When a whole list was seen last, in monotonic milliseconds, of which server, and the fingerprints of the tools that were held back of it. */
+type View = { readonly atMs: number; readonly server: unknown; readonly held: ReadonlyMap<string, string> }
 
 /** Whose view of the server: each session may have a process of its own, stateless clients share one. */
 function viewOf({ session, principal }: Exchange): string {
   return session ? `session ${session.id}` : `principal ${principal.name}`
 }
 
-export function pinLayer({ pins, upstream, clock, refused }: PinLayerNeeds): PinLayer {
+export function pinLayer({ pins, upstream, server, clock, refused }: PinLayerNeeds): PinLayer {
   const views = new Map<string, View>()
   const fetching = new Map<string, Promise<Outcome | undefined>>()
   let changes = 0
@@ -46,25 +48,26 @@ export function pinLayer({ pins, upstream, clock, refused }: PinLayerNeeds): Pin
     if (present) views.set(view, { ...present, atMs: -Infinity })
   }
 
-  const wholeListSeen = (exchange: Exchange, tools: readonly Tool[]): void => {
+  const wholeListSeen = (exchange: Exchange, tools: readonly Tool[], from: unknown): void => {
     const view = viewOf(exchange)
     views.delete(view)
     if (views.size >= maxViews) views.delete(views.keys().next().value!) // it looks again
-    views.set(view, { atMs: clock.mono(), held: pins.complete(tools) })
+    views.set(view, { atMs: clock.mono(), server: from, held: pins.complete(tools) })
   }
   const isFresh = (exchange: Exchange, tool: string): boolean => {
-    const { atMs = -Infinity } = views.get(viewOf(exchange)) ?? {}
-    return clock.mono() - atMs < (pins.hasSeen(tool) ? freshMs : againMs)
+    const view = views.get(viewOf(exchange))
+    return view !== undefined && view.server === server() && clock.mono() - view.atMs < (pins.hasSeen(tool) ? freshMs : againMs)
   }
   const fetched = (exchange: Exchange, next: Handler): Promise<Outcome | undefined> => {
     const view = viewOf(exchange)
     const running = fetching.get(view)
     if (running) return running
     const before = changes
+    const from = server()
     const made = fetchList(exchange, next, { pins, clock, upstream })
       .then((found) => {
         if ('is' in found) return found
-        if (changes === before) wholeListSeen(exchange, found)
+        if (changes === before) wholeListSeen(exchange, found, from)
         return pins.saved().then(() => undefined)
       })
       .finally(() => fetching.delete(view))
@@ -73,9 +76,10 @@ export function pinLayer({ pins, upstream, clock, refused }: PinLayerNeeds): Pin
   }
 
   const list = async (exchange: Exchange, out: Out, next: Handler): Promise<Outcome> => {
+    const from = server()
     const isWhole = locate(exchange.frame.bytes, exchange.frame.at.params, 'cursor') === undefined
     const seen = (tools: readonly Tool[], isLast: boolean): void => {
-      if (isWhole && isLast) wholeListSeen(exchange, tools)
+      if (isWhole && isLast) wholeListSeen(exchange, tools, from)
     }
     const outcome = await next(exchange, filtered(out, pins, seen))
     await pins.saved()

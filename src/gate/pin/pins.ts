@@ -59,23 +59,44 @@ export class Pins {
   readonly #names = new Map<string, Set<string>>()
   #saving: Promise<void> = Promise.resolve()
 
-  constructor(needs: PinsNeeds, settings: Readonly<Record<string, PinSettings>>) {
+  constructor(needs: PinsNeeds) {
     this.#needs = needs
-    for (const [name, one] of Object.entries(settings)) this.#upstreams.set(name, new UpstreamPins(this, name, one))
   }
 
   get log(): Log {
     return this.#needs.log
   }
 
-  /** Reads what earlier processes accepted. Called before anything else; fault `kv.unavailable`. */
-  async load(): Promise<void> {
+  /** Reads what was accepted of these upstreams; what it returns takes them in place of those it has, at once. Called before anything else, and at each reload; fault `kv.unavailable`. */
+  async prepare(upstreams: readonly { readonly name: string; readonly pins?: PinSettings }[]): Promise<() => void> {
+    await this.saved()
+    const known = new Set<string>()
+    const texts: (readonly [upstream: string, text: string])[] = []
     for await (const { key, value } of this.#needs.bucket.list()) {
       const [upstream = '', what] = key.split('/')
-      const pins = this.#upstreams.get(upstream)
-      if (what === knownKey) pins?.setKnown()
-      else pins?.restore(Buffer.from(value).toString('utf8'))
+      if (what === knownKey) known.add(upstream)
+      else texts.push([upstream, Buffer.from(value).toString('utf8')])
     }
+    return () => {
+      for (const name of this.#upstreams.keys()) if (!upstreams.some((one) => one.name === name)) this.#drop(name)
+      for (const { name, pins: settings = defaultPins } of upstreams) {
+        const pins = this.#upstreams.get(name) ?? new UpstreamPins(this, name)
+        if (this.#upstreams.has(name) && pins.isSetTo(settings)) continue
+        this.#drop(name)
+        this.#upstreams.set(name, pins)
+        if (known.has(name)) pins.setKnown()
+        pins.take(
+          settings,
+          texts.filter(([upstream]) => upstream === name).map(([, text]) => text),
+        )
+      }
+    }
+  }
+
+  #drop(upstream: string): void {
+    this.#upstreams.delete(upstream)
+    for (const names of this.#names.values())
+      for (const one of names) if ((JSON.parse(one) as [string, string])[0] === upstream) names.delete(one)
   }
 
   of(upstream: string): UpstreamPins {
@@ -161,7 +182,7 @@ function keyOf(tool: string): string {
 export class UpstreamPins {
   readonly #all: Pins
   readonly #upstream: string
-  readonly #settings: PinSettings
+  #settings = defaultPins
   readonly #tools = new Map<string, Tool>()
   /** By the bytes that each was listed with last, so that a list that did not change costs no more than its digests. */
   readonly #byDigest = new Map<string, Tool>()
@@ -169,11 +190,24 @@ export class UpstreamPins {
   #isKnown = false
   #isFull = false
 
-  constructor(all: Pins, upstream: string, settings: PinSettings) {
+  constructor(all: Pins, upstream: string) {
     this.#all = all
     this.#upstream = upstream
+  }
+
+  isSetTo(settings: PinSettings): boolean {
+    return JSON.stringify(this.#settings) === JSON.stringify(settings)
+  }
+
+  /** Takes these settings: the definitions in `kept`, and those accepted since those were read, are accepted under them too; what the server lists is looked at again. */
+  take(settings: PinSettings, kept: readonly string[]): void {
+    const since = [...this.#tools.values()].flatMap(({ accepted }) => accepted?.text ?? [])
     this.#settings = settings
+    this.#tools.clear()
+    this.#byDigest.clear()
+    this.#isFull = false
     for (const [tool, fingerprint] of Object.entries(settings.fingerprints)) this.#add(tool, { fingerprint, text: undefined })
+    for (const text of [...kept, ...since]) this.#restore(text)
   }
 
   /** False: whatever the server lists is as good as accepted. */
@@ -186,7 +220,7 @@ export class UpstreamPins {
   }
 
   /** Takes back a definition that was accepted. */
-  restore(text: string): void {
+  #restore(text: string): void {
     const { name } = JSON.parse(text) as { readonly name: string }
     if (!Object.hasOwn(this.#settings.fingerprints, name)) this.#add(name, { fingerprint: fingerprintOf(text), text })
   }

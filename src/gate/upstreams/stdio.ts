@@ -3,11 +3,12 @@ import { wireLeg } from '../../base/mcp/leg/wire.ts'
 import { startChild } from '../../base/supervise/child.ts'
 import { childEnvironment } from '../../base/supervise/environment.ts'
 import { childWire } from '../../base/supervise/wire.ts'
+import { checkIntegrity } from '../integrity.ts'
 import type { UpstreamKind } from '../upstream-kind.ts'
 
 const stdio: UpstreamKind = {
   key: 'command',
-  async transport(kit, name, { command, cwd, env, secrets }) {
+  async transport(kit, name, { command, cwd, env, secrets, integrity }) {
     const revealed = await Promise.all(
       Object.entries(secrets).map(async ([key, value]) => [key, (await kit.reveal(value)).reveal()] as const),
     )
@@ -16,6 +17,7 @@ const stdio: UpstreamKind = {
     return {
       isCostly: true,
       async open(era, side) {
+        if (integrity !== undefined) await checkIntegrity({ name, argv, cwd: whole.cwd, path: whole.env['PATH'] ?? '' }, integrity)
         const child = await startChild(kit, whole)
         void child.ended.then(({ exitCode, signal, lastWords }) => {
           if (exitCode !== 0 && signal === null) kit.log.warn('gate.upstream.ended', { upstream: name, exitCode, lastWords })

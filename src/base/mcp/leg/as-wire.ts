@@ -148,11 +148,12 @@ class LegWire implements Wire {
   async #exchange(frame: Frame, era: Era, out: Out, abort: AbortSignal): Promise<Outcome> {
     if (isInitialize(frame)) return this.#begin(frame, out, abort)
     await this.#renewing
+    if (era === 'legacy' && this.#initialize && !this.#legs.legacy) await this.#renewed() // its connection ended meanwhile
     const leg = await this.#leg(era)
     const outcome = await leg.request(frame, await this.#headers(leg, frame, era), out, abort)
     if (outcome.is !== 'notSent' || outcome.fault.code !== 'upstream.gone') return outcome
     // It ended, or forgot our session, before it got the request: it is opened again as the client knows it, and asked once more.
-    if (era === 'legacy') await (this.#renewing ??= this.#renew().finally(() => (this.#renewing = undefined)))
+    if (era === 'legacy') await this.#renewed()
     const again = await this.#leg(era)
     return again.request(frame, await this.#headers(again, frame, era), out, abort)
   }
@@ -171,6 +172,10 @@ class LegWire implements Wire {
     return (await this.#leg('legacy')).request(frame, noHeaders, { write: noting, room: () => out.room() }, abort)
   }
 
+  #renewed(): Promise<void> {
+    return (this.#renewing ??= this.#renew().finally(() => (this.#renewing = undefined)))
+  }
+
   /** Opens the legacy server again with the client's own words. */
   async #renew(): Promise<void> {
     const initialize = this.#initialize
@@ -187,7 +192,7 @@ class LegWire implements Wire {
       throw error
     }
     const earlier = this.#legs.legacy
-    this.#legs.legacy = Promise.resolve(leg)
+    void this.#keep('legacy', Promise.resolve(leg))
     void earlier?.then((old) => old.close()).catch(() => {})
   }
 
@@ -221,7 +226,11 @@ class LegWire implements Wire {
   #leg(era: Era): Promise<Leg> {
     const present = this.#legs[era]
     if (present) return present
-    const opening = this.#needs.open(era, this.#side(), this.#initialize)
+    return this.#keep(era, this.#needs.open(era, this.#side(), this.#initialize))
+  }
+
+  /** Until it ends, or did not open. */
+  #keep(era: Era, opening: Promise<Leg>): Promise<Leg> {
     this.#legs[era] = opening
     const forget = (): void => {
       if (this.#legs[era] === opening) delete this.#legs[era]

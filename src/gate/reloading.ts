@@ -1,0 +1,50 @@
+// Reads the configuration again when it is asked to, and when its file has changed; one that is bad leaves the running one in force.
+import type { Clock } from '../kernel/clock.ts'
+import { asFault } from '../kernel/fault.ts'
+import { changeMark } from '../kernel/file.ts'
+import type { Log } from '../kernel/log.ts'
+import type { ConfiguredGate } from './configured.ts'
+import type { GateConfig } from './upstream-kind.ts'
+
+/** How long a change may go unnoticed. */
+const lookEveryMs = 500
+
+export type ReloadingNeeds = {
+  readonly clock: Clock
+  readonly log: Log
+  readonly gate: Pick<ConfiguredGate, 'reload'>
+  /** Calls what it is given when somebody asks for it; returns what undoes that. */
+  readonly onAsked: (reload: () => void) => () => void
+  readonly read: () => Promise<GateConfig>
+}
+
+/** Watches `file` until the returned function is called. A file that is being written is read once it has stood still between two looks. */
+export function keepReloading({ clock, log, gate, onAsked, read }: ReloadingNeeds, file: string): () => void {
+  let isOver = false
+  let cancel = (): void => {}
+  let taken = changeMark(file)
+  let seen = taken
+
+  const reload = async (): Promise<void> => {
+    taken = seen = changeMark(file)
+    try {
+      const { needsRestart } = await gate.reload(read)
+      if (needsRestart.length > 0) log.warn('gate.reload.needs_restart', { file, keys: needsRestart.map((key) => `gate.${key}`) })
+    } catch (error) {
+      log.error('gate.reload.kept', { file, inForce: 'what it said before', error: asFault(error) })
+    }
+  }
+  const look = (): void => {
+    const now = changeMark(file)
+    if (now === seen && now !== taken) void reload()
+    seen = now
+    if (!isOver) cancel = clock.after(lookEveryMs, look)
+  }
+  cancel = clock.after(lookEveryMs, look)
+  const forget = onAsked(() => void reload())
+  return () => {
+    isOver = true
+    cancel()
+    forget()
+  }
+}
