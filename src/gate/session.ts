@@ -3,11 +3,21 @@ import type { Clock } from '../kernel/clock.ts'
 import { Fault } from '../kernel/fault.ts'
 import type { Principal } from '../base/access/principal.ts'
 import { ask } from '../base/mcp/leg/ask.ts'
-import { type Exchange, type Handler, type Leg, type Out, type Outcome, accepted, noHeaders, through } from '../base/mcp/exchange.ts'
+import {
+  type Exchange,
+  type Handler,
+  type Leg,
+  type Out,
+  type Outcome,
+  accepted,
+  cancelled,
+  noHeaders,
+  through,
+} from '../base/mcp/exchange.ts'
 import { paramsOf, resultOf } from '../base/mcp/message.ts'
 import { severityOf } from '../base/mcp/protocol.ts'
 import type { Session } from '../base/mcp/scopes.ts'
-import { type Frame, asBuffer, splice, stringAt } from '../base/wire/frame.ts'
+import { type Frame, asBuffer, idKey, splice, stringAt } from '../base/wire/frame.ts'
 import { scan } from '../base/wire/scan.ts'
 import type { Sink } from '../base/wire/wire.ts'
 import { fault } from './faults.ts'
@@ -60,6 +70,8 @@ export class McpSession implements Session {
   #idle = (): void => {}
   /** Requests wait for it while the session changes its server. */
   #changing: Promise<void> | undefined
+  /** Requests that have not been handed to the server yet, by the key of their id. */
+  readonly #waiting = new Map<string, 'waits' | 'cancelled'>()
   usedAtMs: number
 
   constructor(needs: SessionNeeds, id: string, principal: Principal, record: SessionRecord, leg: OpenedLeg | undefined) {
@@ -71,7 +83,29 @@ export class McpSession implements Session {
     if (leg) this.#leg = this.#adopt(leg)
     const layered = needs.layer((exchange, out) => this.#forward(exchange, out))
     const session = { id, capabilities: capabilitiesIn(record.initialize) }
-    this.handle = (exchange, out) => layered({ ...exchange, session }, out)
+    this.handle = (exchange, out) => this.#held(exchange.frame, () => layered({ ...exchange, session }, out))
+  }
+
+  /**
+   * What waits in a layer (for a look at the server's tools, for a person's yes) has not reached the server, so a cancellation must not either: it would come before what it
+   * cancels, which would then run.
+   */
+  async #held(frame: Frame, handle: () => Promise<Outcome>): Promise<Outcome> {
+    const { id, requestId } = frame.at
+    if (frame.method === 'notifications/cancelled' && requestId) {
+      const key = idKey(frame, requestId)
+      if (this.#waiting.has(key)) this.#waiting.set(key, 'cancelled')
+      return handle() // a layer may wait for somebody who is to be told, too
+    }
+    if (frame.kind !== 'request' || !id) return handle()
+    const key = idKey(frame, id)
+    if (this.#waiting.has(key)) return handle() // the server tells that the id is in use
+    this.#waiting.set(key, 'waits')
+    try {
+      return await handle()
+    } finally {
+      this.#waiting.delete(key)
+    }
   }
 
   get isBusy(): boolean {
@@ -172,9 +206,18 @@ export class McpSession implements Session {
     }
   }
 
+  /** A cancellation of what the server has not got. */
+  #isOfWaiting(frame: Frame): boolean {
+    const { requestId } = frame.at
+    return frame.method === 'notifications/cancelled' && requestId !== undefined && this.#waiting.has(idKey(frame, requestId))
+  }
+
   async #send(leg: Leg, exchange: Exchange, out: Out): Promise<Outcome> {
     const { frame, headers, abort } = exchange
-    if (frame.kind !== 'request') return leg.send(frame, headers)
+    if (frame.kind !== 'request') return this.#isOfWaiting(frame) ? accepted : leg.send(frame, headers)
+    const key = idKey(frame, frame.at.id!)
+    if (this.#waiting.get(key) === 'cancelled') return cancelled
+    this.#waiting.delete(key) // from here on the server is told of a cancellation
     const change = this.#changeOf(frame)
     if (!change) return leg.request(frame, headers, out, abort)
     const uri = frame.method === 'resources/subscribe' ? stringAt(frame, frame.at.uri) : undefined
