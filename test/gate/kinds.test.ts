@@ -128,7 +128,7 @@ test('HTTP+SSE: nothing is posted to another origin, and what is no such server 
 
 const digestOf = (file: string): string => `sha256-${createHash('sha256').update(readFileSync(file)).digest('base64')}`
 
-test('a pinned command starts as long as its files are what they were; each start looks again, and a changed one starts no process', async () => {
+test('attack 22: a pinned command starts as long as its files are what they were; each start looks again, and a changed one starts no process', async () => {
   const folder = temporaryFolder()
   const script = join(folder, 'server.ts')
   copyFileSync(program, script)

@@ -13,7 +13,7 @@ const fingerprintIn = (text: string): string => /[0-9a-f]{64}/.exec(text)![0]
 describe.each(doorsAndEras)('%s, %s client', (door, era) => {
   const start = (command: readonly string[], more = ''): Promise<OpenGate> => openGate(door, era, { command, more, access })
 
-  test('23: a changed definition is in no list and its calls reach no server, until a person has seen the difference', async () => {
+  test('attack 23: a changed definition is in no list and its calls reach no server, until a person has seen the difference', async () => {
     const far = listingServer([read, tool('write')])
     const gate = await start(far.command)
     const ann = await gate.client()
@@ -109,7 +109,7 @@ describe.each(doorsAndEras)('%s, %s client', (door, era) => {
     expect(await ann.tools()).toEqual(['read', 'write'])
   })
 
-  test('24: names and texts that are made to deceive are held back at first sight, and shown as what they are', async () => {
+  test('attack 24: names and texts that are made to deceive are held back at first sight, and shown as what they are', async () => {
     const far = listingServer([
       read,
       tool('reаd'),

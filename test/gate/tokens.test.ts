@@ -96,7 +96,7 @@ describe('what is taken', () => {
 })
 
 describe('what is refused', () => {
-  test('(7) the matrix: 401 with the reason, and nobody comes in as the door', async () => {
+  test('attack 7: the matrix (GHSA-rvq5-wwqv-78pq): 401 with the reason, and nobody comes in as the door', async () => {
     const gate = await start(issuerTable(), { settings: 'door = "owner"\n' })
     const aud = gate.url('up')
     const good = { sub: 'alice@corp', aud }
@@ -149,7 +149,7 @@ describe('what is refused', () => {
     expect(refused()[0]).toMatchObject({ door: 'http', via: 'jwt', path: '/mcp/up', reason: 'the token is not accepted: it has expired' })
   })
 
-  test('somebody who is nobody here, and a token without all scopes: 403 that names them all, on every path alike', async () => {
+  test('attack 14: somebody who is nobody here, and a token without all scopes: 403 that names them all, on every path alike', async () => {
     const gate = await start(issuerTable(), { settings: 'scopes = ["mcp:read", "mcp:call"]\n' })
     const aud = gate.url('up')
     const scopes = (scope: unknown, claims: object = {}): Promise<string> => issuer.sign({ sub: 'alice@corp', aud, scope, ...claims })
@@ -175,7 +175,7 @@ describe('what is refused', () => {
     )
   })
 
-  test('(10) a session shown by another principal, however that one is proved', async () => {
+  test('attack 10: a session shown by another principal, however that one is proved', async () => {
     const gate = await start()
     const aud = `http://127.0.0.1:${gate.port}`
     const [alice, bob] = await Promise.all(['alice', 'bob'].map((who) => issuer.sign({ sub: `${who}@corp`, aud })))
@@ -193,7 +193,7 @@ describe('what is refused', () => {
   })
 })
 
-test('(13) what only listens ends with its token, and no other stream does', async () => {
+test('attack 13: what only listens ends with its token, and no other stream does', async () => {
   const gate = await start()
   const aud = gate.url('up')
   const token = await issuer.sign({ sub: 'alice@corp', aud })
@@ -246,7 +246,7 @@ describe('metadata', () => {
 })
 
 describe('when the keys cannot be had', () => {
-  test('(30) the gate starts, refuses with 503 at once, lets others in, and takes tokens when they are back', async () => {
+  test('attack 30: the gate starts, refuses with 503 at once, lets others in, and takes tokens when they are back', async () => {
     await issuer.down()
     const gate = await start()
     await until('the log tells', () => gate.stderr.some((line) => line.includes('access.keys.failed')))
@@ -293,7 +293,7 @@ describe('when the keys cannot be had', () => {
   })
 })
 
-test('(9) tokens reach no upstream, no log, no record and no other client', async () => {
+test('attack 9: tokens reach no upstream, no log, no record and no other client', async () => {
   const far = await fixtureOn()
   const gate = await start(issuerTable(), { upstreams: { remote: { url: far.url }, child: { command: fixtureCommand } }, log: 'debug' })
   const mark = 'MARKED-claim-of-a-token'
