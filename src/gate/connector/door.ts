@@ -14,7 +14,7 @@ import { type HandshakeNeeds, type Shown, fingerprint, handshake } from './hands
 import { type HeartbeatNeeds, heartbeat } from './heartbeat.ts'
 import { instantText } from './instant.ts'
 import { objectIn } from './message-body.ts'
-import { rateOf } from './rate.ts'
+import { rateLimit } from '../../base/access/rate.ts'
 
 export type DoorNeeds = HandshakeNeeds &
   HeartbeatNeeds & {
@@ -46,10 +46,13 @@ type Kind = keyof typeof rates
 
 type Route = { readonly kind: Kind; readonly connector?: Connector }
 
+/** Faults after which nobody may take another way: what was asked for may have been done. */
+const mayHaveArrived: ReadonlySet<string> = new Set(['gate.command_unknown', 'upstream.lost'])
+
 export function createConnectorDoor(needs: DoorNeeds): ConnectorDoor {
   const { clock, log, ledger, credentials, sessions, connectors } = needs
   const bodies = new Bodies(maxAllBodyBytes)
-  const takeToken = Object.fromEntries(Object.entries(rates).map(([kind, rate]) => [kind, rateOf(clock, rate)])) as Record<
+  const takeToken = Object.fromEntries(Object.entries(rates).map(([kind, rate]) => [kind, rateLimit(clock, rate).take])) as Record<
     Kind,
     (key: string) => number
   >
@@ -159,7 +162,7 @@ export function createConnectorDoor(needs: DoorNeeds): ConnectorDoor {
     const error = refusal.kind === 'bug' ? { code, message: 'internal error' } : { code, message, ...(hint === undefined ? {} : { hint }) }
     const told = {
       ...(kind === 'handshake' ? { authenticated: false } : {}),
-      ...(kind === 'channel' ? { sent: code === 'gate.command_unknown' } : {}),
+      ...(kind === 'channel' ? { sent: refusal.kind === 'bug' || mayHaveArrived.has(code) } : {}),
       error,
     }
     answerJson(response, status, told, {

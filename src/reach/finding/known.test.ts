@@ -13,7 +13,7 @@ import { knownAddresses } from './known-addresses.ts'
 import { listenAddress } from '../node/listening.ts'
 import { knownStatements } from '../succession/known-statements.ts'
 import { knownRegistries, parseServer, serverAddress, serverText } from '../registry/known-registries.ts'
-import { rateLimit } from '../rate.ts'
+import { rateLimit } from '../../base/access/rate.ts'
 import { toldAddresses } from '../registry/registration.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'fairlead-known-'))

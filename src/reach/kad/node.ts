@@ -12,7 +12,7 @@ import { kadAnswerValue, kadAsk, kadProtocol, maxKadRequestBytes, openSigned, re
 import { type SignedCard, kadTable } from './table.ts'
 import type { KnownAddresses } from '../finding/known-addresses.ts'
 import { signCard } from '../node/peer-card.ts'
-import { rateLimit } from '../rate.ts'
+import { rateLimit } from '../../base/access/rate.ts'
 import { cardTtlMs, toldAddresses } from '../registry/registration.ts'
 
 export type KadNodeNeeds = {

@@ -14,7 +14,7 @@ import {
   readRequest,
 } from './protocol.ts'
 import type { Mailboxes } from './mailboxes.ts'
-import { type Rate, rateLimit } from '../rate.ts'
+import { type Rate, rateLimit } from '../../base/access/rate.ts'
 import { answerEach, refusalOf } from '../request-loop.ts'
 
 export type MailboxServerNeeds = {

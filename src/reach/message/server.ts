@@ -7,7 +7,7 @@ import { fault } from '../faults.ts'
 import { readJson, writeJson } from '../json-frames.ts'
 import { type MessageDesk, type MessageDeskNeeds, openMessageDesk } from './desk.ts'
 import { type MessageAnswer, answerValue, maxRequestBytes, messageProtocol, readRequest } from './protocol.ts'
-import { type Rate, rateLimit } from '../rate.ts'
+import { type Rate, rateLimit } from '../../base/access/rate.ts'
 
 export type MessageServerNeeds = MessageDeskNeeds & { readonly host: Pick<PeerHost, 'handle'> }
 

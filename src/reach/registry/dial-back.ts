@@ -5,7 +5,7 @@ import { type Clock, deadline } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { OwnHost, PeerStream } from '../../base/peer/host/host.ts'
 import { fault } from '../faults.ts'
-import { type Rate, rateLimit } from '../rate.ts'
+import { type Rate, rateLimit } from '../../base/access/rate.ts'
 
 /** Of one card, so many are tried, all at once. */
 const maxTried = 3

@@ -8,7 +8,7 @@ import type { PeerHost } from '../../base/peer/host/host.ts'
 import { connectRegistry } from '../registry/client.ts'
 import { type KnownRegistries, type Server, serverText } from '../registry/known-registries.ts'
 import { maxAsked } from '../registry/protocol.ts'
-import { rateLimit } from '../rate.ts'
+import { rateLimit } from '../../base/access/rate.ts'
 import type { KnownStatements } from './known-statements.ts'
 import type { Statement } from './statement.ts'
 

@@ -2,7 +2,7 @@
 import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { PeerHost } from '../../base/peer/host/host.ts'
-import { rateLimit } from '../rate.ts'
+import { rateLimit } from '../../base/access/rate.ts'
 import type { KnownStatements } from './known-statements.ts'
 import { askSuccession } from './teller.ts'
 

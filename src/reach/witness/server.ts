@@ -11,7 +11,7 @@ import type { Home } from '../home.ts'
 import { readJson, writeJson } from '../json-frames.ts'
 import { introductions } from '../succession/introductions.ts'
 import { knownStatements } from '../succession/known-statements.ts'
-import { rateLimit } from '../rate.ts'
+import { rateLimit } from '../../base/access/rate.ts'
 import { witnessedPeers } from './peers.ts'
 import { type WitnessAnswer, knownAnswer, maxRequestBytes, readRequest, witnessProtocol } from './protocol.ts'
 

@@ -1,5 +1,5 @@
 // Token buckets by key, in bounded memory: how often one peer or one address may ask.
-import type { Clock } from '../kernel/clock.ts'
+import type { Clock } from '../../kernel/clock.ts'
 
 export type Rate = {
   /** Requests at once. */
