@@ -1,6 +1,5 @@
 // Sends one HTTP request with kept-alive connections, streams the answer, and never follows a redirect by itself.
-import { type Agent, type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http'
-import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
+import { Agent, type IncomingMessage, request as plainRequest } from 'node:http'
 import { reasonOf } from '../../kernel/fault.ts'
 
 export interface HttpClient {
@@ -33,14 +32,16 @@ export class HttpSendError extends Error {
 /** A client with a pool of its own. `maxSockets`: connections to one origin; what is above waits for one of them. */
 export function createHttpClient(maxSockets = 256): HttpClient {
   const options = { keepAlive: true, maxSockets, scheduling: 'lifo', timeout: 0 } as const
-  const agents: Record<string, Agent> = { 'http:': new PlainAgent(options), 'https:': new TlsAgent(options) }
-  const send = (asked: HttpRequest, isRetry = false): Promise<IncomingMessage> =>
+  const plain: Dialler = { agent: new Agent(options), start: plainRequest }
+  let secure: Promise<Dialler> | undefined
+  const diallerOf = ({ protocol }: URL): Dialler | Promise<Dialler> =>
+    protocol === 'https:' ? (secure ??= secureDialler(options)) : plain
+  const sendBy = ({ agent, start }: Dialler, asked: HttpRequest, isRetry: boolean): Promise<IncomingMessage> =>
     new Promise((resolve, reject) => {
       const { method, url, headers, body, signal } = asked
-      const start = url.protocol === 'https:' ? tlsRequest : plainRequest
       const request = start(url, {
         method,
-        agent: agents[url.protocol]!,
+        agent,
         headers: body ? { ...headers, 'content-length': String(body.length) } : headers,
         ...(signal ? { signal } : {}),
       })
@@ -58,10 +59,22 @@ export function createHttpClient(maxSockets = 256): HttpClient {
       })
       request.end(body)
     })
+  const send = async (asked: HttpRequest, isRetry = false): Promise<IncomingMessage> => {
+    return sendBy(await diallerOf(asked.url), asked, isRetry)
+  }
   return {
     send: (request) => send(request),
     close() {
-      for (const agent of Object.values(agents)) agent.destroy()
+      plain.agent.destroy()
+      void secure?.then(({ agent }) => agent.destroy())
     },
   }
+}
+
+type Dialler = { readonly agent: Agent; readonly start: typeof plainRequest }
+
+/** TLS is 5 MB of a process, and most never need it: loaded with the first https address. */
+async function secureDialler(options: object): Promise<Dialler> {
+  const { Agent: TlsAgent, request } = await import('node:https')
+  return { agent: new TlsAgent(options), start: request }
 }
