@@ -16,8 +16,8 @@ function sizeText(sizeBytes: number): string {
   return `${sizeBytes / bytes}${unit}`
 }
 
-/** A key that takes a size, as a number of bytes or as a text with its unit, and gives bytes. */
-function size({ leastBytes, mostBytes }: { readonly leastBytes: number; readonly mostBytes: number }) {
+/** A key that takes a size and gives bytes. */
+export function sizeBytes({ leastBytes, mostBytes }: { readonly leastBytes: number; readonly mostBytes: number }) {
   return z.union([z.int(), z.string()]).transform((given, context) => {
     const bytes = typeof given === 'number' ? given : sizeBytesOf(given)
     if (bytes !== undefined && bytes >= leastBytes && bytes <= mostBytes) return bytes
@@ -30,7 +30,7 @@ function size({ leastBytes, mostBytes }: { readonly leastBytes: number; readonly
   })
 }
 
-const frameSize = size({ leastBytes: 64 << 10, mostBytes: 64 << 20 })
+const frameSize = sizeBytes({ leastBytes: 64 << 10, mostBytes: 64 << 20 })
 
 /** `max_frame_bytes`: the largest message, from 64 KiB to 64 MiB. Each hop has its own; the smallest on the way decides. */
 export const maxFrameBytes = frameSize

@@ -11,6 +11,8 @@ export type Operation = {
   readonly summary: string
   readonly input: z.ZodType
   readonly output: z.ZodType
+  /** What it says on the way, one by one, before its output; none by default. */
+  readonly stream?: z.ZodType
 }
 
 /** The operations of one daemon, by name in kebab-case. */

@@ -1,0 +1,98 @@
+// Plans, as plain data: what a deployment would do to a component, and what the node does by itself about drift. Nothing here touches a runtime.
+import { type Ours, type Place, containerName, differences, madeOf, nextName } from './container.ts'
+import { type ComponentDrift, containersOf } from './drift.ts'
+import type { Container, ResolvedImage } from './runtime.ts'
+import type { Component, Service } from './service/config.ts'
+
+/** What is asked for: this component, made of this image. `deployment` is an id of its own for every attempt. */
+export type Wanted = { readonly place: Place; readonly component: Component; readonly image: ResolvedImage; readonly deployment: string }
+
+/** One deed of a deployment. `next` is the container that is made by it, `before` all that were there. */
+export type UpdateStep =
+  | { readonly do: 'create-next'; readonly name: string }
+  | { readonly do: 'stop-before'; readonly ids: readonly string[] }
+  | { readonly do: 'start-next' }
+  | { readonly do: 'await-health' }
+  | { readonly do: 'record' }
+  | { readonly do: 'remove-before'; readonly ids: readonly string[] }
+  | { readonly do: 'name-next'; readonly name: string }
+
+export type UpdatePlan = {
+  readonly way: 'nothing' | 'beside' | 'in-place'
+  /** Why anything is to be done: `new`, or fields with both values. */
+  readonly changes: readonly { readonly field: string; readonly from: string; readonly to: string }[]
+  readonly steps: readonly UpdateStep[]
+}
+
+/** Brings a component to what is wanted: nothing when it runs so already. */
+export function planUpdate(wanted: Wanted, observed: readonly Container[]): UpdatePlan {
+  const { place, component, deployment } = wanted
+  const before = containersOf(observed, place)
+  const changes = changesOf(wanted, before[0])
+  const [first] = before
+  if (changes.length === 0 && before.length === 1 && first!.container.state === 'running' && !first!.container.isStale)
+    return { way: 'nothing', changes: [], steps: [] }
+  const running = before.filter(({ container }) => container.state === 'running').map(({ container }) => container.id)
+  const all = before.map(({ container }) => container.id)
+  const way = running.length > 0 && isBeside(component) ? 'beside' : 'in-place'
+  const stop: readonly UpdateStep[] = all.length === 0 ? [] : [{ do: 'stop-before', ids: all }]
+  const steps: readonly UpdateStep[] = [
+    { do: 'create-next', name: nextName(place, deployment) },
+    ...(way === 'in-place' ? stop : []),
+    { do: 'start-next' },
+    { do: 'await-health' },
+    { do: 'record' },
+    ...(way === 'beside' ? stop : []),
+    ...(all.length === 0 ? [] : [{ do: 'remove-before', ids: all } as const]),
+    { do: 'name-next', name: containerName(place) },
+  ]
+  return { way, changes, steps }
+}
+
+function changesOf({ component, image }: Wanted, first: Ours | undefined): UpdatePlan['changes'] {
+  if (!first) return [{ field: 'container', from: 'none', to: 'new' }]
+  const text = (value: unknown): string => (typeof value === 'string' ? value : (JSON.stringify(value) ?? 'none'))
+  const made = madeOf(component)
+  const { container, reference } = first
+  return [
+    ...(reference === image.reference ? [] : [{ field: 'image', from: reference, to: image.reference }]),
+    ...(container.image.digest === image.digest ? [] : [{ field: 'digest', from: container.image.digest, to: image.digest }]),
+    ...differences(made, first.made).map((field) => ({ field, from: text(first.made[field]), to: text(made[field as keyof typeof made]) })),
+    ...(container.state === 'running' && !container.isStale ? [] : [{ field: 'state', from: container.state, to: 'running' }]),
+  ]
+}
+
+/** Whether old and new can run at once. */
+function isBeside({ update, ports, volumes, network }: Component): boolean {
+  if (update !== 'auto') return update === 'beside'
+  return ports.length === 0 && network !== 'host' && volumes.every(({ isReadOnly }) => isReadOnly)
+}
+
+/** One deed of the node by itself. */
+export type Mend =
+  | { readonly do: 'start'; readonly id: string }
+  | { readonly do: 'stop'; readonly id: string }
+  | { readonly do: 'remove'; readonly ids: readonly string[] }
+  /** A restart: it runs, and is ill. */
+  | { readonly do: 'restart'; readonly id: string }
+  /** By the digest it was last deployed with, else by what its image means now; as `current` was made, where it was, whatever the definition says since. */
+  | { readonly do: 'create' }
+  /** As the definition says, with its health and its way back. */
+  | { readonly do: 'deploy' }
+
+/**
+ * What the node does by itself about one component, in order. Drift of image and configuration waits for a deployment, except with the policy `redeploy`;
+ * with `alert` and `ignore` nothing is done, except to stop what should be stopped.
+ */
+export function planMend({ active, on_drift: policy }: Service, { current, others, drifts }: ComponentDrift): readonly Mend[] {
+  const has = (cause: string): boolean => drifts.some((drift) => drift.cause === cause)
+  const leftovers: readonly Mend[] = others.length === 0 ? [] : [{ do: 'remove', ids: others.map(({ id }) => id) }]
+  if (!active) return [current, ...others].filter((one) => one?.state === 'running').map((one) => ({ do: 'stop', id: one!.id }))
+  if (policy === 'alert' || policy === 'ignore') return []
+  if (policy === 'redeploy' && (has('image-changed') || has('config-changed'))) return [{ do: 'deploy' }]
+  if (!current) return [{ do: 'create' }]
+  if (has('stale')) return [...leftovers, { do: 'remove', ids: [current.id] }, { do: 'create' }]
+  if (has('exited')) return [...leftovers, { do: 'start', id: current.id }]
+  if (has('unhealthy')) return [...leftovers, { do: 'restart', id: current.id }]
+  return leftovers
+}
