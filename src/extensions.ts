@@ -84,6 +84,10 @@ export const checks = [
   { owner: 'reach', name: 'wallet', load: () => import('./reach/checks/wallet.ts') },
 ]
 
+export const runtimes = [
+  { owner: 'run', name: 'memory', load: () => import('./run/runtimes/memory.ts') },
+]
+
 export const upstreams = [
   { owner: 'gate', name: 'http', load: () => import('./gate/upstreams/http.ts') },
   { owner: 'gate', name: 'peer', load: () => import('./gate/upstreams/peer.ts') },
