@@ -1,6 +1,7 @@
 // Every decoder of bytes that come from outside, with samples of what it accepts: one entry each.
 import { createHash } from 'node:crypto'
 import { Duplex } from 'node:stream'
+import { ndjsonReader } from '../../src/base/control/ndjson.ts'
 import { createIdentity } from '../../src/base/identity/identity.ts'
 import { openRecord, signRecord } from '../../src/base/identity/record.ts'
 import { readKeys } from '../../src/base/identity/ssh-agent.ts'
@@ -132,6 +133,12 @@ export const decoders: readonly Decoder[] = [
     name: 'server-sent events',
     samples: [text('id: 1\nevent: message\ndata: {"a":1}\ndata: 2\n\n: ping\r\n\r\nretry: 100\rdata: x\r\r'), text('\ufeffdata: y\n\n')],
     decode: (bytes) => new SseReader(1 << 12, () => {}).take(bytes),
+  },
+  {
+    name: 'lines of JSON',
+    samples: [text('{"item":1}\n\n{"result":{}}\n')],
+    decode: (bytes) => ndjsonReader(1 << 16).push(bytes),
+    throws: Error,
   },
   {
     name: 'a question and an answer on the local network',
