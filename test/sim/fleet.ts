@@ -83,7 +83,7 @@ class Fleet {
         return (...args: unknown[]) => {
           if (isDead.value) return new Promise(() => {})
           const answer: unknown = Reflect.apply(value, target, args)
-          return answer instanceof Promise ? answer.finally(() => (isDead.value ? new Promise(() => {}) : undefined)) : answer
+          return answer instanceof Promise ? unlessDead(answer, isDead) : answer
         }
       },
     })
@@ -185,7 +185,7 @@ class Fleet {
   /** Asks and moves the clock until there is an answer, or the agent that was asked is dead. */
   async #ask(operation: 'deploy' | 'set-active' | 'rollback' | 'restart' | 'sync', input: object): Promise<void> {
     const isDead = this.#isDead
-    let isOver = false
+    const over = { value: false }
     const call = { say: async () => {}, signal: new AbortController().signal, caller: { name: 'sim', via: 'socket' as const } }
     const asked = (changing(this.#node)[operation] as (input: object, call: object) => Promise<unknown>)(input, call)
     asked
@@ -193,8 +193,10 @@ class Fleet {
         (answer) => this.story.push(`  ${operation}: ${JSON.stringify(answer).slice(0, 200)}`),
         (error: Error) => this.story.push(`  ${operation}: ${error.message}`),
       )
-      .finally(() => (isOver = true))
-    for (let spentMs = 0; !isOver && !isDead.value; spentMs += stepMs) {
+      .finally(() => {
+        over.value = true
+      })
+    for (let spentMs = 0; !over.value && !isDead.value; spentMs += stepMs) {
       if (spentMs > patienceMs) throw new Error(`${operation} ${JSON.stringify(input)} hangs`)
       await this.#clock.advance(stepMs)
     }
@@ -233,7 +235,16 @@ class Fleet {
     this.#calm = true
     const ended = this.#node[Symbol.asyncDispose]()
     await this.#clock.advance(60_000)
-    await ended.catch(() => {})
+    await Promise.resolve(ended).catch(() => {})
     rmSync(this.#root, { recursive: true, force: true })
+  }
+}
+
+/** The answer, or nothing for ever once its caller is dead. */
+async function unlessDead<Answer>(answer: Promise<Answer>, isDead: { readonly value: boolean }): Promise<Answer> {
+  try {
+    return await answer
+  } finally {
+    if (isDead.value) await new Promise(() => {})
   }
 }

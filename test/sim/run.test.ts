@@ -1,4 +1,5 @@
 // Thousands of lives of one machine: whatever fails, is late or is killed, everything comes to be as it should, once.
+import { expect, test } from 'vitest'
 import { play } from './fleet.ts'
 
 const isLong = Boolean(process.env['FAIRLEAD_LONG'])
