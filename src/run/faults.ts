@@ -61,6 +61,11 @@ export const fault = faults('run', {
     message: `${d.place} was not well within ${d.withinMs / 1_000} s: ${d.reason}${d.lastLines.map((line) => `\n  | ${line}`).join('')}`,
     hint: `mcp logs ${d.place}`,
   }),
+  not_made: (d: { place: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `${d.place} was made, and taken away again: ${d.reason}`,
+    hint: `mcp history ${d.place.split('/')[0]} shows what it printed`,
+  }),
   no_way_back: (d: { place: string }) => ({
     kind: 'missing',
     message: `there is no earlier image of ${d.place} that ran well`,
