@@ -28,8 +28,7 @@ const folders = ['/usr/bin', '/bin', '/usr/sbin', '/sbin', '/usr/lib/podman']
 export function obstacle(...more: readonly string[]): string | undefined {
   if (process.platform !== 'linux') return 'podman runs on Linux'
   if (process.getuid?.() !== 0) return 'only root may make a user for podman'
-  for (const tool of [...tools, ...more])
-    if (!folders.some((folder) => existsSync(join(folder, tool)))) return `${tool} is not installed`
+  for (const tool of [...tools, ...more]) if (!folders.some((folder) => existsSync(join(folder, tool)))) return `${tool} is not installed`
   try {
     execFileSync('unshare', ['--mount', 'mount', '--make-rprivate', '/'], { stdio: 'pipe' })
     return undefined
@@ -106,7 +105,7 @@ export async function createPodmanHome(): Promise<PodmanHome> {
       if (performance.now() - from > 20_000) throw new Error('the API of podman does not answer')
   }
   const feed = (input: string, ...argv: readonly string[]): Promise<string> => {
-    const [command, ...args] = inside(...argv)
+    const [command, ...args] = inside('sh', '-c', 'cat | "$@"', 'sh', ...argv) // Node's pipes are sockets, which /dev/stdin cannot open
     return new Promise((resolve, reject) => {
       const child = execFile(command, args, { encoding: 'utf8', timeout: 60_000, maxBuffer: 16 << 20 }, (error, stdout, stderr) =>
         error ? reject(new Error(`${argv.join(' ')}: ${stderr}`)) : resolve(stdout),

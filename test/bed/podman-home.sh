@@ -51,16 +51,21 @@ as_user() {
     env -i HOME="$home" USER=$user PATH=/usr/bin:/bin:/usr/sbin:/sbin LANG=C.UTF-8 XDG_RUNTIME_DIR="$folder/run" "$@"
 }
 
-# All that the user runs, in namespaces of its own too, is the user's to end. Asked again until nothing answers: a process may be about to fork.
+# All that the user runs, in user namespaces of its own too, is the user's to end; again, in case one of them was just being made. Who has ended, and waits for
+# somebody to take note of it, counts no more.
 end() {
   trap '' HUP INT TERM
   tries=0
-  while setpriv --reuid="$uid" --regid="$uid" --clear-groups sh -c 'kill -KILL -1' 2>/dev/null && [ $tries -lt 100 ]; do
+  while kill_all; ps -o state= -U "$uid" | grep -q '[^Z]' && [ $tries -lt 200 ]; do
     tries=$((tries + 1))
     sleep 0.02
   done
+  kill_all
   cd /
   rm -rf "$folder"
+}
+kill_all() {
+  setpriv --reuid="$uid" --regid="$uid" --clear-groups sh -c 'kill -KILL -1' 2>/dev/null || true
 }
 trap end EXIT
 trap 'exit 1' HUP INT TERM

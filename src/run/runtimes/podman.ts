@@ -5,10 +5,11 @@ import type { Clock } from '../../kernel/clock.ts'
 import { type Answer, type PodmanClient, part, podmanClient, refused, unavailable } from '../podman/client.ts'
 import { type Containers, podmanContainers } from '../podman/containers.ts'
 import * as decode from '../podman/decode.ts'
-import { linesOf, piecesOf, textLines } from '../podman/frames.ts'
+import { type Piece, linesOf, piecesOf, textLines } from '../podman/frames.ts'
 import { statOfProcess } from '../podman/processes.ts'
 import { podmanSpec, secondsOf } from '../podman/spec.ts'
 import { watchPodman } from '../podman/watch.ts'
+import { refuseUnable } from '../abilities.ts'
 import { fault } from '../faults.ts'
 import { splitReference } from '../reference.ts'
 import type {
@@ -58,26 +59,32 @@ function podman(needs: RuntimeNeeds & { readonly client: PodmanClient }, socket:
   const containers = podmanContainers({ client, clock }, exits)
   const parts = { client, clock, containers }
   const watchers = new Set<Disposable>()
+  const can = new Set<RuntimeAbility>([
+    'images',
+    'networks',
+    'port-mapping',
+    'volumes',
+    'users',
+    'health-checks',
+    'exec',
+    'stdio',
+    'detached',
+    ...limits.map((name) => (name === 'pids' ? ('pid-limits' as const) : (`${name}-limits` as const))),
+  ])
   return {
     name: 'podman',
     isSimulated: false,
-    can: new Set<RuntimeAbility>([
-      'images',
-      'networks',
-      'volumes',
-      'users',
-      'health-checks',
-      'exec',
-      'stdio',
-      ...limits.map((name) => (name === 'pids' ? ('pid-limits' as const) : (`${name}-limits` as const))),
-    ]),
+    can,
     list: () => containers.list(),
     resolve: async (reference) => {
       const image = await findImage(client, reference)
       return image && { reference, digest: splitReference(reference).digest ?? image.digest }
     },
     pull: (reference, onProgress, signal) => pull(client, clock, reference, onProgress, signal),
-    create: (spec) => create(client, spec),
+    async create(spec) {
+      refuseUnable('podman', can, spec)
+      return create(client, spec)
+    },
     async start(id) {
       const doing = `start ${id}`
       known(id, doing, await client.call({ method: 'POST', path: `containers/${part(id)}/start`, doing, timeoutMs: startMs }))
@@ -282,33 +289,37 @@ async function* logs(client: PodmanClient, id: string, { tail, since, follow = f
 
 async function exec({ client, clock }: Parts, id: string, argv: readonly string[], timeoutMs: number) {
   const doing = `run ${argv[0]} in ${id}`
-  const made = await client.call({
-    method: 'POST',
-    path: `containers/${part(id)}/exec`,
-    body: { Cmd: argv, AttachStdout: true, AttachStderr: true },
-    doing,
-  })
+  const body = { Cmd: argv, AttachStdout: true, AttachStderr: true }
+  const made = await client.call({ method: 'POST', path: `containers/${part(id)}/exec`, body, doing })
   known(id, doing, made)
   const path = `exec/${decode.decodeMade(made.body, doing)}`
   const asked = async () => decode.decodeExec(await client.mustDo({ method: 'GET', path: `${path}/json`, doing }))
   const late = new AbortController()
   const cancel = clock.after(timeoutMs, () => late.abort())
-  const chunks: Buffer[] = []
-  let sizeBytes = 0
+  let output: string
   try {
     const answer = await client.stream({ method: 'POST', path: `${path}/start`, body: { Detach: false }, doing }, late.signal)
     if ('refusal' in answer) throw refused(doing, answer.refusal.message)
-    for await (const { bytes } of piecesOf(answer.response)) {
-      if (sizeBytes < maxOutputBytes) chunks.push(bytes.subarray(0, maxOutputBytes - sizeBytes))
-      sizeBytes += bytes.length
-    }
+    output = await firstOf(piecesOf(answer.response))
   } catch (error) {
     if (!late.signal.aborted) throw error
-    const group = statOfProcess((await asked()).pid)?.group
-    if (group !== undefined) signalGroup(group, 'SIGKILL') // nobody would read it any more, and podman has no call for that
-    throw refused(doing, `it did not end within ${timeoutMs} ms`)
+    output = ''
   } finally {
     cancel()
   }
-  return { exitCode: (await asked()).exitCode, output: Buffer.concat(chunks).toString('utf8') }
+  if (!late.signal.aborted) return { exitCode: (await asked()).exitCode, output }
+  const group = statOfProcess((await asked()).pid)?.group
+  if (group !== undefined) signalGroup(group, 'SIGKILL') // nobody would read it any more, and podman has no call for that
+  throw refused(doing, `it did not end within ${timeoutMs} ms`)
+}
+
+/** As much of it as is kept; the rest is read, so that it can end. */
+async function firstOf(pieces: AsyncIterable<Piece>): Promise<string> {
+  const chunks: Buffer[] = []
+  let roomBytes = maxOutputBytes
+  for await (const { bytes } of pieces) {
+    if (roomBytes > 0) chunks.push(bytes.subarray(0, roomBytes))
+    roomBytes -= bytes.length
+  }
+  return Buffer.concat(chunks).toString('utf8')
 }
