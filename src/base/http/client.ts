@@ -29,9 +29,18 @@ export class HttpSendError extends Error {
   }
 }
 
-/** A client with a pool of its own. `maxSockets`: connections to one origin; what is above waits for one of them. */
-export function createHttpClient(maxSockets = 256): HttpClient {
-  const options = { keepAlive: true, maxSockets, scheduling: 'lifo', timeout: 0 } as const
+/**
+ * A client with a pool of its own. `maxSockets`: connections to one origin; what is above waits for one of them. With `socketPath` every request goes to that UNIX
+ * socket, whatever host its `http:` address names.
+ */
+export function createHttpClient(maxSockets = 256, socketPath?: string): HttpClient {
+  const options = {
+    keepAlive: true,
+    maxSockets,
+    scheduling: 'lifo',
+    timeout: 0,
+    ...(socketPath === undefined ? {} : { socketPath }),
+  } as const
   const plain: Dialler = { agent: new Agent(options), start: plainRequest }
   let secure: Promise<Dialler> | undefined
   const diallerOf = ({ protocol }: URL): Dialler | Promise<Dialler> => (protocol === 'https:' ? (secure ??= secureDialler(options)) : plain)
