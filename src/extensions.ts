@@ -41,6 +41,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['reach', 'send'], summary: 'send a message to a peer', load: () => import('./reach/commands/send.ts') },
   { path: ['reach', 'status'], summary: 'show who we are, where our files are, and how others reach us', load: () => import('./reach/commands/status.ts') },
   { path: ['reach', 'witness'], summary: 'be a witness for other peers: sign how far their records were seen, so that nobody can cut or alter them later', load: () => import('./reach/commands/witness.ts') },
+  { path: ['run', 'agent'], summary: 'be the agent of this machine: keep services as they should be, or copy and put back what it knows', load: () => import('./run/commands/agent.ts') },
 ]
 
 export const configs = [

@@ -227,8 +227,8 @@ export const runApi = {
   },
   undeploy: {
     privilege: 'change',
-    summary: 'stop a service, or one component, and take its containers away; data folders stay',
-    input: z.strictObject(place),
+    summary: 'stop a service for good and take its containers away; data folders stay',
+    input: z.strictObject({ service: name }),
     stream: progress,
     output: z.strictObject({ ...simulated, removed: z.array(z.string()).readonly() }),
   },

@@ -38,6 +38,11 @@ export function madeOf(component: Component): Made {
   return { cmd, env, ports, volumes, network, user, restart, memoryBytes: memory, cpus, pids, stopMs }
 }
 
+/** What makes a container ours. */
+export function labelsOf({ service, component }: Place, deployment: string): Readonly<Record<string, string>> {
+  return { [labels.service]: service, [labels.component]: component, [labels.deployment]: deployment }
+}
+
 /** All that the runtime needs to make it, under its first name. */
 export function specOf(place: Place, component: Component, image: ResolvedImage, deployment: string): ContainerSpec {
   const made = madeOf(component)
@@ -46,9 +51,7 @@ export function specOf(place: Place, component: Component, image: ResolvedImage,
     name: nextName(place, deployment),
     image,
     labels: {
-      [labels.service]: place.service,
-      [labels.component]: place.component,
-      [labels.deployment]: deployment,
+      ...labelsOf(place, deployment),
       [labels.image]: image.reference,
       [labels.made]: JSON.stringify(made),
     },

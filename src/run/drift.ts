@@ -1,10 +1,15 @@
 // What differs between what should run and what does: pure, one answer for each component, with the field that differs.
-import { type Ours, type Place, differences, madeOf, oursIn } from './container.ts'
+import { type Ours, type Place, containerName, differences, madeOf, oursIn } from './container.ts'
 import type { Container } from './runtime.ts'
 import type { Component, Service } from './service/config.ts'
 
 /** What should be: a service, and the digest that each of its components was last deployed by (none: never). */
-export type Desired = { readonly service: Service; readonly digests: Readonly<Record<string, string>> }
+export type Desired = {
+  readonly service: Service
+  readonly digests: Readonly<Record<string, string>>
+  /** Deployments that went back: a container of one is a leftover, which the runtime made too late to be taken back. */
+  readonly discarded: ReadonlySet<string>
+}
 
 /** `cause` is the word for programs, `field` what differs, with both values. */
 export type Drift =
@@ -16,6 +21,7 @@ export type Drift =
   | { readonly cause: 'config-changed'; readonly field: string; readonly desired: string; readonly observed: string }
   | { readonly cause: 'unhealthy'; readonly field: 'health'; readonly desired: 'healthy'; readonly observed: string }
   | { readonly cause: 'doubled'; readonly field: 'containers'; readonly desired: '1'; readonly observed: string }
+  | { readonly cause: 'misnamed'; readonly field: 'name'; readonly desired: string; readonly observed: string }
   | { readonly cause: 'unmanaged'; readonly field: 'service'; readonly desired: 'none'; readonly observed: string }
 
 export type ComponentDrift = {
@@ -42,12 +48,16 @@ export function containersOf(observed: readonly Container[], { service, componen
 export type Ills = ReadonlyMap<string, string>
 
 /** How each component of the service stands. */
-export function driftOf({ service, digests }: Desired, observed: readonly Container[], ills: Ills): readonly ComponentDrift[] {
+export function driftOf({ service, digests, discarded }: Desired, observed: readonly Container[], ills: Ills): readonly ComponentDrift[] {
   return service.components.map((component): ComponentDrift => {
     const place = { service: service.name, component: component.name }
-    const [first, ...rest] = containersOf(observed, place)
+    const all = containersOf(observed, place)
+    const first = all.find(({ deployment }) => !discarded.has(deployment))
+    const rest = all.filter((one) => one !== first)
     const drifts = [...(service.active ? runningDrift(component, digests[component.name], first, ills) : stoppedDrift(first))]
-    if (rest.length > 0) drifts.push({ cause: 'doubled', field: 'containers', desired: '1', observed: String(rest.length + 1) })
+    if (first && first.container.name !== containerName(place))
+      drifts.push({ cause: 'misnamed', field: 'name', desired: containerName(place), observed: first.container.name })
+    if (rest.length > 0) drifts.push({ cause: 'doubled', field: 'containers', desired: '1', observed: String(all.length) })
     return { place, component, current: first?.container, others: rest.map(({ container }) => container), drifts }
   })
 }

@@ -36,4 +36,59 @@ export const fault = faults('run', {
     message: `${d.place} asks for ${d.abilities.join(', ')}, which the runtime ${d.runtime} cannot give`,
     hint: 'take it out of the definition, or use a node with podman',
   }),
+  other_name: (d: { file: string; name: string; expected: string }) => ({
+    kind: 'config',
+    message: `${d.file} defines the service ${d.name}, not ${d.expected}`,
+    hint: 'the file is called after the service: name.toml',
+  }),
+  no_service: (d: { service: string; node: string }) => ({
+    kind: 'missing',
+    message: `the node ${d.node} knows no service ${d.service}`,
+    hint: 'mcp list shows those it knows; mcp deploy or mcp sync makes one known',
+  }),
+  no_component: (d: { service: string; component: string; known: readonly string[] }) => ({
+    kind: 'missing',
+    message: `the service ${d.service} has no component ${d.component}`,
+    hint: `it has: ${d.known.join(', ')}`,
+  }),
+  other_node: (d: { service: string; named: string; node: string }) => ({
+    kind: 'config',
+    message: `the definition of ${d.service} is for the node ${d.named}, and this is ${d.node}`,
+    hint: 'mend `node` in the definition, or the name of the node in its configuration',
+  }),
+  unhealthy: (d: { place: string; reason: string; withinMs: number; lastLines: readonly string[] }) => ({
+    kind: 'unavailable',
+    message: `${d.place} was not well within ${d.withinMs / 1_000} s: ${d.reason}${d.lastLines.map((line) => `\n  | ${line}`).join('')}`,
+    hint: `mcp logs ${d.place}`,
+  }),
+  no_way_back: (d: { place: string }) => ({
+    kind: 'missing',
+    message: `there is no earlier image of ${d.place} that ran well`,
+    hint: `mcp history ${d.place.split('/')[0]}`,
+  }),
+  busy: (d: { place: string; doing: string }) => ({
+    kind: 'conflict',
+    message: `${d.place} is being worked on: ${d.doing}`,
+    hint: 'wait for it to end, then try again',
+  }),
+  unknown_action: (d: { action: string; known: readonly string[] }) => ({
+    kind: 'usage',
+    message: `there is no action ${d.action}`,
+    hint: `it is one of: ${d.known.join(', ')}`,
+  }),
+  no_runtime: (d: { name: string; known: readonly string[] }) => ({
+    kind: 'config',
+    message: `there is no runtime ${d.name}`,
+    hint: `container_runtime is one of: ${d.known.join(', ')}`,
+  }),
+  no_database: (d: { path: string }) => ({
+    kind: 'missing',
+    message: `there is no database ${d.path}`,
+    hint: 'was the agent ever started?',
+  }),
+  no_snapshot: (d: { path: string }) => ({
+    kind: 'missing',
+    message: `there is no snapshot ${d.path}`,
+    hint: 'mcp-agent snapshot makes one',
+  }),
 })

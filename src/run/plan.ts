@@ -73,9 +73,10 @@ export type Mend =
   | { readonly do: 'start'; readonly id: string }
   | { readonly do: 'stop'; readonly id: string }
   | { readonly do: 'remove'; readonly ids: readonly string[] }
+  | { readonly do: 'rename'; readonly id: string; readonly name: string }
   /** A restart: it runs, and is ill. */
   | { readonly do: 'restart'; readonly id: string }
-  /** By the digest it was last deployed with, else by what its image means now; as `current` was made, where it was, whatever the definition says since. */
+  /** By the digest it was last deployed with, else by what its image means now. */
   | { readonly do: 'create' }
   /** As the definition says, with its health and its way back. */
   | { readonly do: 'deploy' }
@@ -84,15 +85,20 @@ export type Mend =
  * What the node does by itself about one component, in order. Drift of image and configuration waits for a deployment, except with the policy `redeploy`;
  * with `alert` and `ignore` nothing is done, except to stop what should be stopped.
  */
-export function planMend({ active, on_drift: policy }: Service, { current, others, drifts }: ComponentDrift): readonly Mend[] {
+export function planMend({ active, on_drift: policy }: Service, { place, current, others, drifts }: ComponentDrift): readonly Mend[] {
   const has = (cause: string): boolean => drifts.some((drift) => drift.cause === cause)
   const leftovers: readonly Mend[] = others.length === 0 ? [] : [{ do: 'remove', ids: others.map(({ id }) => id) }]
-  if (!active) return [current, ...others].filter((one) => one?.state === 'running').map((one) => ({ do: 'stop', id: one!.id }))
+  const name: readonly Mend[] = current && has('misnamed') ? [{ do: 'rename', id: current.id, name: containerName(place) }] : []
+  const tidy = [...leftovers, ...name]
+  if (!active) {
+    const running = [current, ...others].filter((one) => one?.state === 'running')
+    return [...running.map((one) => ({ do: 'stop', id: one!.id }) as const), ...tidy]
+  }
   if (policy === 'alert' || policy === 'ignore') return []
   if (policy === 'redeploy' && (has('image-changed') || has('config-changed'))) return [{ do: 'deploy' }]
-  if (!current) return [{ do: 'create' }]
+  if (!current) return [...leftovers, { do: 'create' }]
   if (has('stale')) return [...leftovers, { do: 'remove', ids: [current.id] }, { do: 'create' }]
-  if (has('exited')) return [...leftovers, { do: 'start', id: current.id }]
-  if (has('unhealthy')) return [...leftovers, { do: 'restart', id: current.id }]
-  return leftovers
+  if (has('exited')) return [...tidy, { do: 'start', id: current.id }]
+  if (has('unhealthy')) return [...tidy, { do: 'restart', id: current.id }]
+  return tidy
 }

@@ -28,14 +28,22 @@ export interface Probe extends AsyncDisposable {
   /** From starting to connect until the tool list was there, in milliseconds. */
   readonly firstAnswerMs: number
   readonly tools: readonly string[]
-  /** Calls a tool without arguments: its structured content, and how long the answer took. Fault `probe.failed`. */
-  call(name: string): Promise<{ readonly result: unknown; readonly tookMs: number }>
+  /** Calls a tool: its structured content, the text of its content, and how long the answer took. Fault `probe.failed`. */
+  call(
+    name: string,
+    input?: Readonly<Record<string, unknown>>,
+  ): Promise<{ readonly result: unknown; readonly text: string; readonly tookMs: number }>
 }
 
-const timeoutMs = 20_000
+const defaultTimeoutMs = 20_000
 
 /** Connects and lists the tools. Fault `probe.failed`, with what a command that was started said last; throws the signal's reason when that stops it. */
-export async function openProbe(clock: Clock, target: ProbeTarget, signal: AbortSignal): Promise<Probe> {
+export async function openProbe(
+  clock: Clock,
+  target: ProbeTarget,
+  signal: AbortSignal,
+  { timeoutMs = defaultTimeoutMs }: { readonly timeoutMs?: number } = {},
+): Promise<Probe> {
   signal.throwIfAborted()
   const { Client } = await import('@modelcontextprotocol/client')
   const started = clock.mono()
@@ -50,13 +58,16 @@ export async function openProbe(clock: Clock, target: ProbeTarget, signal: Abort
     return {
       firstAnswerMs,
       tools: listed.tools.map(({ name }) => name),
-      async call(name) {
+      async call(name, input = {}) {
         const from = clock.mono()
-        const { isError, content, structuredContent } = await client.callTool({ name, arguments: {} }, options).catch((error: unknown) => {
-          throw failed(error)
-        })
+        const { isError, content, structuredContent } = await client
+          .callTool({ name, arguments: input }, options)
+          .catch((error: unknown) => {
+            throw failed(error)
+          })
         if (isError) throw failed(new Error(`${name} answered an error: ${JSON.stringify(content).slice(0, 500)}`))
-        return { result: structuredContent, tookMs: clock.mono() - from }
+        const text = content.map((part) => (part.type === 'text' ? part.text : '')).join('\n')
+        return { result: structuredContent, text, tookMs: clock.mono() - from }
       },
       [Symbol.asyncDispose]: () => client.close().catch(() => {}),
     }

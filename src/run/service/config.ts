@@ -168,6 +168,7 @@ export const serviceFile = z
       .enum(['restart', 'redeploy', 'alert', 'ignore'])
       .default('restart')
       .describe('What the node does by itself when something is not as it should be.'),
+    after: z.array(name).max(64).default([]).describe('Services of the same node that are started before it after a reboot.'),
     components: z
       .array(component)
       .min(1)

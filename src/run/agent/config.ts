@@ -1,0 +1,44 @@
+// The settings of a node's agent: `mcp-agent.toml`.
+import { z } from 'zod'
+import { duration } from '../../base/config/duration.ts'
+import { name } from '../service/config.ts'
+
+const absolute = z.string().regex(/^\//, 'must be an absolute path')
+
+export const agentFile = z.strictObject({
+  agent: z
+    .strictObject({
+      node_name: name.optional().describe('What definitions call this machine; its host name by default.'),
+      container_runtime: z.string().default('podman').describe('podman, process (plain processes) or memory (simulated).'),
+      podman_socket: absolute.optional().describe("The socket of podman's API; by default that of this user."),
+      services: absolute.optional().describe('Where the data folders of services are: /srv.'),
+    })
+    .prefault({}),
+  server: z
+    .strictObject({
+      listen: z
+        .string()
+        .optional()
+        .describe('Where it answers with HTTPS and bearer tokens, such as 100.64.0.7:9444. Without it: its sockets alone.'),
+      tls_cert: absolute.optional(),
+      tls_key: absolute.optional(),
+    })
+    .prefault({}),
+  monitor: z
+    .strictObject({
+      interval: duration({ leastMs: 500, mostMs: 3_600_000 })
+        .prefault('5s')
+        .describe('How often everything is listed, besides what hints say.'),
+      alert: z
+        .array(z.string())
+        .default([])
+        .describe('The argv of a command that tells somebody; what happened is in FAIRLEAD_* variables.'),
+      cooldown: duration().prefault('15m').describe('A place that was told of is not told of again for so long.'),
+      flap_count: z.int().min(2).max(1_000).default(3),
+      flap_window: duration({ leastMs: 1_000 }).prefault('10m').describe('So many drifts within that time are flapping.'),
+      keep_events: duration({ leastMs: 60_000 }).prefault('30d'),
+    })
+    .prefault({}),
+})
+
+export type AgentConfig = z.output<typeof agentFile>

@@ -1,0 +1,54 @@
+// The daemon of a node: keeps what runs as it should be. Also copies of what it knows, and the way back from one.
+import { hostname } from 'node:os'
+import { loadConfig } from '../../base/config/config.ts'
+import { command, stopAsked } from '../../base/terminal/command.ts'
+import { agentFile } from '../agent/config.ts'
+import { agentFiles } from '../agent/files.ts'
+import { startAgent } from '../agent/serve.ts'
+import { restore, snapshot } from '../agent/snapshot.ts'
+import { fault } from '../faults.ts'
+
+const actions = ['serve', 'snapshot', 'restore'] as const
+
+export default command({
+  summary: 'be the agent of this machine: keep services as they should be, or copy and put back what it knows',
+  description:
+    'Without an action it runs until it is stopped; what it started goes on without it. `snapshot` copies its database while it runs, and keeps the newest 14; `restore FILE` puts one back when it is stopped.',
+  args: {
+    action: { summary: actions.join(', '), optional: true },
+    file: { summary: 'of restore: a snapshot; the newest by default', optional: true },
+  },
+  flags: {
+    config: {
+      summary: 'its configuration; its folder holds all its files (mcp-agent.toml in /srv/mcp, under the name mcp-agent)',
+      value: 'FILE',
+    },
+  },
+  examples: [
+    ['fairlead run agent', 'keep services as they should be, until stopped'],
+    ['fairlead run agent snapshot --config /srv/mcp/mcp-agent.toml', 'copy the database to /srv/mcp/backups/'],
+  ],
+  async run({ terminal, clock, log, env, folders, version, signal }, { args, flags }) {
+    const action = actions.find((one) => one === (args.action ?? 'serve'))
+    if (!action) throw fault.unknown_action({ action: args.action!, known: actions })
+    const files = agentFiles(folders, flags.config)
+    if (action === 'snapshot') {
+      const path = await snapshot({ clock }, files)
+      return terminal.result({ path }, () => path)
+    }
+    if (action === 'restore') {
+      const put = await restore({ clock }, files, args.file)
+      return terminal.result(put, () => `${put.from} is the database now: start the agent, then mcp sync`)
+    }
+    const { value: config } = await loadConfig({ schema: agentFile, path: files.config, isOptional: flags.config === undefined })
+    const name = config.agent.node_name ?? hostname().split('.')[0]!.toLowerCase()
+    const { runtimes } = await import('../../extensions.ts')
+    const services = config.agent.services ?? files.services
+    await using agent = await startAgent({ clock, log, env, version, runtimes }, config, { ...files, services, name })
+    const { runtime } = agent.node
+    terminal.result({ node: name, runtime: runtime.name, isSimulated: runtime.isSimulated, sockets: files.runtime }, () =>
+      [`the node ${name} runs services with ${runtime.name}${runtime.isSimulated ? ' (simulated)' : ''}`, `  ${files.runtime}`].join('\n'),
+    )
+    await stopAsked({ signal })
+  },
+})

@@ -1,0 +1,75 @@
+// Asks running components again and again whether they are well, each at its own interval; so many bad answers in a row make one ill.
+import type { Clock } from '../../kernel/clock.ts'
+import { type ComponentDrift } from '../drift.ts'
+import { placeText } from '../container.ts'
+import type { Component, Health } from '../service/config.ts'
+import type { Container } from '../runtime.ts'
+import { type Verdict, hasHealth } from './health.ts'
+
+type Known = { readonly id: string; verdict: Verdict; bad: number; nextMs: number; isAsking: boolean }
+export type AskHealth = (component: Component, container: Container, signal: AbortSignal) => Promise<Verdict>
+
+const defaults: Pick<Health, 'interval' | 'retries'> = { interval: 10_000, retries: 3 }
+
+export class HealthRounds {
+  readonly #clock: Clock
+  readonly #ask: AskHealth
+  readonly #known = new Map<string, Known>()
+
+  constructor({ clock, ask }: { readonly clock: Clock; readonly ask: AskHealth }) {
+    this.#clock = clock
+    this.#ask = ask
+  }
+
+  /** Asks whoever is due, without waiting for the answers; `onIll` is called when one became ill. */
+  round(components: readonly ComponentDrift[], signal: AbortSignal, onIll: () => void): void {
+    const places = new Set(components.map(({ place }) => placeText(place)))
+    for (const key of this.#known.keys()) if (!places.has(key)) this.#known.delete(key)
+    for (const { place, component, current } of components) {
+      const key = placeText(place)
+      if (!hasHealth(component) || current?.state !== 'running') {
+        this.#known.delete(key)
+        continue
+      }
+      let known = this.#known.get(key)
+      if (known?.id !== current.id) {
+        known = { id: current.id, verdict: { health: 'starting', reason: 'it was not asked yet' }, bad: 0, nextMs: 0, isAsking: false }
+        this.#known.set(key, known)
+      }
+      if (!known.isAsking && this.#clock.mono() >= known.nextMs) void this.#askOne(known, component, current, signal, onIll)
+    }
+  }
+
+  async #askOne(known: Known, component: Component, container: Container, signal: AbortSignal, onIll: () => void): Promise<void> {
+    const { interval, retries } = component.health ?? defaults
+    known.isAsking = true
+    try {
+      const verdict = await this.#ask(component, container, signal)
+      known.bad = verdict.health === 'unhealthy' ? known.bad + 1 : 0
+      if (verdict.health === 'unhealthy' && known.bad < retries && known.verdict.health !== 'unhealthy') return
+      known.verdict = verdict
+      if (verdict.health === 'unhealthy' && known.bad >= retries) onIll()
+    } catch {
+      // the node stops
+    } finally {
+      known.isAsking = false
+      known.nextMs = this.#clock.mono() + interval
+    }
+  }
+
+  verdict(place: string): Verdict | undefined {
+    return this.#known.get(place)?.verdict
+  }
+
+  /** It was started anew: it is asked again from the beginning. */
+  forget(place: string): void {
+    this.#known.delete(place)
+  }
+
+  /** Who is ill, by container, with the reason. */
+  ills(): ReadonlyMap<string, string> {
+    return new Map(
+      [...this.#known.values()].filter(({ verdict }) => verdict.health === 'unhealthy').map(({ id, verdict }) => [id, verdict.reason]),
+    )
+  }
+}
