@@ -29,9 +29,18 @@ export class HttpSendError extends Error {
   }
 }
 
-/** A client with a pool of its own. `maxSockets`: connections to one origin; what is above waits for one of them. */
-export function createHttpClient(maxSockets = 256): HttpClient {
-  const options = { keepAlive: true, maxSockets, scheduling: 'lifo', timeout: 0 } as const
+/**
+ * A client with a pool of its own. `maxSockets`: connections to one origin; what is above waits for one of them. `authority`: PEM, believed instead of those
+ * that the system trusts.
+ */
+export function createHttpClient(maxSockets = 256, authority?: string): HttpClient {
+  const options = {
+    keepAlive: true,
+    maxSockets,
+    scheduling: 'lifo',
+    timeout: 0,
+    ...(authority === undefined ? {} : { ca: authority }),
+  } as const
   const plain: Dialler = { agent: new Agent(options), start: plainRequest }
   let secure: Promise<Dialler> | undefined
   const diallerOf = ({ protocol }: URL): Dialler | Promise<Dialler> => (protocol === 'https:' ? (secure ??= secureDialler(options)) : plain)
