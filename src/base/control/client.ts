@@ -64,6 +64,7 @@ async function ask(needs: Needs, asked: Asked, operation: Partial<Operation>, in
   const { signal } = options
   signal?.throwIfAborted()
   const lost = (error: unknown): Error => {
+    if (isTrustError(error)) return fault.untrusted({ path: way.name, reason: reasonOf(error) }, error)
     return error instanceof Fault ? error : fault.unreachable({ daemon, path: way.name, reason: reasonOf(error) }, error)
   }
   const isLong = operation.stream !== undefined || operation.upload === true
@@ -185,6 +186,13 @@ async function* heard(response: IncomingMessage, clock: Needs['clock'], withinMs
     if (next.done) return
     yield next.value
   }
+}
+
+/** What TLS says of a certificate that is not the pinned authority's, or not for that name or time. */
+function isTrustError(error: unknown): boolean {
+  return /^(?:ERR_TLS_CERT|CERT_|UNABLE_TO_|SELF_SIGNED_CERT|DEPTH_ZERO_|HOSTNAME_MISMATCH|INVALID_CA)/.test(
+    (error as { code?: string }).code ?? '',
+  )
 }
 
 function faultIn(value: unknown): Fault | undefined {

@@ -8,12 +8,22 @@ export const fault = faults('control', {
     hint: 'GET /v1/about names those that there are; those that change something are on change.sock only',
   }),
   bad_input: (d: { problem: string }) => ({ kind: 'usage', message: `the input is not what the operation takes: ${d.problem}` }),
-  request_cut: (_: object) => ({
+  request_cut: () => ({
     kind: 'unavailable',
     message: 'the request ended in the middle',
     hint: 'send it again, from the start',
   }),
-  client_gone: (_: object) => ({ kind: 'unavailable', message: 'the client went away before it had its answer' }),
+  busy_port: (d: { daemon: string; host: string; port: number; reason: string }) => ({
+    kind: 'unavailable',
+    message: `${d.daemon} cannot listen on ${d.host}:${d.port}: ${d.reason}`,
+    hint: `see who holds it: ss -ltnp 'sport = :${d.port}'; or name another address of this machine`,
+  }),
+  bad_certificate: (d: { daemon: string; reason: string }) => ({
+    kind: 'config',
+    message: `the certificate and key of ${d.daemon} cannot be used: ${d.reason}`,
+    hint: 'both are PEM, the chain begins with its own certificate, and the key belongs to that',
+  }),
+  client_gone: () => ({ kind: 'unavailable', message: 'the client went away before it had its answer' }),
   stopping: (d: { daemon: string }) => ({
     kind: 'unavailable',
     message: `the ${d.daemon} is stopping`,
@@ -22,7 +32,14 @@ export const fault = faults('control', {
   unreachable: (d: { daemon: string; path: string; reason: string }) => ({
     kind: 'unavailable',
     message: `no ${d.daemon} answers at ${d.path} (${d.reason})`,
-    hint: 'is it running, as this user? One that runs from a configuration file of its own needs the same --config FILE here',
+    hint: d.path.startsWith('/')
+      ? 'is it running, as this user? One that runs from a configuration file of its own needs the same --config FILE here'
+      : 'is it running, and reachable from here?',
+  }),
+  untrusted: (d: { path: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `what answers at ${d.path} is not the node that was pinned (${d.reason}); nothing was sent to it`,
+    hint: 'is it the right machine? If its certificate authority was made anew, pin the new one',
   }),
   strange_answer: (d: { path: string; problem: string }) => ({
     kind: 'unavailable',

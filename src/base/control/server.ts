@@ -3,20 +3,17 @@ import { type Server, createServer } from 'node:http'
 import { join } from 'node:path'
 import type { Clock } from '../../kernel/clock.ts'
 import { makeFolder, removeFile } from '../../kernel/file.ts'
-import type { Log } from '../../kernel/log.ts'
 import { listenUnix } from '../wire/unix.ts'
-import { type Admission, answering } from './answering.ts'
-import { type About, type Api, type Handlers, type SocketKind, socketNames } from './api.ts'
+import { type Admit, type ControlNeeds, answering } from './answering.ts'
+import { type About, type Api, type SocketKind, socketNames } from './api.ts'
 
 const maxConnections = 64
 const graceMs = 500
 /** Requests are bounded where they are read: an upload may take hours. */
 export const timeLimits = { headersTimeout: 10_000, requestTimeout: 0 } as const
 
-export type ControlNeeds<A extends Api> = { readonly api: A; readonly handlers: Handlers<A>; readonly clock: Clock; readonly log: Log }
-
 /** Whoever may open a socket may do all that it offers. */
-const atSocket: Admission = { identify: async () => ({ name: 'local', via: 'socket' }), authorize() {} }
+const atSocket: Admit = async () => ({ caller: { name: 'local', via: 'socket' }, authorize() {} })
 
 /**
  * Listens in `folder`, which is made (0700) when it is not there; each socket is for its owner alone (0600). Disposing of it removes the sockets.
@@ -29,7 +26,7 @@ export async function openControl<A extends Api>(
   makeFolder(folder)
   await using stack = new AsyncDisposableStack()
   for (const kind of ['observe', 'change'] as const) {
-    const calls = answering(needs, aboutOf(needs.api, daemon, kind), atSocket)
+    const calls = answering(needs, { about: aboutOf(needs.api, daemon, kind), admit: atSocket })
     const server = createServer(timeLimits, (request, response) => calls.take(request, response))
     server.maxConnections = maxConnections
     const path = join(folder, socketNames[kind])
@@ -43,6 +40,7 @@ export async function openControl<A extends Api>(
   return stack.move()
 }
 
+/** What a door of that kind says of itself. */
 export function aboutOf(api: Api, daemon: string, kind: SocketKind): About {
   const offered = Object.entries(api).filter(([, operation]) => kind === 'change' || operation.privilege === kind)
   return { daemon, pid: process.pid, operations: offered.map(([name]) => name) }

@@ -29,17 +29,24 @@ export class HttpSendError extends Error {
   }
 }
 
-/**
- * A client with a pool of its own. `maxSockets`: connections to one origin; what is above waits for one of them. With `socketPath` every request goes to that UNIX
- * socket, whatever host its `http:` address names.
- */
-export function createHttpClient(maxSockets = 256, socketPath?: string): HttpClient {
+export type HttpClientOptions = {
+  /** Connections to one origin; what is above waits for one of them. 256 by default. */
+  readonly maxSockets?: number
+  /** Every request goes to that UNIX socket, whatever host its `http:` address names. */
+  readonly socketPath?: string
+  /** PEM, believed instead of those that the system trusts. */
+  readonly authority?: string | undefined
+}
+
+/** A client with a pool of its own. */
+export function createHttpClient({ maxSockets = 256, socketPath, authority }: HttpClientOptions = {}): HttpClient {
   const options = {
     keepAlive: true,
     maxSockets,
     scheduling: 'lifo',
     timeout: 0,
     ...(socketPath === undefined ? {} : { socketPath }),
+    ...(authority === undefined ? {} : { ca: authority }),
   } as const
   const plain: Dialler = { agent: new Agent(options), start: plainRequest }
   let secure: Promise<Dialler> | undefined

@@ -100,9 +100,9 @@ test('links on the way and links at the end lead nowhere', async () => {
 test('a folder that is swapped for a link again and again: nothing ever lands outside', async () => {
   const [inner, aside] = [join(root, 'a'), join(root, 'aside')]
   mkdirSync(inner)
-  let isOver = false
+  const over = new AbortController()
   const swapping = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       renameSync(inner, aside)
       try {
         symlinkSync(outside, inner)
@@ -123,7 +123,7 @@ test('a folder that is swapped for a link again and again: nothing ever lands ou
         (error: { code: string }) => error.code,
       ),
     )
-  isOver = true
+  over.abort()
   await swapping
   expect(readdirSync(outside)).toEqual([])
   expect(ends).toContain('stored')

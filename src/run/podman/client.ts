@@ -57,8 +57,8 @@ export function unavailable(reason: string, cause?: unknown): Error {
 
 /** Opens no connection yet. */
 export function podmanClient({ clock }: { readonly clock: Clock }, socket: string): PodmanClient {
-  const calls = createHttpClient(maxCalls, socket)
-  const streams = createHttpClient(maxStreams, socket)
+  const calls = createHttpClient({ maxSockets: maxCalls, socketPath: socket })
+  const streams = createHttpClient({ maxSockets: maxStreams, socketPath: socket })
   const send = (http: HttpClient, { method, path, query = {}, body }: Request, signal: AbortSignal): Promise<IncomingMessage> => {
     const url = new URL(base + path)
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value))
