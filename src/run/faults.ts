@@ -96,4 +96,19 @@ export const fault = faults('run', {
     message: `there is no snapshot ${d.path}`,
     hint: 'mcp-agent snapshot makes one',
   }),
+  certificate_failed: (d: { reason: string }) => ({
+    kind: 'unavailable',
+    message: `there is no new certificate: ${d.reason}`,
+    hint: 'the one before stays in use; is openssl installed, or the PKI reachable? mcp cert status tells how long it lasts',
+  }),
+  no_certificate: () => ({
+    kind: 'missing',
+    message: 'this agent has no certificate: it answers on its sockets alone',
+    hint: 'set server.listen in mcp-agent.toml',
+  }),
+  bad_listen: (d: { listen: string }) => ({
+    kind: 'config',
+    message: `server.listen: ${d.listen} is no address with a port`,
+    hint: 'such as 100.64.0.7:9444',
+  }),
 })
