@@ -88,6 +88,7 @@ export const checks = [
 export const runtimes = [
   { owner: 'run', name: 'memory', load: () => import('./run/runtimes/memory.ts') },
   { owner: 'run', name: 'podman', load: () => import('./run/runtimes/podman.ts') },
+  { owner: 'run', name: 'process', load: () => import('./run/runtimes/process.ts') },
 ]
 
 export const upstreams = [
