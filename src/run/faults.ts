@@ -81,6 +81,16 @@ export const fault = faults('run', {
     message: `there is no runtime ${d.name}`,
     hint: `container_runtime is one of: ${d.known.join(', ')}`,
   }),
+  bad_listen: (d: { listen: string }) => ({
+    kind: 'config',
+    message: `server.listen: ${d.listen} is no address`,
+    hint: 'an address of this machine and a port: 100.64.0.7:9444',
+  }),
+  no_certificate: (d: { path: string }) => ({
+    kind: 'config',
+    message: `to listen with HTTPS there must be a certificate and its key: ${d.path} is not there`,
+    hint: 'put both into certs/ (cert.pem, key.pem), or name them: server.tls_cert, server.tls_key',
+  }),
   no_database: (d: { path: string }) => ({
     kind: 'missing',
     message: `there is no database ${d.path}`,

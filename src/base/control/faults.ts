@@ -8,7 +8,7 @@ export const fault = faults('control', {
     hint: 'GET /v1/about names those that there are; those that change something are on change.sock only',
   }),
   bad_input: (d: { problem: string }) => ({ kind: 'usage', message: `the input is not what the operation takes: ${d.problem}` }),
-  request_cut: (_: object) => ({
+  request_cut: () => ({
     kind: 'unavailable',
     message: 'the request ended in the middle',
     hint: 'send it again, from the start',
@@ -23,7 +23,7 @@ export const fault = faults('control', {
     message: `the certificate and key of ${d.daemon} cannot be used: ${d.reason}`,
     hint: 'both are PEM, the chain begins with its own certificate, and the key belongs to that',
   }),
-  client_gone: (_: object) => ({ kind: 'unavailable', message: 'the client went away before it had its answer' }),
+  client_gone: () => ({ kind: 'unavailable', message: 'the client went away before it had its answer' }),
   stopping: (d: { daemon: string }) => ({
     kind: 'unavailable',
     message: `the ${d.daemon} is stopping`,

@@ -179,7 +179,7 @@ test('a stream with nothing to say beats; silence of the daemon ends the call, a
 
 test('an answer without an end is none', async () => {
   mkdirSync(folder)
-  let answer = (_: ServerResponse): void => {}
+  let answer: (response: ServerResponse) => void = () => {}
   const server = createServer((incoming, response) => {
     incoming.resume()
     response.writeHead(200, { 'content-type': 'application/x-ndjson' })

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { duration } from '../../base/config/duration.ts'
 import { name } from '../service/config.ts'
+import { role } from '../token/api.ts'
 
 const absolute = z.string().regex(/^\//, 'must be an absolute path')
 
@@ -20,10 +21,22 @@ export const agentFile = z.strictObject({
         .string()
         .optional()
         .describe('Where it answers with HTTPS and bearer tokens, such as 100.64.0.7:9444. Without it: its sockets alone.'),
-      tls_cert: absolute.optional(),
-      tls_key: absolute.optional(),
+      tls_cert: absolute
+        .optional()
+        .describe('Its certificate and those above it (PEM); certs/cert.pem by default. A changed file is taken up within 10 s.'),
+      tls_key: absolute.optional().describe('certs/key.pem by default.'),
     })
     .prefault({}),
+  validator: z
+    .strictObject({
+      url: z.url({ protocol: /^https?$/ }).describe('Asked about tokens that are none of ours: https://id.example.org/v1/token/validate.'),
+      ca: absolute.optional().describe('The certificate authority that is believed for it (PEM file), instead of those of the system.'),
+      roles: z
+        .record(z.string(), role)
+        .default({})
+        .describe('What its roles are here: staff = "operator". Those that are called viewer, operator and admin there need no line.'),
+    })
+    .optional(),
   monitor: z
     .strictObject({
       interval: duration({ leastMs: 500, mostMs: 3_600_000 })

@@ -3,14 +3,13 @@ import { join } from 'node:path'
 import { userInfo } from 'node:os'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
-import { openControl } from '../../base/control/server.ts'
-import { runApi } from '../api.ts'
 import { fault } from '../faults.ts'
 import { changing } from '../node/changing.ts'
 import { type RunNode, startNode } from '../node/node.ts'
 import { observing } from '../node/observing.ts'
 import type { RuntimeKind } from '../runtime.ts'
 import type { AgentConfig } from './config.ts'
+import { certificateEnd, openDoors } from './doors.ts'
 import type { AgentFiles } from './files.ts'
 
 export type AgentNeeds = {
@@ -21,7 +20,7 @@ export type AgentNeeds = {
   readonly runtimes: readonly { readonly name: string; load(): Promise<{ readonly default: RuntimeKind }> }[]
 }
 
-export type Agent = AsyncDisposable & { readonly node: RunNode }
+export type Agent = AsyncDisposable & { readonly node: RunNode; /** Of HTTPS, where it listens. */ readonly port: number | undefined }
 
 /** Faults: `run.no_runtime`, `run.runtime_unavailable`, `store.*`, `socket.*`. */
 export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: AgentFiles & { readonly name: string }): Promise<Agent> {
@@ -45,11 +44,12 @@ export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: 
     },
   )
   stack.use(node)
-  const facts = { version: needs.version, folder: files.folder, certificateExpiresAt: () => null }
+  const facts = { version: needs.version, folder: files.folder, certificateExpiresAt: () => certificateEnd(config, files) }
   const handlers = { ...observing(node, facts), ...changing(node) }
-  stack.use(await openControl({ api: runApi, handlers, clock, log }, { daemon: 'node', folder: files.runtime }))
+  const doors = await openDoors({ clock, log, handlers }, config, files)
+  stack.use(doors)
   const held = stack.move()
-  return { node, [Symbol.asyncDispose]: () => held.disposeAsync() }
+  return { node, port: doors.port, [Symbol.asyncDispose]: () => held.disposeAsync() }
 }
 
 /** Where podman's own API is for this user: its user unit's socket, or root's. */

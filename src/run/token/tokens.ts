@@ -55,8 +55,8 @@ export function openTokens({ clock }: { readonly clock: Pick<Clock, 'now'> }, { 
   }
 }
 
-function shownOf({ sha256: _, ...shown }: TokenKept): TokenShown {
-  return shown
+function shownOf({ name, role, services, createdAt, expiresAt }: TokenKept): TokenShown {
+  return { name, role, services, createdAt, expiresAt }
 }
 
 function read(path: string): Map<string, TokenKept> {
