@@ -107,6 +107,7 @@ export const checks = [
 
 export const runtimes = [
   { owner: 'run', name: 'memory', load: () => import('./run/runtimes/memory.ts') },
+  { owner: 'run', name: 'podman', load: () => import('./run/runtimes/podman.ts') },
 ]
 
 export const upstreams = [

@@ -61,6 +61,11 @@ export const fault = faults('run', {
     message: `${d.place} was not well within ${d.withinMs / 1_000} s: ${d.reason}${d.lastLines.map((line) => `\n  | ${line}`).join('')}`,
     hint: `mcp logs ${d.place}`,
   }),
+  not_made: (d: { place: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `${d.place} was made, and taken away again: ${d.reason}`,
+    hint: `mcp history ${d.place.split('/')[0]} shows what it printed`,
+  }),
   no_way_back: (d: { place: string }) => ({
     kind: 'missing',
     message: `there is no earlier image of ${d.place} that ran well`,
@@ -81,16 +86,6 @@ export const fault = faults('run', {
     message: `there is no runtime ${d.name}`,
     hint: `container_runtime is one of: ${d.known.join(', ')}`,
   }),
-  bad_listen: (d: { listen: string }) => ({
-    kind: 'config',
-    message: `server.listen: ${d.listen} is no address`,
-    hint: 'an address of this machine and a port: 100.64.0.7:9444',
-  }),
-  no_certificate: (d: { path: string }) => ({
-    kind: 'config',
-    message: `to listen with HTTPS there must be a certificate and its key: ${d.path} is not there`,
-    hint: 'put both into certs/ (cert.pem, key.pem), or name them: server.tls_cert, server.tls_key',
-  }),
   no_database: (d: { path: string }) => ({
     kind: 'missing',
     message: `there is no database ${d.path}`,
@@ -100,5 +95,20 @@ export const fault = faults('run', {
     kind: 'missing',
     message: `there is no snapshot ${d.path}`,
     hint: 'mcp-agent snapshot makes one',
+  }),
+  certificate_failed: (d: { reason: string }) => ({
+    kind: 'unavailable',
+    message: `there is no new certificate: ${d.reason}`,
+    hint: 'the one before stays in use; is openssl installed, or the PKI reachable? mcp cert status tells how long it lasts',
+  }),
+  no_certificate: () => ({
+    kind: 'missing',
+    message: 'this agent has no certificate: it answers on its sockets alone',
+    hint: 'set server.listen in mcp-agent.toml',
+  }),
+  bad_listen: (d: { listen: string }) => ({
+    kind: 'config',
+    message: `server.listen: ${d.listen} is no address with a port`,
+    hint: 'such as 100.64.0.7:9444',
   }),
 })

@@ -5,8 +5,12 @@ import type { Log } from '../kernel/log.ts'
 
 /** What not every runtime can. What a definition asks for and the runtime cannot is refused before anything is touched (`run.cannot`). */
 export type RuntimeAbility =
+  /** Fetches images from registries; else they are put into its store by hand. */
   | 'images'
   | 'networks'
+  /** A port of the machine may be another one inside. */
+  | 'port-mapping'
+  /** Folders of the machine are elsewhere inside, or cannot be written there; volumes with a name. */
   | 'volumes'
   | 'users'
   | 'memory-limits'
@@ -15,6 +19,8 @@ export type RuntimeAbility =
   | 'health-checks'
   | 'exec'
   | 'stdio'
+  /** What runs goes on without us: after `close`, and when the agent is killed. Without it, both end it. */
+  | 'detached'
 
 /** An image as it was found: what it is called, and what it is. */
 export type ResolvedImage = {
@@ -60,7 +66,7 @@ export type Container = {
   readonly pid?: number | undefined
   /** ms since 1970 */
   readonly startedAt?: number | undefined
-  /** Only when it has exited; 128 + N for signal N. */
+  /** Only when it has exited, and it is known; 128 + N for signal N. */
   readonly exitCode?: number | undefined
   /** How often the runtime itself started it again. */
   readonly restarts: number
@@ -77,7 +83,7 @@ export type LogsAsked = {
   readonly tail?: number | undefined
   /** ms since 1970 */
   readonly since?: number | undefined
-  /** Goes on with what comes, until the signal. */
+  /** Goes on with what comes, until the signal, or until the container ends. */
   readonly follow?: boolean | undefined
 }
 
@@ -96,7 +102,10 @@ export interface Runtime {
   resolve(reference: string): Promise<ResolvedImage | undefined>
   /** Fetches it. Faults besides: `run.no_image` (there is none of that name), `run.pull_failed`. */
   pull(reference: string, onProgress: (progress: PullProgress) => void, signal: AbortSignal): Promise<ResolvedImage>
-  /** Makes a container that does not run yet; answers its id. Faults besides: `run.name_taken`, `run.no_image`. */
+  /**
+   * Makes a container that does not run yet; answers its id. It is of this very digest, whatever its name comes to mean. Faults besides: `run.name_taken`, `run.no_image`,
+   * `run.cannot` for what is not in `can`.
+   */
   create(spec: ContainerSpec): Promise<string>
   /** Fault besides: `run.no_container`. One that runs goes on. */
   start(id: string): Promise<void>
@@ -106,9 +115,9 @@ export interface Runtime {
   remove(id: string): Promise<void>
   /** Faults besides: `run.name_taken`, `run.no_container`. */
   rename(id: string, name: string): Promise<void>
-  /** Oldest first. Fault besides: `run.no_container`. */
+  /** Oldest first; times of some runtimes are whole seconds. Fault besides: `run.no_container`. */
   logs(id: string, asked: LogsAsked, signal: AbortSignal): AsyncIterable<LogLine>
-  /** Runs a command inside. With `exec` only. Output is cut at 64 KiB. */
+  /** Runs a command inside. With `exec` only. Output is cut at 64 KiB. One that is not over in time is ended, and is `run.runtime_refused`. Fault besides: `run.no_container`. */
   exec(id: string, argv: readonly string[], timeoutMs: number): Promise<{ readonly exitCode: number; readonly output: string }>
   /** argv that runs a command inside with our stdin and stdout. With `stdio` only. */
   stdioArgv(id: string, argv: readonly string[]): readonly [string, ...string[]]
@@ -116,6 +125,7 @@ export interface Runtime {
   checkHealth(id: string): Promise<'starting' | 'healthy' | 'unhealthy' | undefined>
   /** Calls `onHint` soon after something may have changed (its id, if known). A hint, never the truth: some are lost. */
   watch(onHint: (id?: string) => void): Disposable
+  /** Ends its watchers; what runs goes on where `can` says `detached`. */
   close(): Promise<void>
 }
 
@@ -125,6 +135,6 @@ export type RuntimeNeeds = { readonly clock: Clock; readonly log: Log; readonly 
 /** A kind of runtime, one file each in `runtimes/`. `setting`: its part of the node's configuration (a socket, a folder), absolute. */
 export type RuntimeKind = {
   readonly summary: string
-  /** Opens nothing that another process could not open too. Fault `run.runtime_unavailable` when it does not answer. */
+  /** Without `detached` there is one for each folder, and a second is refused; else there may be many. Fault `run.runtime_unavailable` when it does not answer. */
   open(needs: RuntimeNeeds, setting: { readonly socket: string; readonly folder: string }): Promise<Runtime>
 }

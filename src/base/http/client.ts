@@ -29,16 +29,23 @@ export class HttpSendError extends Error {
   }
 }
 
-/**
- * A client with a pool of its own. `maxSockets`: connections to one origin; what is above waits for one of them. `authority`: PEM, believed instead of those
- * that the system trusts.
- */
-export function createHttpClient(maxSockets = 256, authority?: string): HttpClient {
+export type HttpClientOptions = {
+  /** Connections to one origin; what is above waits for one of them. 256 by default. */
+  readonly maxSockets?: number
+  /** Every request goes to that UNIX socket, whatever host its `http:` address names. */
+  readonly socketPath?: string
+  /** PEM, believed instead of those that the system trusts. */
+  readonly authority?: string | undefined
+}
+
+/** A client with a pool of its own. */
+export function createHttpClient({ maxSockets = 256, socketPath, authority }: HttpClientOptions = {}): HttpClient {
   const options = {
     keepAlive: true,
     maxSockets,
     scheduling: 'lifo',
     timeout: 0,
+    ...(socketPath === undefined ? {} : { socketPath }),
     ...(authority === undefined ? {} : { ca: authority }),
   } as const
   const plain: Dialler = { agent: new Agent(options), start: plainRequest }

@@ -52,4 +52,9 @@ export const fault = faults('transfer', {
     message: `there are ${d.most} files named like ${d.name} already`,
     hint: 'move some of them elsewhere',
   }),
+  outside: (d: { path: string; problem: string }) => ({
+    kind: 'denied',
+    message: `${JSON.stringify(d.path)} is no path below the folder: ${d.problem}`,
+    hint: 'name a file below it, such as certs/cert.pem',
+  }),
 })

@@ -151,7 +151,7 @@ function serverOf(
       if (!('path' in target)) throw fault.flag_needs_flag({ flag: 'introduce', other: 'to unix:PATH' })
       return (session) => handToSocket({ clock, log }, target.path, session, limits)
     }
-    const client = cleanup.adopt(createHttpClient(maxSockets), (one) => one.close())
+    const client = cleanup.adopt(createHttpClient({ maxSockets }), (one) => one.close())
     return () => runningServer({ clock, log, client }, target, limits)
   }
   if (introduce) throw fault.flag_needs_flag({ flag: 'introduce', other: 'to unix:PATH' })

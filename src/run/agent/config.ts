@@ -1,8 +1,9 @@
 // The settings of a node's agent: `mcp-agent.toml`.
 import { z } from 'zod'
+import { credential } from '../../base/config/credential.ts'
 import { duration } from '../../base/config/duration.ts'
-import { name } from '../service/config.ts'
 import { role } from '../token/api.ts'
+import { name } from '../service/config.ts'
 
 const absolute = z.string().regex(/^\//, 'must be an absolute path')
 
@@ -21,22 +22,40 @@ export const agentFile = z.strictObject({
         .string()
         .optional()
         .describe('Where it answers with HTTPS and bearer tokens, such as 100.64.0.7:9444. Without it: its sockets alone.'),
-      tls_cert: absolute
-        .optional()
-        .describe('Its certificate and those above it (PEM); certs/cert.pem by default. A changed file is taken up within 10 s.'),
+      tls_cert: absolute.optional().describe('certs/cert.pem by default.'),
       tls_key: absolute.optional().describe('certs/key.pem by default.'),
+      names: z
+        .array(z.string())
+        .max(64)
+        .default([])
+        .describe('Host names and addresses in its certificate, besides node_name, the host name and that of listen.'),
+    })
+    .refine(({ tls_cert, tls_key }) => (tls_cert === undefined) === (tls_key === undefined), 'tls_cert and tls_key go together')
+    .prefault({}),
+  pki: z
+    .strictObject({
+      url: z.url({ protocol: /^https?$/ }).describe('A PKI engine that makes the certificate, with POST /v1/engine/request.'),
+      ca: absolute.optional().describe('The certificate authority of that address (PEM).'),
+      mount: z.string().default('pki'),
+      issuer: z.string().default('web'),
+      ttl: z
+        .string()
+        .regex(/^\d{1,6}h$/)
+        .default('2160h'),
+      token: credential.describe('Its bearer token, such as { env = "METACRYPT_TOKEN" }.'),
+    })
+    .optional()
+    .describe('Without it the node has an authority of its own.'),
+  auth: z
+    .strictObject({
+      validator: z
+        .url({ protocol: /^https?$/ })
+        .optional()
+        .describe('An identity service that is asked about tokens: …/v1/token/validate.'),
+      ca: absolute.optional().describe('The certificate authority of that address (PEM).'),
+      roles: z.record(z.string(), role).default({}).describe('What its roles are here.'),
     })
     .prefault({}),
-  validator: z
-    .strictObject({
-      url: z.url({ protocol: /^https?$/ }).describe('Asked about tokens that are none of ours: https://id.example.org/v1/token/validate.'),
-      ca: absolute.optional().describe('The certificate authority that is believed for it (PEM file), instead of those of the system.'),
-      roles: z
-        .record(z.string(), role)
-        .default({})
-        .describe('What its roles are here: staff = "operator". Those that are called viewer, operator and admin there need no line.'),
-    })
-    .optional(),
   monitor: z
     .strictObject({
       interval: duration({ leastMs: 500, mostMs: 3_600_000 })

@@ -1,16 +1,29 @@
-// A node's agent as its configuration says: the runtime opened, the node started, its operations offered.
-import { join } from 'node:path'
+// A node's agent as its configuration says: the runtime opened, the node started, its operations offered on its sockets and, if so said, over HTTPS.
+import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import { openControl } from '../../base/control/server.ts'
+import type { Certificate, HttpsControl } from '../../base/control/https.ts'
+import { createHttpClient } from '../../base/http/client.ts'
+import { openLedger } from '../../base/ledger/ledger.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
+import { callRecord } from '../call-record.ts'
+import type { KeptCertificate } from '../certs/keeping.ts'
+import { certificateHandlers } from '../certs/operations.ts'
 import { fault } from '../faults.ts'
+import { fileHandlers } from '../files/operations.ts'
 import { changing } from '../node/changing.ts'
 import { type RunNode, startNode } from '../node/node.ts'
 import { observing } from '../node/observing.ts'
+import { nodeApi } from '../node-api.ts'
 import type { RuntimeKind } from '../runtime.ts'
+import { tokenHandlers } from '../token/operations.ts'
+import { openTokens } from '../token/tokens.ts'
+import { type Validator, createValidator } from '../token/validator.ts'
 import type { AgentConfig } from './config.ts'
-import { certificateEnd, openDoors } from './doors.ts'
 import type { AgentFiles } from './files.ts'
+import { agentCertificate, openAgentDoor } from './https.ts'
 
 export type AgentNeeds = {
   readonly clock: Clock
@@ -20,21 +33,59 @@ export type AgentNeeds = {
   readonly runtimes: readonly { readonly name: string; load(): Promise<{ readonly default: RuntimeKind }> }[]
 }
 
-export type Agent = AsyncDisposable & { readonly node: RunNode; /** Of HTTPS, where it listens. */ readonly port: number | undefined }
+/** `port`: of HTTPS, where it listens. */
+export type Agent = AsyncDisposable & { readonly node: RunNode; readonly port: number | undefined }
 
-/** Faults: `run.no_runtime`, `run.runtime_unavailable`, `store.*`, `socket.*`. */
+/** Faults: `run.no_runtime`, `run.runtime_unavailable`, `run.certificate_failed`, `store.*`, `socket.*`, `control.busy_port`, `token.unreadable`. */
 export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: AgentFiles & { readonly name: string }): Promise<Agent> {
-  const { clock, log, env } = needs
+  const { clock, log } = needs
   await using stack = new AsyncDisposableStack()
+  const node = stack.use(await nodeOf(needs, config, files, stack))
+  const ledger = openLedger({ folder: join(files.folder, 'ledger'), origin: `fairlead node ${files.name}`, clock, log })
+  stack.defer(() => ledger.close())
+  const tokens = openTokens({ clock }, { path: join(files.folder, 'tokens.json') })
+  const validator = validatorOf(needs, config, stack)
+  let door: HttpsControl | undefined
+  let kept: KeptCertificate | undefined
+  let source = ''
+  if (config.server.listen !== undefined) {
+    const onChange = (certificate: Certificate): void => door?.setCertificate(certificate)
+    ;({ kept, source } = await agentCertificate(needs, config, files, onChange))
+    stack.use(kept)
+  }
+  const facts = { version: needs.version, folder: files.folder, certificateExpiresAt: () => kept?.facts().until ?? null }
+  const handlers = {
+    ...observing(node, facts),
+    ...changing(node),
+    ...fileHandlers(node, files.services),
+    ...certificateHandlers(kept, source),
+    ...tokenHandlers({ tokens, validator }),
+  }
+  const control = { api: nodeApi, handlers, record: callRecord({ ledger, clock }), clock, log }
+  stack.use(await openControl(control, { daemon: 'node', folder: files.runtime }))
+  if (kept) {
+    door = await openAgentDoor(control, { tokens, validator, clock }, { listen: config.server.listen!, certificate: kept })
+    stack.use(door)
+  }
+  const held = stack.move()
+  return { node, port: door?.port, [Symbol.asyncDispose]: () => held.disposeAsync() }
+}
+
+async function nodeOf(
+  needs: AgentNeeds,
+  config: AgentConfig,
+  files: AgentFiles & { readonly name: string },
+  stack: AsyncDisposableStack,
+): Promise<RunNode> {
+  const { clock, log, env } = needs
   const { container_runtime: wanted, podman_socket } = config.agent
   const entry = needs.runtimes.find(({ name }) => name === wanted)
   if (!entry) throw fault.no_runtime({ name: wanted, known: needs.runtimes.map(({ name }) => name) })
   const kind = (await entry.load()).default
-  const socket = podman_socket ?? podmanSocket(env)
-  const runtime = await kind.open({ clock, log, env }, { socket, folder: join(files.folder, wanted) })
+  const runtime = await kind.open({ clock, log, env }, { socket: podman_socket ?? podmanSocket(env), folder: join(files.folder, wanted) })
   stack.defer(() => runtime.close())
   const { alert: command, cooldown, interval, flap_count, flap_window, keep_events } = config.monitor
-  const node = startNode(
+  return startNode(
     { clock, log, env, runtime },
     {
       node: files.name,
@@ -43,13 +94,13 @@ export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: 
       alert: { command, cooldownMs: cooldown },
     },
   )
-  stack.use(node)
-  const facts = { version: needs.version, folder: files.folder, certificateExpiresAt: () => certificateEnd(config, files) }
-  const handlers = { ...observing(node, facts), ...changing(node) }
-  const doors = await openDoors({ clock, log, handlers }, config, files)
-  stack.use(doors)
-  const held = stack.move()
-  return { node, port: doors.port, [Symbol.asyncDispose]: () => held.disposeAsync() }
+}
+
+function validatorOf({ clock }: AgentNeeds, { auth }: AgentConfig, stack: AsyncDisposableStack): Validator | undefined {
+  if (auth.validator === undefined) return undefined
+  const http = createHttpClient({ authority: auth.ca === undefined ? undefined : readFileSync(auth.ca, 'utf8') })
+  stack.defer(() => http.close())
+  return createValidator({ http, clock }, { url: auth.validator, roles: auth.roles })
 }
 
 /** Where podman's own API is for this user: its user unit's socket, or root's. */

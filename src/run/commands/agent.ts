@@ -46,8 +46,13 @@ export default command({
     const services = config.agent.services ?? files.services
     await using agent = await startAgent({ clock, log, env, version, runtimes }, config, { ...files, services, name })
     const { runtime } = agent.node
-    terminal.result({ node: name, runtime: runtime.name, isSimulated: runtime.isSimulated, sockets: files.runtime }, () =>
-      [`the node ${name} runs services with ${runtime.name}${runtime.isSimulated ? ' (simulated)' : ''}`, `  ${files.runtime}`].join('\n'),
+    const { isSimulated } = runtime
+    terminal.result({ node: name, runtime: runtime.name, isSimulated, sockets: files.runtime, port: agent.port ?? null }, () =>
+      [
+        `the node ${name} runs services with ${runtime.name}${isSimulated ? ' (simulated)' : ''}`,
+        `  unix:${files.runtime}`,
+        ...(agent.port === undefined ? [] : [`  ${config.server.listen} (HTTPS)`]),
+      ].join('\n'),
     )
     await stopAsked({ signal })
   },

@@ -1,6 +1,7 @@
 // The runtime over a world of memory: the port of a real one, with calls that fail, are late or lose their answer as a script says.
 import type { Container, Runtime, RuntimeAbility } from '../runtime.ts'
 import { fault } from '../faults.ts'
+import { refuseUnable } from '../abilities.ts'
 import type { Inmate, World } from './world.ts'
 
 type Method = Exclude<keyof Runtime, 'name' | 'isSimulated' | 'can' | 'logs' | 'stdioArgv' | 'watch' | 'close'>
@@ -22,6 +23,7 @@ export type Script = (call: Call) => Interference | undefined
 const abilities: readonly RuntimeAbility[] = [
   'images',
   'networks',
+  'port-mapping',
   'volumes',
   'users',
   'memory-limits',
@@ -29,6 +31,7 @@ const abilities: readonly RuntimeAbility[] = [
   'pid-limits',
   'health-checks',
   'exec',
+  'detached',
 ]
 
 /** Several may be open over one world; closing one only ends its watchers. Hints that `losesHint` names are lost. */
@@ -41,6 +44,7 @@ export function memoryRuntime({
   readonly script?: Script
   readonly losesHint?: (id: string) => boolean
 }): Runtime {
+  const can = new Set(abilities)
   const watchers = new Set<Disposable>()
   const act = async <Result>(method: Method, subject: string, deed: () => Result | Promise<Result>): Promise<Result> => {
     const change = script({ method, subject })
@@ -60,7 +64,7 @@ export function memoryRuntime({
   return {
     name: 'memory',
     isSimulated: true,
-    can: new Set(abilities),
+    can,
     list: () => act('list', '', () => world.inmates.map(seen)),
     resolve: (reference) => act('resolve', reference, () => world.resolve(reference)),
     pull: (reference, onProgress, signal) =>
@@ -71,7 +75,11 @@ export function memoryRuntime({
         onProgress({ text: `pulled ${image.digest}`, doneBytes: 1, ofBytes: 1 })
         return image
       }),
-    create: (spec) => act('create', spec.name, () => world.create(spec).id),
+    create: (spec) =>
+      act('create', spec.name, () => {
+        refuseUnable('memory', can, spec)
+        return world.create(spec).id
+      }),
     start: (id) => act('start', id, () => world.start(known(id))),
     stop: (id, stopMs) => act('stop', id, () => stop(world, id, stopMs)),
     remove: (id) =>

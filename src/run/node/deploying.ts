@@ -95,11 +95,13 @@ export class Deploying {
     return { component: component.name, outcome: end.outcome, image: end.update.image, reason: end.reason, lastLines: end.lastLines }
   }
 
-  /** Makes and starts the container as it was last deployed, without a way back: it is missing. */
+  /** Makes and starts the container as it was last deployed: it is missing. Fault besides: `run.not_made`. */
   async recreate(place: Place, component: Component): Promise<void> {
     const current = this.#needs.registry.current(place)
     const image = current && (await this.#have(current, component.name, () => {}))
-    await this.deploy(place, component, { ...(image ? { image } : {}), say: () => {} })
+    const { outcome, reason } = await this.deploy(place, component, { ...(image ? { image } : {}), say: () => {} })
+    if (outcome === 'failed' || outcome === 'rolled-back')
+      throw fault.not_made({ place: placeText(place), reason: reason ?? 'for no known reason' })
   }
 
   /** Ends what was cut at that place, if anything was. */

@@ -103,10 +103,13 @@ export class Monitor {
       this.#isLost = false
       registry.note({}, 'runtime-back', 'the runtime answers again')
     }
-    for (const one of seen.components) if (places.doing(placeText(one.place)) === undefined) this.#tell(one)
+    const cut = deploying.unfinished()
+    const isIdle = (place: Place): boolean =>
+      places.doing(placeText(place)) === undefined && !cut.some((one) => placeText(one) === placeText(place))
+    for (const one of seen.components) if (isIdle(one.place)) this.#tell(one)
     this.#tellStrangers(seen)
     health.round(seen.components, this.#signal, () => this.hint())
-    for (const place of deploying.unfinished()) this.#mend(place, 'go on with a deployment that was cut', () => deploying.resume(place))
+    for (const place of cut) this.#mend(place, 'go on with a deployment that was cut', () => deploying.resume(place))
     const waiting = this.#waitingServices(seen)
     for (const { service } of seen.desired) {
       if (waiting.has(service.name)) continue

@@ -55,8 +55,10 @@ export function openTokens({ clock }: { readonly clock: Pick<Clock, 'now'> }, { 
   }
 }
 
-function shownOf({ name, role, services, createdAt, expiresAt }: TokenKept): TokenShown {
-  return { name, role, services, createdAt, expiresAt }
+function shownOf(kept: TokenKept): TokenShown {
+  const { sha256, ...shown } = kept
+  void sha256 // nobody needs it who has not the token
+  return shown
 }
 
 function read(path: string): Map<string, TokenKept> {

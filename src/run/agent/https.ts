@@ -1,0 +1,72 @@
+// The agent's door for other machines: HTTPS with the node's certificate, and bearer tokens.
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { resolveCredential } from '../../base/config/credential.ts'
+import { type HttpsControl, openHttpsControl } from '../../base/control/https.ts'
+import type { ControlNeeds } from '../../base/control/answering.ts'
+import { createHttpClient } from '../../base/http/client.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import type { Log } from '../../kernel/log.ts'
+import { issue } from '../certs/authority.ts'
+import { certificatePaths } from '../certs/certificate.ts'
+import { type CertificateSource, type KeptCertificate, keepCertificate } from '../certs/keeping.ts'
+import { requestCertificate } from '../certs/pki.ts'
+import { fault } from '../faults.ts'
+import type { nodeApi } from '../node-api.ts'
+import { type UserNeeds, admission, validatePath, validation } from '../token/admission.ts'
+import type { AgentConfig } from './config.ts'
+
+export type CertificateNeeds = { readonly clock: Clock; readonly log: Log; readonly env: Readonly<Record<string, string | undefined>> }
+type Place = { readonly certs: string; readonly folder: string; readonly name: string }
+
+/** The certificate that the configuration asks for, kept good. `listen`: where the agent answers. */
+export async function agentCertificate(
+  needs: CertificateNeeds,
+  { server, pki }: AgentConfig,
+  { certs, folder, name }: Place,
+  onChange: Parameters<typeof keepCertificate>[0]['onChange'],
+): Promise<{ readonly kept: KeptCertificate; readonly source: string }> {
+  const { clock, env } = needs
+  const { tls_cert, tls_key, listen } = server
+  const paths = tls_cert === undefined || tls_key === undefined ? certificatePaths(certs) : { cert: tls_cert, key: tls_key }
+  const host = splitListen(listen!).host
+  const names = [...new Set([name, hostname(), 'localhost', '127.0.0.1', ...(isAny(host) ? [] : [host]), ...server.names])]
+  const source: CertificateSource = pki
+    ? {
+        name: 'pki',
+        async issue() {
+          const http = createHttpClient({ authority: pki.ca === undefined ? undefined : readFileSync(pki.ca, 'utf8') })
+          try {
+            const token = await resolveCredential(pki.token, { env, folder })
+            return await requestCertificate({ http, clock }, pki, { commonName: server.names[0] ?? name, names, token })
+          } finally {
+            http.close()
+          }
+        },
+      }
+    : { name: 'built-in', issue: () => issue(certs, name, names) }
+  return { kept: await keepCertificate({ ...needs, onChange }, { paths, certs, source }), source: source.name }
+}
+
+/** Listens. Faults: those of `openHttpsControl`. */
+export async function openAgentDoor(
+  needs: ControlNeeds<typeof nodeApi>,
+  users: UserNeeds,
+  { listen, certificate }: { readonly listen: string; readonly certificate: KeptCertificate },
+): Promise<HttpsControl> {
+  const door = { admit: admission(users), others: { [validatePath]: validation(users) } }
+  return openHttpsControl(needs, door, { daemon: 'node', ...splitListen(listen), certificate: certificate.now() })
+}
+
+const defaultPort = 9_444
+
+/** `ADDRESS[:9444]`. Fault `run.bad_listen`. */
+function splitListen(text: string): { readonly host: string; readonly port: number } {
+  const [, bracketed, plain, port] = /^(?:\[([0-9a-f:.]+)\]|([\w.-]+))(?::(\d{1,5}))?$/i.exec(text) ?? []
+  const host = bracketed ?? plain
+  const number = port === undefined ? defaultPort : Number(port)
+  if (host === undefined || number > 65_535) throw fault.bad_listen({ listen: text })
+  return { host, port: number }
+}
+
+const isAny = (host: string): boolean => host === '0.0.0.0' || host === '::'

@@ -1,0 +1,29 @@
+// The certificate that the agent shows to other machines.
+import { z } from 'zod'
+import type { Api } from '../../base/control/api.ts'
+
+const time = z.number().describe('ms since 1970')
+const facts = z.strictObject({
+  source: z.string(),
+  subject: z.string(),
+  issuer: z.string(),
+  names: z.array(z.string()).readonly(),
+  from: time,
+  until: time,
+  sha256: z.string(),
+})
+
+export const certificateApi = {
+  'show-certificate': {
+    privilege: 'observe',
+    summary: 'whose the certificate is, and how long it lasts',
+    input: z.strictObject({}),
+    output: facts,
+  },
+  'renew-certificate': {
+    privilege: 'administer',
+    summary: 'get a new certificate now; connections go on',
+    input: z.strictObject({}),
+    output: facts,
+  },
+} as const satisfies Api

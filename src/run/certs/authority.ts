@@ -1,0 +1,64 @@
+// The node's own certificate authority: made once, kept in `certs/`, and the only one that its clients believe (they pin it). Certificates are made by openssl.
+import { generateKeyPairSync } from 'node:crypto'
+import { join } from 'node:path'
+import { type ExecResult, exec } from '../../kernel/exec.ts'
+import { makeFolder, readText, removeFile, writeWhole } from '../../kernel/file.ts'
+import { fault } from '../faults.ts'
+import { type Pem, certificateFacts } from './certificate.ts'
+
+const authorityDays = 3_650
+const leafDays = 90
+const timeoutMs = 20_000
+/** Host names and addresses, and no way to say anything else in openssl's own notation. */
+const nameText = /^[\w.:*-]{1,253}$/
+
+/** The authority's certificate (PEM), made with its key when there is none. Fault `run.certificate_failed`. */
+export async function authorityOf(certs: string, node: string): Promise<string> {
+  const path = join(certs, 'ca.pem')
+  const found = readText(path)
+  if (found !== undefined) return found
+  makeFolder(certs)
+  const keyPath = join(certs, 'ca-key.pem')
+  if (readText(keyPath) === undefined) writeWhole(keyPath, newKey())
+  const made = await openssl([
+    'req', '-x509', '-new', '-sha256', '-key', keyPath, '-days', String(authorityDays), '-subj', `/CN=Fairlead node ${node}`,
+    '-addext', 'basicConstraints=critical,CA:TRUE,pathlen:0', '-addext', 'keyUsage=critical,keyCertSign,cRLSign',
+  ]) // prettier-ignore
+  writeWhole(path, made, 0o644)
+  return made
+}
+
+/** A new key and a certificate for these names by the node's authority, whose certificate ends the chain. Fault `run.certificate_failed`. */
+export async function issue(certs: string, node: string, names: readonly string[]): Promise<Pem> {
+  const bad = [node, ...names].find((name) => !nameText.test(name))
+  if (bad !== undefined) throw fault.certificate_failed({ reason: `${JSON.stringify(bad)} is no host name or address` })
+  const authority = await authorityOf(certs, node)
+  const key = newKey()
+  const keyPath = join(certs, '.next-key.pem')
+  writeWhole(keyPath, key)
+  using _ = { [Symbol.dispose]: () => removeFile(keyPath) }
+  const alternatives = names.map((name) => `${isAddress(name) ? 'IP' : 'DNS'}:${name}`).join(',')
+  const made = await openssl([
+    'req', '-x509', '-new', '-sha256', '-key', keyPath, '-CA', join(certs, 'ca.pem'), '-CAkey', join(certs, 'ca-key.pem'), '-days', String(leafDays), '-subj', `/CN=${node}`,
+    '-addext', `subjectAltName=${alternatives}`, '-addext', 'basicConstraints=critical,CA:FALSE', '-addext', 'keyUsage=critical,digitalSignature',
+    '-addext', 'extendedKeyUsage=serverAuth',
+  ]) // prettier-ignore
+  return { chain: `${made.trim()}\n${authority.trim()}\n`, key }
+}
+
+const isAddress = (name: string): boolean => /^[\d.]+$/.test(name) || name.includes(':')
+
+function newKey(): string {
+  return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' })
+}
+
+async function openssl(args: readonly string[]): Promise<string> {
+  const { exitCode, stdout, stderr }: ExecResult = await exec(['openssl', ...args], {
+    env: { PATH: '/usr/bin:/bin:/usr/local/bin' },
+    timeoutMs,
+  })
+  if (exitCode !== 0 || !stdout.includes('BEGIN CERTIFICATE'))
+    throw fault.certificate_failed({ reason: stderr.trim().split('\n').at(-1) ?? `openssl ended with ${exitCode}` })
+  certificateFacts(stdout)
+  return stdout
+}

@@ -1,0 +1,101 @@
+// Keeps the agent's certificate good: made when there is none, renewed at two thirds of its life, taken over when a person put another one there.
+import type { Clock } from '../../kernel/clock.ts'
+import { asFault } from '../../kernel/fault.ts'
+import { changeMark } from '../../kernel/file.ts'
+import type { Log } from '../../kernel/log.ts'
+import {
+  type CertificateFacts,
+  type CertificatePaths,
+  type Pem,
+  certificateFacts,
+  readCertificate,
+  writeCertificate,
+} from './certificate.ts'
+
+export type CertificateSource = {
+  /** Whose it is: `built-in`, `pki`. */
+  readonly name: string
+  readonly issue: () => Promise<Pem>
+}
+
+export type KeptCertificate = AsyncDisposable & {
+  readonly now: () => Pem
+  readonly facts: () => CertificateFacts
+  /** A new one at once, whatever the age of this one. Faults: those of its source; then this one stays. */
+  readonly renew: () => Promise<CertificateFacts>
+}
+
+/** After a renewal that failed. */
+const againMs = 3_600_000
+
+/** `onChange` gets every certificate but the first. Faults: those of the source when there is no certificate yet. */
+export async function keepCertificate(
+  { clock, log, onChange }: { readonly clock: Clock; readonly log: Log; readonly onChange: (pem: Pem) => void },
+  {
+    paths,
+    certs,
+    source,
+    lookEveryMs = 60_000,
+  }: {
+    readonly paths: CertificatePaths
+    readonly certs: string
+    readonly source: CertificateSource
+    readonly lookEveryMs?: number
+  },
+): Promise<KeptCertificate> {
+  const mark = (): string => `${changeMark(paths.cert)} ${changeMark(paths.key)}`
+  let pem = readCertificate(paths) ?? (await issued())
+  let seen = mark()
+  let notBefore = 0
+  const stop = new AbortController()
+
+  async function issued(): Promise<Pem> {
+    const next = await source.issue()
+    writeCertificate(paths, certs, next)
+    return next
+  }
+  const use = (next: Pem): void => {
+    pem = next
+    seen = mark()
+    onChange(next)
+    log.info('run.certificate', { source: source.name, until: new Date(certificateFacts(next.chain).until).toISOString() })
+  }
+  const renew = async (): Promise<CertificateFacts> => {
+    use(await issued())
+    return certificateFacts(pem.chain)
+  }
+  const look = async (): Promise<void> => {
+    if (mark() !== seen) {
+      const found = readCertificate(paths)
+      if (found) use(found)
+    }
+    const { from, until } = certificateFacts(pem.chain)
+    if (clock.now() < from + ((until - from) * 2) / 3 || clock.mono() < notBefore) return
+    notBefore = clock.mono() + againMs
+    await renew()
+    notBefore = 0
+  }
+  const over = (async () => {
+    for (;;) {
+      try {
+        await clock.wait(lookEveryMs, stop.signal)
+        await look()
+      } catch (error) {
+        if (stop.signal.aborted) return
+        log.warn('run.certificate_kept', {
+          reason: asFault(error).message,
+          until: new Date(certificateFacts(pem.chain).until).toISOString(),
+        })
+      }
+    }
+  })()
+  return {
+    now: () => pem,
+    facts: () => certificateFacts(pem.chain),
+    renew,
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await over
+    },
+  }
+}
