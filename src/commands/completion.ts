@@ -14,7 +14,7 @@ const fault = faults('completion', {
 /** What may follow `typed` (the words after the program's name, joined by spaces). */
 type Step = { readonly typed: string; readonly isCommand: boolean; readonly words: readonly (readonly [word: string, summary: string])[] }
 
-type Listed = { readonly path: readonly string[]; readonly summary: string; readonly flags: readonly (readonly [string, string])[] }
+type Listed = { readonly path: readonly string[]; readonly summary: string; readonly flags: readonly (readonly [string, string])[] } // the words of a first argument, too
 
 /** One step for each group and each command, groups first. */
 function stepsOf(commands: readonly Listed[]): Step[] {
@@ -106,8 +106,10 @@ export default command({
     const { commands } = await import('../extensions.ts')
     const listed = await Promise.all(
       commands.map(async ({ path, summary, load }): Promise<Listed> => {
-        const { flags } = (await load()).default
-        return { path, summary, flags: Object.entries(flags).map(([key, flag]) => [`--${key}`, flag.summary]) }
+        const { args, flags } = (await load()).default
+        const [first] = Object.values(args)
+        const words = (first?.choices ?? []).map((word) => [word, first!.summary] as const)
+        return { path, summary, flags: [...words, ...Object.entries(flags).map(([key, flag]) => [`--${key}`, flag.summary] as const)] }
       }),
     )
     const text = script(stepsOf(listed))

@@ -82,3 +82,19 @@ export function exec(argv: readonly [string, ...string[]], options: ExecOptions 
     child.stdin.end(options.input)
   })
 }
+
+/** Runs `argv` at the person's own terminal, for as long as they want (an editor), and answers its exit code; null after a signal. Faults: `exec.not_found`, `exec.failed_to_start`. */
+export function execAtTerminal(
+  argv: readonly [string, ...string[]],
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<number | null> {
+  const [command, ...args] = argv
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { env: { ...env }, stdio: 'inherit' })
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      const isMissing = error.code === 'ENOENT'
+      reject(isMissing ? fault.not_found({ command }, error) : fault.failed_to_start({ command, reason: reasonOf(error) }, error))
+    })
+    child.once('close', resolve)
+  })
+}

@@ -4,12 +4,19 @@ import type { Log } from '../../kernel/log.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Terminal } from './terminal.ts'
 
-/** A positional argument. The last one may take all that is left. */
-export type Argument = { readonly summary: string; readonly optional?: true; readonly variadic?: true }
+/** A positional argument. The last one may take all that is left. With `choices` it is one of those words. */
+export type Argument = {
+  readonly summary: string
+  readonly optional?: true
+  readonly variadic?: true
+  readonly choices?: readonly string[]
+}
 
 /** A flag. Without `value` it is a switch; `repeat` collects every use, in order. `value` names what follows in the help text; `mayBeBare`: it may be left out, and is '' then. */
 export type Flag = {
   readonly summary: string
+  /** One letter, for flags that are typed all day: `f` for `-f`. */
+  readonly short?: string
   readonly value?: string
   readonly type?: 'text' | 'integer'
   readonly repeat?: true
@@ -21,8 +28,9 @@ export type Flag = {
 type ArgumentValue<A extends Argument> = A extends { variadic: true }
   ? readonly string[]
   : A extends { optional: true }
-    ? string | undefined
-    : string
+    ? Word<A> | undefined
+    : Word<A>
+type Word<A extends Argument> = A extends { choices: readonly (infer Choice)[] } ? Choice : string
 type Plain<F extends Flag> = F extends { type: 'integer' } ? number : string
 type FlagValue<F extends Flag> = F extends { repeat: true }
   ? readonly Plain<F>[]

@@ -60,6 +60,21 @@ test.each([
   )
 })
 
+test('one letter for a flag, and a choice of words', () => {
+  const chosen = command({
+    summary: 's',
+    args: { action: { summary: 'what', choices: ['add', 'list'] } },
+    flags: { follow: { summary: 'go on', short: 'f' }, lines: { summary: 'so many', short: 'n', value: 'N', type: 'integer' } },
+    async run() {},
+  })
+  const read = (words: string): unknown => parse('x', chosen, words.split(' '))
+  expect(read('add -f -n 5')).toMatchObject({ input: { args: { action: 'add' }, flags: { follow: true, lines: 5 } } })
+  expect(read('list -fn5')).toMatchObject({ input: { flags: { follow: true, lines: 5 } } })
+  expect(read('list')).toMatchObject({ input: { flags: { follow: false, lines: undefined } } })
+  expect(() => read('lst')).toThrow(/'lst' is invalid for argument 'action'\. Allowed choices are add, list/)
+  expect(read('--help')).toMatchObject({ text: expect.stringContaining('-n, --lines <N>') as string })
+})
+
 test('a required flag and too many arguments', () => {
   expect(() => parse('x', strict, [])).toThrow(/--name <NAME>' not specified/)
   expect(() => parse('x', strict, ['--name', 'a', 'b'])).toThrow(/too many arguments/)

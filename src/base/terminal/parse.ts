@@ -1,5 +1,5 @@
 // Turns the words after a command's name into its input, and the command into its help text. Only this file knows commander.
-import { Command as Parser, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Argument as PositionalArgument, Command as Parser, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { faults } from '../../kernel/fault.ts'
 import type { Argument, Command, Flag, Input } from './command.ts'
 
@@ -17,7 +17,7 @@ function integer(text: string): number {
 
 function optionOf(key: string, flag: Flag): Option {
   const value = flag.value === undefined ? '' : flag.mayBeBare ? ` [${flag.value}]` : ` <${flag.value}>`
-  const option = new Option(`--${key}${value}`, flag.summary)
+  const option = new Option(`${flag.short === undefined ? '' : `-${flag.short}, `}--${key}${value}`, flag.summary)
   const read = (text: string): string | number => (flag.type === 'integer' ? integer(text) : text)
   if (flag.repeat) option.argParser<(string | number)[] | undefined>((text, before) => [...(before ?? []), read(text)])
   else if (flag.value !== undefined) option.argParser<string | number>(read)
@@ -26,9 +26,10 @@ function optionOf(key: string, flag: Flag): Option {
   return option.makeOptionMandatory(flag.required === true)
 }
 
-function argumentSyntax(key: string, { optional, variadic }: Argument): string {
+function argumentOf(key: string, { summary, optional, variadic, choices }: Argument): PositionalArgument {
   const name = variadic ? `${key}...` : key
-  return optional ? `[${name}]` : `<${name}>`
+  const argument = new PositionalArgument(optional ? `[${name}]` : `<${name}>`, summary)
+  return choices ? argument.choices(choices) : argument
 }
 
 function parserOf(name: string, command: Command): Parser {
@@ -38,7 +39,7 @@ function parserOf(name: string, command: Command): Parser {
     .configureHelp({ helpWidth: 120 })
     .helpOption('-h, --help', 'say this')
     .description(command.description ? `${command.summary}\n\n${command.description}` : command.summary)
-  for (const [key, argument] of Object.entries(command.args)) parser.argument(argumentSyntax(key, argument), argument.summary)
+  for (const [key, argument] of Object.entries(command.args)) parser.addArgument(argumentOf(key, argument))
   for (const [key, flag] of Object.entries(command.flags)) parser.addOption(optionOf(key, flag))
   parser.option('--json', 'print the result, or the fault, as one JSON object')
   if (command.examples.length > 0)

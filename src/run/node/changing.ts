@@ -32,7 +32,7 @@ export function changing(node: RunNode): Changing {
       const all = wanted.map((one) => ({ service: name, component: one.name }))
       const components = await alone(all, 'deploy', async () => {
         if (text !== undefined) registry.setServices([{ name, text }])
-        if (!service.active) registry.setServices([{ name, text: withActive(text ?? registry.service(name)!.text, true) }])
+        if (!service.active) registry.setServices([{ name, text: await withActive(text ?? registry.service(name)!.text, true) }])
         const done: Deployed[] = []
         for (const one of wanted) {
           const end = await deploying.deploy({ service: name, component: one.name }, one, { say: saying(say) })
@@ -68,7 +68,7 @@ export function changing(node: RunNode): Changing {
     },
     async 'set-active'({ service: name, active }, { say }) {
       const { service, text } = await known.one(name)
-      const after = withActive(text, active)
+      const after = await withActive(text, active)
       await alone(placesOf(service), active ? 'start' : 'stop', async () => {
         registry.setServices([{ name, text: after }])
         registry.note({ service: name }, active ? 'started' : 'stopped', active ? 'mcp start' : 'mcp stop')
@@ -133,7 +133,7 @@ export function changing(node: RunNode): Changing {
       const { service, text } = await known.one(name)
       const removed: string[] = []
       await alone(placesOf(service), 'undeploy', async () => {
-        registry.setServices([{ name, text: withActive(text, false) }])
+        registry.setServices([{ name, text: await withActive(text, false) }])
         for (const one of service.components.toReversed()) {
           const place = { service: name, component: one.name }
           await say({ component: one.name, step: 'remove', text: 'take it away' })

@@ -1,0 +1,112 @@
+// The nodes of `mcp.toml`: found by name, asked all at once, each within a time.
+import { hostname } from 'node:os'
+import { join, resolve } from 'node:path'
+import { credentialInFile } from '../../base/config/credential-file.ts'
+import { loadConfig } from '../../base/config/config.ts'
+import type { Context } from '../../base/terminal/command.ts'
+import { deadline } from '../../kernel/clock.ts'
+import { type Fault, asFault } from '../../kernel/fault.ts'
+import { readText, statOf } from '../../kernel/file.ts'
+import type { Secret } from '../../kernel/secret.ts'
+import { type NodeClient, addressOf, nodeClient } from '../client.ts'
+import { type NodeEntry, cliFile } from './config.ts'
+import { fault } from './faults.ts'
+import { type CliFiles, cliFiles } from './files.ts'
+import { openHeard } from './heard.ts'
+
+export type KnownNode = NodeEntry & {
+  /** Nothing is opened before it is called. Without `bearer` the token that is kept for it is shown. Faults `mcp.bad_address`, `.no_authority`, `credential.*`. */
+  client(bearer?: Secret): NodeClient
+}
+
+/** What a person sees is not waited for longer than this. */
+const patienceMs = 3_000
+
+/** Answered, or a reason and when it last did (ms since 1970; undefined: never). */
+export type Asked<Value> = { readonly node: KnownNode } & (
+  | { readonly value: Value; readonly fault?: undefined }
+  | { readonly value?: undefined; readonly fault: Fault; readonly heardAt: number | undefined }
+)
+
+export class Nodes {
+  readonly all: readonly KnownNode[]
+  readonly files: CliFiles
+  readonly #context: Pick<Context, 'clock' | 'signal'>
+
+  constructor(context: Pick<Context, 'clock' | 'signal'>, files: CliFiles, entries: readonly NodeEntry[]) {
+    this.#context = context
+    this.files = files
+    this.all = entries.map((entry) => ({ ...entry, client: (bearer) => clientOf(entry, files, bearer) }))
+  }
+
+  /** Fault `mcp.no_node`. */
+  named(name: string): KnownNode {
+    const found = this.all.find((node) => node.name === name)
+    if (!found) throw fault.no_node({ name, known: this.all.map((node) => node.name) })
+    return found
+  }
+
+  /** The one that was named, or the only one. Faults `mcp.no_node`, `.which_node`. */
+  one(name: string | undefined): KnownNode {
+    if (name !== undefined) return this.named(name)
+    const [only, ...more] = this.all
+    if (more.length > 0) throw fault.which_node({ known: this.all.map((node) => node.name) })
+    return only!
+  }
+
+  /** Asks all of them at once; none holds up the others. */
+  async ask<Value>(
+    ask: (client: NodeClient, signal: AbortSignal, node: KnownNode) => Promise<Value>,
+    of = this.all,
+  ): Promise<readonly Asked<Value>[]> {
+    const { clock, signal } = this.#context
+    const heard = openHeard({ clock }, this.files.heard)
+    const answers = await Promise.all(
+      of.map(async (node): Promise<Asked<Value>> => {
+        const late = deadline(clock, patienceMs, signal)
+        try {
+          const value = await ask(node.client(), late, node)
+          heard.note(node.name)
+          return { node, value }
+        } catch (error) {
+          signal.throwIfAborted()
+          const known = late.aborted ? fault.late({ node: node.name, patienceMs }) : asFault(error)
+          if (known.kind === 'bug') throw error
+          return { node, fault: known, heardAt: heard.at(node.name) }
+        }
+      }),
+    )
+    heard.save()
+    return answers
+  }
+}
+
+/** Faults `config.*`, `mcp.no_nodes`. */
+export async function openNodes(context: Pick<Context, 'folders' | 'alias' | 'clock' | 'signal'>): Promise<Nodes> {
+  const files = cliFiles(context)
+  const entries = await nodeEntries(files)
+  if (entries.length > 0) return new Nodes(context, files, entries)
+  if (!statOf(join(files.local, 'change.sock'))) throw fault.no_nodes({ file: files.config })
+  return new Nodes(context, files, [{ name: hostname().split('.')[0]!.toLowerCase(), address: `unix:${files.local}` }])
+}
+
+/** As `mcp.toml` lists them. Faults `config.*`. */
+export async function nodeEntries({ config }: CliFiles): Promise<readonly NodeEntry[]> {
+  return (await loadConfig({ schema: cliFile, path: config, isOptional: true })).value.nodes
+}
+
+/** The token for a node: its own, or the one for all. Fault `credential.*` for a file that others may read. */
+function keptToken({ nodes, token }: CliFiles, node: string): Secret | undefined {
+  const file = [join(nodes, `${node}.token`), token].find((one) => statOf(one))
+  return file === undefined ? undefined : credentialInFile(file)
+}
+
+function clientOf({ name, address, ca }: NodeEntry, files: CliFiles, given?: Secret): NodeClient {
+  const where = addressOf(address)
+  if (!where) throw fault.bad_address({ address })
+  if (where.is === 'unix') return nodeClient(where, undefined)
+  const file = ca === undefined ? '' : resolve(files.folder, ca)
+  const authority = file === '' ? undefined : readText(file)
+  if (authority === undefined) throw fault.no_authority({ node: name, file })
+  return nodeClient(where, { authority, bearer: given ?? keptToken(files, name) })
+}
