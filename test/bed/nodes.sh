@@ -43,6 +43,6 @@ end() {
 trap end EXIT
 trap 'exit 1' HUP INT TERM
 
-podman network create --subnet "$subnet.0/24" --gateway "$subnet.1" --internal lan >/dev/null
+podman network create --subnet "$subnet.0/24" --gateway "$subnet.1" --internal --disable-dns lan >/dev/null
 echo ready
 cat >/dev/null

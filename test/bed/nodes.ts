@@ -108,6 +108,12 @@ export async function createNodes(names: readonly string[], { mounts = [] }: { r
     const links = await must('ip', '-o', 'link')
     placeOf(node).cable = new RegExp(`^${link}: ([^@:]+)`, 'm').exec(links)?.[1] ?? ''
   }
+  /** Names are in a file of each: podman's own name server does not always outlive the end of a container. */
+  const introduce = async (): Promise<void> => {
+    const lines = ['127.0.0.1 localhost', ...[...places].map(([name, { address }]) => `${address} ${name}`), '']
+    const up = [...places].filter(([, { cable }]) => cable !== '').map(([name]) => name)
+    await Promise.all(up.map((name) => exec(name, ['sh', '-c', 'cat >/etc/hosts'], { input: lines.join('\n') })))
+  }
   let last = 1
   const add = async (node: string): Promise<void> => {
     const address = `${subnet}.${++last}`
@@ -115,6 +121,7 @@ export async function createNodes(names: readonly string[], { mounts = [] }: { r
     await must('sh', join(here, 'node-up.sh'), folder, node, address, ...mounts.flatMap((mount) => ['-v', mount]))
     await awaitUp(node)
     await exec(node, ['chown', 'mcp:', '/home/mcp/.local', '/home/mcp/.local/share'])
+    await introduce()
   }
   try {
     let isReady = false
@@ -139,13 +146,15 @@ export async function createNodes(names: readonly string[], { mounts = [] }: { r
       execFileSync(command, args, { stdio: 'pipe' })
     },
     async crash(node) {
+      placeOf(node).cable = ''
       await must('podman', 'kill', '--signal=KILL', node)
       await must('podman', 'wait', node)
-      await must('podman', 'container', 'cleanup', node) // podman does so itself, later: its name would be taken from the network when it is up again
+      await must('podman', 'container', 'cleanup', node) // podman does so itself, later: it might be up again by then
     },
     async boot(node) {
       await must('podman', 'start', node)
       await awaitUp(node)
+      await introduce()
     },
     async destroy(node) {
       places.delete(node)
