@@ -3,6 +3,7 @@ import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Principal } from '../base/access/principal.ts'
 import { type InitializeParams, UpstreamRefusal, ask, askFrame, ownClientInfo } from '../base/mcp/leg/ask.ts'
+import { beforeSending } from '../base/mcp/leg/before-sending.ts'
 import type { Era, Leg, Outcome } from '../base/mcp/exchange.ts'
 import { LegacyOverModern } from '../base/mcp/bridge/legacy-over-modern.ts'
 import { errorOf, paramsOf, resultOf } from '../base/mcp/message.ts'
@@ -162,12 +163,12 @@ export class Upstream implements Served {
   }
 
   async #withModern(principal: Principal, frame: Frame, use: (leg: Leg) => Promise<Outcome>): Promise<Outcome> {
-    const first = await this.#statelessFor(principal, frame)
+    const first = await beforeSending(this.#statelessFor(principal, frame))
     const outcome = await this.#using(first, use)
     if (outcome.is !== 'notSent' || outcome.fault.code !== 'upstream.gone') return outcome
     // The server ended, or forgot our session, before it got the request: another is opened and asked once.
     await first.pooled.close()
-    return this.#using(await this.#statelessFor(principal, frame), use)
+    return this.#using(await beforeSending(this.#statelessFor(principal, frame)), use)
   }
 
   /** Stops servers that nobody used for `idleMs`. */
