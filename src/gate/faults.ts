@@ -225,6 +225,11 @@ export const fault = faults('gate', {
     hint: 'take the direct way until: fairlead gate restore',
   }),
   command_refused: (d: { reason: string }) => ({ kind: 'denied', message: `the command is refused: ${d.reason}` }),
+  command_limited: (d: { reason: string; waitMs: number }) => ({
+    kind: 'limited',
+    message: `the command is refused: ${d.reason}`,
+    hint: 'Retry-After says when it may be tried again',
+  }),
   command_unknown: (d: { reason: string }) => ({
     kind: 'unavailable',
     message: `the command was sent, and whether it took effect is unknown: ${d.reason}`,

@@ -25,7 +25,8 @@ test('arguments, limits and approvals hold for connectors', async () => {
   expect([other.status, other.text]).toEqual([403, expect.stringContaining('like this')])
   expect((await send('far__echo', { text: 'ab' })).status).toBe(200)
   const often = await send('far__echo', { text: 'ab' })
-  expect([often.status, often.body['sent'], often.text]).toEqual([403, false, expect.stringContaining('try again in')])
+  expect([often.status, often.body['sent'], often.text]).toEqual([429, false, expect.stringContaining('gate.command_limited')])
+  expect(Number(often.headers.get('retry-after'))).toBeGreaterThan(50)
   expect(far.callsOf('echo')).toBe(1)
 
   for (const [word, status, calls] of [
