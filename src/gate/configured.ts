@@ -11,12 +11,14 @@ import { connectorsOf } from './connector/configured.ts'
 import type { Uploads } from './connector/uploads.ts'
 import type { Connector } from './connector-kind.ts'
 import { type Gate, type GateNeeds, type GateSettings, startGate } from './gate.ts'
-import type { Changes, Configured } from './line-up.ts'
-import type { Changeable } from './reload.ts'
+import type { Configured } from './line-up.ts'
+import type { Changeable, Reading } from './reload.ts'
 import { rulesOf } from './rule/roles.ts'
 import type { DialPeer, GateConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
 
-export type ConfiguredGateNeeds = GateNeeds & {
+export type ConfiguredGateNeeds = Omit<GateNeeds, 'read'> & {
+  /** Reads the configuration again; without it there is only the one that it starts with. */
+  readonly read?: () => Promise<GateConfig>
   readonly env: Readonly<Record<string, string | undefined>>
   /** Relative paths in the configuration are below this folder. */
   readonly folder: string
@@ -42,14 +44,8 @@ export function gateFolder(config: GateConfig, state: string): string {
   return config.state ?? join(state, 'gate')
 }
 
-/** A gate that can be told of another configuration. */
-export type ConfiguredGate = Omit<Gate, 'reload'> & {
-  /** Takes what `read` gives: upstreams, principals, rules and limits; names what else in it differs and needs a new start. Faults: those of `Gate.reload`. */
-  reload(read: () => Promise<GateConfig>): Promise<Changes & { readonly needsRestart: readonly string[] }>
-}
-
 /** Starts the gate of a configuration. Faults: those of `startGate`, `credential.*`, `http.port_busy`, `store.locked`. */
-export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: GateConfig): Promise<ConfiguredGate> {
+export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: GateConfig): Promise<Gate> {
   const { clock, env, folder } = needs
   /** What upstreams were given: they may print it, or answer with it. */
   const revealed = new Set<string>()
@@ -79,8 +75,18 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
   const [host, port] = splitListen(config.listen)
   const state = gateFolder(config, needs.state)
   const control = config.runtime === undefined ? needs.control : kit.pathOf(config.runtime)
+  let inForce = config
+  const read = async (): Promise<Reading> => {
+    const next = needs.read ? await needs.read() : config
+    return {
+      settings: await changeableOf(kit, kinds, next),
+      changedKeys: differences(inForce, next).filter((key) => changeable.has(key)),
+      needsRestart: differences(config, next).filter((key) => !changeable.has(key)),
+      taken: () => (inForce = next),
+    }
+  }
   const gate = await startGate(
-    { ...needs, log },
+    { ...needs, log, read },
     {
       host,
       port,
@@ -112,16 +118,7 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
   )
   const rest = stack.move()
   return {
-    url: gate.url,
-    async reload(read) {
-      let needsRestart: readonly string[] = []
-      const changes = await gate.reload(async () => {
-        const next = await read()
-        needsRestart = fixedDifferences(config, next)
-        return changeableOf(kit, kinds, next)
-      })
-      return { ...changes, needsRestart }
-    },
+    ...gate,
     async close() {
       await gate.close()
       await rest.disposeAsync()
@@ -163,11 +160,12 @@ async function fingerprintOf({ reveal }: UpstreamKit, one: GateConfig['upstreams
   return hash('sha256', JSON.stringify([one, revealed]), 'base64url')
 }
 
-const changeable: ReadonlySet<string> = new Set(['upstreams', 'principals', 'roles', 'rules', 'limits'])
+/** What a reload takes; all else needs a new start. */
+const changeable: ReadonlySet<string> = new Set(['gate.upstreams', 'gate.principals', 'gate.roles', 'gate.rules', 'gate.limits'])
 
-function fixedDifferences(before: GateConfig, after: GateConfig): readonly string[] {
+function differences(before: GateConfig, after: GateConfig): readonly string[] {
   const keys = new Set([...Object.keys(before), ...Object.keys(after)]) as ReadonlySet<keyof GateConfig>
-  return [...keys].filter((key) => !changeable.has(key) && JSON.stringify(before[key]) !== JSON.stringify(after[key]))
+  return [...keys].filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key])).map((key) => `gate.${key}`)
 }
 
 function splitListen(listen: string): [host: string, port: number] {

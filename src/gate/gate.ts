@@ -27,13 +27,13 @@ import { joinedName } from './joined/offer.ts'
 import { partsOf } from './joined-parts.ts'
 import { layersOf } from './layers.ts'
 import { type Limit, Limits } from './limit.ts'
-import { type Changes, type Configured, LineUp } from './line-up.ts'
+import { type Configured, LineUp } from './line-up.ts'
 import { openLocalDoor } from './local-door.ts'
 import { GateMetrics } from './metrics.ts'
 import { openPeerDoor } from './peer-door.ts'
 import { Pins } from './pin/pins.ts'
 import { recordRefusal } from './record.ts'
-import { type Changeable, Reloads } from './reload.ts'
+import { type Reading, type Reloaded, Reloads } from './reload.ts'
 import { type SessionSettings, Sessions } from './sessions.ts'
 import { checkSettings } from './start-checks.ts'
 import { sweeping } from './sweeping.ts'
@@ -77,10 +77,10 @@ export interface Gate {
   /** Empty when there is no HTTP. */
   readonly url: string
   /**
-   * Takes other upstreams, principals, rules and limits, or stays as it is and throws what `read` threw or a start would. What changed holds at once; resolves when the
-   * last call of an upstream that went has ended, or its time to. Recorded either way.
+   * Reads the configuration again: what changed holds when it resolves, while calls that run may end. Or it stays as it is and throws what `read` threw or a start would.
+   * Recorded either way.
    */
-  reload(read: () => Promise<Changeable>): Promise<Changes>
+  reload(): Promise<Reloaded>
   /** Lets running calls end, then stops every child; sessions and ledger stay for the next start. */
   close(): Promise<void>
 }
@@ -95,11 +95,13 @@ export type GateNeeds = {
   readonly log: Log
   /** Who signs the ledger now and then, which may become another; without one it is a chain that nobody vouches for. */
   readonly identity?: () => Identity
+  /** Reads the configuration again. */
+  readonly read: () => Promise<Reading>
 }
 
 export async function startGate(needs: GateNeeds, settings: GateSettings): Promise<Gate> {
   checkSettings(settings)
-  const { clock, log, identity } = needs
+  const { clock, log, identity, read } = needs
   makeFolder(settings.folder)
   await using stack = new AsyncDisposableStack()
   const place = gateLedger(settings.folder)
@@ -153,7 +155,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const joined = new Joined({ parts, clock }, () => joinedSettings(lineUp, settings))
   const all = createEndpoint({ upstream: joined, sessions, clock, log, layers: [drain.layer, parts.layer] })
   stack.defer(sweeping({ clock, log, sessions, lineUp }))
-  const reloads = new Reloads({ log, ledger, sessions, access, limits, pins, lineUp, joined }, settings)
+  const reloads = new Reloads({ log, ledger, sessions, access, limits, pins, lineUp, joined, read }, settings)
   if (settings.peers) {
     const refused = (): void => metrics.refused('peers', 'unauthenticated')
     stack.use(await openPeerDoor({ clock, log, ledger, directory, endpoints, refused }, settings.peers, settings.limits))
@@ -164,7 +166,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   }
   const connectorNeeds = { clock, log, ledger, bucket: kv.bucket('connectors'), policy, upstreams, endpoints }
   const connectors = stack.use(await openConnectors(connectorNeeds, settings.connectors))
-  stack.use(await openOwnApi(needs, { approvals, pins, connectors }, settings.control))
+  stack.use(await openOwnApi(needs, { approvals, pins, connectors, reloads }, settings.control))
   const syncedSeq = (): number => readWatermark(namesOf(place.folder, 'ledger.jsonl'))?.seq ?? 0
   const counted = { metrics, sessions, children, syncedSeq, version: settings.version ?? 'unknown' }
   const health = { ledger, bucket, upstreams, drain, connectors, pins, reloads, ...counted }
@@ -176,7 +178,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const rest = stack.move()
   return {
     url,
-    reload: (read) => reloads.reload(read),
+    reload: () => reloads.reload(),
     async close() {
       approvals.close()
       await drain.drain(clock, settings.drainMs)

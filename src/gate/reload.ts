@@ -12,6 +12,19 @@ import type { Pins } from './pin/pins.ts'
 import type { Sessions } from './sessions.ts'
 import { checkSettings } from './start-checks.ts'
 
+/** A configuration that was read again. */
+export type Reading = {
+  readonly settings: Changeable
+  /** Keys of it that are others now, and hold with it; and those that need a new start. */
+  readonly changedKeys: readonly string[]
+  readonly needsRestart: readonly string[]
+  /** Called when it is in force. */
+  readonly taken: () => void
+}
+
+/** What a reload did. */
+export type Reloaded = Changes & Pick<Reading, 'changedKeys' | 'needsRestart'>
+
 export type Changeable = Pick<GateSettings, 'credentials' | 'metricsFor' | 'rules' | 'callLimits' | 'upstreams'>
 
 export type ReloadNeeds = {
@@ -23,6 +36,8 @@ export type ReloadNeeds = {
   readonly pins: Pins
   readonly lineUp: LineUp
   readonly joined: Pick<Joined, 'changed'>
+  /** Reads the configuration again. */
+  readonly read: () => Promise<Reading>
 }
 
 export class Reloads {
@@ -37,23 +52,28 @@ export class Reloads {
     this.#settings = settings
   }
 
-  /** See `Gate.reload`. */
-  reload(read: () => Promise<Changeable>): Promise<Changes> {
-    const reloading = this.#last.then(() => this.#reload(read))
-    this.#last = reloading.catch(() => {})
-    return reloading
+  /** See `Gate.reload`. The next one waits until what this one ended is over. */
+  async reload(): Promise<Reloaded> {
+    const reloading = this.#last.then(() => this.#reload())
+    this.#last = reloading.then(({ over }) => over).catch(() => {})
+    return (await reloading).reloaded
   }
 
-  async #reload(read: () => Promise<Changeable>): Promise<Changes> {
-    const { log, ledger, pins } = this.#needs
+  async #reload(): Promise<{ readonly reloaded: Reloaded; readonly over: Promise<unknown> }> {
+    const { log, ledger, pins, read } = this.#needs
     try {
-      const next = await read()
+      const { settings: next, changedKeys, needsRestart, taken } = await read()
       checkSettings({ ...this.#settings, ...next })
       const upstreams = next.upstreams.map(({ name, fingerprint }) => [name, fingerprint])
       const takePins = await pins.prepare(next.upstreams)
       await ledger.append({ event: 'reload', access: digestOf(next), upstreams })
       takePins()
-      return await this.#take(next)
+      const { changes, over } = this.#take(next)
+      taken()
+      const reloaded = { ...changes, changedKeys, needsRestart }
+      log.info('gate.reloaded', reloaded)
+      if (needsRestart.length > 0) log.warn('gate.reload.needs_restart', { keys: needsRestart })
+      return { reloaded, over }
     } catch (error) {
       const { message } = asFault(error)
       this.problem = message
@@ -63,17 +83,15 @@ export class Reloads {
     }
   }
 
-  async #take(next: Changeable): Promise<Changes> {
-    const { log, sessions, access, limits, lineUp, joined } = this.#needs
+  #take(next: Changeable): { readonly changes: Changes; readonly over: Promise<unknown> } {
+    const { sessions, access, limits, lineUp, joined } = this.#needs
     const { drainMs } = this.#settings
     const gone = access.take(next)
     limits.take(next.callLimits ?? [])
     const { over, ...changes } = lineUp.take(next.upstreams, drainMs)
     this.problem = undefined
     joined.changed(new Set([...changes.removed, ...changes.changed]))
-    log.info('gate.reloaded', { ...changes })
-    await Promise.all([over, ...gone.map((name) => sessions.endOf(name, 'its principal was removed', drainMs))])
-    return changes
+    return { changes, over: Promise.all([over, ...gone.map((name) => sessions.endOf(name, 'its principal was removed', drainMs))]) }
   }
 }
 

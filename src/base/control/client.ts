@@ -1,5 +1,5 @@
 // Calls the operations of a daemon on this machine, through one of its sockets; its faults come back as faults.
-import { request } from 'node:http'
+import { type RequestOptions, request } from 'node:http'
 import { join } from 'node:path'
 import { Fault, faults, outside, reasonOf } from '../../kernel/fault.ts'
 import { type About, type Api, type Calls, type Privilege, socketNames } from './api.ts'
@@ -17,7 +17,7 @@ const fault = faults('control', {
   }),
 })
 
-const timeoutMs = 10_000
+const defaultTimeoutMs = 10_000
 const maxAnswerBytes = 64 << 20
 
 /** A daemon as its clients see it. Every call may have the faults `control.unreachable` and `control.strange_answer`, and those of the daemon. */
@@ -26,14 +26,22 @@ export interface ControlClient<A extends Api> {
   readonly calls: Calls<A>
 }
 
+export type ControlClientSettings = {
+  readonly daemon: string
+  readonly folder: string
+  readonly privilege: Privilege
+  /** How long a call may go without an answer; 10 s when absent. */
+  readonly timeoutMs?: number
+}
+
 /** Nothing is opened before a call is made; each has a connection of its own. */
 export function controlClient<A extends Api>(
   api: A,
-  { daemon, folder, privilege }: { readonly daemon: string; readonly folder: string; readonly privilege: Privilege },
+  { daemon, folder, privilege, timeoutMs = defaultTimeoutMs }: ControlClientSettings,
 ): ControlClient<A> {
   const path = join(folder, socketNames[privilege])
   const ask = async (method: string, name: string, input?: unknown): Promise<unknown> => {
-    const answer = await send(path, method, `/v1/${name}`, input).catch((error: unknown) => {
+    const answer = await send({ socketPath: path, method, path: `/v1/${name}`, timeout: timeoutMs }, input).catch((error: unknown) => {
       throw fault.unreachable({ daemon, path, reason: reasonOf(error) }, error)
     })
     let value: unknown
@@ -56,11 +64,11 @@ export function controlClient<A extends Api>(
   return { about: async () => (await ask('GET', 'about')) as About, calls: Object.fromEntries(calls) as Calls<A> }
 }
 
-function send(socketPath: string, method: string, path: string, input: unknown): Promise<{ status: number; text: string }> {
+function send(asked: RequestOptions & { readonly timeout: number }, input: unknown): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const body = input === undefined ? undefined : JSON.stringify(input)
     const headers = { host: 'localhost', connection: 'close', ...(body === undefined ? {} : { 'content-type': 'application/json' }) }
-    const asking = request({ socketPath, method, path, headers, timeout: timeoutMs, agent: false }, (response) => {
+    const asking = request({ ...asked, headers, agent: false }, (response) => {
       let text = ''
       response.setEncoding('utf8').on('data', (part: string) => {
         text += part
@@ -68,7 +76,7 @@ function send(socketPath: string, method: string, path: string, input: unknown):
       })
       response.on('error', reject).on('end', () => resolve({ status: response.statusCode!, text }))
     })
-    asking.on('timeout', () => asking.destroy(new Error(`no answer within ${timeoutMs} ms`)))
+    asking.on('timeout', () => asking.destroy(new Error(`no answer within ${asked.timeout} ms`)))
     asking.on('error', reject).end(body)
   })
 }

@@ -9,7 +9,7 @@ import type { GateConfig } from '../upstream-kind.ts'
 export default command({
   summary: 'run the gate: every call checked, recorded and kept alive',
   description:
-    'Clients reach an upstream at /mcp/<upstream>, and all of them at /mcp. Sessions outlive a restart of the gate and of the servers behind it. Upstreams, principals and rules are read again when the file changes, and on SIGHUP; a bad file changes nothing.',
+    'Clients reach an upstream at /mcp/<upstream>, and all of them at /mcp. Sessions outlive a restart of the gate and of the servers behind it. Upstreams, principals and rules are read again when the file changes, on SIGHUP and by `fairlead gate reload`; a bad file changes nothing.',
   flags: {
     config: { summary: 'the configuration file, with a table [gate]; fairlead.toml in the configuration folder by default', value: 'FILE' },
   },
@@ -23,7 +23,8 @@ export default command({
     const { path, tables } = await load()
     const config = tables['gate'] as GateConfig
     const control = join(folders.runtime, 'gate')
-    const needs = { clock, log, env, folder: dirname(path), state: folders.state, control, kinds, connectors, version }
+    const read = async (): Promise<GateConfig> => (await load()).tables['gate'] as GateConfig
+    const needs = { clock, log, env, folder: dirname(path), state: folders.state, control, kinds, connectors, version, read }
     const gate = await startConfiguredGate(needs, config)
     terminal.result({ url: gate.url, upstreams: Object.keys(config.upstreams) }, () =>
       [
@@ -32,8 +33,7 @@ export default command({
         ...Object.keys(config.upstreams).map((name) => `  ${gate.url}/mcp/${name}`),
       ].join('\n'),
     )
-    const read = async (): Promise<GateConfig> => (await load()).tables['gate'] as GateConfig
-    const stopReloading = keepReloading({ clock, log, gate, onAsked: onReload, read }, path)
+    const stopReloading = keepReloading({ clock, log, gate, onAsked: onReload }, path)
     await stopAsked({ signal })
     stopReloading()
     await gate.close()

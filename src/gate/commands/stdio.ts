@@ -37,13 +37,13 @@ export default command({
       throw fault.no_upstream({ name: upstream, known: Object.keys(config.upstreams).join(', ') })
     const limits = limitsOf(config.max_frame_bytes)
     const control = join(folders.runtime, 'gate')
-    const own = { state: folders.state, control, kinds, connectors, version, isLocalOnly: true }
+    const read = async (): Promise<GateConfig> => (await load()).tables['gate'] as GateConfig
+    const own = { state: folders.state, control, kinds, connectors, version, read, isLocalOnly: true }
     const needs = { clock, log, env, folder: dirname(path), ...own }
     const connect = () => connectLocal(gateFolder(config, folders.state), upstream, limits)
     const start = async () => {
       const own = await startConfiguredGate(needs, config)
-      const read = async (): Promise<GateConfig> => (await load()).tables['gate'] as GateConfig
-      const stopReloading = keepReloading({ clock, log, gate: own, onAsked: onReload, read }, path)
+      const stopReloading = keepReloading({ clock, log, gate: own, onAsked: onReload }, path)
       return {
         close() {
           stopReloading()
