@@ -6,7 +6,7 @@ import { redacting } from '../kernel/log.ts'
 import { createHttpClient } from '../base/http/client.ts'
 import { startGuard } from '../base/supervise/guard.ts'
 import { limitsOf } from '../base/wire/walk.ts'
-import { cloudflareOf, issuersOf } from './configured-issuers.ts'
+import { type IssuerKit, cloudflareOf, issuersOf } from './configured-issuers.ts'
 import { connectorsOf } from './connector/configured.ts'
 import type { Uploads } from './connector/uploads.ts'
 import type { Connector } from './connector-kind.ts'
@@ -56,7 +56,7 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
   const client = createHttpClient()
   stack.defer(() => client.close())
   const limits = limitsOf(config.max_frame_bytes)
-  const kit: UpstreamKit = {
+  const kit: UpstreamKit & IssuerKit = {
     clock,
     log,
     guard,
@@ -64,6 +64,7 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     limits,
     env,
     ...(needs.dialPeer ? { dialPeer: needs.dialPeer } : {}),
+    keySets: new Map(),
     pathOf: (path) => (isAbsolute(path) ? path : join(folder, path)),
     async reveal(value) {
       const secret = await resolveCredential(value, { env, folder })
@@ -78,11 +79,16 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
   let inForce = config
   const read = async (): Promise<Reading> => {
     const next = needs.read ? await needs.read() : config
+    const settings = await changeableOf(kit, kinds, next)
     return {
-      settings: await changeableOf(kit, kinds, next),
+      settings,
       changedKeys: differences(inForce, next).filter((key) => changeable.has(key)),
       needsRestart: differences(config, next).filter((key) => !changeable.has(key)),
-      taken: () => (inForce = next),
+      taken() {
+        inForce = next
+        const used = new Set([...settings.issuers, ...(settings.cloudflare ? [settings.cloudflare] : [])].map(({ keys }) => keys))
+        for (const [key, keys] of kit.keySets) if (!used.has(keys)) kit.keySets.delete(key)
+      },
     }
   }
   const gate = await startGate(
@@ -93,9 +99,7 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
       ownHosts: config.hosts,
       publicUrl: config.public_url,
       folder: state,
-      ...(config.local === undefined ? {} : { local: config.local }),
       isLocalOnly: needs.isLocalOnly ?? false,
-      door: config.door,
       maxSessions: config.max_sessions,
       maxSessionsPerPrincipal: config.max_sessions_per_principal,
       drainMs: config.drain,
@@ -103,10 +107,6 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
       sessionTtlMs: config.session_ttl,
       listWaitMs: config.list_wait,
       limits,
-      issuers: await issuersOf(kit, config),
-      cloudflare: cloudflareOf(kit, config),
-      sockets: Object.values(config.sockets).map((socket) => ({ ...socket, path: kit.pathOf(socket.path) })),
-      scopes: config.scopes,
       approvals: { timeoutMs: config.approval_timeout, mayAskClient: config.approval_by === 'client' },
       ...(control === undefined ? {} : { control }),
       ...(needs.version === undefined ? {} : { version: needs.version }),
@@ -126,7 +126,7 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
   }
 }
 
-async function changeableOf(kit: UpstreamKit, kinds: readonly UpstreamKind[], config: GateConfig): Promise<Changeable> {
+async function changeableOf(kit: UpstreamKit & IssuerKit, kinds: readonly UpstreamKind[], config: GateConfig): Promise<Changeable> {
   const upstreams = Object.entries(config.upstreams).map(async ([name, one]): Promise<Configured> => {
     const kind = kinds.find(({ key }) => one[key] !== undefined)!
     return {
@@ -150,6 +150,12 @@ async function changeableOf(kit: UpstreamKit, kinds: readonly UpstreamKind[], co
       bytesPerMinute,
     })),
     upstreams: await Promise.all(upstreams),
+    door: config.door,
+    local: config.local,
+    issuers: await issuersOf(kit, config),
+    scopes: config.scopes,
+    cloudflare: cloudflareOf(kit, config),
+    sockets: Object.values(config.sockets).map((socket) => ({ ...socket, path: kit.pathOf(socket.path) })),
   }
 }
 
@@ -161,7 +167,19 @@ async function fingerprintOf({ reveal }: UpstreamKit, one: GateConfig['upstreams
 }
 
 /** What a reload takes; all else needs a new start. */
-const changeable: ReadonlySet<string> = new Set(['gate.upstreams', 'gate.principals', 'gate.roles', 'gate.rules', 'gate.limits'])
+const changeable: ReadonlySet<string> = new Set([
+  'gate.upstreams',
+  'gate.principals',
+  'gate.roles',
+  'gate.rules',
+  'gate.limits',
+  'gate.door',
+  'gate.local',
+  'gate.issuers',
+  'gate.scopes',
+  'gate.cloudflare_access',
+  'gate.sockets',
+])
 
 function differences(before: GateConfig, after: GateConfig): readonly string[] {
   const keys = new Set([...Object.keys(before), ...Object.keys(after)]) as ReadonlySet<keyof GateConfig>

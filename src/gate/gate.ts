@@ -21,16 +21,15 @@ import { type ControlNeeds, gateHandlers } from './control.ts'
 import { Drain } from './drain.ts'
 import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
 import { type GateEndpoint, createEndpoint } from './endpoint.ts'
-import { type HttpDoorsSettings, openHttpDoors } from './http-doors.ts'
+import { type Entrances, openEntrances } from './entrances.ts'
+import type { HttpDoorsSettings } from './http-doors.ts'
 import { Joined } from './joined/joined.ts'
 import { joinedName } from './joined/offer.ts'
 import { partsOf } from './joined-parts.ts'
 import { layersOf } from './layers.ts'
 import { type Limit, Limits } from './limit.ts'
 import { type Configured, LineUp } from './line-up.ts'
-import { openLocalDoor } from './local-door.ts'
 import { GateMetrics } from './metrics.ts'
-import { openPeerDoor } from './peer-door.ts'
 import { Pins } from './pin/pins.ts'
 import { recordRefusal } from './record.ts'
 import { type Reading, type Reloaded, Reloads } from './reload.ts'
@@ -64,8 +63,8 @@ export type GateSettings = HttpDoorsSettings &
     readonly upstreams: readonly Configured[]
     /** A list of all upstreams waits so long for each; `defaultListWaitMs` when absent. */
     readonly listWaitMs?: number
-    /** Who comes in through the socket in `folder`; absent: there is none. */
-    readonly local?: string
+    /** Who comes in through the socket in `folder`; undefined: there is none. */
+    readonly local: string | undefined
     /** No HTTP: for a gate whose clients are all on this machine. */
     readonly isLocalOnly?: boolean
     readonly connectors: ConnectorsSettings
@@ -155,25 +154,19 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const joined = new Joined({ parts, clock }, () => joinedSettings(lineUp, settings))
   const all = createEndpoint({ upstream: joined, sessions, clock, log, layers: [drain.layer, parts.layer] })
   stack.defer(sweeping({ clock, log, sessions, lineUp }))
-  const reloads = new Reloads({ log, ledger, sessions, access, limits, pins, lineUp, joined, read }, settings)
-  if (settings.peers) {
-    const refused = (): void => metrics.refused('peers', 'unauthenticated')
-    stack.use(await openPeerDoor({ clock, log, ledger, directory, endpoints, refused }, settings.peers, settings.limits))
-  }
-  if (settings.local !== undefined) {
-    const endpoint = (name: string | undefined): GateEndpoint | undefined => (name === undefined ? all : endpoints.get(name))
-    stack.use(await openLocalDoor({ clock, log, endpoint }, { folder: settings.folder, principal: settings.local }, settings.limits))
-  }
-  const connectorNeeds = { clock, log, ledger, bucket: kv.bucket('connectors'), policy, upstreams, endpoints }
+  const prepare: Entrances['prepare'] = (next) => entrances.prepare(next)
+  const reloads = new Reloads({ log, ledger, sessions, access, limits, pins, lineUp, joined, entrances: { prepare }, read }, settings)
+  let recheck = (): void => {}
+  const connectorNeeds = { clock, log, ledger, bucket: kv.bucket('connectors'), policy, upstreams, endpoints, ended: () => recheck() }
   const connectors = stack.use(await openConnectors(connectorNeeds, settings.connectors))
-  stack.use(await openOwnApi(needs, { approvals, pins, connectors, reloads }, settings.control))
   const syncedSeq = (): number => readWatermark(namesOf(place.folder, 'ledger.jsonl'))?.seq ?? 0
   const counted = { metrics, sessions, children, syncedSeq, version: settings.version ?? 'unknown' }
   const health = { ledger, bucket, upstreams, drain, connectors, pins, reloads, ...counted }
-  const everybody = { ...directory, byTokenHash: (hash: string) => directory.byTokenHash(hash) ?? connectors.byTokenHash(hash) }
-  const front = { clock, log, ledger, directory: everybody, endpoints, all, health, connectors }
-  const doors = settings.isLocalOnly ? undefined : stack.use(await openHttpDoors(front, { ...settings, metricsFor: access.metricsFor }))
-  const url = doors?.url ?? ''
+  const front = { clock, log, ledger, directory, endpoints, all, health, connectors }
+  const entrances: Entrances = stack.use(await openEntrances(front, { ...settings, metricsFor: access.metricsFor }))
+  stack.use(await openOwnApi(needs, { approvals, pins, connectors, reloads }, settings.control))
+  recheck = () => entrances.recheck()
+  const { url } = entrances
   log.info('gate.ready', { url, upstreams: [...endpoints.keys()] })
   const rest = stack.move()
   return {

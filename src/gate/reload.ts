@@ -4,10 +4,12 @@ import { asFault } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Ledger } from '../base/ledger/ledger.ts'
 import type { Access } from './access-now.ts'
+import type { Entrances } from './entrances.ts'
 import type { GateSettings } from './gate.ts'
 import type { Joined } from './joined/joined.ts'
 import type { Limits } from './limit.ts'
 import type { Changes, LineUp } from './line-up.ts'
+import type { Prepared } from './places.ts'
 import type { Pins } from './pin/pins.ts'
 import type { Sessions } from './sessions.ts'
 import { checkSettings } from './start-checks.ts'
@@ -25,7 +27,10 @@ export type Reading = {
 /** What a reload did. */
 export type Reloaded = Changes & Pick<Reading, 'changedKeys' | 'needsRestart'>
 
-export type Changeable = Pick<GateSettings, 'credentials' | 'metricsFor' | 'rules' | 'callLimits' | 'upstreams'>
+export type Changeable = Pick<
+  GateSettings,
+  'credentials' | 'metricsFor' | 'rules' | 'callLimits' | 'upstreams' | 'door' | 'local' | 'issuers' | 'scopes' | 'cloudflare' | 'sockets'
+>
 
 export type ReloadNeeds = {
   readonly log: Log
@@ -36,6 +41,7 @@ export type ReloadNeeds = {
   readonly pins: Pins
   readonly lineUp: LineUp
   readonly joined: Pick<Joined, 'changed'>
+  readonly entrances: Pick<Entrances, 'prepare'>
   /** Reads the configuration again. */
   readonly read: () => Promise<Reading>
 }
@@ -60,21 +66,24 @@ export class Reloads {
   }
 
   async #reload(): Promise<{ readonly reloaded: Reloaded; readonly over: Promise<unknown> }> {
-    const { log, ledger, pins, read } = this.#needs
+    const { log, ledger, pins, entrances, read } = this.#needs
+    let doors: Prepared | undefined
     try {
       const { settings: next, changedKeys, needsRestart, taken } = await read()
       checkSettings({ ...this.#settings, ...next })
       const upstreams = next.upstreams.map(({ name, fingerprint }) => [name, fingerprint])
       const takePins = await pins.prepare(next.upstreams)
+      doors = await entrances.prepare(next)
       await ledger.append({ event: 'reload', access: digestOf(next), upstreams })
       takePins()
-      const { changes, over } = this.#take(next)
+      const { changes, over } = this.#take(next, doors)
       taken()
       const reloaded = { ...changes, changedKeys, needsRestart }
       log.info('gate.reloaded', reloaded)
       if (needsRestart.length > 0) log.warn('gate.reload.needs_restart', { keys: needsRestart })
       return { reloaded, over }
     } catch (error) {
+      await doors?.undo()
       const { message } = asFault(error)
       this.problem = message
       log.error('gate.reload.refused', { reason: message })
@@ -83,10 +92,11 @@ export class Reloads {
     }
   }
 
-  #take(next: Changeable): { readonly changes: Changes; readonly over: Promise<unknown> } {
+  #take(next: Changeable, doors: Prepared): { readonly changes: Changes; readonly over: Promise<unknown> } {
     const { sessions, access, limits, lineUp, joined } = this.#needs
     const { drainMs } = this.#settings
     const gone = access.take(next)
+    doors.take()
     limits.take(next.callLimits ?? [])
     const { over, ...changes } = lineUp.take(next.upstreams, drainMs)
     this.problem = undefined
@@ -95,7 +105,9 @@ export class Reloads {
   }
 }
 
-/** What was allowed to whom, and how often, so that the record says which rules a later call was judged by. */
-function digestOf({ credentials, rules, callLimits }: Changeable): string {
-  return hash('sha256', JSON.stringify([credentials, rules, callLimits]), 'base64url')
+/** Who was let in, what was allowed to whom, and how often, so that the record says which rules a later call was judged by. */
+function digestOf({ credentials, rules, callLimits, door, local, issuers, scopes, cloudflare, sockets }: Changeable): string {
+  const access = [credentials, rules, callLimits, door, local, issuers, scopes, cloudflare, sockets]
+  const plain = (key: string, value: unknown): unknown => (key === 'keys' ? undefined : value instanceof Map ? [...value] : value)
+  return hash('sha256', JSON.stringify(access, plain), 'base64url')
 }
