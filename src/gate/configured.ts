@@ -14,9 +14,10 @@ import { type Gate, type GateNeeds, type GateSettings, startGate } from './gate.
 import type { Configured } from './line-up.ts'
 import type { Changeable, Reading } from './reload.ts'
 import { rulesOf } from './rule/roles.ts'
-import type { DialPeer, GateConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
+import { type Named, Offered } from './offered.ts'
+import type { DialPeer, GateConfig, UpstreamConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
 
-export type ConfiguredGateNeeds = Omit<GateNeeds, 'read'> & {
+export type ConfiguredGateNeeds = Omit<GateNeeds, 'read' | 'offers'> & {
   /** Reads the configuration again; without it there is only the one that it starts with. */
   readonly read?: () => Promise<GateConfig>
   readonly env: Readonly<Record<string, string | undefined>>
@@ -77,22 +78,30 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
   const state = gateFolder(config, needs.state)
   const control = config.runtime === undefined ? needs.control : kit.pathOf(config.runtime)
   let inForce = config
+  const offered = new Offered({ clock, log, pathOf: kit.pathOf, changed: () => void gate.reload(withOffers).catch(() => {}) }) // which has been told
+  const withOffers = async (): Promise<Reading> => ({
+    settings: await changeableOf(kit, kinds, inForce, offered),
+    changedKeys: [],
+    needsRestart: [],
+    taken() {},
+  })
   const read = async (): Promise<Reading> => {
     const next = needs.read ? await needs.read() : config
-    const settings = await changeableOf(kit, kinds, next)
+    const settings = await changeableOf(kit, kinds, next, offered)
     return {
       settings,
       changedKeys: differences(inForce, next).filter((key) => changeable.has(key)),
       needsRestart: differences(config, next).filter((key) => !changeable.has(key)),
       taken() {
         inForce = next
+        offered.take(next.offers)
         const used = new Set([...settings.issuers, ...(settings.cloudflare ? [settings.cloudflare] : [])].map(({ keys }) => keys))
         for (const [key, keys] of kit.keySets) if (!used.has(keys)) kit.keySets.delete(key)
       },
     }
   }
-  const gate = await startGate(
-    { ...needs, log, read },
+  const gate: Gate = await startGate(
+    { ...needs, log, read, offers: () => offered.problems },
     {
       host,
       port,
@@ -111,23 +120,31 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
       ...(control === undefined ? {} : { control }),
       ...(needs.version === undefined ? {} : { version: needs.version }),
       children: { max: config.max_children, maxPerPrincipal: config.max_children_per_principal },
-      ...(await changeableOf(kit, kinds, config)),
+      ...(await changeableOf(kit, kinds, config, offered)),
       connectors: await connectorsOf(needs, config, { state, pathOf: kit.pathOf, limits }),
       ...(needs.peers ? { peers: needs.peers } : {}),
     },
   )
+  offered.take(config.offers)
   const rest = stack.move()
   return {
     ...gate,
     async close() {
+      offered.close()
       await gate.close()
       await rest.disposeAsync()
     },
   }
 }
 
-async function changeableOf(kit: UpstreamKit & IssuerKit, kinds: readonly UpstreamKind[], config: GateConfig): Promise<Changeable> {
-  const upstreams = Object.entries(config.upstreams).map(async ([name, one]): Promise<Configured> => {
+async function changeableOf(
+  kit: UpstreamKit & IssuerKit,
+  kinds: readonly UpstreamKind[],
+  config: GateConfig,
+  offered: Offered,
+): Promise<Changeable> {
+  const own = Object.entries(config.upstreams).map(([name, settings]): Named => ({ name, settings, digest: '' }))
+  const upstreams = [...own, ...offered.upstreams(config)].map(async ({ name, settings: one, digest, ailing }): Promise<Configured> => {
     const kind = kinds.find(({ key }) => one[key] !== undefined)!
     return {
       name,
@@ -137,7 +154,8 @@ async function changeableOf(kit: UpstreamKit & IssuerKit, kinds: readonly Upstre
       approve: one.approve,
       pins: { newTools: one.new_tools, suspiciousTools: one.suspicious_tools, fingerprints: one.pins },
       transport: await kind.transport(kit, name, one),
-      fingerprint: await fingerprintOf(kit, one),
+      fingerprint: await fingerprintOf(kit, one, digest),
+      ...(ailing ? { ailing } : {}),
     }
   })
   return {
@@ -150,6 +168,7 @@ async function changeableOf(kit: UpstreamKit & IssuerKit, kinds: readonly Upstre
       bytesPerMinute,
     })),
     upstreams: await Promise.all(upstreams),
+    takesOffers: Object.keys(config.offers).length > 0,
     door: config.door,
     local: config.local,
     issuers: await issuersOf(kit, config),
@@ -160,15 +179,16 @@ async function changeableOf(kit: UpstreamKit & IssuerKit, kinds: readonly Upstre
 }
 
 /** Credentials count by what they are now: a token that was rotated makes another upstream. */
-async function fingerprintOf({ reveal }: UpstreamKit, one: GateConfig['upstreams'][string]): Promise<string> {
+async function fingerprintOf({ reveal }: UpstreamKit, one: UpstreamConfig, digest: string): Promise<string> {
   const credentials = [...(one.token ? [one.token] : []), ...Object.values(one.secrets)]
   const revealed = await Promise.all(credentials.map(async (value) => (await reveal(value)).reveal()))
-  return hash('sha256', JSON.stringify([one, revealed]), 'base64url')
+  return hash('sha256', JSON.stringify([one, revealed, digest]), 'base64url')
 }
 
 /** What a reload takes; all else needs a new start. */
 const changeable: ReadonlySet<string> = new Set([
   'gate.upstreams',
+  'gate.offers',
   'gate.principals',
   'gate.roles',
   'gate.rules',

@@ -22,6 +22,7 @@ import { Drain } from './drain.ts'
 import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
 import { type GateEndpoint, createEndpoint } from './endpoint.ts'
 import { type Entrances, openEntrances } from './entrances.ts'
+import type { HealthNeeds } from './health.ts'
 import type { HttpDoorsSettings } from './http-doors.ts'
 import { Joined } from './joined/joined.ts'
 import { joinedName } from './joined/offer.ts'
@@ -61,6 +62,8 @@ export type GateSettings = HttpDoorsSettings &
     /** Of Fairlead, for the metrics. */
     readonly version?: string
     readonly upstreams: readonly Configured[]
+    /** Others may come by themselves, so that a rule may name one that is not there. */
+    readonly takesOffers: boolean
     /** A list of all upstreams waits so long for each; `defaultListWaitMs` when absent. */
     readonly listWaitMs?: number
     /** Who comes in through the socket in `folder`; undefined: there is none. */
@@ -77,9 +80,9 @@ export interface Gate {
   readonly url: string
   /**
    * Reads the configuration again: what changed holds when it resolves, while calls that run may end. Or it stays as it is and throws what `read` threw or a start would.
-   * Recorded either way.
+   * Recorded either way. `read`: in place of the file, what else the gate has to take.
    */
-  reload(): Promise<Reloaded>
+  reload(read?: () => Promise<Reading>): Promise<Reloaded>
   /** Lets running calls end, then stops every child; sessions and ledger stay for the next start. */
   close(): Promise<void>
 }
@@ -96,6 +99,8 @@ export type GateNeeds = {
   readonly identity?: () => Identity
   /** Reads the configuration again. */
   readonly read: () => Promise<Reading>
+  /** Daemons whose servers are followed, each with what is wrong with it. */
+  readonly offers: HealthNeeds['offers']
 }
 
 export async function startGate(needs: GateNeeds, settings: GateSettings): Promise<Gate> {
@@ -161,7 +166,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const connectors = stack.use(await openConnectors(connectorNeeds, settings.connectors))
   const syncedSeq = (): number => readWatermark(namesOf(place.folder, 'ledger.jsonl'))?.seq ?? 0
   const counted = { metrics, sessions, children, syncedSeq, version: settings.version ?? 'unknown' }
-  const health = { ledger, bucket, upstreams, drain, connectors, pins, reloads, ...counted }
+  const health = { ledger, bucket, upstreams, drain, connectors, pins, reloads, offers: needs.offers, ...counted }
   const front = { clock, log, ledger, directory, endpoints, all, health, connectors }
   const entrances: Entrances = stack.use(await openEntrances(front, { ...settings, metricsFor: access.metricsFor }))
   stack.use(await openOwnApi(needs, { approvals, pins, connectors, reloads }, settings.control))
@@ -171,7 +176,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const rest = stack.move()
   return {
     url,
-    reload: () => reloads.reload(),
+    reload: (again) => reloads.reload(again),
     async close() {
       approvals.close()
       await drain.drain(clock, settings.drainMs)

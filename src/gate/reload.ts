@@ -29,7 +29,18 @@ export type Reloaded = Changes & Pick<Reading, 'changedKeys' | 'needsRestart'>
 
 export type Changeable = Pick<
   GateSettings,
-  'credentials' | 'metricsFor' | 'rules' | 'callLimits' | 'upstreams' | 'door' | 'local' | 'issuers' | 'scopes' | 'cloudflare' | 'sockets'
+  | 'credentials'
+  | 'metricsFor'
+  | 'rules'
+  | 'callLimits'
+  | 'upstreams'
+  | 'takesOffers'
+  | 'door'
+  | 'local'
+  | 'issuers'
+  | 'scopes'
+  | 'cloudflare'
+  | 'sockets'
 >
 
 export type ReloadNeeds = {
@@ -58,15 +69,15 @@ export class Reloads {
     this.#settings = settings
   }
 
-  /** See `Gate.reload`. The next one waits until what this one ended is over. */
-  async reload(): Promise<Reloaded> {
-    const reloading = this.#last.then(() => this.#reload())
-    this.#last = reloading.then(({ over }) => over).catch(() => {})
-    return (await reloading).reloaded
+  /** See `Gate.reload`. */
+  reload(read: () => Promise<Reading> = this.#needs.read): Promise<Reloaded> {
+    const reloading = this.#last.then(() => this.#reload(read))
+    this.#last = reloading.catch(() => {})
+    return reloading
   }
 
-  async #reload(): Promise<{ readonly reloaded: Reloaded; readonly over: Promise<unknown> }> {
-    const { log, ledger, pins, entrances, read } = this.#needs
+  async #reload(read: () => Promise<Reading>): Promise<Reloaded> {
+    const { log, ledger, pins, entrances } = this.#needs
     let doors: Prepared | undefined
     try {
       const { settings: next, changedKeys, needsRestart, taken } = await read()
@@ -76,32 +87,34 @@ export class Reloads {
       doors = await entrances.prepare(next)
       await ledger.append({ event: 'reload', access: digestOf(next), upstreams })
       takePins()
-      const { changes, over } = this.#take(next, doors)
+      const reloaded = { ...this.#take(next, doors), changedKeys, needsRestart }
       taken()
-      const reloaded = { ...changes, changedKeys, needsRestart }
+      if (read === this.#needs.read) this.problem = undefined
       log.info('gate.reloaded', reloaded)
       if (needsRestart.length > 0) log.warn('gate.reload.needs_restart', { keys: needsRestart })
-      return { reloaded, over }
+      return reloaded
     } catch (error) {
       await doors?.undo()
       const { message } = asFault(error)
-      this.problem = message
+      if (read === this.#needs.read) this.problem = message
       log.error('gate.reload.refused', { reason: message })
       await ledger.append({ event: 'reload.refused', reason: message.slice(0, 1_000) }).catch(() => {})
       throw error
     }
   }
 
-  #take(next: Changeable, doors: Prepared): { readonly changes: Changes; readonly over: Promise<unknown> } {
-    const { sessions, access, limits, lineUp, joined } = this.#needs
+  #take(next: Changeable, doors: Prepared): Changes {
+    const { log, sessions, access, limits, lineUp, joined } = this.#needs
     const { drainMs } = this.#settings
     const gone = access.take(next)
     doors.take()
     limits.take(next.callLimits ?? [])
     const { over, ...changes } = lineUp.take(next.upstreams, drainMs)
-    this.problem = undefined
     joined.changed(new Set([...changes.removed, ...changes.changed]))
-    return { changes, over: Promise.all([over, ...gone.map((name) => sessions.endOf(name, 'its principal was removed', drainMs))]) }
+    Promise.all([over, ...gone.map((name) => sessions.endOf(name, 'its principal was removed', drainMs))]).catch((error: unknown) =>
+      log.error('gate.defect', { what: 'what a reload ended', error }),
+    )
+    return changes
   }
 }
 

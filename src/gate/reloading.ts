@@ -16,11 +16,14 @@ export type ReloadingNeeds = {
   readonly onAsked: (reload: () => void) => () => void
 }
 
-/** Watches `file` until the returned function is called. A file that is being written is read once it has stood still between two looks. */
-export function keepReloading({ clock, log, gate, onAsked }: ReloadingNeeds, file: string): () => void {
+/**
+ * Watches `file` until the returned function is called; `mark`: its `changeMark` when it was read for the start. A file that is being written is read once it has stood
+ * still between two looks.
+ */
+export function keepReloading({ clock, log, gate, onAsked }: ReloadingNeeds, file: string, mark: string): () => void {
   let isOver = false
   let cancel = (): void => {}
-  let taken = changeMark(file)
+  let taken = mark
   let seen = taken
 
   const reload = async (): Promise<void> => {

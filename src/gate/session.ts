@@ -146,6 +146,7 @@ export class McpSession implements Session {
 
   /** Leaves its server for the one that is configured now: what runs may end, at most for `graceMs`, and what comes meanwhile goes to the next one. */
   async change(graceMs: number): Promise<void> {
+    while (this.#changing) await this.#changing // one that changes twice in a row
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#changing = promise
     try {

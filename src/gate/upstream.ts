@@ -43,6 +43,8 @@ export type UpstreamSettings = {
   readonly pins?: PinSettings
   /** Patterns of tools of which each call needs a person's yes. */
   readonly approve?: readonly string[]
+  /** Why it is not well, as far as others than the gate know. */
+  readonly ailing?: () => string | undefined
 }
 
 /** What an endpoint and its sessions need of what serves them: one server, whichever it is now, or all of them. */
@@ -104,7 +106,8 @@ export class Upstream implements Served {
   get state(): UpstreamState {
     const { restMs } = this.breaker
     if (restMs !== undefined) return { is: 'failing', reason: 'it lets its requests run out of time', retryInMs: restMs }
-    return this.#starting.state
+    const ailing = this.settings.ailing?.()
+    return ailing === undefined ? this.#starting.state : { is: 'failing', reason: ailing, retryInMs: 0 }
   }
 
   get starts(): Starting['starts'] {

@@ -7,6 +7,7 @@ import { makeFolder, removeFile } from '../../kernel/file.ts'
 import type { Log } from '../../kernel/log.ts'
 import { answerJson } from '../http/answer.ts'
 import { listenUnix } from '../wire/unix.ts'
+import { type Offers, changesPath, listPath, noOffers, streamOffers } from './offers.ts'
 import { type About, type Api, type Handlers, socketNames } from './api.ts'
 
 const fault = faults('control', {
@@ -22,7 +23,14 @@ const maxInputBytes = 1 << 20
 const maxConnections = 64
 const graceMs = 500
 
-export type ControlNeeds<A extends Api> = { readonly api: A; readonly handlers: Handlers<A>; readonly clock: Clock; readonly log: Log }
+export type ControlNeeds<A extends Api> = {
+  readonly api: A
+  readonly handlers: Handlers<A>
+  readonly clock: Clock
+  readonly log: Log
+  /** Told and streamed on both sockets; absent: it offers nothing. */
+  readonly offers?: Offers
+}
 
 /**
  * Listens in `folder`, which is made (0700) when it is not there; each socket is for its owner alone (0600). Disposing of it removes the sockets.
@@ -42,6 +50,7 @@ export async function openControl<A extends Api>(
     const server = createServer({ requestTimeout: 10_000 }, (request, response) => {
       request.on('error', () => {})
       response.on('error', () => {})
+      if (request.method === 'GET' && request.url === changesPath) return streamOffers(needs.clock, needs.offers ?? noOffers, response)
       void answer(needs, about, request).then(
         (value) => answerJson(response, 200, value),
         (error: unknown) => refuse(needs.log, daemon, response, error),
@@ -55,9 +64,14 @@ export async function openControl<A extends Api>(
   return stack.move()
 }
 
-async function answer<A extends Api>({ api, handlers }: ControlNeeds<A>, about: About, request: IncomingMessage): Promise<unknown> {
+async function answer<A extends Api>(
+  { api, handlers, offers = noOffers }: ControlNeeds<A>,
+  about: About,
+  request: IncomingMessage,
+): Promise<unknown> {
   const { method, url = '' } = request
   if (method === 'GET' && url === '/v1/about') return about
+  if (method === 'GET' && url === listPath) return { offers: offers.list() }
   const name = /^\/v1\/([a-z][a-z-]*)$/.exec(url)?.[1]
   if (method !== 'POST' || name === undefined || !about.operations.includes(name)) throw fault.unknown_operation({ path: url })
   const { input } = api[name]!

@@ -13,7 +13,7 @@ import type { Context } from '../../base/terminal/command.ts'
 import type { GateDaemon } from '../../daemons/gate.ts'
 import type { GateConfig } from '../../gate/upstream-kind.ts'
 import { asFault, faults } from '../../kernel/fault.ts'
-import { makeFolder, readText, writeWhole } from '../../kernel/file.ts'
+import { changeMark, makeFolder, readText, writeWhole } from '../../kernel/file.ts'
 import { randomId } from '../../kernel/random.ts'
 import { Secret } from '../../kernel/secret.ts'
 import type { OperateConfig } from '../../operate/config.ts'
@@ -299,6 +299,7 @@ export async function bringUp(context: Context, ports: Ports, passphrase: Secret
   }
   const { configs } = await import('../../extensions.ts')
   const { tables, path } = await loadMachineConfig(configs, folders.config)
+  const mark = changeMark(path)
   await using stack = new AsyncDisposableStack()
   stack.use(onlyNode(folders.state))
   const { finishRestore } = await import('../../reach/backup/restore.ts')
@@ -324,7 +325,7 @@ export async function bringUp(context: Context, ports: Ports, passphrase: Secret
   const tools = await start('the machine tools', () => startTools(plan))
   const gate = await start('the gate', () => startGate(plan, tools.url))
   const { keepReloading } = await import('../../gate/reloading.ts')
-  stack.defer(keepReloading({ clock: context.clock, log: context.log, gate, onAsked: context.onReload }, path))
+  stack.defer(keepReloading({ clock: context.clock, log: context.log, gate, onAsked: context.onReload }, path, mark))
   const peer = await start('the peer host', () =>
     startPeer(
       plan,

@@ -5,7 +5,7 @@ import type { ReloadedGate } from '../api.ts'
 import { configFlag, controlFolder, gateCalls } from '../client.ts'
 import type { GateConfig } from '../upstream-kind.ts'
 
-/** Besides the calls of an earlier reload, which have `drain` to end. */
+/** Credentials may come from commands that take their time. */
 const patienceMs = 30_000
 
 export default command({
@@ -21,7 +21,7 @@ export default command({
     const { configs } = await import('../../extensions.ts')
     const { path, tables } = await loadMachineConfig(configs, folders.config, flags.config)
     const config = tables['gate'] as GateConfig
-    const reloaded = await gateCalls(controlFolder(folders, path, config), patienceMs + config.drain).reload({})
+    const reloaded = await gateCalls(controlFolder(folders, path, config), patienceMs).reload({})
     terminal.result(reloaded, () => shown(reloaded))
   },
 })

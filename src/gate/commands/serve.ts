@@ -2,6 +2,7 @@
 import { dirname, join } from 'node:path'
 import { loadMachineConfig } from '../../base/config/machine.ts'
 import { command, stopAsked } from '../../base/terminal/command.ts'
+import { changeMark } from '../../kernel/file.ts'
 import { startConfiguredGate } from '../configured.ts'
 import { keepReloading } from '../reloading.ts'
 import type { GateConfig } from '../upstream-kind.ts'
@@ -21,6 +22,7 @@ export default command({
     const { configs, connectors, upstreams: kinds } = await import('../../extensions.ts')
     const load = () => loadMachineConfig(configs, folders.config, flags.config)
     const { path, tables } = await load()
+    const mark = changeMark(path)
     const config = tables['gate'] as GateConfig
     const control = join(folders.runtime, 'gate')
     const read = async (): Promise<GateConfig> => (await load()).tables['gate'] as GateConfig
@@ -33,7 +35,7 @@ export default command({
         ...Object.keys(config.upstreams).map((name) => `  ${gate.url}/mcp/${name}`),
       ].join('\n'),
     )
-    const stopReloading = keepReloading({ clock, log, gate, onAsked: onReload }, path)
+    const stopReloading = keepReloading({ clock, log, gate, onAsked: onReload }, path, mark)
     await stopAsked({ signal })
     stopReloading()
     await gate.close()

@@ -7,6 +7,7 @@ import { command } from '../../base/terminal/command.ts'
 import { answeredLine } from '../../base/wire/bad-line.ts'
 import { linesWire } from '../../base/wire/lines.ts'
 import { limitsOf } from '../../base/wire/walk.ts'
+import { changeMark } from '../../kernel/file.ts'
 import { gateFolder, startConfiguredGate } from '../configured.ts'
 import { fault } from '../faults.ts'
 import { connectLocal } from '../local-door.ts'
@@ -30,6 +31,7 @@ export default command({
     const { configs, connectors, upstreams: kinds } = await import('../../extensions.ts')
     const load = () => loadMachineConfig(configs, folders.config, flags.config)
     const { path, tables } = await load()
+    const mark = changeMark(path)
     const config = tables['gate'] as GateConfig
     const { upstream } = flags
     if (config.local === undefined) throw fault.no_local({ file: path })
@@ -43,7 +45,7 @@ export default command({
     const connect = () => connectLocal(gateFolder(config, folders.state), upstream, limits)
     const start = async () => {
       const own = await startConfiguredGate(needs, config)
-      const stopReloading = keepReloading({ clock, log, gate: own, onAsked: onReload }, path)
+      const stopReloading = keepReloading({ clock, log, gate: own, onAsked: onReload }, path, mark)
       return {
         close() {
           stopReloading()
