@@ -225,6 +225,11 @@ export const fault = faults('gate', {
     hint: 'take the direct way until: fairlead gate restore',
   }),
   command_refused: (d: { reason: string }) => ({ kind: 'denied', message: `the command is refused: ${d.reason}` }),
+  runtime_busy: (d: { folder: string }) => ({
+    kind: 'conflict',
+    message: `another gate of this user has its sockets in ${d.folder}`,
+    hint: 'stop it, or give this one a folder of its own: gate.runtime in its configuration',
+  }),
   command_limited: (d: { reason: string; waitMs: number }) => ({
     kind: 'limited',
     message: `the command is refused: ${d.reason}`,

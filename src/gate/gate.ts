@@ -1,6 +1,7 @@
 // The gate itself: HTTP and socket doors in front, principals and rules between, upstreams behind, everything recorded.
 import { join } from 'node:path'
 import type { Clock } from '../kernel/clock.ts'
+import { asFault } from '../kernel/fault.ts'
 import { makeFolder, readText, writeWhole } from '../kernel/file.ts'
 import type { Log } from '../kernel/log.ts'
 import { randomId } from '../kernel/random.ts'
@@ -21,6 +22,7 @@ import { type ControlNeeds, gateHandlers } from './control.ts'
 import { Drain } from './drain.ts'
 import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
 import { type GateEndpoint, createEndpoint } from './endpoint.ts'
+import { fault } from './faults.ts'
 import { type Entrances, openEntrances } from './entrances.ts'
 import type { HealthNeeds } from './health.ts'
 import type { HttpDoorsSettings } from './http-doors.ts'
@@ -197,14 +199,18 @@ async function openPins({ clock, log, ledger, stack }: PinsNeeds, { folder, upst
   return pins
 }
 
-/** Undefined when no folder is said: then nobody on this machine says anything to the gate. */
+/** Fault `gate.runtime_busy`. Undefined when no folder is said: then nobody on this machine says anything to the gate. */
 async function openOwnApi(
   { clock, log }: GateNeeds,
   needs: ControlNeeds,
   folder: string | undefined,
 ): Promise<AsyncDisposable | undefined> {
   if (folder === undefined) return undefined
-  return openControl({ api: gateApi, handlers: gateHandlers(needs), clock, log }, { daemon: 'gate', folder })
+  try {
+    return await openControl({ api: gateApi, handlers: gateHandlers(needs), clock, log }, { daemon: 'gate', folder })
+  } catch (error) {
+    throw asFault(error).code === 'socket.busy' ? fault.runtime_busy({ folder }, error) : error
+  }
 }
 
 /** What holds for all upstreams at once, as they are now. */

@@ -1,9 +1,12 @@
 // `fairlead gate reload`, as an operator types it: what is other now, what needs a new start, and why a file is not taken.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { configure } from '../kit/gate.ts'
+import { main } from '../kit/program.ts'
 import * as raw from '../kit/raw-client.ts'
 import { gateFor, temporaryFolder } from './bed.ts'
 import { gateCommand } from './connector-bed.ts'
@@ -46,3 +49,17 @@ test('it holds when the command returns; what changed and what needs a new start
   await gate.stop('SIGKILL')
   expect(await gateCommand(gate, 'reload')).toMatchObject({ code: 5, stderr: expect.stringContaining('is it running') })
 }, 60_000)
+
+test('two gates of one user with one folder for their sockets: the second says which setting gives it one of its own', async () => {
+  const folder = temporaryFolder()
+  const first = await gateFor({ upstreams: {}, folder })
+  const state = temporaryFolder()
+  const file = join(state, 'gate.toml')
+  writeFileSync(file, `[gate]\nlisten = "127.0.0.1:0"\nstate = "${state}"\nruntime = "${folder}/run"\n`)
+  const second = spawn(process.execPath, [main, 'gate', 'serve', '--config', file], { stdio: ['ignore', 'ignore', 'pipe'] })
+  let said = ''
+  second.stderr.setEncoding('utf8').on('data', (text: string) => (said += text))
+  expect((await once(second, 'close'))[0]).toBe(1)
+  expect(said).toMatch(/another gate of this user has its sockets in .*run\n.*gate\.runtime/)
+  expect(await gateCommand(first, 'reload')).toMatchObject({ code: 0 })
+})
