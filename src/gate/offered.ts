@@ -86,7 +86,7 @@ export class Offered {
   }
 
   close(): void {
-    for (const name of [...this.#followed.keys()]) this.#leave(name)
+    for (const name of this.#followed.keys()) this.#leave(name)
   }
 
   #follow(name: string, source: Source): void {
@@ -121,7 +121,8 @@ export class Offered {
     followed.stopWaiting()
   }
 
-  #upstream(source: string, { control: _, keep: __, ...serving }: Source, name: string, offer: Offer): Named {
+  #upstream(source: string, settings: Source, name: string, offer: Offer): Named {
+    const { control: _control, keep: _keep, ...serving } = settings
     const place = offer.transport === 'http' ? { url: offer.address } : { socket: offer.address }
     const ailing = (): string | undefined => {
       const { lost, offers } = this.#followed.get(source) ?? { lost: undefined, offers: [] }

@@ -124,7 +124,7 @@ test('a name that is taken, and an address that is not of this machine, are refu
   const upstreams = { mine: { url } }
   const gate = await gateFor({ upstreams, settings: source(folder) })
   configure(gate.folder, { upstreams, settings: 'drain = "soon"\n', port: 0 })
-  await until('that is told', async () => (await health(gate)).checks['configuration']!.ok === false)
+  await until('that is told', async () => !(await health(gate)).checks['configuration']!.ok)
   const strange = ['https://elsewhere.example/mcp', 'http://10.0.0.1/mcp', 'http://a:b@127.0.0.1/mcp', 'file:///etc/passwd', 'nothing']
   daemon.offer(
     offerOf('mine', url),

@@ -109,7 +109,8 @@ export const packages: readonly Package[] = [
   { names: /^commander$/, allowed: /^src\/base\/terminal\/parse\.ts$/, why: 'arguments are read by base/terminal/parse.ts' },
   {
     names: /^zod$/,
-    allowed: /^src\/(?:base\/config\/|base\/control\/offers\.ts$|[\w-]+\/(?:[\w-]+\/)?(?:config|api)\.ts$|base\/mcp\/tool\/|operate\/(?:tools\/|answers\.ts$))/,
+    allowed:
+      /^src\/(?:base\/config\/|base\/control\/offers\.ts$|[\w-]+\/(?:[\w-]+\/)?(?:config|api)\.ts$|base\/mcp\/tool\/|operate\/(?:tools\/|answers\.ts$))/,
     why: 'schemas stand in config.ts, api.ts, tools and what daemons offer',
     isTypeFree: true,
   },

@@ -35,7 +35,8 @@ export default command({
     const config = tables['gate'] as GateConfig
     const { upstream } = flags
     if (config.local === undefined) throw fault.no_local({ file: path })
-    if (upstream !== undefined && !Object.hasOwn(config.upstreams, upstream))
+    const isOffered = Object.keys(config.offers).length > 0 // who is offered is seen later
+    if (upstream !== undefined && !isOffered && !Object.hasOwn(config.upstreams, upstream))
       throw fault.no_upstream({ name: upstream, known: Object.keys(config.upstreams).join(', ') })
     const limits = limitsOf(config.max_frame_bytes)
     const control = join(folders.runtime, 'gate')
