@@ -13,6 +13,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['gate', 'doctrine'], summary: 'check the connectors: sessions, rotations, heartbeats, records, with evidence and remedy', load: () => import('./gate/commands/doctrine.ts') },
   { path: ['gate', 'freeze'], summary: 'freeze the connectors of the running gate: they are told to take the direct way', load: () => import('./gate/commands/freeze.ts') },
   { path: ['gate', 'packet'], summary: 'rehearse handshake and heartbeat of every connector without the gate that runs, and keep what was said', load: () => import('./gate/commands/packet.ts') },
+  { path: ['gate', 'reload'], summary: 'have the running gate read its configuration again, without losing a call', load: () => import('./gate/commands/reload.ts') },
   { path: ['gate', 'restore'], summary: 'end a freeze: the connectors of the running gate go through it again', load: () => import('./gate/commands/restore.ts') },
   { path: ['gate', 'rotate'], summary: 'rotate the credential of connectors: the old one ends when the new one is proved to be in use', load: () => import('./gate/commands/rotate.ts') },
   { path: ['gate', 'serve'], summary: 'run the gate: every call checked, recorded and kept alive', load: () => import('./gate/commands/serve.ts') },

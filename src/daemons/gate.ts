@@ -5,13 +5,14 @@ import type { LedgerPlace } from '../base/ledger/checkpointing.ts'
 import type { SharedHost } from '../base/peer/host/shared-host.ts'
 import { proxiesOf } from '../base/peer/proxy.ts'
 import { type WalletKeys, loadWallet } from '../base/identity/wallet.ts'
-import { type ConfiguredGate, type ConfiguredGateNeeds, startConfiguredGate } from '../gate/configured.ts'
+import { type ConfiguredGateNeeds, startConfiguredGate } from '../gate/configured.ts'
+import type { Gate } from '../gate/gate.ts'
 import { gateLedger } from '../gate/watched-ledger.ts'
 import type { DialPeer, GateConfig } from '../gate/upstream-kind.ts'
 import { currentIdentity } from '../reach/succession/as-identity.ts'
 
 /** The gate, the socket that proved streams of peers go to, and its record of calls. */
-export type GateDaemon = ConfiguredGate & { readonly peerSocket: string; readonly ledger: LedgerPlace }
+export type GateDaemon = Gate & { readonly peerSocket: string; readonly ledger: LedgerPlace }
 
 export type GateDaemonSettings = {
   readonly runtime: string

@@ -72,7 +72,19 @@ const rotation = z.strictObject({
 
 const changed = z.strictObject({ changed: z.boolean() })
 
+const names = z.array(z.string()).readonly()
+const reloaded = z.strictObject({
+  /** Upstreams. */
+  added: names,
+  removed: names,
+  changed: names,
+  /** Of the configuration: those that hold now, and those that do not before a new start. */
+  changedKeys: names,
+  needsRestart: names,
+})
+
 export const gateApi = {
+  reload: { privilege: 'change', summary: 'read the configuration again', input: z.strictObject({}), output: reloaded },
   'list-calls': { privilege: 'change', summary: "calls that wait for a person's yes", input: z.strictObject({}), output: z.array(call) },
   'decide-call': {
     privilege: 'change',
@@ -123,6 +135,7 @@ export const gateApi = {
   'restore-connectors': { privilege: 'change', summary: 'end a freeze', input: z.strictObject({}), output: changed },
 } as const satisfies Api
 
+export type ReloadedGate = z.output<typeof reloaded>
 export type WaitingCall = z.output<typeof call>
 export type HeldTool = z.output<typeof held>
 export type ConnectorState = z.output<typeof connector>

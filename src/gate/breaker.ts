@@ -1,5 +1,6 @@
 // Leaves a server alone that lets one principal's requests run out of time, one after the other: for a while that grows, so that nobody waits in vain. Others are not kept from it.
 import type { Clock } from '../kernel/clock.ts'
+import type { Fault } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import { fault } from './faults.ts'
 
@@ -30,12 +31,12 @@ export class Breaker {
     return rests.length === 0 ? undefined : Math.max(0, ...rests.map(({ untilMs }) => untilMs - this.#clock.mono()))
   }
 
-  /** Fault `gate.left_alone` while it rests. When the rest is over requests pass, and the first that runs out of time begins a longer one. */
-  check(principal: string): void {
+  /** Why a request is not sent, while it rests: fault `gate.left_alone`. When the rest is over requests pass, and the first that runs out of time begins a longer one. */
+  refusal(principal: string): Fault | undefined {
     const count = this.#counts.get(principal)
-    if (!count || count.silent < maxSilent) return
+    if (!count || count.silent < maxSilent) return undefined
     const waitMs = count.untilMs - this.#clock.mono()
-    if (waitMs > 0) throw fault.left_alone({ upstream: this.#upstream, silent: count.silent, waitMs })
+    return waitMs > 0 ? fault.left_alone({ upstream: this.#upstream, silent: count.silent, waitMs }) : undefined
   }
 
   answered(principal: string): void {

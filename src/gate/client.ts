@@ -31,6 +31,6 @@ export function controlFolder(folders: Context['folders'], path: string, { runti
 }
 
 /** Those of the gate whose sockets are in `folder`; who may do everything opens the socket for that. */
-export function gateCalls(folder: string): GateCalls {
-  return controlClient(gateApi, { daemon: 'gate', folder, privilege: 'change' }).calls
+export function gateCalls(folder: string, timeoutMs?: number): GateCalls {
+  return controlClient(gateApi, { daemon: 'gate', folder, privilege: 'change', ...(timeoutMs === undefined ? {} : { timeoutMs }) }).calls
 }

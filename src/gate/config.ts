@@ -37,6 +37,31 @@ const noUserInfo = 'may not hold a user name or password: keep the token elsewhe
 
 const digest = z.string().regex(/^sha256-[A-Za-z0-9+/]{43}=$/, 'must be sha256- and Base64: openssl dgst -sha256 -binary FILE | base64')
 
+/** How a server is served, whoever names it. */
+const serving = {
+  isolation: z
+    .enum(isolations)
+    .default('session')
+    .describe(
+      'Who shares a child process: each session its own, all sessions of a principal one, or everybody one (only for servers that keep no state).',
+    ),
+  idle: duration({ leastMs: 1_000 })
+    .prefault('5m')
+    .describe('A child that nobody used for this long is stopped; the next call starts it again.'),
+  request_timeout: duration({ leastMs: 100 }).prefault('10m').describe('A request without an answer for this long is given up.'),
+  approve: patterns("tools need a person's yes for each call"),
+  new_tools: z
+    .enum(['pin', 'quarantine', 'trust'])
+    .default('pin')
+    .describe(
+      'A tool that the server did not have before: its definition is pinned at first sight, or it waits for fairlead gate approve. trust: no definition is pinned at all.',
+    ),
+  suspicious_tools: z
+    .enum(['quarantine', 'report'])
+    .default('quarantine')
+    .describe('A tool whose definition holds hidden characters, or whose name looks like that of another: held back, or reported only.'),
+}
+
 const upstream = z
   .strictObject({
     command: z.array(z.string()).min(1).optional().describe('A stdio server: its argv, run without a shell.'),
@@ -66,27 +91,7 @@ const upstream = z
     peer: z.string().min(1).optional().describe('A server that a peer serves (fairlead reach mcp-serve): its id. With fairlead up only.'),
     addresses: z.array(z.string()).default([]).describe('Where that peer listens, as multiaddrs; without any it is looked for by its id.'),
     socket: z.string().optional().describe('A server on a UNIX socket, one frame a line.'),
-    isolation: z
-      .enum(isolations)
-      .default('session')
-      .describe(
-        'Who shares a child process: each session its own, all sessions of a principal one, or everybody one (only for servers that keep no state).',
-      ),
-    idle: duration({ leastMs: 1_000 })
-      .prefault('5m')
-      .describe('A child that nobody used for this long is stopped; the next call starts it again.'),
-    request_timeout: duration({ leastMs: 100 }).prefault('10m').describe('A request without an answer for this long is given up.'),
-    approve: patterns("tools need a person's yes for each call"),
-    new_tools: z
-      .enum(['pin', 'quarantine', 'trust'])
-      .default('pin')
-      .describe(
-        'A tool that the server did not have before: its definition is pinned at first sight, or it waits for fairlead gate approve. trust: no definition is pinned at all.',
-      ),
-    suspicious_tools: z
-      .enum(['quarantine', 'report'])
-      .default('quarantine')
-      .describe('A tool whose definition holds hidden characters, or whose name looks like that of another: held back, or reported only.'),
+    ...serving,
     pins: z
       .record(z.string(), fingerprint)
       .default({})
@@ -100,6 +105,22 @@ const upstream = z
     path: ['integrity'],
   })
   .describe('An MCP server behind the gate.')
+
+const offers = z
+  .strictObject({
+    control: z
+      .string()
+      .min(1)
+      .describe(
+        "The folder with the daemon's sockets (observe.sock), below the folder of this file if it is relative: what it offers are upstreams.",
+      ),
+    token: credential.optional().describe("Our own bearer token for its servers over HTTP. A client's token never travels on."),
+    keep: duration({ leastMs: 0 })
+      .prefault('1m')
+      .describe('How long its servers stay upstreams, marked as failing, while the daemon itself does not answer.'),
+    ...serving,
+  })
+  .describe('A daemon of this machine whose servers are upstreams for as long as it offers them.')
 
 const principal = z
   .strictObject({
@@ -246,6 +267,10 @@ export default z
       .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and hyphens'), upstream)
       .default({})
       .describe('The MCP servers behind the gate, by name.'),
+    offers: z
+      .record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and hyphens'), offers)
+      .default({})
+      .describe('Daemons of this machine whose servers are upstreams, too, each under its id; by a name of your own.'),
     principals: z
       .record(z.string().regex(/^[^*]{1,64}$/, 'must be 1 to 64 characters without *'), principal)
       .default({})

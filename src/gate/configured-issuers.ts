@@ -11,6 +11,8 @@ export type IssuerKit = {
   readonly clock: Clock
   readonly log: Log
   readonly client: HttpClient
+  /** Those that there are, by whose they are and where: what a reload does not change goes on with the keys that it has. */
+  readonly keySets: Map<string, KeySet>
   /** Relative paths are below the configuration's folder. */
   pathOf(path: string): string
 }
@@ -42,13 +44,13 @@ export function cloudflareOf(kit: IssuerKit, { cloudflare_access: access }: Gate
 
 /** Asked for at once, so that the log tells early when they cannot be had; the gate starts in any case. */
 function keysBehind(kit: IssuerKit, name: string, url: string): KeySet {
-  const keys = keySet(kit, name, keysAt(kit.client, new URL(url)))
+  const keys = keySet(kit, name, url, () => keysAt(kit.client, new URL(url)))
   keys.get().catch(() => {}) // the key set has logged it
   return keys
 }
 
 async function keysOfFile(kit: IssuerKit, name: string, path: string): Promise<KeySet> {
-  const keys = keySet(kit, name, keysIn(kit.pathOf(path)))
+  const keys = keySet(kit, name, path, () => keysIn(kit.pathOf(path)))
   try {
     await keys.get()
   } catch (error) {
@@ -57,6 +59,11 @@ async function keysOfFile(kit: IssuerKit, name: string, path: string): Promise<K
   return keys
 }
 
-function keySet({ clock, log }: IssuerKit, name: string, source: KeySource): KeySet {
-  return new KeySet({ clock, log, source }, name)
+function keySet({ clock, log, keySets }: IssuerKit, name: string, place: string, source: () => KeySource): KeySet {
+  const key = `${name} ${place}`
+  const present = keySets.get(key)
+  if (present) return present
+  const made = new KeySet({ clock, log, source: source() }, name)
+  keySets.set(key, made)
+  return made
 }

@@ -6,17 +6,20 @@ import { redacting } from '../kernel/log.ts'
 import { createHttpClient } from '../base/http/client.ts'
 import { startGuard } from '../base/supervise/guard.ts'
 import { limitsOf } from '../base/wire/walk.ts'
-import { cloudflareOf, issuersOf } from './configured-issuers.ts'
+import { type IssuerKit, cloudflareOf, issuersOf } from './configured-issuers.ts'
 import { connectorsOf } from './connector/configured.ts'
 import type { Uploads } from './connector/uploads.ts'
 import type { Connector } from './connector-kind.ts'
 import { type Gate, type GateNeeds, type GateSettings, startGate } from './gate.ts'
-import type { Changes, Configured } from './line-up.ts'
-import type { Changeable } from './reload.ts'
+import type { Configured } from './line-up.ts'
+import type { Changeable, Reading } from './reload.ts'
 import { rulesOf } from './rule/roles.ts'
-import type { DialPeer, GateConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
+import { type Named, Offered } from './offered.ts'
+import type { DialPeer, GateConfig, UpstreamConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
 
-export type ConfiguredGateNeeds = GateNeeds & {
+export type ConfiguredGateNeeds = Omit<GateNeeds, 'read' | 'offers'> & {
+  /** Reads the configuration again; without it there is only the one that it starts with. */
+  readonly read?: () => Promise<GateConfig>
   readonly env: Readonly<Record<string, string | undefined>>
   /** Relative paths in the configuration are below this folder. */
   readonly folder: string
@@ -42,14 +45,8 @@ export function gateFolder(config: GateConfig, state: string): string {
   return config.state ?? join(state, 'gate')
 }
 
-/** A gate that can be told of another configuration. */
-export type ConfiguredGate = Omit<Gate, 'reload'> & {
-  /** Takes what `read` gives: upstreams, principals, rules and limits; names what else in it differs and needs a new start. Faults: those of `Gate.reload`. */
-  reload(read: () => Promise<GateConfig>): Promise<Changes & { readonly needsRestart: readonly string[] }>
-}
-
 /** Starts the gate of a configuration. Faults: those of `startGate`, `credential.*`, `http.port_busy`, `store.locked`. */
-export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: GateConfig): Promise<ConfiguredGate> {
+export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: GateConfig): Promise<Gate> {
   const { clock, env, folder } = needs
   /** What upstreams were given: they may print it, or answer with it. */
   const revealed = new Set<string>()
@@ -60,7 +57,7 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
   const client = createHttpClient()
   stack.defer(() => client.close())
   const limits = limitsOf(config.max_frame_bytes)
-  const kit: UpstreamKit = {
+  const kit: UpstreamKit & IssuerKit = {
     clock,
     log,
     guard,
@@ -68,6 +65,7 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     limits,
     env,
     ...(needs.dialPeer ? { dialPeer: needs.dialPeer } : {}),
+    keySets: new Map(),
     pathOf: (path) => (isAbsolute(path) ? path : join(folder, path)),
     async reveal(value) {
       const secret = await resolveCredential(value, { env, folder })
@@ -79,17 +77,38 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
   const [host, port] = splitListen(config.listen)
   const state = gateFolder(config, needs.state)
   const control = config.runtime === undefined ? needs.control : kit.pathOf(config.runtime)
-  const gate = await startGate(
-    { ...needs, log },
+  let inForce = config
+  const offered = new Offered({ clock, log, pathOf: kit.pathOf, changed: () => void gate.reload(withOffers).catch(() => {}) }) // which has been told
+  const withOffers = async (): Promise<Reading> => ({
+    settings: await changeableOf(kit, kinds, inForce, offered),
+    changedKeys: [],
+    needsRestart: [],
+    taken() {},
+  })
+  const read = async (): Promise<Reading> => {
+    const next = needs.read ? await needs.read() : config
+    const settings = await changeableOf(kit, kinds, next, offered)
+    return {
+      settings,
+      changedKeys: differences(inForce, next).filter((key) => changeable.has(key)),
+      needsRestart: differences(config, next).filter((key) => !changeable.has(key)),
+      taken() {
+        inForce = next
+        offered.take(next.offers)
+        const used = new Set([...settings.issuers, ...(settings.cloudflare ? [settings.cloudflare] : [])].map(({ keys }) => keys))
+        for (const [key, keys] of kit.keySets) if (!used.has(keys)) kit.keySets.delete(key)
+      },
+    }
+  }
+  const gate: Gate = await startGate(
+    { ...needs, log, read, offers: () => offered.problems },
     {
       host,
       port,
       ownHosts: config.hosts,
       publicUrl: config.public_url,
       folder: state,
-      ...(config.local === undefined ? {} : { local: config.local }),
       isLocalOnly: needs.isLocalOnly ?? false,
-      door: config.door,
       maxSessions: config.max_sessions,
       maxSessionsPerPrincipal: config.max_sessions_per_principal,
       drainMs: config.drain,
@@ -97,40 +116,35 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
       sessionTtlMs: config.session_ttl,
       listWaitMs: config.list_wait,
       limits,
-      issuers: await issuersOf(kit, config),
-      cloudflare: cloudflareOf(kit, config),
-      sockets: Object.values(config.sockets).map((socket) => ({ ...socket, path: kit.pathOf(socket.path) })),
-      scopes: config.scopes,
       approvals: { timeoutMs: config.approval_timeout, mayAskClient: config.approval_by === 'client' },
       ...(control === undefined ? {} : { control }),
       ...(needs.version === undefined ? {} : { version: needs.version }),
       children: { max: config.max_children, maxPerPrincipal: config.max_children_per_principal },
-      ...(await changeableOf(kit, kinds, config)),
+      ...(await changeableOf(kit, kinds, config, offered)),
       connectors: await connectorsOf(needs, config, { state, pathOf: kit.pathOf, limits }),
       ...(needs.peers ? { peers: needs.peers } : {}),
     },
   )
+  offered.take(config.offers)
   const rest = stack.move()
   return {
-    url: gate.url,
-    async reload(read) {
-      let needsRestart: readonly string[] = []
-      const changes = await gate.reload(async () => {
-        const next = await read()
-        needsRestart = fixedDifferences(config, next)
-        return changeableOf(kit, kinds, next)
-      })
-      return { ...changes, needsRestart }
-    },
+    ...gate,
     async close() {
+      offered.close()
       await gate.close()
       await rest.disposeAsync()
     },
   }
 }
 
-async function changeableOf(kit: UpstreamKit, kinds: readonly UpstreamKind[], config: GateConfig): Promise<Changeable> {
-  const upstreams = Object.entries(config.upstreams).map(async ([name, one]): Promise<Configured> => {
+async function changeableOf(
+  kit: UpstreamKit & IssuerKit,
+  kinds: readonly UpstreamKind[],
+  config: GateConfig,
+  offered: Offered,
+): Promise<Changeable> {
+  const own = Object.entries(config.upstreams).map(([name, settings]): Named => ({ name, settings, digest: '' }))
+  const upstreams = [...own, ...offered.upstreams(config)].map(async ({ name, settings: one, digest, ailing }): Promise<Configured> => {
     const kind = kinds.find(({ key }) => one[key] !== undefined)!
     return {
       name,
@@ -140,7 +154,8 @@ async function changeableOf(kit: UpstreamKit, kinds: readonly UpstreamKind[], co
       approve: one.approve,
       pins: { newTools: one.new_tools, suspiciousTools: one.suspicious_tools, fingerprints: one.pins },
       transport: await kind.transport(kit, name, one),
-      fingerprint: await fingerprintOf(kit, one),
+      fingerprint: await fingerprintOf(kit, one, digest),
+      ...(ailing ? { ailing } : {}),
     }
   })
   return {
@@ -153,21 +168,42 @@ async function changeableOf(kit: UpstreamKit, kinds: readonly UpstreamKind[], co
       bytesPerMinute,
     })),
     upstreams: await Promise.all(upstreams),
+    takesOffers: Object.keys(config.offers).length > 0,
+    door: config.door,
+    local: config.local,
+    issuers: await issuersOf(kit, config),
+    scopes: config.scopes,
+    cloudflare: cloudflareOf(kit, config),
+    sockets: Object.values(config.sockets).map((socket) => ({ ...socket, path: kit.pathOf(socket.path) })),
   }
 }
 
 /** Credentials count by what they are now: a token that was rotated makes another upstream. */
-async function fingerprintOf({ reveal }: UpstreamKit, one: GateConfig['upstreams'][string]): Promise<string> {
+async function fingerprintOf({ reveal }: UpstreamKit, one: UpstreamConfig, digest: string): Promise<string> {
   const credentials = [...(one.token ? [one.token] : []), ...Object.values(one.secrets)]
   const revealed = await Promise.all(credentials.map(async (value) => (await reveal(value)).reveal()))
-  return hash('sha256', JSON.stringify([one, revealed]), 'base64url')
+  return hash('sha256', JSON.stringify([one, revealed, digest]), 'base64url')
 }
 
-const changeable: ReadonlySet<string> = new Set(['upstreams', 'principals', 'roles', 'rules', 'limits'])
+/** What a reload takes; all else needs a new start. */
+const changeable: ReadonlySet<string> = new Set([
+  'gate.upstreams',
+  'gate.offers',
+  'gate.principals',
+  'gate.roles',
+  'gate.rules',
+  'gate.limits',
+  'gate.door',
+  'gate.local',
+  'gate.issuers',
+  'gate.scopes',
+  'gate.cloudflare_access',
+  'gate.sockets',
+])
 
-function fixedDifferences(before: GateConfig, after: GateConfig): readonly string[] {
+function differences(before: GateConfig, after: GateConfig): readonly string[] {
   const keys = new Set([...Object.keys(before), ...Object.keys(after)]) as ReadonlySet<keyof GateConfig>
-  return [...keys].filter((key) => !changeable.has(key) && JSON.stringify(before[key]) !== JSON.stringify(after[key]))
+  return [...keys].filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key])).map((key) => `gate.${key}`)
 }
 
 function splitListen(listen: string): [host: string, port: number] {

@@ -3,16 +3,23 @@ import type { Handlers } from '../base/control/api.ts'
 import { readable } from './pin/definition.ts'
 import type { Pins } from './pin/pins.ts'
 import type { Approvals } from './approval/approvals.ts'
+import type { Reloads } from './reload.ts'
 import type { Connectors } from './connector/connectors.ts'
 import { connectorHandlers } from './connector/operations.ts'
 import type { gateApi } from './api.ts'
 
 /** What the operations act on. */
-export type ControlNeeds = { readonly approvals: Approvals; readonly pins: Pins; readonly connectors: Connectors }
+export type ControlNeeds = {
+  readonly approvals: Approvals
+  readonly pins: Pins
+  readonly connectors: Connectors
+  readonly reloads: Reloads
+}
 
-export function gateHandlers({ approvals, pins, connectors }: ControlNeeds): Handlers<typeof gateApi> {
+export function gateHandlers({ approvals, pins, connectors, reloads }: ControlNeeds): Handlers<typeof gateApi> {
   return {
     ...connectorHandlers(connectors),
+    reload: () => reloads.reload(),
     'list-calls': async () => approvals.list(),
     'decide-call': async ({ id, decision }) => approvals.decide(id, decision),
     'list-tools': async () =>

@@ -13,6 +13,7 @@ import {
   neverAborted,
   through,
 } from '../base/mcp/exchange.ts'
+import { beforeSending, outcomeOf } from '../base/mcp/leg/before-sending.ts'
 import type { Endpoint, Opened } from '../base/mcp/scopes.ts'
 import type { Frame } from '../base/wire/frame.ts'
 import type { Sink } from '../base/wire/wire.ts'
@@ -57,12 +58,8 @@ export function createEndpoint(needs: EndpointNeeds): GateEndpoint {
   const opening = async (exchange: Exchange, out: Out, side: WatchedSink, open: Sessions['open']): Promise<Opened> => {
     let opened: Opened | undefined
     const outcome = await layered(async (inner, innerOut) => {
-      opened = await open(
-        kit,
-        inner,
-        innerOut,
-        noticing(side, () => opened?.session && listChanged(opened.session.id)),
-      )
+      const noticed = noticing(side, () => opened?.session && listChanged(opened.session.id))
+      opened = await beforeSending(open(kit, inner, innerOut, noticed)) // one that fails leaves nothing behind
       return opened.outcome
     })(exchange, out)
     return { session: opened?.session, outcome }
@@ -117,8 +114,9 @@ function timed(upstream: Served, clock: Clock, log: Log, core: Handler): Handler
       return out.write(frame)
     })
     const { breaker } = upstream // asked each time: a reload makes another
+    const alone = isBounded ? breaker?.refusal(exchange.principal.name) : undefined
+    if (alone) return { is: 'notSent', fault: alone }
     try {
-      if (isBounded) breaker?.check(exchange.principal.name)
       const outcome = isBounded
         ? await within(requestTimeoutMs, upstream.name, clock, core, exchange, noticing)
         : await core(exchange, noticing)
@@ -126,15 +124,16 @@ function timed(upstream: Served, clock: Clock, log: Log, core: Handler): Handler
       else if (outcome.is === 'unknown' && outcome.fault.code === 'gate.timed_out') breaker?.silent(exchange.principal.name)
       return outcome
     } catch (error) {
-      const known = asFault(error)
+      const at = { upstream: upstream.name, method: exchange.frame.method }
       if (isAnswered) {
-        log.warn('gate.after_answer', { upstream: upstream.name, method: exchange.frame.method, error: known })
+        log.warn('gate.after_answer', { ...at, error: asFault(error) })
         return answered
       }
-      return {
-        is: 'notSent',
-        fault: known.kind === 'bug' ? fault.upstream_refused({ upstream: upstream.name, reason: reasonOf(error) }, error) : known,
-      }
+      const outcome = outcomeOf(error)
+      if (outcome.is !== 'notSent') log.error('gate.defect', { ...at, error })
+      else if (outcome.fault.kind === 'bug')
+        return { ...outcome, fault: fault.upstream_refused({ upstream: upstream.name, reason: reasonOf(error) }, error) }
+      return outcome
     }
   }
 }

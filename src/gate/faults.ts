@@ -225,6 +225,16 @@ export const fault = faults('gate', {
     hint: 'take the direct way until: fairlead gate restore',
   }),
   command_refused: (d: { reason: string }) => ({ kind: 'denied', message: `the command is refused: ${d.reason}` }),
+  runtime_busy: (d: { folder: string }) => ({
+    kind: 'conflict',
+    message: `another gate of this user has its sockets in ${d.folder}`,
+    hint: 'stop it, or give this one a folder of its own: gate.runtime in its configuration',
+  }),
+  command_limited: (d: { reason: string; waitMs: number }) => ({
+    kind: 'limited',
+    message: `the command is refused: ${d.reason}`,
+    hint: 'Retry-After says when it may be tried again',
+  }),
   command_unknown: (d: { reason: string }) => ({
     kind: 'unavailable',
     message: `the command was sent, and whether it took effect is unknown: ${d.reason}`,

@@ -6,7 +6,7 @@ import { bareUri } from '../base/access/bare-uri.ts'
 import type { Principal, Refused, Via } from '../base/access/principal.ts'
 import { answerJson } from '../base/http/answer.ts'
 import type { Ledger } from '../base/ledger/ledger.ts'
-import { createHttpDoor } from '../base/mcp/door/http.ts'
+import { type Local, createHttpDoor } from '../base/mcp/door/http.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
 import type { ScanLimits } from '../base/wire/walk.ts'
 import type { Connectors } from './connector/connectors.ts'
@@ -23,14 +23,16 @@ export type FrontDoorNeeds = {
   /** All upstreams at once. */
   readonly all: Endpoint
   readonly identify: Identify
-  readonly resource: ProtectedResource
+  readonly resource: Pick<ProtectedResource, 'metadata'>
   readonly health: MetricsNeeds
   readonly connectors: Connectors
 }
 
 export type FrontDoor = {
-  /** Answers one request, whatever it is. `local`: whom the socket stands for that it came in by. */
-  handle(request: IncomingMessage, response: ServerResponse, local?: Principal): void
+  /** Answers one request, whatever it is. `local`: whom the socket stands for now that it came in by. */
+  handle(request: IncomingMessage, response: ServerResponse, local?: Local): void
+  /** Credentials are others now: see `HttpDoor.recheck`. */
+  recheck(): void
   /** Counts and records a request that was refused before it came here. */
   refused(reason: string, request: IncomingMessage, status: number): void
 }
@@ -75,6 +77,7 @@ export function createFrontDoor(needs: FrontDoorNeeds, { limits, metricsFor }: F
   }
   return {
     refused,
+    recheck: () => door.recheck(),
     handle(request, response, local) {
       if (endpoint(request.url!)) return door.handle(request, response, local)
       if (connectors.door.takes(request)) return connectors.door.handle(request, response)
@@ -83,7 +86,7 @@ export function createFrontDoor(needs: FrontDoorNeeds, { limits, metricsFor }: F
         request.resume()
         return answerJson(response, 200, metadata, { 'access-control-allow-origin': '*' })
       }
-      Promise.resolve(identify(request, local))
+      Promise.resolve(identify(request, local?.()))
         .then((known) => answer(request, response, known))
         .catch(() => response.destroy())
     },

@@ -1,6 +1,7 @@
 // The gate itself: HTTP and socket doors in front, principals and rules between, upstreams behind, everything recorded.
 import { join } from 'node:path'
 import type { Clock } from '../kernel/clock.ts'
+import { asFault } from '../kernel/fault.ts'
 import { makeFolder, readText, writeWhole } from '../kernel/file.ts'
 import type { Log } from '../kernel/log.ts'
 import { randomId } from '../kernel/random.ts'
@@ -21,19 +22,20 @@ import { type ControlNeeds, gateHandlers } from './control.ts'
 import { Drain } from './drain.ts'
 import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
 import { type GateEndpoint, createEndpoint } from './endpoint.ts'
-import { type HttpDoorsSettings, openHttpDoors } from './http-doors.ts'
+import { fault } from './faults.ts'
+import { type Entrances, openEntrances } from './entrances.ts'
+import type { HealthNeeds } from './health.ts'
+import type { HttpDoorsSettings } from './http-doors.ts'
 import { Joined } from './joined/joined.ts'
 import { joinedName } from './joined/offer.ts'
 import { partsOf } from './joined-parts.ts'
 import { layersOf } from './layers.ts'
 import { type Limit, Limits } from './limit.ts'
-import { type Changes, type Configured, LineUp } from './line-up.ts'
-import { openLocalDoor } from './local-door.ts'
+import { type Configured, LineUp } from './line-up.ts'
 import { GateMetrics } from './metrics.ts'
-import { openPeerDoor } from './peer-door.ts'
 import { Pins } from './pin/pins.ts'
 import { recordRefusal } from './record.ts'
-import { type Changeable, Reloads } from './reload.ts'
+import { type Reading, type Reloaded, Reloads } from './reload.ts'
 import { type SessionSettings, Sessions } from './sessions.ts'
 import { checkSettings } from './start-checks.ts'
 import { sweeping } from './sweeping.ts'
@@ -62,10 +64,12 @@ export type GateSettings = HttpDoorsSettings &
     /** Of Fairlead, for the metrics. */
     readonly version?: string
     readonly upstreams: readonly Configured[]
+    /** Others may come by themselves, so that a rule may name one that is not there. */
+    readonly takesOffers: boolean
     /** A list of all upstreams waits so long for each; `defaultListWaitMs` when absent. */
     readonly listWaitMs?: number
-    /** Who comes in through the socket in `folder`; absent: there is none. */
-    readonly local?: string
+    /** Who comes in through the socket in `folder`; undefined: there is none. */
+    readonly local: string | undefined
     /** No HTTP: for a gate whose clients are all on this machine. */
     readonly isLocalOnly?: boolean
     readonly connectors: ConnectorsSettings
@@ -77,10 +81,10 @@ export interface Gate {
   /** Empty when there is no HTTP. */
   readonly url: string
   /**
-   * Takes other upstreams, principals, rules and limits, or stays as it is and throws what `read` threw or a start would. What changed holds at once; resolves when the
-   * last call of an upstream that went has ended, or its time to. Recorded either way.
+   * Reads the configuration again: what changed holds when it resolves, while calls that run may end. Or it stays as it is and throws what `read` threw or a start would.
+   * Recorded either way. `read`: in place of the file, what else the gate has to take.
    */
-  reload(read: () => Promise<Changeable>): Promise<Changes>
+  reload(read?: () => Promise<Reading>): Promise<Reloaded>
   /** Lets running calls end, then stops every child; sessions and ledger stay for the next start. */
   close(): Promise<void>
 }
@@ -95,11 +99,15 @@ export type GateNeeds = {
   readonly log: Log
   /** Who signs the ledger now and then, which may become another; without one it is a chain that nobody vouches for. */
   readonly identity?: () => Identity
+  /** Reads the configuration again. */
+  readonly read: () => Promise<Reading>
+  /** Daemons whose servers are followed, each with what is wrong with it. */
+  readonly offers: HealthNeeds['offers']
 }
 
 export async function startGate(needs: GateNeeds, settings: GateSettings): Promise<Gate> {
   checkSettings(settings)
-  const { clock, log, identity } = needs
+  const { clock, log, identity, read } = needs
   makeFolder(settings.folder)
   await using stack = new AsyncDisposableStack()
   const place = gateLedger(settings.folder)
@@ -153,30 +161,24 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const joined = new Joined({ parts, clock }, () => joinedSettings(lineUp, settings))
   const all = createEndpoint({ upstream: joined, sessions, clock, log, layers: [drain.layer, parts.layer] })
   stack.defer(sweeping({ clock, log, sessions, lineUp }))
-  const reloads = new Reloads({ log, ledger, sessions, access, limits, pins, lineUp, joined }, settings)
-  if (settings.peers) {
-    const refused = (): void => metrics.refused('peers', 'unauthenticated')
-    stack.use(await openPeerDoor({ clock, log, ledger, directory, endpoints, refused }, settings.peers, settings.limits))
-  }
-  if (settings.local !== undefined) {
-    const endpoint = (name: string | undefined): GateEndpoint | undefined => (name === undefined ? all : endpoints.get(name))
-    stack.use(await openLocalDoor({ clock, log, endpoint }, { folder: settings.folder, principal: settings.local }, settings.limits))
-  }
-  const connectorNeeds = { clock, log, ledger, bucket: kv.bucket('connectors'), policy, upstreams, endpoints }
+  const prepare: Entrances['prepare'] = (next) => entrances.prepare(next)
+  const reloads = new Reloads({ log, ledger, sessions, access, limits, pins, lineUp, joined, entrances: { prepare }, read }, settings)
+  let recheck = (): void => {}
+  const connectorNeeds = { clock, log, ledger, bucket: kv.bucket('connectors'), policy, upstreams, endpoints, ended: () => recheck() }
   const connectors = stack.use(await openConnectors(connectorNeeds, settings.connectors))
-  stack.use(await openOwnApi(needs, { approvals, pins, connectors }, settings.control))
   const syncedSeq = (): number => readWatermark(namesOf(place.folder, 'ledger.jsonl'))?.seq ?? 0
   const counted = { metrics, sessions, children, syncedSeq, version: settings.version ?? 'unknown' }
-  const health = { ledger, bucket, upstreams, drain, connectors, pins, reloads, ...counted }
-  const everybody = { ...directory, byTokenHash: (hash: string) => directory.byTokenHash(hash) ?? connectors.byTokenHash(hash) }
-  const front = { clock, log, ledger, directory: everybody, endpoints, all, health, connectors }
-  const doors = settings.isLocalOnly ? undefined : stack.use(await openHttpDoors(front, { ...settings, metricsFor: access.metricsFor }))
-  const url = doors?.url ?? ''
+  const health = { ledger, bucket, upstreams, drain, connectors, pins, reloads, offers: needs.offers, ...counted }
+  const front = { clock, log, ledger, directory, endpoints, all, health, connectors }
+  const entrances: Entrances = stack.use(await openEntrances(front, { ...settings, metricsFor: access.metricsFor }))
+  stack.use(await openOwnApi(needs, { approvals, pins, connectors, reloads }, settings.control))
+  recheck = () => entrances.recheck()
+  const { url } = entrances
   log.info('gate.ready', { url, upstreams: [...endpoints.keys()] })
   const rest = stack.move()
   return {
     url,
-    reload: (read) => reloads.reload(read),
+    reload: (again) => reloads.reload(again),
     async close() {
       approvals.close()
       await drain.drain(clock, settings.drainMs)
@@ -197,14 +199,18 @@ async function openPins({ clock, log, ledger, stack }: PinsNeeds, { folder, upst
   return pins
 }
 
-/** Undefined when no folder is said: then nobody on this machine says anything to the gate. */
+/** Fault `gate.runtime_busy`. Undefined when no folder is said: then nobody on this machine says anything to the gate. */
 async function openOwnApi(
   { clock, log }: GateNeeds,
   needs: ControlNeeds,
   folder: string | undefined,
 ): Promise<AsyncDisposable | undefined> {
   if (folder === undefined) return undefined
-  return openControl({ api: gateApi, handlers: gateHandlers(needs), clock, log }, { daemon: 'gate', folder })
+  try {
+    return await openControl({ api: gateApi, handlers: gateHandlers(needs), clock, log }, { daemon: 'gate', folder })
+  } catch (error) {
+    throw asFault(error).code === 'socket.busy' ? fault.runtime_busy({ folder }, error) : error
+  }
 }
 
 /** What holds for all upstreams at once, as they are now. */

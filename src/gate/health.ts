@@ -22,6 +22,8 @@ export type HealthNeeds = {
   readonly pins: Pins
   /** Why the configuration was not taken when it was last read again. */
   readonly reloads: { readonly problem: string | undefined }
+  /** Of daemons whose offers are followed. */
+  readonly offers: () => readonly (readonly [source: string, problem: string | undefined])[]
 }
 
 /** `ok` as a whole, when every check that the gate cannot work without is; a server that fails, or keys that cannot be had, make it `degraded`, since others go on. */
@@ -43,7 +45,7 @@ export async function answerHealth(needs: HealthNeeds, path: string, isKnown: bo
 }
 
 async function healthOf(
-  { ledger, bucket, upstreams, drain, keySets, connectors, pins, reloads }: HealthNeeds,
+  { ledger, bucket, upstreams, drain, keySets, connectors, pins, reloads, offers }: HealthNeeds,
   isKnown: boolean,
 ): Promise<Health> {
   const needed: Record<string, Check> = {
@@ -61,7 +63,11 @@ async function healthOf(
         states.map(([name, state]) => [
           `upstream ${name}`,
           state.is === 'failing'
-            ? { ok: false, reason: `${state.reason}; the next try may be in ${Math.ceil(state.retryInMs / 100) / 10} s` }
+            ? {
+                ok: false,
+                reason:
+                  state.retryInMs > 0 ? `${state.reason}; the next try may be in ${Math.ceil(state.retryInMs / 100) / 10} s` : state.reason,
+              }
             : { ok: true, reason: state.is === 'ready' ? 'it answered when it was last opened' : 'nobody has used it yet' },
         ]),
       )
@@ -88,16 +94,22 @@ async function healthOf(
     : held.length > 0
       ? { tools: { ok: false, reason: 'some are in quarantine' } }
       : {}
+  const sources = offers().filter(([, lacks]) => lacks !== undefined)
+  const daemons: Record<string, Check> = isKnown
+    ? Object.fromEntries(sources.map(([source, lacks]) => [`offers of ${source}`, { ok: false, reason: lacks! }]))
+    : sources.length > 0
+      ? { offers: { ok: false, reason: `${sources.length} of those who offer servers do not answer, or offer what cannot be used` } }
+      : {}
   const { problem } = reloads
   const configuration: Check =
     problem === undefined
       ? { ok: true, reason: 'what its file says is in force' }
       : { ok: false, reason: isKnown ? problem : 'what its file says now could not be taken' }
   const isReady = Object.values(needed).every(({ ok }) => ok)
-  const isDegraded = !configuration.ok || failing + absent.length + ailing.length + held.length > 0
+  const isDegraded = !configuration.ok || failing + absent.length + ailing.length + held.length + sources.length > 0
   return {
     status: !isReady ? 'failing' : isDegraded ? 'degraded' : 'ok',
-    checks: { ...needed, configuration, ...servers, ...(isKnown ? Object.fromEntries(keys) : {}), ...holders, ...tools },
+    checks: { ...needed, configuration, ...servers, ...(isKnown ? Object.fromEntries(keys) : {}), ...holders, ...tools, ...daemons },
   }
 }
 

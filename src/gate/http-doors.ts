@@ -10,10 +10,9 @@ import type { ScanLimits } from '../base/wire/walk.ts'
 import type { Connectors } from './connector/connectors.ts'
 import { createFrontDoor } from './front-door.ts'
 import type { MetricsNeeds } from './metrics-page.ts'
-import { type Identify, createIdentify } from './identify.ts'
-import { type CloudflareSettings, type IssuerSettings, cloudflareVerifier, issuersVerifier } from './issuers.ts'
-import { ProtectedResource } from './protected-resource.ts'
-import { type SocketSettings, openSocketDoor } from './socket-door.ts'
+import { type Place, Places, type Prepared } from './places.ts'
+import { openSocketDoor } from './socket-door.ts'
+import { Ways, type WaysSettings } from './ways.ts'
 
 export type HttpDoorsNeeds = {
   readonly clock: Clock
@@ -27,61 +26,62 @@ export type HttpDoorsNeeds = {
   readonly connectors: Connectors
 }
 
-export type HttpDoorsSettings = {
+export type HttpDoorsSettings = WaysSettings & {
   readonly host: string
   readonly port: number
   /** Further names under which clients reach it. */
   readonly ownHosts: readonly string[]
   /** Where clients reach it from outside: scheme, host and port; where it listens when undefined. */
   readonly publicUrl: string | undefined
-  /** Who everyone is that comes in by TCP and shows no credential; undefined: nobody. */
-  readonly door: string | undefined
-  readonly issuers: readonly IssuerSettings[]
-  /** Every token of an issuer needs all of them. */
-  readonly scopes: readonly string[]
-  readonly cloudflare: CloudflareSettings | undefined
-  readonly sockets: readonly SocketSettings[]
+  readonly sockets: readonly Place[]
+  /** How long what runs may go on where a socket is taken away. */
+  readonly drainMs: number
   readonly limits: ScanLimits
   /** Principals who may read /metrics. */
   readonly metricsFor?: Pick<ReadonlySet<string>, 'has'>
+}
+
+export type HttpDoors = AsyncDisposable & {
+  readonly url: string
+  /** Others may come in, by other sockets, once it is taken; who is no more the same principal hears nothing from then on. Faults: those of `openSocketDoor`. */
+  recheck(): void
+  prepare(settings: Pick<HttpDoorsSettings, 'sockets'> & WaysSettings): Promise<Prepared>
 }
 
 /** After the last call has been answered, its bytes may take so long to leave. */
 const flushMs = 500
 
 /** Listens. Faults: `http.port_busy`, `http.cannot_listen`, and those of `openSocketDoor`. */
-export async function openHttpDoors(
-  needs: HttpDoorsNeeds,
-  settings: HttpDoorsSettings,
-): Promise<AsyncDisposable & { readonly url: string }> {
-  const { clock } = needs
-  const { host, port, publicUrl, issuers, cloudflare, scopes } = settings
+export async function openHttpDoors(needs: HttpDoorsNeeds, settings: HttpDoorsSettings): Promise<HttpDoors> {
+  const { clock, directory } = needs
+  const { host, port, publicUrl, drainMs } = settings
   await using stack = new AsyncDisposableStack()
-  const resource = new ProtectedResource({
-    publicUrl: () => publicUrl ?? listener.url,
-    issuers: issuers.map(({ issuer }) => issuer),
-    scopes,
-  })
-  const identify = identifyWith(needs, resource, settings)
-  const keySets = [...issuers, ...(cloudflare ? [cloudflare] : [])].map(({ keys }) => keys)
-  const door = createFrontDoor({ ...needs, identify, resource, health: { ...needs.health, keySets } }, settings)
+  const ways = new Ways({ clock, directory, publicUrl: () => publicUrl ?? listener.url }, settings)
+  const health: MetricsNeeds = Object.defineProperty({ ...needs.health, keySets: [] }, 'keySets', { get: () => ways.keySets })
+  const resource = { metadata: (method: string | undefined, url: string) => ways.resource.metadata(method, url) }
+  const door = createFrontDoor({ ...needs, identify: ways.identify, resource, health }, settings)
   const ownHosts = [...settings.ownHosts, ...(publicUrl === undefined ? [] : [hostOf(publicUrl)])]
   const listener: Listener = await openListener({ clock, name: 'the gate', host, port, ownHosts, ...door })
   stack.defer(() => listener.close(flushMs))
-  for (const socket of settings.sockets) stack.use(await openSocketDoor({ clock, door }, socket, ownHosts, flushMs))
+  const sockets = new Places((place, who) => openSocketDoor({ clock, door, who }, place, ownHosts), { via: 'socket', drainMs, flushMs })
+  stack.use(sockets)
+  const first = await sockets.prepare(settings.sockets)
+  first.take()
   const open = stack.move()
-  return { url: listener.url, [Symbol.asyncDispose]: () => open.disposeAsync() }
-}
-
-function identifyWith({ clock, directory }: HttpDoorsNeeds, resource: ProtectedResource, settings: HttpDoorsSettings): Identify {
-  const { issuers, cloudflare, door } = settings
-  return createIdentify(
-    {
-      directory,
-      resource,
-      ...(issuers.length > 0 ? { issuers: issuersVerifier({ clock }, issuers) } : {}),
-      ...(cloudflare ? { cloudflare: cloudflareVerifier({ clock }, cloudflare) } : {}),
+  return {
+    url: listener.url,
+    recheck: () => door.recheck(),
+    async prepare(next) {
+      const { take, undo } = await sockets.prepare(next.sockets)
+      return {
+        take() {
+          ways.take(next)
+          take()
+          door.recheck()
+        },
+        undo,
+      }
     },
-    door === undefined ? undefined : { name: door, via: 'door' },
-  )
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  }
 }

@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto'
 import type { Clock } from '../kernel/clock.ts'
 import { matcher } from '../base/access/pattern.ts'
-import { type Exchange, type Layer, through } from '../base/mcp/exchange.ts'
+import { type Exchange, type Layer, type Outcome, through } from '../base/mcp/exchange.ts'
 import { code } from '../base/mcp/protocol.ts'
 import { stringAt } from '../base/wire/frame.ts'
 
@@ -183,6 +183,13 @@ export type LimitNeeds = {
   refused(exchange: Exchange, reason: string): Promise<void>
 }
 
+type Told = { readonly code: 'gate.limited'; readonly retryAfterSeconds: number }
+
+/** When what a limit refused may be tried again; undefined for any other outcome. */
+export function retryAfterSeconds(outcome: Outcome): number | undefined {
+  return outcome.is === 'refused' && outcome.code === code.limited ? (outcome.data as Told).retryAfterSeconds : undefined
+}
+
 export function limitLayer({ limits, upstream, refused }: LimitNeeds): Layer {
   return (next) => async (exchange, out) => {
     const { frame, principal } = exchange
@@ -191,8 +198,9 @@ export function limitLayer({ limits, upstream, refused }: LimitNeeds): Layer {
     const running = limits.begin(principal.name, upstream, tool)
     if ('reason' in running) {
       const { reason, retryAfterSeconds } = running
+      const data: Told = { code: 'gate.limited', retryAfterSeconds }
       await refused(exchange, reason)
-      return { is: 'refused', reason, code: code.limited, data: { code: 'gate.limited', retryAfterSeconds } }
+      return { is: 'refused', reason, code: code.limited, data }
     }
     running.spend(frame.bytes.length)
     try {

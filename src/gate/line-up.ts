@@ -1,6 +1,7 @@
 // The upstreams as they are configured now: changed while calls run, without losing one.
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
+import { Unsent } from '../base/mcp/leg/before-sending.ts'
 import type { Children } from './children.ts'
 import type { GateEndpoint } from './endpoint.ts'
 import { fault } from './faults.ts'
@@ -44,7 +45,7 @@ class Slot implements Served {
   withModern: Served['withModern'] = async (...needs) => this.#now().withModern(...needs)
 
   #now(): Upstream {
-    if (this.isGone) throw fault.removed({ upstream: this.name })
+    if (this.isGone) throw new Unsent(fault.removed({ upstream: this.name }))
     return this.upstream
   }
 }

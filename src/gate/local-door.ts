@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Clock } from '../kernel/clock.ts'
 import { reasonOf } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
-import type { Principal } from '../base/access/principal.ts'
+import type { Local } from '../base/mcp/door/http.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
 import { serveWire } from '../base/mcp/door/wire.ts'
 import { tooLargeLine } from '../base/wire/bad-line.ts'
@@ -11,6 +11,7 @@ import { connectSocket, listenUnix, preambleServer } from '../base/wire/unix.ts'
 import { linesWire } from '../base/wire/lines.ts'
 import type { ScanLimits } from '../base/wire/walk.ts'
 import type { Wire } from '../base/wire/wire.ts'
+import type { OpenPlace, Place } from './places.ts'
 
 /** Where the gate whose state is in `folder` listens for them. */
 export function localSocket(folder: string): string {
@@ -22,30 +23,35 @@ export type LocalDoorNeeds = {
   readonly log: Log
   /** The endpoint of an upstream; of all for none. */
   readonly endpoint: (upstream: string | undefined) => Endpoint | undefined
+  /** Who everyone is now that comes in here. */
+  readonly who: Local
 }
 
-/** Listens; who connects is `principal`. Faults: `socket.busy`, `socket.cannot_listen`. */
+/** Listens. Faults: `socket.busy`, `socket.cannot_listen`. */
 export async function openLocalDoor(
-  { clock, log, endpoint }: LocalDoorNeeds,
-  { folder, principal: name }: { readonly folder: string; readonly principal: string },
+  { clock, log, endpoint, who }: LocalDoorNeeds,
+  { path }: Place,
   limits: ScanLimits,
-): Promise<AsyncDisposable> {
-  const principal: Principal = { name, via: 'door' }
-  const wires = new Set<Wire>()
+): Promise<OpenPlace> {
+  const wires = new Map<Wire, string>()
   const accept = (wire: Wire, preamble: string): void => {
     const asked = upstreamOf(preamble)
     const found = asked && endpoint(asked.upstream)
-    if (!found) return void wire.close().catch(() => {})
-    wires.add(wire)
+    const principal = who()
+    if (!found || !principal) return void wire.close().catch(() => {})
+    wires.set(wire, principal.name)
     void wire.ended.then(() => wires.delete(wire))
     serveWire(wire, found, principal, (error) => log.error('gate.local.failed', { reason: reasonOf(error) }))
   }
   const server = preambleServer(clock, accept, { limits })
-  await listenUnix(server, localSocket(folder))
+  await listenUnix(server, path)
   return {
-    async [Symbol.asyncDispose]() {
+    recheck() {
+      for (const [wire, name] of wires) if (who()?.name !== name) wire.close().catch(() => {})
+    },
+    async close() {
       server.close()
-      await Promise.all([...wires].map((wire) => wire.close()))
+      await Promise.all([...wires.keys()].map((wire) => wire.close()))
     },
   }
 }

@@ -18,17 +18,21 @@ export type PeerDoorNeeds = {
   readonly endpoints: ReadonlyMap<string, Endpoint>
 }
 
+/** `recheck`: credentials are others now, and who is no more the same principal goes. */
+export type PeerDoor = AsyncDisposable & { recheck(): void }
+
 /** Listens at `socket`; peers that are principals reach the upstream. Faults: `socket.busy`, `socket.cannot_listen`. */
 export async function openPeerDoor(
   { clock, log, ledger, directory, endpoints, refused }: PeerDoorNeeds & { readonly refused: () => void },
   { socket, upstream }: { readonly socket: string; readonly upstream: string },
   limits: ScanLimits,
-): Promise<AsyncDisposable> {
-  const wires = new Set<Wire>()
+): Promise<PeerDoor> {
+  const wires = new Map<Wire, () => boolean>()
   const accept = (wire: Wire, preamble: string): void => {
     const { peer, listedAs } = peerOf(preamble)
     const known = (id: string | undefined) => (id === undefined ? undefined : directory.byPeer(id))
-    const principal = known(peer) ?? known(listedAs) // which the peer host says only where its owner follows rotations
+    const found = () => known(peer) ?? known(listedAs) // which the peer host says only where its owner follows rotations
+    const principal = found()
     const endpoint = endpoints.get(upstream)
     if (!principal || !endpoint) {
       const entry = { event: 'refused', door: 'peers', via: 'peer', peer: peer?.slice(0, 100), reason: 'this peer is no principal' }
@@ -37,16 +41,19 @@ export async function openPeerDoor(
       log.warn('gate.peer.refused', { peer })
       return void wire.close().catch(() => {})
     }
-    wires.add(wire)
+    wires.set(wire, () => found()?.name === principal.name)
     void wire.ended.then(() => wires.delete(wire))
     serveWire(wire, endpoint, principal, (error) => log.error('gate.peer.failed', { peer, reason: reasonOf(error) }))
   }
   const server = preambleServer(clock, accept, { limits })
   await listenUnix(server, socket)
   return {
+    recheck() {
+      for (const [wire, isStill] of wires) if (!isStill()) wire.close().catch(() => {})
+    },
     async [Symbol.asyncDispose]() {
       server.close()
-      await Promise.all([...wires].map((wire) => wire.close()))
+      await Promise.all([...wires.keys()].map((wire) => wire.close()))
     },
   }
 }

@@ -3,8 +3,7 @@ import type { Clock } from '../kernel/clock.ts'
 import { asFault } from '../kernel/fault.ts'
 import { changeMark } from '../kernel/file.ts'
 import type { Log } from '../kernel/log.ts'
-import type { ConfiguredGate } from './configured.ts'
-import type { GateConfig } from './upstream-kind.ts'
+import type { Gate } from './gate.ts'
 
 /** How long a change may go unnoticed. */
 const lookEveryMs = 500
@@ -12,24 +11,25 @@ const lookEveryMs = 500
 export type ReloadingNeeds = {
   readonly clock: Clock
   readonly log: Log
-  readonly gate: Pick<ConfiguredGate, 'reload'>
+  readonly gate: Pick<Gate, 'reload'>
   /** Calls what it is given when somebody asks for it; returns what undoes that. */
   readonly onAsked: (reload: () => void) => () => void
-  readonly read: () => Promise<GateConfig>
 }
 
-/** Watches `file` until the returned function is called. A file that is being written is read once it has stood still between two looks. */
-export function keepReloading({ clock, log, gate, onAsked, read }: ReloadingNeeds, file: string): () => void {
+/**
+ * Watches `file` until the returned function is called; `mark`: its `changeMark` when it was read for the start. A file that is being written is read once it has stood
+ * still between two looks.
+ */
+export function keepReloading({ clock, log, gate, onAsked }: ReloadingNeeds, file: string, mark: string): () => void {
   let isOver = false
   let cancel = (): void => {}
-  let taken = changeMark(file)
+  let taken = mark
   let seen = taken
 
   const reload = async (): Promise<void> => {
     taken = seen = changeMark(file)
     try {
-      const { needsRestart } = await gate.reload(read)
-      if (needsRestart.length > 0) log.warn('gate.reload.needs_restart', { file, keys: needsRestart.map((key) => `gate.${key}`) })
+      await gate.reload()
     } catch (error) {
       log.error('gate.reload.kept', { file, inForce: 'what it said before', error: asFault(error) })
     }

@@ -1,8 +1,8 @@
 // One legacy session of a client: a record that outlives the gate's process and the server's, and the leg that serves it while it is awake.
 import type { Clock } from '../kernel/clock.ts'
-import { Fault } from '../kernel/fault.ts'
 import type { Principal } from '../base/access/principal.ts'
 import { ask } from '../base/mcp/leg/ask.ts'
+import { Unsent, beforeSending } from '../base/mcp/leg/before-sending.ts'
 import {
   type Exchange,
   type Handler,
@@ -146,6 +146,7 @@ export class McpSession implements Session {
 
   /** Leaves its server for the one that is configured now: what runs may end, at most for `graceMs`, and what comes meanwhile goes to the next one. */
   async change(graceMs: number): Promise<void> {
+    while (this.#changing) await this.#changing // one that changes twice in a row
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#changing = promise
     try {
@@ -193,12 +194,12 @@ export class McpSession implements Session {
     this.usedAtMs = this.#needs.clock.mono()
     try {
       const opening = this.#live()
-      const outcome = await this.#send(await opening, exchange, out)
+      const outcome = await this.#send(await beforeSending(opening), exchange, out)
       if (outcome.is !== 'notSent' || outcome.fault.code !== 'upstream.gone') return outcome
       // The server forgot the session, or ended before it got the message: nothing was done, so it is opened anew and asked once more.
-      return await this.#send(await this.#renew(opening), exchange, out)
+      return await this.#send(await beforeSending(this.#renew(opening)), exchange, out)
     } catch (error) {
-      if (error instanceof Fault && error.code === 'gate.changed') return { is: 'refused', reason: error.message, status: 404 }
+      if (error instanceof Unsent && error.fault.code === 'gate.changed') return { is: 'refused', reason: error.fault.message, status: 404 }
       throw error
     } finally {
       if (--this.#open === 0) this.#idle()

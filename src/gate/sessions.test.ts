@@ -10,6 +10,7 @@ import { createMemoryKv } from '../base/kv/memory.ts'
 import { type Out, type Outcome, neverAborted, noHeaders } from '../base/mcp/exchange.ts'
 import { idToken, resultFrame, resultOf } from '../base/mcp/message.ts'
 import type { Session } from '../base/mcp/scopes.ts'
+import { beforeSending } from '../base/mcp/leg/before-sending.ts'
 import { wireLeg } from '../base/mcp/leg/wire.ts'
 import type { Frame } from '../base/wire/frame.ts'
 import { memoryWires } from '../base/wire/memory.ts'
@@ -17,7 +18,7 @@ import { scan } from '../base/wire/scan.ts'
 import { Children } from './children.ts'
 import { createEndpoint } from './endpoint.ts'
 import { Sessions } from './sessions.ts'
-import { type Transport, Upstream } from './upstream.ts'
+import { type Served, type Transport, Upstream } from './upstream.ts'
 
 const ann: Principal = { name: 'ann', via: 'token' }
 const bob: Principal = { name: 'bob', via: 'token' }
@@ -250,4 +251,39 @@ test('what a layer throws is an outcome, not the end of the process', async () =
   )
   expect(outcome).toMatchObject({ is: 'unknown', fault: { kind: 'bug' } })
   expect(errors).toEqual(['gate.defect'])
+})
+
+test('a defect while a message is sent leaves its fate unknown; one before that says that it was not', async () => {
+  const bed = bedFor()
+  const leg = {
+    era: 'modern',
+    tellsApart: true,
+    ended: new Promise<string>(() => {}),
+    send: () => Promise.reject(),
+    listen: async () => false,
+    close: async () => {},
+  } as const
+  const served = (withModern: Served['withModern']): Served => ({
+    name: 'up',
+    settings: { isolation: 'session', idleMs: 1_000, requestTimeoutMs: 1_000 },
+    transport: { isCostly: false },
+    openLegacy: () => Promise.reject(),
+    resumeLegacy: () => Promise.reject(),
+    withModern,
+  })
+  const ask = (upstream: Served) =>
+    createEndpoint({ upstream, sessions: bed.sessions, clock, layers: [] }).handle(
+      {
+        frame: scan(Buffer.from('{"jsonrpc":"2.0","id":1,"method":"tools/list"}')),
+        era: 'modern',
+        principal: ann,
+        headers: noHeaders,
+        abort: neverAborted,
+      },
+      { write: () => true, room: () => Promise.resolve() },
+    )
+  const during = served((_principal, _frame, use) => use({ ...leg, request: () => Promise.reject(new TypeError('a defect')) }))
+  expect(await ask(during)).toMatchObject({ is: 'unknown', fault: { kind: 'bug' } })
+  const before = served(() => beforeSending(Promise.reject(new TypeError('a defect'))))
+  expect(await ask(before)).toMatchObject({ is: 'notSent', fault: { code: 'gate.upstream_refused' } })
 })

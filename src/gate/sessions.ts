@@ -142,6 +142,11 @@ export class Sessions {
   async endOf(principal: string, reason: string, graceMs: number): Promise<void> {
     const theirs = [...this.#awake.values()].filter(({ session }) => session.principal.name === principal)
     await Promise.all(theirs.map(({ session }) => session.end(reason, graceMs)))
+    const { asleep } = tallyOf(this.#tallies, principal)
+    for (const id of asleep) {
+      asleep.delete(id)
+      await this.#remove(id)
+    }
   }
 
   #at(upstream: string): readonly McpSession[] {

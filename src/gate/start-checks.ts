@@ -47,7 +47,7 @@ function checkNames(settings: GateSettings): void {
 
 /** What rules and limits name is there; a pattern may fit nobody. */
 function checkPatterns(
-  { rules, callLimits = [], upstreams }: GateSettings,
+  { rules, callLimits = [], upstreams, takesOffers }: GateSettings,
   named: (principals: readonly string[], place: string) => void,
 ): void {
   const known = new Set(upstreams.map(({ name }) => name))
@@ -56,6 +56,7 @@ function checkPatterns(
     for (const [index, one] of all.entries()) {
       const place = `gate.${list}[${index}]`
       named(one.principals.filter(isName), place)
+      if (takesOffers) continue
       const unknown = one.upstreams.filter(isName).find((name) => !known.has(name))
       if (unknown !== undefined) throw fault.unknown_upstream({ name: unknown, place })
     }

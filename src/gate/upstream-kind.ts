@@ -12,7 +12,7 @@ import type config from './config.ts'
 import type { Transport } from './upstream.ts'
 
 export type GateConfig = z.output<typeof config>
-type UpstreamConfig = GateConfig['upstreams'][string]
+export type UpstreamConfig = GateConfig['upstreams'][string]
 
 /** A port: opens a tunnel to a server that a peer serves, under the identity of this node. It is the caller's to close. */
 export type DialPeer = (asked: {

@@ -3,6 +3,7 @@ import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Principal } from '../base/access/principal.ts'
 import { type InitializeParams, UpstreamRefusal, ask, askFrame, ownClientInfo } from '../base/mcp/leg/ask.ts'
+import { beforeSending } from '../base/mcp/leg/before-sending.ts'
 import type { Era, Leg, Outcome } from '../base/mcp/exchange.ts'
 import { LegacyOverModern } from '../base/mcp/bridge/legacy-over-modern.ts'
 import { errorOf, paramsOf, resultOf } from '../base/mcp/message.ts'
@@ -42,6 +43,8 @@ export type UpstreamSettings = {
   readonly pins?: PinSettings
   /** Patterns of tools of which each call needs a person's yes. */
   readonly approve?: readonly string[]
+  /** Why it is not well, as far as others than the gate know. */
+  readonly ailing?: () => string | undefined
 }
 
 /** What an endpoint and its sessions need of what serves them: one server, whichever it is now, or all of them. */
@@ -103,7 +106,8 @@ export class Upstream implements Served {
   get state(): UpstreamState {
     const { restMs } = this.breaker
     if (restMs !== undefined) return { is: 'failing', reason: 'it lets its requests run out of time', retryInMs: restMs }
-    return this.#starting.state
+    const ailing = this.settings.ailing?.()
+    return ailing === undefined ? this.#starting.state : { is: 'failing', reason: ailing, retryInMs: 0 }
   }
 
   get starts(): Starting['starts'] {
@@ -162,12 +166,12 @@ export class Upstream implements Served {
   }
 
   async #withModern(principal: Principal, frame: Frame, use: (leg: Leg) => Promise<Outcome>): Promise<Outcome> {
-    const first = await this.#statelessFor(principal, frame)
+    const first = await beforeSending(this.#statelessFor(principal, frame))
     const outcome = await this.#using(first, use)
     if (outcome.is !== 'notSent' || outcome.fault.code !== 'upstream.gone') return outcome
     // The server ended, or forgot our session, before it got the request: another is opened and asked once.
     await first.pooled.close()
-    return this.#using(await this.#statelessFor(principal, frame), use)
+    return this.#using(await beforeSending(this.#statelessFor(principal, frame)), use)
   }
 
   /** Stops servers that nobody used for `idleMs`. */

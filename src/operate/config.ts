@@ -27,6 +27,10 @@ const server = z.strictObject({
   token: credential
     .optional()
     .describe('The token that clients must show as Authorization: Bearer; without it only this machine is answered.'),
+  runtime: z
+    .string()
+    .optional()
+    .describe("The folder for the sockets by which this server is offered to a gate; the runtime folder's machine/ by default."),
   role: z.enum(roles).default('viewer').describe('The role of whoever may reach this server: what the least-trusted of them may do.'),
   max_sessions: z
     .int()

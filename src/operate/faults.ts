@@ -12,6 +12,11 @@ export const fault = faults('operate', {
     message: `the machine tools would answer anyone who reaches ${d.host}: that is not a loopback address, and no token is set`,
     hint: 'listen on 127.0.0.1 and let the gate stand in front, or set a token',
   }),
+  runtime_busy: (d: { folder: string }) => ({
+    kind: 'conflict',
+    message: `another machine server of this user has its sockets in ${d.folder}`,
+    hint: 'stop it, or give this one a folder of its own: server.runtime in its configuration',
+  }),
   no_processes: (d: { reason: string }) => ({
     kind: 'unavailable',
     message: `the processes of this machine cannot be listed: ${d.reason}`,

@@ -1,6 +1,7 @@
 // The machine server on this very machine: the official client in both eras over HTTP and over stdio, its answers held against what the system says by other ways.
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
@@ -140,8 +141,10 @@ describe('as a process: fairlead operate server', () => {
 
   test('over HTTP until it is stopped', async () => {
     const { spawn } = await import('node:child_process')
+    const home = mkdtempSync(join(tmpdir(), 'fairlead-machine-'))
+    closing.push(async () => rmSync(home, { recursive: true, force: true }))
     const child = spawn(process.execPath, [main, 'operate', 'server', '--port', '0', '--json'], {
-      env: { ...env, HOME: '/nonexistent' },
+      env: { ...env, FAIRLEAD_HOME: home },
       stdio: ['ignore', 'pipe', 'ignore'],
     })
     closing.push(async () => child.kill('SIGKILL'))

@@ -35,6 +35,8 @@ export interface MachineServer {
   readonly url: string
   /** Where health is told, by GET and without a credential. */
   readonly healthUrl: string
+  /** What is told there, and why it is not well. */
+  health(): Promise<{ readonly isOk: boolean; readonly reason?: string }>
   close(): Promise<void>
 }
 
@@ -90,6 +92,11 @@ export async function startMachineServer(needs: MachineServerNeeds, settings: Ma
   if (!isLoopback(host) && !settings.token) throw fault.token_wanted({ host })
   const startedAt = clock.mono()
   const server = toolServerOf(needs, settings, role)
+  const health = (): Promise<Pick<Health, 'status' | 'checks'>> =>
+    healthOf(needs, server, startedAt).catch((error: unknown) => {
+      log.error('machine.health', { error })
+      return { status: 'unhealthy', checks: { health: { ok: false, reason: 'health could not be determined' } } }
+    })
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     const path = (request.url ?? '/').split('?')[0]
     if (path === '/mcp') return server.handle(request, response)
@@ -98,19 +105,18 @@ export async function startMachineServer(needs: MachineServerNeeds, settings: Ma
       return answerJson(response, 404, { error: { message: `there is nothing at ${path}`, hint: 'MCP is at /mcp, health at /health' } })
     if (request.method !== 'GET' && request.method !== 'HEAD')
       return answerJson(response, 405, { error: { message: 'health is told by GET' } }, { allow: 'GET, HEAD' })
-    healthOf(needs, server, startedAt).then(
-      (health) => answerJson(response, health.status === 'ok' ? 200 : 503, health),
-      (error: unknown) => {
-        log.error('machine.health', { error })
-        answerJson(response, 503, { status: 'unhealthy', checks: { health: { ok: false, reason: 'health could not be determined' } } })
-      },
-    )
+    void health().then((told) => answerJson(response, told.status === 'ok' ? 200 : 503, told))
   }
   const listener = await openListener({ clock: needs.clock, name: 'the machine tools', host, port, handle })
   log.info('machine.listening', { url: `${listener.url}/mcp`, role, sandbox: settings.config.testing.sandbox_mode })
   return {
     url: `${listener.url}/mcp`,
     healthUrl: `${listener.url}/health`,
+    async health() {
+      const { status, checks } = await health()
+      const reasons = Object.values(checks).flatMap(({ reason }) => (reason === undefined ? [] : [reason]))
+      return { isOk: status === 'ok', ...(reasons.length === 0 ? {} : { reason: reasons.join('; ') }) }
+    },
     async close() {
       await server.close()
       await listener.close()

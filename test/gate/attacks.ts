@@ -25,7 +25,7 @@ export const attacks: Readonly<Record<number, Attack>> = {
   },
   11: { what: 'a requestState that was changed, is over, or was used' },
   12: { what: 'the same ids and progress tokens at once, ten thousand calls' },
-  13: { what: 'a credential that is revoked while streams are open', lacks: 'tokens in the configuration are read at start' },
+  13: { what: 'a credential that is revoked while streams are open' },
   14: { what: 'a challenge that asks for more scopes' },
   15: { what: 'URLs that lead inside: numbers in other bases, mapped addresses, metadata, redirects' },
   16: { what: 'redirects that carry headers and bodies away' },

@@ -25,7 +25,8 @@ test('arguments, limits and approvals hold for connectors', async () => {
   expect([other.status, other.text]).toEqual([403, expect.stringContaining('like this')])
   expect((await send('far__echo', { text: 'ab' })).status).toBe(200)
   const often = await send('far__echo', { text: 'ab' })
-  expect([often.status, often.body['sent'], often.text]).toEqual([403, false, expect.stringContaining('try again in')])
+  expect([often.status, often.body['sent'], often.text]).toEqual([429, false, expect.stringContaining('gate.command_limited')])
+  expect(Number(often.headers.get('retry-after'))).toBeGreaterThan(50)
   expect(far.callsOf('echo')).toBe(1)
 
   for (const [word, status, calls] of [
@@ -42,3 +43,25 @@ test('arguments, limits and approvals hold for connectors', async () => {
   }
   expect(await statesOf(gate)).toMatchObject({ operator_api: { status: 'alive' } })
 }, 60_000)
+
+test('whether a command may have been carried out is told as it is at the far end: a server that dies with it, one that never got it', async () => {
+  const [far, broken] = [unrulyServer(), unrulyServer('dies')]
+  const gate = await gateFor({
+    upstreams: { far: { command: far.command }, broken: { command: broken.command } },
+    access: '[[gate.rules]]\nprincipals = ["operator_api"]\nupstreams = ["*"]\ntools = ["*"]\n',
+  })
+  const { token } = await issue(gate, 'operator_api')
+  const { id: session } = await openSession(gate, token, 'operator_api')
+  const send = (command: string): Promise<Answer> =>
+    ask(gate, '/connectors/operator_api/command', { token, session, body: JSON.stringify({ command, arguments: {} }) })
+
+  const died = await send('far__exit')
+  expect([died.status, died.body]).toEqual([
+    503,
+    expect.objectContaining({ sent: true, error: expect.objectContaining({ code: 'gate.command_unknown' }) }),
+  ])
+  expect(far.callsOf('exit')).toBe(1)
+  const unready = await send('broken__echo')
+  expect([unready.status, unready.body['sent'], broken.callsOf('echo')]).toEqual([503, false, 0])
+  expect(unready.text).not.toContain('took effect')
+})

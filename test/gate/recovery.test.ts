@@ -72,6 +72,28 @@ describe.each(isolations)('a killed child, isolation %s', (isolation) => {
     expect(far.callsOf('hang')).toBe(2)
   })
 
+  test.each(eras)(
+    'a call that finds a server that cannot start was certainly not made, and that is what a %s client is told',
+    async (era) => {
+      const far = unrulyServer()
+      const gate = await start(far.command)
+      const session = era === 'legacy' ? await openSession(gate.url('up')) : undefined
+      const echo = (text: string) =>
+        session === undefined
+          ? modern(gate.url('up'), 'tools/call', { name: 'echo', arguments: { text } })
+          : call(gate.url('up'), 'echo', { text }, { session })
+      expect(textOf(await echo('once'))).toBe('once')
+      writeFileSync(`${far.log}.words`, 'dies')
+      const pid = await oneServer(gate)
+      process.kill(pid, 'SIGKILL')
+      await until('the gate has noticed', () => gate.stderr.some((line) => line.includes('child.ended') && line.includes(`"pid":${pid},`)))
+      const { error } = (await echo('twice')).body
+      expect(error).toMatchObject({ data: { sent: false } })
+      expect(error!.message).not.toContain('took effect')
+      expect(far.callsOf('echo')).toBe(1)
+    },
+  )
+
   test('the next life is told what the client had said: initialize, log level, subscriptions', async () => {
     const far = unrulyServer()
     const gate = await start(far.command)

@@ -109,8 +109,9 @@ export const packages: readonly Package[] = [
   { names: /^commander$/, allowed: /^src\/base\/terminal\/parse\.ts$/, why: 'arguments are read by base/terminal/parse.ts' },
   {
     names: /^zod$/,
-    allowed: /^src\/(?:base\/config\/|[\w-]+\/(?:[\w-]+\/)?(?:config|api)\.ts$|base\/mcp\/tool\/|operate\/(?:tools\/|answers\.ts$))/,
-    why: 'schemas stand in config.ts, api.ts and tools',
+    allowed:
+      /^src\/(?:base\/config\/|base\/control\/offers\.ts$|[\w-]+\/(?:[\w-]+\/)?(?:config|api)\.ts$|base\/mcp\/tool\/|operate\/(?:tools\/|answers\.ts$))/,
+    why: 'schemas stand in config.ts, api.ts, tools and what daemons offer',
     isTypeFree: true,
   },
   { names: /^(?:smol-toml|yaml|toml-eslint-parser)$/, allowed: /^src\/base\/config\//, why: 'configuration is read by base/config' },

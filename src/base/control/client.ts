@@ -19,7 +19,7 @@ import { fault } from './faults.ts'
 import { ndjsonReader } from './ndjson.ts'
 import { type Way, socketWay } from './way.ts'
 
-const timeoutMs = 10_000
+const defaultTimeoutMs = 10_000
 const maxAnswerBytes = 64 << 20
 
 /** A daemon as its clients see it. Every call may have the faults `control.unreachable`, `.strange_answer` and `.answer_cut`, and those of the daemon. */
@@ -28,15 +28,17 @@ export interface ControlClient<A extends Api> {
   readonly calls: Calls<A>
 }
 
-export type ControlTarget =
-  | { readonly daemon: string; readonly folder: string; readonly privilege: SocketKind }
-  | { readonly daemon: string; readonly way: Way }
+export type ControlTarget = {
+  readonly daemon: string
+  /** How long a call may go without an answer; 10 s when absent. One that streams has limits of its own. */
+  readonly timeoutMs?: number
+} & ({ readonly folder: string; readonly privilege: SocketKind } | { readonly way: Way })
 
 /** Nothing is opened before a call is made; each has a connection of its own. */
 export function controlClient<A extends Api>(api: A, target: ControlTarget, clock: Pick<Clock, 'after'> = systemClock): ControlClient<A> {
-  const { daemon } = target
+  const { daemon, timeoutMs = defaultTimeoutMs } = target
   const way = 'way' in target ? target.way : socketWay(target.folder, target.privilege)
-  const needs = { daemon, way, clock }
+  const needs = { daemon, way, clock, timeoutMs }
   const calls = Object.entries(api).map(([name, operation]) => [
     name,
     async (input: unknown, options: AnyOptions = {}): Promise<unknown> => {
@@ -52,7 +54,7 @@ export function controlClient<A extends Api>(api: A, target: ControlTarget, cloc
   }
 }
 
-type Needs = { readonly daemon: string; readonly way: Way; readonly clock: Pick<Clock, 'after'> }
+type Needs = { readonly daemon: string; readonly way: Way; readonly clock: Pick<Clock, 'after'>; readonly timeoutMs: number }
 type AnyOptions = CallOptions & {
   readonly onItem?: ((item: never) => void | Promise<void>) | undefined
   readonly upload?: AsyncIterable<Uint8Array>
@@ -79,7 +81,7 @@ async function ask(needs: Needs, asked: Asked, operation: Partial<Operation>, in
   const stop = (): void => void request.destroy(signal!.reason as Error)
   signal?.addEventListener('abort', stop, { once: true })
   try {
-    const answered = responseOf(request, needs.clock, isLong ? silenceMs : timeoutMs)
+    const answered = responseOf(request, needs.clock, isLong ? silenceMs : needs.timeoutMs)
       .catch((error: unknown) => {
         throw lost(error)
       })
@@ -125,7 +127,7 @@ function responseOf(request: ClientRequest, clock: Needs['clock'], withinMs: num
   })
 }
 
-async function whole({ way, clock }: Needs, response: IncomingMessage): Promise<unknown> {
+async function whole({ way, clock, timeoutMs }: Needs, response: IncomingMessage): Promise<unknown> {
   let text = ''
   response.setEncoding('utf8')
   for await (const part of heard(response, clock, timeoutMs, way.name)) {

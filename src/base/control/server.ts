@@ -6,6 +6,7 @@ import { makeFolder, removeFile } from '../../kernel/file.ts'
 import { listenUnix } from '../wire/unix.ts'
 import { type Admit, type ControlNeeds, answering } from './answering.ts'
 import { type About, type Api, type SocketKind, socketNames } from './api.ts'
+import { type Offers, answerOffers } from './offers.ts'
 
 const maxConnections = 64
 const graceMs = 500
@@ -15,19 +16,26 @@ export const timeLimits = { headersTimeout: 10_000, requestTimeout: 0 } as const
 /** Whoever may open a socket may do all that it offers. */
 const atSocket: Admit = async () => ({ caller: { name: 'local', via: 'socket' }, authorize() {} })
 
+export type SocketNeeds<A extends Api> = ControlNeeds<A> & {
+  /** Told and streamed on both sockets; absent: it offers nothing. */
+  readonly offers?: Offers
+}
+
 /**
  * Listens in `folder`, which is made (0700) when it is not there; each socket is for its owner alone (0600). Disposing of it removes the sockets.
  * Faults: `socket.busy`, `socket.cannot_listen`.
  */
 export async function openControl<A extends Api>(
-  needs: ControlNeeds<A>,
+  needs: SocketNeeds<A>,
   { daemon, folder }: { readonly daemon: string; readonly folder: string },
 ): Promise<AsyncDisposable> {
   makeFolder(folder)
   await using stack = new AsyncDisposableStack()
   for (const kind of ['observe', 'change'] as const) {
     const calls = answering(needs, { about: aboutOf(needs.api, daemon, kind), admit: atSocket })
-    const server = createServer(timeLimits, (request, response) => calls.take(request, response))
+    const server = createServer(timeLimits, (request, response) => {
+      if (!answerOffers(needs, request, response)) calls.take(request, response)
+    })
     server.maxConnections = maxConnections
     const path = join(folder, socketNames[kind])
     await listenUnix(server, path)

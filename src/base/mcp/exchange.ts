@@ -36,9 +36,9 @@ export type Outcome =
   | { readonly is: 'accepted' }
   /** Never forwarded: the reason is the client's to read; `code` is JSON-RPC's, "denied" when absent; `data` goes with it. */
   | { readonly is: 'refused'; readonly reason: string; readonly code?: number; readonly status?: number; readonly data?: unknown }
-  /** Never reached the upstream: may be tried again. */
+  /** Never reached the upstream, or was an `initialize` that left nothing there: may be tried again. */
   | { readonly is: 'notSent'; readonly fault: Fault }
-  /** Reached the upstream and got no answer: an error, and never sent again. */
+  /** May have reached the upstream, and got no answer: an error, and never sent again. */
   | { readonly is: 'unknown'; readonly fault: Fault }
   /** The client cancelled it, or went away in the modern era: nobody waits for an answer. */
   | { readonly is: 'cancelled' }

@@ -13,7 +13,7 @@ import type { Context } from '../../base/terminal/command.ts'
 import type { GateDaemon } from '../../daemons/gate.ts'
 import type { GateConfig } from '../../gate/upstream-kind.ts'
 import { asFault, faults } from '../../kernel/fault.ts'
-import { makeFolder, readText, writeWhole } from '../../kernel/file.ts'
+import { changeMark, makeFolder, readText, writeWhole } from '../../kernel/file.ts'
 import { randomId } from '../../kernel/random.ts'
 import { Secret } from '../../kernel/secret.ts'
 import type { OperateConfig } from '../../operate/config.ts'
@@ -202,11 +202,24 @@ async function startGate(plan: Plan, toolsUrl: string) {
     import('../../daemons/gate.ts'),
     import('../../extensions.ts'),
   ])
-  const config = await withMachine(path, gate, ports['gate-port'], toolsUrl, identities)
+  const configOf = (own: GateConfig): Promise<GateConfig> => withMachine(path, own, ports['gate-port'], toolsUrl, identities)
+  const config = await configOf(gate)
+  const read = async (): Promise<GateConfig> => configOf(await gateAgain(plan))
   const [, host, port] = /^(.*):(\d+)$/.exec(config.listen)!
-  const needs = { clock, log, env, folder: dirname(path), state: folders.state, kinds: upstreams, connectors, version }
+  const needs = { clock, log, env, folder: dirname(path), state: folders.state, kinds: upstreams, connectors, version, read }
   const settings = { runtime: folders.runtime, peersReach: machine, wallet: join(identities.nodeFolder, 'wallet.json'), keys }
   return listening({ part: 'the gate', host: host!, port: Number(port), flag: 'gate-port' }, () => start(needs, config, settings))
+}
+
+/** The gate's table as the file has it now. Of the others nothing is taken before a new start, and the log names those that differ. */
+async function gateAgain({ context: { folders, log }, path, reach, operate }: Plan): Promise<GateConfig> {
+  const { configs } = await import('../../extensions.ts')
+  const { tables } = await loadMachineConfig(configs, folders.config)
+  const keys = Object.entries({ reach, operate }).flatMap(([name, before]) =>
+    JSON.stringify(before) === JSON.stringify(tables[name]) ? [] : [name],
+  )
+  if (keys.length > 0) log.warn('up.reload.needs_restart', { file: path, keys })
+  return tables['gate'] as GateConfig
 }
 
 type Keys = { readonly passphrase: Secret | undefined; readonly path: string; readonly peer: ReachConfig['peer']; readonly wallet: string }
@@ -286,6 +299,7 @@ export async function bringUp(context: Context, ports: Ports, passphrase: Secret
   }
   const { configs } = await import('../../extensions.ts')
   const { tables, path } = await loadMachineConfig(configs, folders.config)
+  const mark = changeMark(path)
   await using stack = new AsyncDisposableStack()
   stack.use(onlyNode(folders.state))
   const { finishRestore } = await import('../../reach/backup/restore.ts')
@@ -310,6 +324,8 @@ export async function bringUp(context: Context, ports: Ports, passphrase: Secret
   const registry = await start('the registry', () => startRegistry(plan))
   const tools = await start('the machine tools', () => startTools(plan))
   const gate = await start('the gate', () => startGate(plan, tools.url))
+  const { keepReloading } = await import('../../gate/reloading.ts')
+  stack.defer(keepReloading({ clock: context.clock, log: context.log, gate, onAsked: context.onReload }, path, mark))
   const peer = await start('the peer host', () =>
     startPeer(
       plan,

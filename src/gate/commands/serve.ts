@@ -2,6 +2,7 @@
 import { dirname, join } from 'node:path'
 import { loadMachineConfig } from '../../base/config/machine.ts'
 import { command, stopAsked } from '../../base/terminal/command.ts'
+import { changeMark } from '../../kernel/file.ts'
 import { startConfiguredGate } from '../configured.ts'
 import { keepReloading } from '../reloading.ts'
 import type { GateConfig } from '../upstream-kind.ts'
@@ -9,7 +10,7 @@ import type { GateConfig } from '../upstream-kind.ts'
 export default command({
   summary: 'run the gate: every call checked, recorded and kept alive',
   description:
-    'Clients reach an upstream at /mcp/<upstream>, and all of them at /mcp. Sessions outlive a restart of the gate and of the servers behind it. Upstreams, principals and rules are read again when the file changes, and on SIGHUP; a bad file changes nothing.',
+    'Clients reach an upstream at /mcp/<upstream>, and all of them at /mcp. Sessions outlive a restart of the gate and of the servers behind it. Upstreams, principals and rules are read again when the file changes, on SIGHUP and by `fairlead gate reload`; a bad file changes nothing.',
   flags: {
     config: { summary: 'the configuration file, with a table [gate]; fairlead.toml in the configuration folder by default', value: 'FILE' },
   },
@@ -21,9 +22,11 @@ export default command({
     const { configs, connectors, upstreams: kinds } = await import('../../extensions.ts')
     const load = () => loadMachineConfig(configs, folders.config, flags.config)
     const { path, tables } = await load()
+    const mark = changeMark(path)
     const config = tables['gate'] as GateConfig
     const control = join(folders.runtime, 'gate')
-    const needs = { clock, log, env, folder: dirname(path), state: folders.state, control, kinds, connectors, version }
+    const read = async (): Promise<GateConfig> => (await load()).tables['gate'] as GateConfig
+    const needs = { clock, log, env, folder: dirname(path), state: folders.state, control, kinds, connectors, version, read }
     const gate = await startConfiguredGate(needs, config)
     terminal.result({ url: gate.url, upstreams: Object.keys(config.upstreams) }, () =>
       [
@@ -32,8 +35,7 @@ export default command({
         ...Object.keys(config.upstreams).map((name) => `  ${gate.url}/mcp/${name}`),
       ].join('\n'),
     )
-    const read = async (): Promise<GateConfig> => (await load()).tables['gate'] as GateConfig
-    const stopReloading = keepReloading({ clock, log, gate, onAsked: onReload, read }, path)
+    const stopReloading = keepReloading({ clock, log, gate, onAsked: onReload }, path, mark)
     await stopAsked({ signal })
     stopReloading()
     await gate.close()

@@ -7,6 +7,7 @@ import { command } from '../../base/terminal/command.ts'
 import { answeredLine } from '../../base/wire/bad-line.ts'
 import { linesWire } from '../../base/wire/lines.ts'
 import { limitsOf } from '../../base/wire/walk.ts'
+import { changeMark } from '../../kernel/file.ts'
 import { gateFolder, startConfiguredGate } from '../configured.ts'
 import { fault } from '../faults.ts'
 import { connectLocal } from '../local-door.ts'
@@ -30,20 +31,22 @@ export default command({
     const { configs, connectors, upstreams: kinds } = await import('../../extensions.ts')
     const load = () => loadMachineConfig(configs, folders.config, flags.config)
     const { path, tables } = await load()
+    const mark = changeMark(path)
     const config = tables['gate'] as GateConfig
     const { upstream } = flags
     if (config.local === undefined) throw fault.no_local({ file: path })
-    if (upstream !== undefined && !Object.hasOwn(config.upstreams, upstream))
+    const isOffered = Object.keys(config.offers).length > 0 // who is offered is seen later
+    if (upstream !== undefined && !isOffered && !Object.hasOwn(config.upstreams, upstream))
       throw fault.no_upstream({ name: upstream, known: Object.keys(config.upstreams).join(', ') })
     const limits = limitsOf(config.max_frame_bytes)
     const control = join(folders.runtime, 'gate')
-    const own = { state: folders.state, control, kinds, connectors, version, isLocalOnly: true }
+    const read = async (): Promise<GateConfig> => (await load()).tables['gate'] as GateConfig
+    const own = { state: folders.state, control, kinds, connectors, version, read, isLocalOnly: true }
     const needs = { clock, log, env, folder: dirname(path), ...own }
     const connect = () => connectLocal(gateFolder(config, folders.state), upstream, limits)
     const start = async () => {
       const own = await startConfiguredGate(needs, config)
-      const read = async (): Promise<GateConfig> => (await load()).tables['gate'] as GateConfig
-      const stopReloading = keepReloading({ clock, log, gate: own, onAsked: onReload, read }, path)
+      const stopReloading = keepReloading({ clock, log, gate: own, onAsked: onReload }, path, mark)
       return {
         close() {
           stopReloading()

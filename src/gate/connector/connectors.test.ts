@@ -38,13 +38,16 @@ async function bed() {
     upstreams: () => [],
     endpoints: new Map(),
   }
-  const connectors = await openConnectors(needs, {
-    ...connectorFolders(state),
-    connectors: [{ connector: crown, chakra: 'crown', windowMs: 48 * hourMs }],
-    uploads: folderUploads({ clock }, {}),
-    isOff: false,
-    limits: defaultLimits,
-  })
+  const connectors = await openConnectors(
+    { ...needs, ended() {} },
+    {
+      ...connectorFolders(state),
+      connectors: [{ connector: crown, chakra: 'crown', windowMs: 48 * hourMs }],
+      uploads: folderUploads({ clock }, {}),
+      isOff: false,
+      limits: defaultLimits,
+    },
+  )
   later(() => connectors[Symbol.asyncDispose]())
   const listener = await openListener({
     clock: systemClock,

@@ -45,6 +45,8 @@ export type ConnectorsNeeds = {
   readonly policy: Policy
   readonly upstreams: () => readonly Upstream[]
   readonly endpoints: ReadonlyMap<string, Endpoint>
+  /** Told when a credential may have ended. */
+  readonly ended: () => void
 }
 
 export interface Connectors extends AsyncDisposable {
@@ -88,7 +90,10 @@ export async function openConnectors(needs: ConnectorsNeeds, settings: Connector
       ledger,
       credentials,
       usesStill: (id, sha256) => sessions.of(id).some((session) => session.sha256 === sha256 && session.lateSinceMs === undefined),
-      ended: sweep,
+      ended() {
+        needs.ended()
+        return sweep()
+      },
     },
     settings,
   )
@@ -153,11 +158,12 @@ function kit(
 type FreezingNeeds = ConnectorsNeeds & { readonly credentials: ConnectorCredentialsTable; readonly drillsFolder: string }
 
 /** The live switch. What lies between is a gap in the rotation ledger, which is written there when it ends. */
-function freezing({ clock, log, ledger, credentials, drillsFolder }: FreezingNeeds): Pick<Connectors, 'freeze' | 'restore'> {
+function freezing({ clock, log, ledger, credentials, drillsFolder, ended }: FreezingNeeds): Pick<Connectors, 'freeze' | 'restore'> {
   return {
     async freeze(why) {
       if (credentials.frozen) return false
       credentials.freeze(why)
+      ended()
       log.warn('gate.connectors.frozen', { why })
       await ledger.append({ event: 'connectors.frozen', why }, 'synced')
       return true

@@ -46,9 +46,6 @@ type Kind = keyof typeof rates
 
 type Route = { readonly kind: Kind; readonly connector?: Connector }
 
-/** Faults after which nobody may take another way: what was asked for may have been done. */
-const mayHaveArrived: ReadonlySet<string> = new Set(['gate.command_unknown', 'upstream.lost'])
-
 export function createConnectorDoor(needs: DoorNeeds): ConnectorDoor {
   const { clock, log, ledger, credentials, sessions, connectors } = needs
   const bodies = new Bodies(maxAllBodyBytes)
@@ -162,7 +159,8 @@ export function createConnectorDoor(needs: DoorNeeds): ConnectorDoor {
     const error = refusal.kind === 'bug' ? { code, message: 'internal error' } : { code, message, ...(hint === undefined ? {} : { hint }) }
     const told = {
       ...(kind === 'handshake' ? { authenticated: false } : {}),
-      ...(kind === 'channel' ? { sent: refusal.kind === 'bug' || mayHaveArrived.has(code) } : {}),
+      // Nobody may take another way with what may have been done.
+      ...(kind === 'channel' ? { sent: refusal.kind === 'bug' || code === 'gate.command_unknown' } : {}),
       error,
     }
     answerJson(response, status, told, {

@@ -11,11 +11,12 @@ import { scan } from '../../base/wire/scan.ts'
 import type { ScanLimits } from '../../base/wire/walk.ts'
 import type { ToolAnswer, ToolCall } from '../connector-kind.ts'
 import { fault } from '../faults.ts'
+import { retryAfterSeconds } from '../limit.ts'
 
 const method = 'tools/call'
 
 /**
- * Calls the tool, and answers what it answered. Faults: `gate.command_refused` (no rule allows it, or there is no such upstream), `gate.command_unknown` when it was sent and
+ * Calls the tool, and answers what it answered. Faults: `gate.command_refused` (no rule allows it, or there is no such upstream), `gate.command_limited`, `gate.command_unknown` when it was sent and
  * not answered, and the fault of a call that was not sent, which may be made again.
  */
 export async function callTool(
@@ -49,8 +50,10 @@ function requestOf(tool: string, argumentsJson: Uint8Array): Buffer {
 }
 
 function faultOf(outcome: Outcome): Error {
+  const waitSeconds = retryAfterSeconds(outcome)
   switch (outcome.is) {
     case 'refused':
+      if (waitSeconds !== undefined) return fault.command_limited({ reason: outcome.reason, waitMs: waitSeconds * 1_000 })
       return fault.command_refused({ reason: outcome.reason })
     case 'notSent':
       return outcome.fault

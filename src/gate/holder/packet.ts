@@ -61,6 +61,7 @@ export async function rehearse(needs: RehearsalNeeds, { runtime, config, as }: R
     state: folder,
     hosts: [],
     upstreams: {},
+    offers: {},
     principals: {},
     rules: [],
     uploads: {},

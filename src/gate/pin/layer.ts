@@ -172,7 +172,7 @@ async function fetchList(
       }
       const outcome = await next(listExchange(exchange, cursor, late.signal), out)
       if (!answer && outcome.is === 'refused') return outcome
-      if (!answer) return 'fault' in outcome ? { is: 'notSent', fault: outcome.fault } : unlisted(upstream, 'it did not answer')
+      if (!answer) return outcome.is === 'notSent' ? outcome : unlisted(upstream, 'it did not answer')
       const span = toolsIn(answer)
       if (span) tools.push(...pins.look(answer.bytes, elements(answer.bytes, span)).tools)
       cursor = cursorIn(answer)

@@ -2,15 +2,19 @@
 import { join } from 'node:path'
 import { loadConfig } from '../../base/config/config.ts'
 import { resolveCredential } from '../../base/config/credential.ts'
+import { type SocketNeeds, openControl } from '../../base/control/server.ts'
 import { command, stopAsked } from '../../base/terminal/command.ts'
+import { asFault } from '../../kernel/fault.ts'
 import schema from '../config.ts'
+import { fault } from '../faults.ts'
 import { createHost } from '../host.ts'
+import { machineOffers } from '../offers.ts'
 import { serveMachineOnStdio, startMachineServer } from '../server.ts'
 
 export default command({
   summary: 'serve the machine tools to AI clients (MCP)',
   description:
-    'Answers on 127.0.0.1 only, at /mcp and /health, unless the configuration says otherwise. With --stdio it serves the one client that started it, ' +
+    'Answers on 127.0.0.1 only, at /mcp and /health, unless the configuration says otherwise, and is offered to a gate of this machine ([gate.offers]). With --stdio it serves the one client that started it, ' +
     'and ends with its input.',
   flags: {
     port: { summary: 'the port to listen on, in place of the configured one; 0 takes any free one', value: 'PORT', type: 'integer' },
@@ -30,9 +34,20 @@ export default command({
     const needs = { clock, log, host: createHost(), version, tools: own }
     if (flags.stdio) return serveMachineOnStdio(needs, { config }, stdin, stdout, signal)
     const token = config.server.token && (await resolveCredential(config.server.token, { env, folder: folders.config }))
-    const server = await startMachineServer(needs, { config, token })
+    await using stack = new AsyncDisposableStack()
+    const server = stack.adopt(await startMachineServer(needs, { config, token }), (one) => one.close())
+    const offers = stack.use(await machineOffers(needs, server, version))
+    stack.use(await openOwnApi({ clock, log, offers }, config.server.runtime ?? join(folders.runtime, 'machine')))
     terminal.result({ url: server.url, health: server.healthUrl }, () => `machine tools at ${server.url}, health at ${server.healthUrl}`)
     await stopAsked({ signal })
-    await server.close()
   },
 })
+
+/** Nothing is asked of it there but what it offers. */
+async function openOwnApi(needs: Pick<SocketNeeds<{}>, 'clock' | 'log' | 'offers'>, folder: string): Promise<AsyncDisposable> {
+  try {
+    return await openControl({ ...needs, api: {}, handlers: {} }, { daemon: 'machine', folder })
+  } catch (error) {
+    throw asFault(error).code === 'socket.busy' ? fault.runtime_busy({ folder }, error) : error
+  }
+}

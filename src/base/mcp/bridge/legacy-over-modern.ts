@@ -5,6 +5,7 @@ import { locate, members } from '../../wire/locate.ts'
 import { rescan, scan } from '../../wire/scan.ts'
 import type { Sink } from '../../wire/wire.ts'
 import { UpstreamRefusal, askFor, ownClientInfo } from '../leg/ask.ts'
+import { beforeSending } from '../leg/before-sending.ts'
 import { membersText, withEnvelope } from '../envelope.ts'
 import { type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled, noHeaders, through } from '../exchange.ts'
 import { errorFrame, errorOf, idToken, paramsOf, resultFrame } from '../message.ts'
@@ -168,7 +169,7 @@ export class LegacyOverModern implements Leg {
     const headers = this.#headers(
       frame.method!,
       place && stringAt(frame, frame.at[place]),
-      this.#leg.tellsApart ? await this.#paramHeaders.of(frame) : {},
+      this.#leg.tellsApart ? await beforeSending(this.#paramHeaders.of(frame)) : {},
     )
     let request = withEnvelope(frame, this.#envelope())
     for (let round = 0; ; round++) {

@@ -8,6 +8,7 @@ import { locate } from '../../wire/locate.ts'
 import { rescan, scan } from '../../wire/scan.ts'
 import type { Sink } from '../../wire/wire.ts'
 import { UpstreamRefusal, askFor } from '../leg/ask.ts'
+import { beforeSending } from '../leg/before-sending.ts'
 import { readdressed, withMeta, withoutEnvelope } from '../envelope.ts'
 import { type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled, noHeaders } from '../exchange.ts'
 import { errorFrame, idToken, paramsOf, resultFrame } from '../message.ts'
@@ -91,14 +92,14 @@ export class ModernOverLegacy implements Leg {
       out.write(errorFrame(idToken(frame), code.methodNotFound, 'Method not found'))
       return { is: 'answered', status: 404 }
     }
-    const server = await this.#server(frame, out)
+    const server = await beforeSending(this.#server(frame, out))
     if (!server) return answered
     if (method === 'server/discover') {
       out.write(resultFrame(idToken(frame), discovered(server)))
       return answered
     }
     if (method === 'subscriptions/listen') return this.#listen(frame, out, abort, server)
-    const problem = Object.hasOwn(headers, 'mcp-method') ? await this.#paramHeaders.problem(frame, headers) : undefined
+    const problem = Object.hasOwn(headers, 'mcp-method') ? await beforeSending(this.#paramHeaders.problem(frame, headers)) : undefined
     if (problem) return refused(frame, problem, out)
     if (method === 'tools/list') this.#paramHeaders.forget()
     const state = frame.at.params && stringAt(frame, locate(frame.bytes, frame.at.params, 'requestState'))

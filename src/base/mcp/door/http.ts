@@ -19,7 +19,10 @@ import type { Endpoint, Session } from '../scopes.ts'
 
 export type HttpDoorNeeds = {
   endpoint(path: string): Endpoint | undefined
-  /** `local`: whom the socket stands for that the request came in by. No promise where the answer is known: the next call of a client waits for nothing. */
+  /**
+   * `local`: whom the socket stands for that the request came in by. No promise where the answer is known: the next call of a client waits for nothing. Asked again of
+   * the same request while its stream is open (`recheck`).
+   */
   authenticate(request: IncomingMessage, local?: Principal): Principal | Refused | Promise<Principal | Refused>
   /** Told of every refusal that never became an exchange, and what was shown when it was not believed. */
   refused(reason: string, request: IncomingMessage, status: number, via?: Via): void
@@ -32,8 +35,16 @@ export type HttpDoorNeeds = {
 
 /** Streamable HTTP for the MCP paths of a listener. */
 export interface HttpDoor {
-  handle(request: IncomingMessage, response: ServerResponse, local?: Principal): void
+  /** `local`: whom the socket stands for now that the request came in by. */
+  handle(request: IncomingMessage, response: ServerResponse, local?: Local): void
+  /** Credentials are others now: ends every stream that only listens whose client would not be let in as the same principal. Calls that run are answered. */
+  recheck(): void
 }
+
+export type Local = () => Principal | undefined
+
+/** Who sent a request, and what that was found by. `asOf`: how often credentials had become others. */
+type Proof = { readonly request: IncomingMessage; readonly local: Local | undefined; readonly principal: Principal; readonly asOf: number }
 
 /** A door; it keeps the event streams of its sessions, within the bounds of `./event-stream.ts`. */
 export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
@@ -43,13 +54,18 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
   const budget = new StreamBudget(clock, limits.maxFrameBytes)
   const bodies = new Bodies(needs.maxAllBodyBytes)
 
-  async function handle(request: IncomingMessage, response: ServerResponse, local: Principal | undefined): Promise<void> {
+  const listening = new Map<ServerResponse, Proof>()
+  let changes = 0
+
+  async function handle(request: IncomingMessage, response: ServerResponse, local: Local | undefined): Promise<void> {
     const endpoint = needs.endpoint(request.url!)
     if (!endpoint) return refuse(request, response, 404, code.serverError, 'there is no such endpoint')
-    let principal = needs.authenticate(request, local)
+    const asOf = changes
+    let principal = needs.authenticate(request, local?.())
     if (principal instanceof Promise) principal = await principal
     if ('status' in principal) return turnAway(request, response, principal)
-    if (request.method === 'POST') return post(request, response, endpoint, principal)
+    const proof = { request, local, principal, asOf }
+    if (request.method === 'POST') return post(response, endpoint, proof)
     const isModern = (modernVersions as readonly string[]).includes(String(request.headers['mcp-protocol-version'] ?? ''))
     if (isModern || (request.method !== 'GET' && request.method !== 'DELETE')) {
       response.setHeader('allow', isModern ? 'POST' : 'GET, POST, DELETE')
@@ -63,17 +79,31 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
       response.writeHead(200).end()
       return
     }
-    endWithProof(principal, response)
+    endWithProof(proof, response)
     return get(request, response, session)
   }
 
   /** What only listens lives no longer than the proof of who listens; calls that run are answered. */
-  function endWithProof({ untilMs }: Principal, response: ServerResponse): void {
-    if (untilMs === undefined) return
-    response.on(
-      'close',
-      clock.after(Math.max(0, untilMs - clock.now()), () => response.destroy()),
-    )
+  function endWithProof(proof: Proof, response: ServerResponse): void {
+    const { untilMs } = proof.principal
+    const cancel = untilMs === undefined ? () => {} : clock.after(Math.max(0, untilMs - clock.now()), () => response.destroy())
+    listening.set(response, proof)
+    response.on('close', () => {
+      listening.delete(response)
+      cancel()
+    })
+    if (response.destroyed) listening.delete(response)
+    else if (proof.asOf !== changes) void check(response, proof)
+  }
+
+  async function check(response: ServerResponse, { request, local, principal }: Proof): Promise<void> {
+    try {
+      const known = await needs.authenticate(request, local?.())
+      if ('name' in known && known.name === principal.name) return
+    } catch {
+      // who cannot be told is nobody
+    }
+    response.destroy()
   }
 
   function turnAway(request: IncomingMessage, response: ServerResponse, { status, reason, via, headers }: Refused): void {
@@ -94,7 +124,8 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
     send(budget, response, status, errorFrame(id, errorCode, message, data).bytes)
   }
 
-  async function post(request: IncomingMessage, response: ServerResponse, endpoint: Endpoint, principal: Principal): Promise<void> {
+  async function post(response: ServerResponse, endpoint: Endpoint, proof: Proof): Promise<void> {
+    const { request } = proof
     const type = request.headers['content-type']
     if (type === undefined || !/^application\/json *(;|$)/i.test(type))
       return refuse(request, response, 415, code.serverError, 'Content-Type must be application/json')
@@ -106,19 +137,14 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
       return refuse(request, response, 503, code.serverError, 'too many large requests wait for their answers: try again')
     }
     try {
-      await exchange(body.bytes, request, response, endpoint, principal)
+      await exchange(body.bytes, response, endpoint, proof)
     } finally {
       body.release()
     }
   }
 
-  async function exchange(
-    body: Buffer,
-    request: IncomingMessage,
-    response: ServerResponse,
-    endpoint: Endpoint,
-    principal: Principal,
-  ): Promise<void> {
+  async function exchange(body: Buffer, response: ServerResponse, endpoint: Endpoint, proof: Proof): Promise<void> {
+    const { request, principal } = proof
     let frame: Frame
     try {
       frame = scan(body, limits)
@@ -133,14 +159,14 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
       classified.era === 'refused' ? classified.refusal : classified.era === 'modern' ? headerProblem(frame, headers) : undefined
     if (refusal) return refuse(request, response, refusal.status, refusal.code, refusal.message, { id: idToken(frame), data: refusal.data })
     if (classified.era === 'modern')
-      return modern({ frame, era: 'modern', principal, headers, abort: abortOnClose(response) }, response, endpoint)
+      return modern({ frame, era: 'modern', principal, headers, abort: abortOnClose(response) }, response, endpoint, proof)
     return legacy({ frame, era: 'legacy', principal, headers, abort: neverAborted }, request, response, endpoint)
   }
 
-  async function modern(exchange: Exchange, response: ServerResponse, endpoint: Endpoint): Promise<void> {
+  async function modern(exchange: Exchange, response: ServerResponse, endpoint: Endpoint, proof: Proof): Promise<void> {
     const reply = new Reply(response, budget, undefined)
     reply.keepAwake()
-    if (exchange.frame.method === 'subscriptions/listen') endWithProof(exchange.principal, response)
+    if (exchange.frame.method === 'subscriptions/listen') endWithProof(proof, response)
     reply.finish(exchange.frame, await endpoint.handle(exchange, reply))
   }
 
@@ -217,6 +243,10 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
   }
 
   return {
+    recheck() {
+      changes++
+      for (const [response, proof] of listening) void check(response, proof)
+    },
     handle(request, response, local) {
       response.on('error', () => response.destroy()) // one connection's trouble is nobody else's
       handle(request, response, local).catch((error: unknown) => {

@@ -1,5 +1,5 @@
 // A leg as a wire: for who carries frames and knows of no exchanges. Every request is answered, if need be with an error; it ends only by `close()`.
-import { asFault, reasonOf } from '../../../kernel/fault.ts'
+import { reasonOf } from '../../../kernel/fault.ts'
 import type { Log } from '../../../kernel/log.ts'
 import { badLineAnswer, insteadOfAnswer } from '../../wire/bad-line.ts'
 import type { ByteBudget } from '../../wire/budget.ts'
@@ -14,6 +14,7 @@ import { classify, standardHeaders } from '../modern.ts'
 import { ParamHeaders } from '../param-headers.ts'
 import { meta, modernVersion } from '../protocol.ts'
 import { askFor, askFrame, ownClientInfo } from './ask.ts'
+import { beforeSending, outcomeOf } from './before-sending.ts'
 import { fault, idInUse } from './wire.ts'
 
 export type LegWireNeeds = {
@@ -137,9 +138,9 @@ class LegWire implements Wire {
       if (problem) out.write(problem)
     } catch (error) {
       log.warn('mcp.wire.failed', { upstream, method: frame.method, reason: reasonOf(error) })
-      const known = asFault(error)
-      const problem = known.kind === 'bug' ? fault.lost({ upstream, reason: reasonOf(error) }, error) : known
-      out.write(problemFrame(frame, { is: 'unknown', fault: problem })!)
+      const outcome = outcomeOf(error)
+      const isBug = 'fault' in outcome && outcome.fault.kind === 'bug'
+      out.write(problemFrame(frame, isBug ? { ...outcome, fault: fault.lost({ upstream, reason: reasonOf(error) }, error) } : outcome)!)
     } finally {
       this.#open.delete(key)
     }
@@ -148,12 +149,12 @@ class LegWire implements Wire {
   async #exchange(frame: Frame, era: Era, out: Out, abort: AbortSignal): Promise<Outcome> {
     if (isInitialize(frame)) return this.#begin(frame, out, abort)
     await this.#renewing
-    if (era === 'legacy' && this.#initialize && !this.#legs.legacy) await this.#renewed() // its connection ended meanwhile
+    if (era === 'legacy' && this.#initialize && !this.#legs.legacy) await beforeSending(this.#renewed()) // its connection ended meanwhile
     const leg = await this.#leg(era)
     const outcome = await leg.request(frame, await this.#headers(leg, frame, era), out, abort)
     if (outcome.is !== 'notSent' || outcome.fault.code !== 'upstream.gone') return outcome
     // It ended, or forgot our session, before it got the request: it is opened again as the client knows it, and asked once more.
-    if (era === 'legacy') await this.#renewed()
+    if (era === 'legacy') await beforeSending(this.#renewed())
     const again = await this.#leg(era)
     return again.request(frame, await this.#headers(again, frame, era), out, abort)
   }
@@ -226,7 +227,7 @@ class LegWire implements Wire {
   #leg(era: Era): Promise<Leg> {
     const present = this.#legs[era]
     if (present) return present
-    return this.#keep(era, this.#needs.open(era, this.#side(), this.#initialize))
+    return this.#keep(era, beforeSending(this.#needs.open(era, this.#side(), this.#initialize)))
   }
 
   /** Until it ends, or did not open. */

@@ -3,6 +3,7 @@ import { type Frame, idKey, splice, stringAt, token, valueAt } from '../../wire/
 import { locate } from '../../wire/locate.ts'
 import type { Sink } from '../../wire/wire.ts'
 import { type InitializeParams, ask, askFor, initialize, ownClientInfo } from './ask.ts'
+import { beforeSending } from './before-sending.ts'
 import { type Era, type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, noHeaders } from '../exchange.ts'
 import { cancelFrame, errorFrame, idToken, resultFrame } from '../message.ts'
 import { ParamHeaders, refused } from '../param-headers.ts'
@@ -177,7 +178,7 @@ class Member implements Leg {
   }
 
   async request(frame: Frame, headers: McpHeaders, out: Out, abort: AbortSignal): Promise<Outcome> {
-    const ready = await this.#shared.ready()
+    const ready = await beforeSending(this.#shared.ready())
     if (ready.initialized) {
       if (frame.method === 'initialize') {
         out.write(resultFrame(idToken(frame), ready.initialized))
@@ -188,7 +189,7 @@ class Member implements Leg {
     }
     // A pipe carries no headers, so that the server behind it cannot compare them with its schemas.
     if (this.era === 'modern' && !this.tellsApart && Object.hasOwn(headers, 'mcp-method')) {
-      const problem = await this.#shared.paramHeaders.problem(frame, headers)
+      const problem = await beforeSending(this.#shared.paramHeaders.problem(frame, headers))
       if (problem) return refused(frame, problem, out)
       if (frame.method === 'tools/list') this.#shared.paramHeaders.forget()
     }
@@ -207,9 +208,10 @@ class Member implements Leg {
     const renamed = splice(frame, edits)
     const restoring = this.#restoring(frame, out)
     try {
-      const outcome = await (await this.#shared.ready()).leg.request(renamed, headers, restoring, abort)
+      const ready = (): Promise<Ready> => beforeSending(this.#shared.ready())
+      const outcome = await (await ready()).leg.request(renamed, headers, restoring, abort)
       // It ended before it got the message: it is opened anew, and asked once more.
-      return outcome.is === 'notSent' ? await (await this.#shared.ready()).leg.request(renamed, headers, restoring, abort) : outcome
+      return outcome.is === 'notSent' ? await (await ready()).leg.request(renamed, headers, restoring, abort) : outcome
     } finally {
       if (isMapped) this.#mapped.delete(key)
     }

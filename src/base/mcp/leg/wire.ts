@@ -12,6 +12,11 @@ export const fault = faults('upstream', {
     message: `the server ${d.upstream} ended before it answered (${d.reason}): whether the call took effect is unknown`,
     hint: 'check its effect before trying again: the call was not repeated',
   }),
+  unready: (d: { upstream: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `the server ${d.upstream} ended before it was ready (${d.reason})`,
+    hint: 'the call was not sent: try again',
+  }),
   gone: (d: { upstream: string; reason: string }) => ({
     kind: 'unavailable',
     message: `the server ${d.upstream} is not there: ${d.reason}`,
