@@ -1,5 +1,5 @@
 // `mcp` as a person uses it, against a real agent in which nothing really runs: what it prints, what it writes, and its exit codes.
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
@@ -162,13 +162,14 @@ test('sync tells, purge forgets what is gone, undeploy takes away', async () => 
   await vi.waitFor(async () => expect((await bed.mcp(['ps'])).stdout.match(/running/g)).toHaveLength(3), { timeout: 20_000 })
   for (const name of ['web1', 'web2']) writeFileSync(join(bed.services, `${name}.toml`), '')
   expect(await bed.mcp(['purge'])).toMatchObject({ exitCode: 2 }) // an empty file is no reason to forget
-  const { rmSync } = await import('node:fs')
   for (const name of ['web1', 'web2']) rmSync(join(bed.services, `${name}.toml`))
   expect(await bed.mcp(['purge', 'web1'])).toMatchObject({
     exitCode: 1,
     stdout: expect.stringContaining('web1/web1  refused: its container is running'),
   })
-  expect(await bed.mcp(['undeploy', 'web1'])).toMatchObject({ ...ok, stdout: expect.stringContaining('took away web1') })
+  const undeploy = async () =>
+    expect(await bed.mcp(['undeploy', 'web1'])).toMatchObject({ stderr: '', ...ok, stdout: expect.stringContaining('took away web1') })
+  await vi.waitFor(undeploy, { timeout: 20_000 }) // while the node itself is at work there, it says so
   expect(await bed.mcp(['purge', 'web1', '--dry-run'])).toMatchObject({
     ...ok,
     stdout: expect.stringContaining('web1  would be forgotten'),
