@@ -43,6 +43,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['reach', 'witness'], summary: 'be a witness for other peers: sign how far their records were seen, so that nobody can cut or alter them later', load: () => import('./reach/commands/witness.ts') },
   { path: ['run', 'adopt'], summary: 'take over containers that run already under the names of a service', load: () => import('./run/commands/adopt.ts') },
   { path: ['run', 'agent'], summary: 'be the agent of this machine: keep services as they should be, or copy and put back what it knows', load: () => import('./run/commands/agent.ts') },
+  { path: ['run', 'cert'], summary: 'show or renew the certificate of a node, or install one there', load: () => import('./run/commands/cert.ts') },
   { path: ['run', 'deploy'], summary: 'bring a service, or one component of it, to what its definition says', load: () => import('./run/commands/deploy.ts') },
   { path: ['run', 'events'], summary: 'what happened on the nodes: drift, what was mended, deployments', load: () => import('./run/commands/events.ts') },
   { path: ['run', 'history'], summary: 'what was deployed when, newest first', load: () => import('./run/commands/history.ts') },
@@ -52,7 +53,9 @@ export const commands: readonly CommandEntry[] = [
   { path: ['run', 'node'], summary: 'list, add, remove or look at nodes', load: () => import('./run/commands/node.ts') },
   { path: ['run', 'plan'], summary: 'what a deployment would do, field by field; nothing is done', load: () => import('./run/commands/plan.ts') },
   { path: ['run', 'ps'], summary: 'what runs now: state, version, uptime, image, restarts', load: () => import('./run/commands/ps.ts') },
+  { path: ['run', 'pull'], summary: 'fetch a file from the data folder of a service', load: () => import('./run/commands/pull.ts') },
   { path: ['run', 'purge'], summary: 'have the nodes forget what is gone and no longer defined', load: () => import('./run/commands/purge.ts') },
+  { path: ['run', 'push'], summary: 'put a file into the data folder of a service', load: () => import('./run/commands/push.ts') },
   { path: ['run', 'restart'], summary: 'restart the components of a service; whether it is to run is left as it is', load: () => import('./run/commands/restart.ts') },
   { path: ['run', 'rollback'], summary: 'bring back the image that ran well before', load: () => import('./run/commands/rollback.ts') },
   { path: ['run', 'service'], summary: 'show, edit, export or check the definition of a service', load: () => import('./run/commands/service.ts') },
@@ -108,6 +111,7 @@ export const checks = [
 export const runtimes = [
   { owner: 'run', name: 'memory', load: () => import('./run/runtimes/memory.ts') },
   { owner: 'run', name: 'podman', load: () => import('./run/runtimes/podman.ts') },
+  { owner: 'run', name: 'process', load: () => import('./run/runtimes/process.ts') },
 ]
 
 export const upstreams = [

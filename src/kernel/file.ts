@@ -3,6 +3,7 @@ import {
   type Stats,
   chmodSync,
   closeSync,
+  constants,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -12,6 +13,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs'
+import { cp } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { faults, reasonOf } from './fault.ts'
 import { randomId } from './random.ts'
@@ -118,6 +120,15 @@ export function removeFolder(path: string): void {
     rmSync(path, { recursive: true, force: true })
   } catch (error) {
     throw fault.unwritable({ path, reason: reasonOf(error) }, error)
+  }
+}
+
+/** Copies a folder with all that is in it, modes and links as they are, to `to`, which must not be there. Shares the blocks where the file system can. */
+export async function copyFolder(from: string, to: string): Promise<void> {
+  try {
+    await cp(from, to, { recursive: true, verbatimSymlinks: true, errorOnExist: true, force: false, mode: constants.COPYFILE_FICLONE })
+  } catch (error) {
+    throw fault.unwritable({ path: to, reason: reasonOf(error) }, error)
   }
 }
 

@@ -247,7 +247,8 @@ describe.each(adapters)('runtime: $name', (adapter: Adapter) => {
     })
 
     test('what does not obey is killed in the end', async () => {
-      const id = await run({ ignoresTerm: true })
+      const id = await run({ ignoresTerm: true, prints: ['up'] })
+      await within(5_000, async () => ((await texts(id)).length > 0 ? true : undefined))
       const { pid } = (await find(id))!
       const from = performance.now()
       await runtime.stop(id, 1_000)
@@ -425,7 +426,7 @@ describe.each(adapters)('runtime: $name', (adapter: Adapter) => {
     const id = await run({ prints: ['kept'] })
     const { pid } = (await find(id))!
     await within(5_000, async () => ((await texts(id)).length > 0 ? true : undefined))
-    runtime = await opened.reopen()
+    runtime = opened.runtime = await opened.reopen()
     expect(await find(id)).toMatchObject(runtime.can.has('detached') ? { state: 'running', pid } : { state: 'exited' })
     expect(await texts(id)).toEqual(['kept'])
     if (!runtime.can.has('detached')) expect(isRunning(pid!)).toBe(false)

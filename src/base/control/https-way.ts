@@ -11,6 +11,7 @@ export type HttpsTrust = {
   readonly bearer?: Secret | undefined
 }
 
+/** As it is written in a URL: an IPv6 address in brackets (RFC 3986 §3.2.2). */
 export function addressText({ host, port }: HttpsAddress): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

@@ -29,7 +29,8 @@ export function partsOf(path: string): readonly string[] {
   return parts
 }
 
-export type StoredFile = FileFacts & { readonly mode: number }
+/** `sha256` may be known only when all of it has come. */
+export type StoredFile = Pick<FileFacts, 'sizeBytes'> & { readonly sha256: string | Promise<string>; readonly mode: number }
 
 /**
  * Puts a file at `path` below `root` as one step, over what is there: whole, with the right hash, synced, with `mode` (of 0o777), owned by this user. Folders on the way
@@ -59,7 +60,8 @@ export async function storeBelow(
         await writeAll(file, piece)
       }
       const found = hash.digest('hex')
-      if (found !== sha256) throw fault.damaged({ expected: sha256, found })
+      const expected = await sha256
+      if (found !== expected) throw fault.damaged({ expected, found })
       await file.chmod(mode & 0o777)
       await file.sync()
     } finally {

@@ -14,6 +14,9 @@ export type AgentFiles = {
   readonly runtime: string
 }
 
+/** There the data of a service is beside the agent's own folder: /srv/<service>/. */
+const runbookFolder = '/srv/mcp'
+
 /** `config`: the file that was named; the folder is where it lies. */
 export function agentFiles(folders: Folders, config: string | undefined): AgentFiles {
   const folder = config === undefined ? (folders.home ?? join(folders.state, 'run')) : dirname(config)
@@ -23,7 +26,7 @@ export function agentFiles(folders: Folders, config: string | undefined): AgentF
     database: join(folder, 'mcp.db'),
     backups: join(folder, 'backups'),
     certs: join(folder, 'certs'),
-    services: folders.home === undefined ? join(folder, 'srv') : dirname(folder),
+    services: folder === runbookFolder ? dirname(folder) : join(folder, 'srv'),
     runtime: join(folder, 'run'),
   }
 }

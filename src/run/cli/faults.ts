@@ -126,4 +126,9 @@ export const fault = faults('mcp', {
     message: 'no token was given',
     hint: 'a token is one line: mcp token new NAME, on the node, prints one',
   }),
+  file_exists: (d: { path: string }) => ({
+    kind: 'conflict',
+    message: `there is a file ${d.path} already`,
+    hint: 'name another one, or use --force',
+  }),
 })

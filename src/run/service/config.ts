@@ -131,7 +131,7 @@ const component = z
     volumes: z.array(volumeText).max(64).default([]),
     cmd: argv.max(256).default([]),
     env: z.array(env).max(256).default([]),
-    memory: sizeBytes({ leastBytes: 4 << 20, mostBytes: 1 << 40 }).optional(),
+    memory: sizeBytes({ leastBytes: 4 << 20, mostBytes: 2 ** 40 }).optional(),
     cpus: z.number().positive().max(1_024).optional(),
     pids: z.int().min(1).max(4_194_304).optional(),
     update: z

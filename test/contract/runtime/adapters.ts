@@ -1,4 +1,8 @@
 // How each runtime is opened for its contract, and how its world is moved from outside: a further one adds an entry.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import process from 'node:process'
 import { type PodmanHome, createPodmanHome, obstacle } from '../../bed/containers.ts'
 import { systemClock as clock } from '../../../src/kernel/clock.ts'
 import { silentLog as log } from '../../../src/kernel/log.ts'
@@ -6,6 +10,7 @@ import { memoryRuntime } from '../../../src/run/memory/runtime.ts'
 import { World } from '../../../src/run/memory/world.ts'
 import type { Container, Runtime } from '../../../src/run/runtime.ts'
 import podmanKind from '../../../src/run/runtimes/podman.ts'
+import processKind from '../../../src/run/runtimes/process.ts'
 import { processesOf } from './observe.ts'
 
 /** What a container is to do. Without `exit` it goes on, and obeys SIGTERM unless it ignores it. */
@@ -17,7 +22,7 @@ export type Program = {
 }
 
 export type Opened = {
-  readonly runtime: Runtime
+  runtime: Runtime
   /** Two images that are there. */
   readonly image: string
   readonly other: string
@@ -94,6 +99,44 @@ const memory: Adapter = {
   },
 }
 
+const plain: Adapter = {
+  name: 'process',
+  obstacle: () => undefined,
+  async open() {
+    const folder = mkdtempSync(join(tmpdir(), 'process-'))
+    const image = (tag: string, content: string): void => {
+      mkdirSync(join(folder, 'images/localhost/thing', tag), { recursive: true })
+      writeFileSync(join(folder, 'images/localhost/thing', tag, 'content'), content)
+    }
+    image('1', 'one')
+    image('2', 'two')
+    const env = { PATH: '/usr/local/bin:/usr/bin:/bin' }
+    const open = (): Promise<Runtime> => processKind.open({ clock, log, env }, { socket: '', folder })
+    let runtime = await open()
+    return {
+      runtime,
+      image: 'localhost/thing:1',
+      other: 'localhost/thing:2',
+      env,
+      cmdOf: shellCmd,
+      kill: async ({ pid }) => void process.kill(pid!, 'SIGKILL'),
+      async retag() {
+        image('1', 'another')
+        return async () => image('1', 'one')
+      },
+      async reopen() {
+        await runtime.close()
+        return (runtime = await open())
+      },
+      count: (argv) => processesOf(argv).length,
+      async end() {
+        await runtime.close()
+        rmSync(folder, { recursive: true })
+      },
+    }
+  },
+}
+
 const podman: Adapter = {
   name: 'podman',
   obstacle,
@@ -165,4 +208,4 @@ async function derive(home: PodmanHome, reference: string, variable: string): Pr
   await home.feed(file, 'podman', 'build', '--quiet', '--network=none', '--pull=never', '-t', reference, '-f', '-')
 }
 
-export const adapters: readonly Adapter[] = [memory, podman]
+export const adapters: readonly Adapter[] = [memory, plain, podman]
