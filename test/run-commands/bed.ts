@@ -72,7 +72,7 @@ export class Bed {
       ...running,
       folder,
       socket: join(folder, 'run'),
-      told: parsed(running.stdout()) as { readonly port?: number; readonly https?: unknown },
+      told: parsed(running.stdout()) as { readonly port: number },
     }
   }
 

@@ -15,7 +15,7 @@ const ok = { exitCode: 0 }
 async function reached() {
   const bed = new Bed()
   const agent = await bed.agent('rift', '[server]\nlisten = "127.0.0.1:0"\n')
-  const port = /127\.0\.0\.1:(\d+)/.exec(agent.stdout())![1]!
+  const { port } = agent.told
   const onNode = new Bed() // whoever sits at the node
   expect(await onNode.mcp(['node', 'add', 'here', `unix:${agent.socket}`])).toMatchObject(ok)
   const [line] = execFileSync('openssl', ['x509', '-in', join(agent.folder, 'certs/ca.pem'), '-noout', '-fingerprint', '-sha256'], {
