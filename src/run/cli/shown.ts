@@ -56,10 +56,10 @@ function shortened(value: string): string {
 
 const maxValueLength = 100
 
-/** Why a node is not there, and since when. */
-export function silenceText(nowMs: number, asked: Asked<unknown> & { readonly fault: object }): string {
-  const { fault, heardAt } = asked as Extract<Asked<unknown>, { readonly heardAt: unknown }>
-  return visibleText(`${fault.message}; ${heardAt === undefined ? 'never heard' : `last heard ${ageText(nowMs, heardAt)} ago`}`)
+/** Why a node is not there, and since when. One that answered with a refusal was heard. */
+export function silenceText(nowMs: number, { fault, heardAt }: Extract<Asked<unknown>, { readonly heardAt: unknown }>): string {
+  const age = fault.kind !== 'unavailable' ? '' : heardAt === undefined ? '; never heard' : `; last heard ${ageText(nowMs, heardAt)} ago`
+  return visibleText(`${fault.message}${age}`).replaceAll('\n', ' ')
 }
 
 /** The same for programs. */
