@@ -1,0 +1,116 @@
+// Compares what was said over a direct connection with what was said through the gate: byte for byte, but for ids, clocks and what the gate asks by itself.
+// It knows nothing of the gate's own code, so that no mistake of that can hide in it.
+
+/** Something that is another one each time a server runs, and what stands for it. */
+export type Clock = readonly [pattern: RegExp, instead: string]
+
+/** What one end was given, or gave: whole frames, in order. */
+export type Frames = readonly string[]
+
+export type Difference = { readonly where: string; readonly direct: string | undefined; readonly through: string | undefined }
+
+type Place = readonly [start: number, end: number, path: string]
+
+const idPlaces = new Set([
+  'id',
+  'params.requestId',
+  'params.progressToken',
+  'params._meta.progressToken',
+  'params._meta.io.modelcontextprotocol/subscriptionId',
+  'result._meta.io.modelcontextprotocol/subscriptionId',
+])
+
+/** Where every value of an object stands that is reached by members alone, in a text that JSON.parse accepts. */
+function places(text: string): Place[] {
+  const tokens = [...text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]:,]|[^\s{}[\]:,"]+/g)]
+  const found: Place[] = []
+  let at = 0
+  const isNext = (token: string): boolean => tokens[at]![0] === token
+  const read = (path: string | undefined): void => {
+    const first = tokens[at++]!
+    const close = first[0] === '{' ? '}' : ']'
+    if (first[0] === '{' || first[0] === '[') {
+      while (!isNext(close)) {
+        if (isNext(',')) at++
+        if (close === ']') read(undefined)
+        else {
+          const key = JSON.parse(tokens[at]![0]) as string
+          at += 2 // and the colon
+          read(path === undefined ? undefined : path === '' ? key : `${path}.${key}`)
+        }
+      }
+      at++
+    }
+    const last = tokens[at - 1]!
+    if (path !== undefined) found.push([first.index, last.index + last[0].length, path])
+  }
+  read('')
+  return found
+}
+
+/** The same frames with ids named by the order in which they first appear. */
+function withNamedIds(frames: Frames): string[] {
+  const names = new Map<string, string>()
+  const nameOf = (id: string): string => {
+    if (!names.has(id)) names.set(id, `#${names.size + 1}`)
+    return names.get(id)!
+  }
+  return frames.map((frame) => {
+    const ids = places(frame).filter(([, , path]) => idPlaces.has(path))
+    let text = ''
+    let at = 0
+    for (const [start, end] of ids.sort(([a], [b]) => a - b)) {
+      text += frame.slice(at, start) + nameOf(frame.slice(start, end))
+      at = end
+    }
+    return text + frame.slice(at)
+  })
+}
+
+const stopped = (frames: Frames, clocks: readonly Clock[]): string[] =>
+  frames.map((frame) => clocks.reduce((text, [pattern, instead]) => text.replace(pattern, instead), frame))
+
+function unequal(where: string, direct: Frames, through: Frames): Difference[] {
+  const longer = direct.length > through.length ? direct : through
+  return [...longer.keys()]
+    .filter((index) => direct[index] !== through[index])
+    .map((index) => ({ where: `${where} ${index + 1}`, direct: direct[index], through: through[index] }))
+}
+
+type Head = {
+  readonly id?: unknown
+  readonly method?: string
+  readonly params?: { readonly _meta?: { readonly 'io.modelcontextprotocol/clientInfo'?: { readonly name?: string } } }
+}
+const headOf = (frame: string): Head => JSON.parse(frame) as Head
+
+export type Sides = { readonly direct: Frames; readonly through: Frames }
+
+/**
+ * What a client was given: its ids are its own, so they are the same. Answers are one sequence, and what the server says unasked is one for each method: which of
+ * two comes first is open where they take two ways.
+ */
+export function clientDifferences({ direct, through }: Sides, clocks: readonly Clock[]): Difference[] {
+  const kindOf = (frame: string): string => headOf(frame).method ?? 'answer'
+  const kinds = [...new Set([...direct, ...through].map(kindOf))].sort()
+  return kinds.flatMap((kind) => {
+    const ofKind = (frames: Frames): string[] =>
+      stopped(
+        frames.filter((frame) => kindOf(frame) === kind),
+        clocks,
+      )
+    return unequal(`the client was given: ${kind}`, ofKind(direct), ofKind(through))
+  })
+}
+
+/** What the gate asks a server by itself: it says so in the id or, where ids are renamed, by its name. */
+export function isOwn(frame: string): boolean {
+  const { id, params } = headOf(frame)
+  return String(id ?? '').startsWith('fairlead-') || params?._meta?.['io.modelcontextprotocol/clientInfo']?.name === 'fairlead'
+}
+
+/** What a server was given, in order. The gate may rename ids, and asks a few things by itself. */
+export function serverDifferences({ direct, through }: Sides, clocks: readonly Clock[]): Difference[] {
+  const relayed = through.filter((frame) => !isOwn(frame))
+  return unequal('the server was given: message', stopped(withNamedIds(direct), clocks), stopped(withNamedIds(relayed), clocks))
+}
