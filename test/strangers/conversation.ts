@@ -59,9 +59,11 @@ class Seen {
 }
 
 const headOf = (frame: string): Head => JSON.parse(frame) as Head
+/** What a step says itself in `_meta`, beside the envelope. */
+const metaOf = ({ _meta }: Params): { readonly meta?: Params } => (_meta === undefined ? {} : { meta: _meta as Params })
 const message = (era: Era, id: number | undefined, method: string, params: Params): string =>
   era === 'modern'
-    ? JSON.stringify(enveloped(id, method, params))
+    ? JSON.stringify(enveloped(id, method, params, metaOf(params)))
     : JSON.stringify({ jsonrpc: '2.0', ...(id === undefined ? {} : { id }), method, params })
 
 /** The answer to what a server asked; its id is repeated as it came. */
@@ -144,7 +146,7 @@ export function overHttp(url: string, era: Era, answers: Answers): Conversation 
     seen: seen.frames,
     statuses,
     async ask(id, method, params) {
-      const reply = era === 'modern' ? await modern(url, id, method, params) : await post(message(era, id, method, params))
+      const reply = era === 'modern' ? await modern(url, id, method, params, metaOf(params)) : await post(message(era, id, method, params))
       statuses.push(reply.status)
       if (method === 'subscriptions/listen') {
         listen(reply)

@@ -11,7 +11,7 @@ import { type GateUpstream, type RunningGate, startGate } from '../kit/gate.ts'
 import { type Conversation, type Era, overHttp, overStdio } from './conversation.ts'
 import { clientDifferences, isOwn, serverDifferences } from './frames.ts'
 import { type Recorded, type RecordingProxy, recordingProxy } from './recording-proxy.ts'
-import { type Server, argvOf, freshFolder, script, servers } from './servers.ts'
+import { type Server, argvOf, freshFolder, script, servers, startSite } from './servers.ts'
 import { strangersMissing } from './strangers.ts'
 
 const missing = strangersMissing()
@@ -20,9 +20,11 @@ const root = mkdtempSync(join(tmpdir(), 'fairlead-strangers-'))
 const proxies = new Map<string, RecordingProxy>()
 const children: ChildProcess[] = []
 let gate: RunningGate
+let site: Awaited<ReturnType<typeof startSite>>
 
 const keyOf = (server: Server): string => server.package.replaceAll(/[^a-z0-9]+/g, '-').replace(/^-/, '')
 const folderOf = (server: Server): string => join(root, keyOf(server), 'work')
+const envOf = (server: Server): Readonly<Record<string, string>> => server.env?.(folderOf(server), site.url) ?? {}
 const logOf = (name: string): string => join(root, `${name}.log`)
 const recorded = (server: Server, name: string): readonly [string, ...string[]] => [
   process.execPath,
@@ -69,11 +71,12 @@ const overHttpToo = servers.filter(({ http }) => http)
 
 beforeAll(async () => {
   if (missing !== undefined) return
+  site = await startSite()
   const upstreams: Record<string, GateUpstream> = {}
   for (const server of servers) {
     const key = keyOf(server)
     mkdirSync(folderOf(server), { recursive: true })
-    const env = Object.entries(server.env?.(folderOf(server)) ?? {}).map(([name, value]) => `${name} = ${JSON.stringify(value)}`)
+    const env = Object.entries(envOf(server)).map(([name, value]) => `${name} = ${JSON.stringify(value)}`)
     for (const era of server.eras)
       upstreams[`${key}-${era}`] = { command: recorded(server, `${key}-${era}-gate`), more: `env = { ${env.join(', ')} }` }
   }
@@ -89,6 +92,7 @@ beforeEach(({ skip }) => {
 })
 afterAll(async () => {
   await gate?.stop()
+  site?.close()
   await Promise.all([...proxies.values()].map((proxy) => proxy.close()))
   for (const child of children) child.kill()
   rmSync(root, { recursive: true, force: true })
@@ -118,7 +122,7 @@ describe('over stdio', () => {
     const key = `${keyOf(server)}-${era}`
     const { answers = {}, clocks = [] } = server
     freshFolder(server, folderOf(server))
-    const direct = overStdio(recorded(server, `${key}-direct`), server.env?.(folderOf(server)) ?? {}, era, answers)
+    const direct = overStdio(recorded(server, `${key}-direct`), envOf(server), era, answers)
     await play(direct, server)
     await direct.close()
 
@@ -128,9 +132,10 @@ describe('over stdio', () => {
     const client = { direct: direct.seen, through: through.seen }
     await expect.poll(() => clientDifferences(client, clocks), { timeout: 3_000 }).toEqual([])
     await through.close()
-    const sides = { direct: given(`${key}-direct`), through: given(`${key}-gate`) }
-    expect(serverDifferences(sides, clocks)).toEqual([])
-    counted(`${server.package}, ${era}, stdio`, through, sides.through.filter((frame) => !isOwn(frame)))
+    const sent = (): string[] => given(`${key}-gate`).filter((frame) => !isOwn(frame))
+    const was = given(`${key}-direct`)
+    await expect.poll(() => serverDifferences({ direct: was, through: sent() }, clocks), { timeout: 3_000 }).toEqual([])
+    counted(`${server.package}, ${era}, stdio`, through, sent())
   })
 })
 

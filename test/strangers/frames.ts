@@ -48,19 +48,20 @@ function places(text: string): Place[] {
   return found
 }
 
-/** The same frames with ids named by the order in which they first appear. */
+/** The same frames with ids and progress tokens named by the order in which they first appear. */
 function withNamedIds(frames: Frames): string[] {
-  const names = new Map<string, string>()
-  const nameOf = (id: string): string => {
-    if (!names.has(id)) names.set(id, `#${names.size + 1}`)
-    return names.get(id)!
+  const names = { id: new Map<string, string>(), token: new Map<string, string>() }
+  const nameOf = (kind: keyof typeof names, value: string): string => {
+    const known = names[kind]
+    if (!known.has(value)) known.set(value, `<${kind} ${known.size + 1}>`)
+    return known.get(value)!
   }
   return frames.map((frame) => {
     const ids = places(frame).filter(([, , path]) => idPlaces.has(path))
     let text = ''
     let at = 0
-    for (const [start, end] of ids.sort(([a], [b]) => a - b)) {
-      text += frame.slice(at, start) + nameOf(frame.slice(start, end))
+    for (const [start, end, path] of ids.sort(([a], [b]) => a - b)) {
+      text += frame.slice(at, start) + nameOf(path.endsWith('progressToken') ? 'token' : 'id', frame.slice(start, end))
       at = end
     }
     return text + frame.slice(at)
@@ -109,8 +110,7 @@ export function isOwn(frame: string): boolean {
   return String(id ?? '').startsWith('fairlead-') || params?._meta?.['io.modelcontextprotocol/clientInfo']?.name === 'fairlead'
 }
 
-/** What a server was given, in order. The gate may rename ids, and asks a few things by itself. */
+/** What a server was given, in order, without what the gate asked by itself. The gate may rename ids. */
 export function serverDifferences({ direct, through }: Sides, clocks: readonly Clock[]): Difference[] {
-  const relayed = through.filter((frame) => !isOwn(frame))
-  return unequal('the server was given: message', stopped(withNamedIds(direct), clocks), stopped(withNamedIds(relayed), clocks))
+  return unequal('the server was given: message', stopped(withNamedIds(direct), clocks), stopped(withNamedIds(through), clocks))
 }

@@ -1,6 +1,8 @@
-// Ten MCP servers that we did not write: how each is started, on what it works, and what a client says to it.
+// MCP servers that we did not write: how each is started, on what it works, and what a client says to it.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import process from 'node:process'
 import type { Answers, Era } from './conversation.ts'
@@ -19,7 +21,8 @@ export type Server = {
   readonly eras: readonly Era[]
   /** Its arguments, when it works in `folder`. */
   argv(folder: string): readonly string[]
-  readonly env?: (folder: string) => Readonly<Record<string, string>>
+  /** `site`: the address of one that answers every request with one page. */
+  readonly env?: (folder: string, site: string) => Readonly<Record<string, string>>
   /** How it serves HTTP at `port`, and where; absent: it does not. */
   readonly http?: (folder: string, port: number) => { readonly argv: readonly string[]; readonly env?: Record<string, string>; readonly path: string }
   /** Puts into the folder, which is empty, what the server works on: the same each time. */
@@ -160,7 +163,9 @@ export const servers: readonly Server[] = [
         method: 'completion/complete',
         params: { ref: { type: 'ref/prompt', name: 'get-help' }, argument: { name: 'topic', value: 'to' } },
       },
-      ...legacy(era, { method: 'resources/subscribe', params: { uri: 'internal://instructions' } }),
+      ...(era === 'legacy'
+        ? [{ method: 'resources/subscribe', params: { uri: 'internal://instructions' } }]
+        : [{ method: 'subscriptions/listen', params: { notifications: { toolsListChanged: true, promptsListChanged: true } } }]),
     ],
     clocks: [isoTime],
   },
@@ -191,7 +196,7 @@ export const servers: readonly Server[] = [
     argv: () => [],
     fill(folder) {
       write(folder, {
-        'api.json': JSON.stringify({ openapi: '3.1.0', info: { title: 'Oaks', version: '1' }, paths: { '/oaks': { get: { responses: {} } } } }),
+        'api.json': JSON.stringify({ openapi: '3.1.0', info: { title: 'Oaks', version: '1' }, paths: { '/oaks': { get: { operationId: 'oaks', responses: { default: { description: 'all' } } } } } }),
       })
     },
     steps: (folder) => [
@@ -219,6 +224,19 @@ export const servers: readonly Server[] = [
       call('generate_color_palette', { baseColor: '#336699', name: 'sea' }),
       call('install_tailwind', { framework: 'vite' }),
       call('convert_css_to_tailwind', {}),
+    ],
+  },
+  {
+    package: 'time-mcp',
+    madeWith: 'TypeScript SDK 1.32, and prints a line that is no message',
+    eras: ['legacy'],
+    argv: () => [],
+    steps: () => [
+      { method: 'logging/setLevel', params: { level: 'info' } },
+      call('days_in_month', { date: '2024-02-01' }),
+      call('convert_time', { sourceTimezone: 'Asia/Tokyo', targetTimezone: 'Europe/Berlin', time: '2026-01-02 03:04:05' }),
+      call('get_week_year', { date: '2026-01-02' }),
+      call('convert_time', { sourceTimezone: 'Nowhere/At-all', targetTimezone: 'Europe/Berlin', time: '2026-01-02 03:04:05' }),
     ],
   },
   {
@@ -258,11 +276,11 @@ export const servers: readonly Server[] = [
     madeWith: 'FastMCP 4.3',
     eras: ['legacy'],
     argv: () => [],
-    env: () => ({ FIRECRAWL_API_URL: 'http://127.0.0.1:9' }),
+    env: (_, site) => ({ FIRECRAWL_API_URL: site }),
     steps: () => [
       { method: 'logging/setLevel', params: { level: 'debug' } },
       call('firecrawl_find_tools', { query: 'search' }),
-      call('firecrawl_scrape', { url: 'http://127.0.0.1:9/oak', formats: ['markdown'] }),
+      call('firecrawl_scrape', { url: 'https://example.com/oak', formats: ['markdown'] }),
       call('firecrawl_map', {}),
     ],
     clocks: [isoTime],
@@ -277,6 +295,20 @@ const gitEnvironment = {
   GIT_COMMITTER_EMAIL: 'ann@example.com',
   GIT_AUTHOR_DATE: '2026-01-02T03:04:05Z',
   GIT_COMMITTER_DATE: '2026-01-02T03:04:05Z',
+}
+
+/** What firecrawl-mcp asks for pages. */
+export async function startSite(): Promise<{ readonly url: string; close(): void }> {
+  const page = { success: true, data: { markdown: '# Oak ä\u2028', metadata: { sourceURL: 'https://example.com/oak', statusCode: 200 } } }
+  const site = createServer((_, response) => void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(page)))
+  await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${(site.address() as AddressInfo).port}`,
+    close() {
+      site.closeAllConnections()
+      site.close()
+    },
+  }
 }
 
 /** The folder as every conversation finds it. */
