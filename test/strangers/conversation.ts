@@ -1,8 +1,8 @@
 // A client's side of one connection, as a script drives it: whole frames out, and every frame that came back, as it came.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import process from 'node:process'
 import type { Readable } from 'node:stream'
+import { plainEnvironment } from './bed.ts'
 import { type Reply, enveloped, modern, send } from '../kit/raw-client.ts'
 
 export type Era = 'legacy' | 'modern'
@@ -42,7 +42,10 @@ class Seen {
   async until(what: string, isThere: () => boolean): Promise<void> {
     if (isThere()) return
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const timer = setTimeout(() => reject(new Error(`waited ${waitMs} ms for ${what}; so far: ${this.frames.slice(-5).join('\n')}`)), waitMs)
+    const timer = setTimeout(
+      () => reject(new Error(`waited ${waitMs} ms for ${what}; so far: ${this.frames.slice(-5).join('\n')}`)),
+      waitMs,
+    )
     const wake = (): void => {
       if (isThere()) resolve()
     }
@@ -54,7 +57,10 @@ class Seen {
   }
 
   saw(method: string, count: number): Promise<void> {
-    return this.until(`${count} × ${method}`, () => this.frames.filter((frame) => (JSON.parse(frame) as Head).method === method).length >= count)
+    return this.until(
+      `${count} × ${method}`,
+      () => this.frames.filter((frame) => (JSON.parse(frame) as Head).method === method).length >= count,
+    )
   }
 }
 
@@ -80,8 +86,13 @@ function onLine(from: Readable, take: (line: string) => void): void {
 }
 
 /** A server that is a command. Lines that are no JSON are noise, which clients leave out. */
-export function overStdio(argv: readonly [string, ...string[]], env: Readonly<Record<string, string>>, era: Era, answers: Answers): Conversation {
-  const child = spawn(argv[0], argv.slice(1), { env: { PATH: process.env['PATH']!, HOME: process.env['HOME']!, ...env }, stdio: ['pipe', 'pipe', 'ignore'] })
+export function overStdio(
+  argv: readonly [string, ...string[]],
+  env: Readonly<Record<string, string>>,
+  era: Era,
+  answers: Answers,
+): Conversation {
+  const child = spawn(argv[0], argv.slice(1), { env: { ...plainEnvironment, ...env }, stdio: ['pipe', 'pipe', 'ignore'] })
   const seen = new Seen()
   const write = (line: string): void => void child.stdin.write(`${line}\n`)
   onLine(child.stdout, (line) => {
@@ -102,14 +113,17 @@ export function overStdio(argv: readonly [string, ...string[]], env: Readonly<Re
         listening = id
         return seen.saw('notifications/subscriptions/acknowledged', 1)
       }
-      await seen.until(`the answer to ${method}`, () => seen.frames.some((frame) => headOf(frame).id === id && headOf(frame).method === undefined))
+      await seen.until(`the answer to ${method}`, () =>
+        seen.frames.some((frame) => headOf(frame).id === id && headOf(frame).method === undefined),
+      )
     },
     async tell(method, params = {}) {
       write(message(era, undefined, method, params))
     },
     saw: (method, count) => seen.saw(method, count),
     async close() {
-      if (listening !== undefined) write(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: listening } }))
+      if (listening !== undefined)
+        write(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: listening } }))
       child.stdin.end()
       await ended
     },

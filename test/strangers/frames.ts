@@ -104,13 +104,25 @@ export function clientDifferences({ direct, through }: Sides, clocks: readonly C
   })
 }
 
-/** What the gate asks a server by itself: it says so in the id or, where ids are renamed, by its name. */
-export function isOwn(frame: string): boolean {
-  const { id, params } = headOf(frame)
-  return String(id ?? '').startsWith('fairlead-') || params?._meta?.['io.modelcontextprotocol/clientInfo']?.name === 'fairlead'
+/**
+ * What the gate passed on, without what it asked by itself: it says so in the id or, where ids are renamed, by its name. Before a call of a tool that it does not know it looks
+ * at the list, in the client's name: that is one list more than the client asked for.
+ */
+export function passedOn({ direct, through }: Sides): Frames {
+  const isList = (frame: string): boolean => headOf(frame).method === 'tools/list'
+  let lists = direct.filter(isList).length
+  return through.filter((frame) => {
+    const { id, params } = headOf(frame)
+    if (String(id ?? '').startsWith('fairlead-') || params?._meta?.['io.modelcontextprotocol/clientInfo']?.name === 'fairlead') return false
+    return !isList(frame) || lists-- > 0
+  })
 }
 
-/** What a server was given, in order, without what the gate asked by itself. The gate may rename ids. */
+/** What a server was given, in order. The gate may rename ids. */
 export function serverDifferences({ direct, through }: Sides, clocks: readonly Clock[]): Difference[] {
-  return unequal('the server was given: message', stopped(withNamedIds(direct), clocks), stopped(withNamedIds(through), clocks))
+  return unequal(
+    'the server was given: message',
+    stopped(withNamedIds(direct), clocks),
+    stopped(withNamedIds(passedOn({ direct, through })), clocks),
+  )
 }

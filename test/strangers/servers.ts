@@ -1,8 +1,6 @@
 // MCP servers that we did not write: how each is started, on what it works, and what a client says to it.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import process from 'node:process'
 import type { Answers, Era } from './conversation.ts'
@@ -24,7 +22,10 @@ export type Server = {
   /** `site`: the address of one that answers every request with one page. */
   readonly env?: (folder: string, site: string) => Readonly<Record<string, string>>
   /** How it serves HTTP at `port`, and where; absent: it does not. */
-  readonly http?: (folder: string, port: number) => { readonly argv: readonly string[]; readonly env?: Record<string, string>; readonly path: string }
+  readonly http?: (
+    folder: string,
+    port: number,
+  ) => { readonly argv: readonly string[]; readonly env?: Record<string, string>; readonly path: string }
   /** Puts into the folder, which is empty, what the server works on: the same each time. */
   readonly fill?: (folder: string) => void
   readonly steps: (folder: string, era: Era) => readonly Step[]
@@ -52,11 +53,15 @@ function write(folder: string, files: Readonly<Record<string, string>>): void {
   }
 }
 
-const texts = { 'where.txt': 'under the third oak\n', 'odd.txt': 'ä\u2028"\\\u0001 \u{1f600}\n', 'large.txt': 'ä\u2028"\\\n'.repeat(50_000) }
+const texts = {
+  'where.txt': 'under the third oak\n',
+  'odd.txt': 'ä\u2028"\\\u0001 \u{1f600}\n',
+  'large.txt': 'ä\u2028"\\\n'.repeat(50_000),
+}
 
 const isoTime: Clock = [/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)/g, '<time>']
 
-/** What a server makes up: a session, a transaction. */
+/** What a server makes up. */
 const uuid: Clock = [/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '<uuid>']
 
 export const servers: readonly Server[] = [
@@ -129,9 +134,11 @@ export const servers: readonly Server[] = [
     eras: ['legacy'],
     argv: () => [],
     env: (folder) => ({ MEMORY_FILE_PATH: join(folder, 'memory.jsonl') }),
+    fill: (folder) =>
+      write(folder, { 'memory.jsonl': '{"type":"entity","name":"oak","entityType":"tree","observations":["the third"]}\n' }),
     steps: () => [
       { method: 'resources/subscribe', params: { uri: 'memory://knowledge-graph' } },
-      call('create_entities', { entities: [{ name: 'oak', entityType: 'tree', observations: ['the third', 'ä\u2028"\\'] }] }, [
+      call('create_entities', { entities: [{ name: 'elm', entityType: 'tree', observations: ['the first', 'ä\u2028"\\'] }] }, [
         'notifications/resources/updated',
         1,
       ]),
@@ -154,7 +161,10 @@ export const servers: readonly Server[] = [
       call('read', { path: join(folder, 'large.txt') }),
       call('read', { path: '/etc/passwd' }),
       call('find_files', { path: folder, pattern: '*.txt' }),
-      { method: 'tools/call', params: { name: 'search_text', arguments: { path: folder, searchPattern: 'oak' }, _meta: { progressToken: 7 } } },
+      {
+        method: 'tools/call',
+        params: { name: 'search_text', arguments: { path: folder, searchPattern: 'oak' }, _meta: { progressToken: 7 } },
+      },
       call('replace_text', { path: folder, searchPattern: 'third', replacement: 'fourth' }),
       call('diff', { a: join(folder, 'where.txt'), b: join(folder, 'odd.txt') }),
       prompt('get-help', { topic: 'constraints' }),
@@ -196,7 +206,11 @@ export const servers: readonly Server[] = [
     argv: () => [],
     fill(folder) {
       write(folder, {
-        'api.json': JSON.stringify({ openapi: '3.1.0', info: { title: 'Oaks', version: '1' }, paths: { '/oaks': { get: { operationId: 'oaks', responses: { default: { description: 'all' } } } } } }),
+        'api.json': JSON.stringify({
+          openapi: '3.1.0',
+          info: { title: 'Oaks', version: '1' },
+          paths: { '/oaks': { get: { operationId: 'oaks', responses: { default: { description: 'all' } } } } },
+        }),
       })
     },
     steps: (folder) => [
@@ -247,11 +261,18 @@ export const servers: readonly Server[] = [
     env: () => gitEnvironment,
     http: (_, port) => ({
       argv: [],
-      env: { ...gitEnvironment, MCP_TRANSPORT_TYPE: 'http', MCP_HTTP_PORT: String(port), MCP_HTTP_HOST: '127.0.0.1', MCP_SESSION_MODE: 'stateful' },
+      env: {
+        ...gitEnvironment,
+        MCP_TRANSPORT_TYPE: 'http',
+        MCP_HTTP_PORT: String(port),
+        MCP_HTTP_HOST: '127.0.0.1',
+        MCP_SESSION_MODE: 'stateful',
+      },
       path: '/mcp',
     }),
     fill(folder) {
-      const git = (...argv: string[]): Buffer => execFileSync('git', argv, { cwd: folder, env: { ...process.env, ...gitEnvironment }, stdio: 'pipe' })
+      const git = (...argv: string[]): Buffer =>
+        execFileSync('git', argv, { cwd: folder, env: { ...process.env, ...gitEnvironment }, stdio: 'pipe' })
       git('init', '-q', '-b', 'main')
       write(folder, texts)
       git('add', '.')
@@ -297,20 +318,6 @@ const gitEnvironment = {
   GIT_COMMITTER_DATE: '2026-01-02T03:04:05Z',
 }
 
-/** What firecrawl-mcp asks for pages. */
-export async function startSite(): Promise<{ readonly url: string; close(): void }> {
-  const page = { success: true, data: { markdown: '# Oak ä\u2028', metadata: { sourceURL: 'https://example.com/oak', statusCode: 200 } } }
-  const site = createServer((_, response) => void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(page)))
-  await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve))
-  return {
-    url: `http://127.0.0.1:${(site.address() as AddressInfo).port}`,
-    close() {
-      site.closeAllConnections()
-      site.close()
-    },
-  }
-}
-
 /** The folder as every conversation finds it. */
 export function freshFolder(server: Server, folder: string): void {
   rmSync(folder, { recursive: true, force: true })
@@ -338,4 +345,8 @@ export function script(server: Server, folder: string, era: Era): readonly Step[
   return [...first, ...lists, ...server.steps(folder, era), ...last]
 }
 
-export const argvOf = (server: Server, more: readonly string[]): readonly [string, ...string[]] => [process.execPath, stranger(server.package), ...more]
+export const argvOf = (server: Server, more: readonly string[]): readonly [string, ...string[]] => [
+  process.execPath,
+  stranger(server.package),
+  ...more,
+]
