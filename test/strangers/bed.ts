@@ -60,8 +60,10 @@ export async function strangersBed(): Promise<Bed> {
     },
     async close() {
       site.close()
-      for (const child of children) child.kill()
-      await Promise.all(children.map((child) => child.exitCode ?? child.signalCode ?? once(child, 'exit')))
+      for (const child of children) {
+        const ended = once(child, 'exit')
+        if (child.kill()) await ended
+      }
       rmSync(root, { recursive: true, force: true })
     },
   }

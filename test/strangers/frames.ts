@@ -104,8 +104,10 @@ export function clientDifferences({ direct, through }: Sides, clocks: readonly C
   })
 }
 
+const leastOwnId = 2 ** 30
+
 /**
- * What the gate passed on, without what it asked by itself: it says so in the id or, where ids are renamed, by its name. Before a call of a tool that it does not know it looks
+ * What the gate passed on, without what it asked by itself: such ids are larger than any of ours or, where ids are renamed, it says its name. Before a call of a tool that it does not know it looks
  * at the list, in the client's name: that is one list more than the client asked for.
  */
 export function passedOn({ direct, through }: Sides): Frames {
@@ -113,7 +115,7 @@ export function passedOn({ direct, through }: Sides): Frames {
   let lists = direct.filter(isList).length
   return through.filter((frame) => {
     const { id, params } = headOf(frame)
-    if (String(id ?? '').startsWith('fairlead-') || params?._meta?.['io.modelcontextprotocol/clientInfo']?.name === 'fairlead') return false
+    if (Number(id ?? 0) >= leastOwnId || params?._meta?.['io.modelcontextprotocol/clientInfo']?.name === 'fairlead') return false
     return !isList(frame) || lists-- > 0
   })
 }

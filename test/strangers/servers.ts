@@ -29,9 +29,13 @@ export type Server = {
   /** Puts into the folder, which is empty, what the server works on: the same each time. */
   readonly fill?: (folder: string) => void
   readonly steps: (folder: string, era: Era) => readonly Step[]
+  /** A call that changes nothing. */
+  sample(folder: string): { readonly tool: string; readonly given: Params }
   readonly capabilities?: Params
   readonly answers?: Answers
   readonly clocks?: readonly Clock[]
+  /** Offline, its tools can only tell that they failed. */
+  readonly needsInternet?: true
   /** Answers what it does not know under an id that nobody asked with. */
   readonly answersUnknownAmiss?: true
 }
@@ -77,6 +81,7 @@ export const servers: readonly Server[] = [
       'sampling/createMessage': { role: 'assistant', model: 'none', content: { type: 'text', text: 'sampled' } },
       'elicitation/create': { action: 'accept', content: { name: 'Ann', check: true } },
     },
+    sample: () => ({ tool: 'get-structured-content', given: { location: 'Chicago' } }),
     steps: () => [
       { method: 'logging/setLevel', params: { level: 'debug' } },
       call('echo', { message: 'hello ä\u2028' }),
@@ -117,6 +122,7 @@ export const servers: readonly Server[] = [
     eras: ['legacy'],
     argv: (folder) => [folder],
     fill: (folder) => write(folder, texts),
+    sample: (folder) => ({ tool: 'read_text_file', given: { path: join(folder, 'odd.txt') } }),
     steps: (folder) => [
       call('read_text_file', { path: join(folder, 'odd.txt') }),
       call('read_text_file', { path: join(folder, 'large.txt') }),
@@ -136,6 +142,7 @@ export const servers: readonly Server[] = [
     env: (folder) => ({ MEMORY_FILE_PATH: join(folder, 'memory.jsonl') }),
     fill: (folder) =>
       write(folder, { 'memory.jsonl': '{"type":"entity","name":"oak","entityType":"tree","observations":["the third"]}\n' }),
+    sample: () => ({ tool: 'search_nodes', given: { query: 'third' } }),
     steps: () => [
       { method: 'resources/subscribe', params: { uri: 'memory://knowledge-graph' } },
       call('create_entities', { entities: [{ name: 'elm', entityType: 'tree', observations: ['the first', 'ä\u2028"\\'] }] }, [
@@ -155,6 +162,7 @@ export const servers: readonly Server[] = [
     argv: (folder) => [folder],
     http: (folder, port) => ({ argv: [folder, '--port', String(port)], path: '/mcp' }),
     fill: (folder) => write(folder, texts),
+    sample: (folder) => ({ tool: 'read', given: { path: join(folder, 'odd.txt') } }),
     steps: (folder, era) => [
       call('list', { path: folder }),
       call('read', { path: join(folder, 'odd.txt') }),
@@ -188,6 +196,7 @@ export const servers: readonly Server[] = [
       mkdirSync(join(folder, '.obsidian'))
       write(folder, { 'oak.md': '---\ntags: [tree]\n---\n# Oak\nsee [[elm]]\n', 'elm.md': '# Elm\n' })
     },
+    sample: () => ({ tool: 'obsidian_read_note', given: { vault: 'oaks', path: 'oak.md' } }),
     steps: () => [
       call('obsidian_list_vaults'),
       call('obsidian_read_note', { vault: 'oaks', path: 'oak.md' }),
@@ -213,6 +222,7 @@ export const servers: readonly Server[] = [
         }),
       })
     },
+    sample: (folder) => ({ tool: 'validate', given: { input: join(folder, 'api.json') } }),
     steps: (folder) => [
       call('validate', { input: join(folder, 'api.json') }),
       call('validate', { input: join(folder, 'nothing.json') }),
@@ -222,9 +232,11 @@ export const servers: readonly Server[] = [
   {
     package: 'effect-mcp',
     madeWith: 'Effect’s own implementation',
+    needsInternet: true,
     answersUnknownAmiss: true,
     eras: ['legacy'],
     argv: () => [],
+    sample: () => ({ tool: 'get_effect_doc', given: { documentId: 'none' } }),
     steps: () => [read('effect://nowhere'), call('get_effect_doc', { documentId: 'none' })],
   },
   {
@@ -232,6 +244,7 @@ export const servers: readonly Server[] = [
     madeWith: 'TypeScript SDK 0.6, and prints lines that are no messages',
     eras: ['legacy'],
     argv: () => [],
+    sample: () => ({ tool: 'generate_color_palette', given: { baseColor: '#336699', name: 'sea' } }),
     steps: () => [
       call('get_tailwind_colors', { colorName: 'blue' }),
       call('convert_css_to_tailwind', { css: '.a { margin: 4px; color: red }' }),
@@ -245,6 +258,7 @@ export const servers: readonly Server[] = [
     madeWith: 'TypeScript SDK 1.32, and prints a line that is no message',
     eras: ['legacy'],
     argv: () => [],
+    sample: () => ({ tool: 'days_in_month', given: { date: '2024-02-01' } }),
     steps: () => [
       { method: 'logging/setLevel', params: { level: 'info' } },
       call('days_in_month', { date: '2024-02-01' }),
@@ -279,6 +293,7 @@ export const servers: readonly Server[] = [
       git('commit', '-q', '-m', 'plant oaks')
       write(folder, { 'where.txt': 'under the fourth oak\n' })
     },
+    sample: (folder) => ({ tool: 'git_log', given: { path: folder } }),
     steps: (folder) => [
       call('git_set_working_dir', { path: folder }),
       call('git_status', {}),
@@ -298,6 +313,7 @@ export const servers: readonly Server[] = [
     eras: ['legacy'],
     argv: () => [],
     env: (_, site) => ({ FIRECRAWL_API_URL: site }),
+    sample: () => ({ tool: 'firecrawl_scrape', given: { url: 'https://example.com/oak', formats: ['markdown'] } }),
     steps: () => [
       { method: 'logging/setLevel', params: { level: 'debug' } },
       call('firecrawl_find_tools', { query: 'search' }),

@@ -34,8 +34,7 @@ export function createHttpClient(maxSockets = 256): HttpClient {
   const options = { keepAlive: true, maxSockets, scheduling: 'lifo', timeout: 0 } as const
   const plain: Dialler = { agent: new Agent(options), start: plainRequest }
   let secure: Promise<Dialler> | undefined
-  const diallerOf = ({ protocol }: URL): Dialler | Promise<Dialler> =>
-    protocol === 'https:' ? (secure ??= secureDialler(options)) : plain
+  const diallerOf = ({ protocol }: URL): Dialler | Promise<Dialler> => (protocol === 'https:' ? (secure ??= secureDialler(options)) : plain)
   const sendBy = ({ agent, start }: Dialler, asked: HttpRequest, isRetry: boolean): Promise<IncomingMessage> =>
     new Promise((resolve, reject) => {
       const { method, url, headers, body, signal } = asked
