@@ -151,10 +151,10 @@ describe('mcp-remote, which brings a server of HTTP to a client that speaks stdi
       freshFolder(server, folder)
       const home = { HOME: join(bed.root, 'home') }
       const conversation = overStdio([process.execPath, stranger('mcp-remote'), url], home, 'legacy', answers)
-      for (const [id, { method, params, then }] of script(server, folder, 'legacy').entries()) {
+      for (const [id, { method, params, awaits }] of script(server, folder, 'legacy').entries()) {
         await conversation.ask(id, method, params)
         if (method === 'initialize') await conversation.tell('notifications/initialized')
-        if (then) await conversation.saw(...then)
+        if (awaits) await conversation.saw(...awaits)
       }
       await conversation.close()
       seen.push(conversation.seen)

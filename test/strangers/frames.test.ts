@@ -57,10 +57,10 @@ afterAll(async () => {
 async function play(conversation: Conversation, server: Server): Promise<Conversation> {
   const folder = bed.folderOf(server)
   freshFolder(server, folder)
-  for (const [id, { method, params, then }] of script(server, folder, conversation.era).entries()) {
+  for (const [id, { method, params, awaits }] of script(server, folder, conversation.era).entries()) {
     await conversation.ask(id, method, params)
     if (method === 'initialize') await conversation.tell('notifications/initialized')
-    if (then) await conversation.saw(...then)
+    if (awaits) await conversation.saw(...awaits)
   }
   return conversation
 }

@@ -10,7 +10,7 @@ import { stranger } from './strangers.ts'
 type Params = Readonly<Record<string, unknown>>
 
 /** One thing that a client asks, and what it waits for besides the answer. */
-export type Step = { readonly method: string; readonly params: Params; readonly then?: readonly [method: string, count: number] }
+export type Step = { readonly method: string; readonly params: Params; readonly awaits?: readonly [method: string, count: number] }
 
 export type Server = {
   readonly package: string
@@ -40,10 +40,10 @@ export type Server = {
   readonly answersUnknownAmiss?: true
 }
 
-const call = (name: string, given: Params = {}, then?: Step['then']): Step => ({
+const call = (name: string, given: Params = {}, awaits?: Step['awaits']): Step => ({
   method: 'tools/call',
   params: { name, arguments: given },
-  ...(then ? { then } : {}),
+  ...(awaits ? { awaits } : {}),
 })
 const read = (uri: string): Step => ({ method: 'resources/read', params: { uri } })
 const prompt = (name: string, given: Params = {}): Step => ({ method: 'prompts/get', params: { name, arguments: given } })
