@@ -10,7 +10,7 @@ import { type Conversation, overHttp, overStdio } from './conversation.ts'
 import { clientDifferences, passedOn, serverDifferences } from './frames.ts'
 import { type Recorded, type RecordingProxy, recordingProxy } from './recording-proxy.ts'
 import { type Server, freshFolder, script, servers } from './servers.ts'
-import { strangersMissing } from './strangers.ts'
+import { strangersMissing, versionOf } from './strangers.ts'
 
 const missing = strangersMissing()
 const proxies = new Map<string, RecordingProxy>()
@@ -118,6 +118,21 @@ describe('over HTTP', () => {
     }
     count(`${server.package}, ${era}, HTTP`, through.seen, passedOn(sides))
   })
+})
+
+test('the guide names every server and client with its version, its eras, and how it is spoken to', () => {
+  const guide = readFileSync(join(import.meta.dirname, '../../docs/guide/compatibility.md'), 'utf8').replaceAll('’', "'")
+  for (const server of servers) {
+    const eras = server.eras.length > 1 ? 'both' : server.eras[0]!
+    const row = guide.split('\n').find((line) => line.startsWith(`| \`${server.package}\` | ${versionOf(server.package)} | `))
+    expect([server.package, row]).toEqual([
+      server.package,
+      expect.stringContaining(` | ${eras} | ${server.http ? 'stdio, HTTP' : 'stdio'} |`),
+    ])
+    expect(row).toContain(server.madeWith.split(/[,’]/)[0])
+  }
+  for (const client of ['@modelcontextprotocol/inspector', 'mcporter', '@ai-sdk/mcp', 'mcp-remote'])
+    expect(guide).toMatch(new RegExp(`^\\| \`${client}\`.* \\| ${versionOf(client)} \\|`, 'm'))
 })
 
 test('what a rule changes, and nothing else: the list is shorter, and a refused call does not reach the server', async () => {
