@@ -1,8 +1,8 @@
 // One legacy session of a client: a record that outlives the gate's process and the server's, and the leg that serves it while it is awake.
 import type { Clock } from '../kernel/clock.ts'
 import type { Principal } from '../base/access/principal.ts'
-import { ask } from '../base/mcp/leg/ask.ts'
 import { Unsent, beforeSending } from '../base/mcp/leg/before-sending.ts'
+import { ask, ownId } from '../base/mcp/leg/ask.ts'
 import {
   type Exchange,
   type Handler,
@@ -293,7 +293,7 @@ export class McpSession implements Session {
     if (upstreamSession !== undefined && !upstream.transport.isCostly)
       return this.#listenAgain(await upstream.resumeLegacy(upstreamSession, side))
     const initialize = scan(Buffer.from(this.record.initialize))
-    const again = splice(initialize, [{ span: initialize.at.id!, with: Buffer.from('"fairlead-initialize"') }])
+    const again = splice(initialize, [{ span: initialize.at.id!, with: Buffer.from(String(ownId())) }])
     const { leg, answer } = await upstream.openLegacy(this.principal, again, side)
     const lost =
       answer.kind === 'result' ? lostCapability(this.record.capabilities, resultOf(answer)?.['capabilities']) : 'an answer to initialize'
@@ -317,8 +317,8 @@ export class McpSession implements Session {
     const cancel = clock.after(upstream.settings.requestTimeoutMs, () => void leg.close().catch(() => {}))
     try {
       await leg.send(scan(Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}')), noHeaders)
-      if (level !== undefined) await ask(leg, 'logging/setLevel', { level }, 'fairlead-level')
-      for (const [index, uri] of uris.entries()) await ask(leg, 'resources/subscribe', { uri }, `fairlead-subscribe-${index}`)
+      if (level !== undefined) await ask(leg, 'logging/setLevel', { level })
+      for (const uri of uris) await ask(leg, 'resources/subscribe', { uri })
     } catch (error) {
       await leg.close()
       throw error

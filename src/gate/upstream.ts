@@ -328,7 +328,7 @@ export class Upstream implements Served {
     const headers = { 'mcp-protocol-version': modernVersion, 'mcp-method': 'server/discover' }
     const stop = new AbortController()
     const answer = await Promise.race([
-      ask(leg, 'server/discover', params, 'fairlead-probe', headers).catch((error: unknown) => error),
+      ask(leg, 'server/discover', params, headers).catch((error: unknown) => error),
       this.#clock.wait(Math.min(probeMs, this.settings.requestTimeoutMs / 2), stop.signal).catch(() => {}),
     ])
     stop.abort()

@@ -17,3 +17,11 @@ export function stranger(name: string): string {
   const { bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { bin: Record<string, string> }
   return join(folder, Object.values(bin)[0]!)
 }
+
+/** Which version of a package is pinned. */
+export function versionOf(name: string): string {
+  const { dependencies } = JSON.parse(readFileSync(join(strangersFolder, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>
+  }
+  return dependencies[name]!
+}

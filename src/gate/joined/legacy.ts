@@ -10,6 +10,7 @@ import type { Listing } from '../../base/mcp/listing.ts'
 import { errorFrame, idToken, problemFrame, resultFrame, resultOf } from '../../base/mcp/message.ts'
 import { code, severityOf } from '../../base/mcp/protocol.ts'
 import type { Session } from '../../base/mcp/scopes.ts'
+import { ownId } from '../../base/mcp/leg/ask.ts'
 import type { OpenedLeg } from '../upstream.ts'
 import { Dispatch, type DispatchNeeds, type DispatchSettings, type Reach } from './dispatch.ts'
 import type { Parts } from './parts.ts'
@@ -181,7 +182,7 @@ export class JoinedLeg implements OpenedLeg {
 
   async #openPart(upstream: string): Promise<Part> {
     const { parts, principal, initialize } = this.#needs
-    const frame = splice(initialize, [{ span: initialize.at.id!, with: Buffer.from('"fairlead-initialize"') }])
+    const frame = splice(initialize, [{ span: initialize.at.id!, with: Buffer.from(String(ownId())) }])
     let answer: Frame | undefined
     const out: Out = {
       write: (incoming) => {

@@ -1,8 +1,8 @@
 // The pin layer: lists show only tools whose definition was accepted, and calls reach no other; a tool that was not seen listed is looked for first.
 import type { Clock } from '../../kernel/clock.ts'
-import { randomId } from '../../kernel/random.ts'
 import { type Exchange, type Handler, type Layer, type Out, type Outcome, through } from '../../base/mcp/exchange.ts'
 import { meta } from '../../base/mcp/protocol.ts'
+import { ownId } from '../../base/mcp/leg/ask.ts'
 import { type Frame, splice, stringAt, token } from '../../base/wire/frame.ts'
 import { elements, locate } from '../../base/wire/locate.ts'
 import { rescan } from '../../base/wire/scan.ts'
@@ -199,8 +199,7 @@ function listExchange(exchange: Exchange, cursor: string | undefined, abort: Abo
     ...(cursor === undefined ? [] : [`"cursor":${JSON.stringify(cursor)}`]),
     ...(era === 'modern' ? [`"_meta":{${envelope.join(',')}}`] : []),
   ]
-  const id = JSON.stringify(`fairlead-list-${randomId(9)}`)
-  const asking = rescan(Buffer.from(`{"jsonrpc":"2.0","id":${id},"method":"tools/list","params":{${params.join(',')}}}`))
+  const asking = rescan(Buffer.from(`{"jsonrpc":"2.0","id":${ownId()},"method":"tools/list","params":{${params.join(',')}}}`))
   const isMirrored = Object.hasOwn(headers, 'mcp-method')
   const version = headers['mcp-protocol-version']
   const own = {

@@ -4,8 +4,8 @@ import { type Frame, type Span, idKey, stringAt, token, valueAt } from '../../wi
 import { locate, members } from '../../wire/locate.ts'
 import { rescan, scan } from '../../wire/scan.ts'
 import type { Sink } from '../../wire/wire.ts'
-import { UpstreamRefusal, askFor, ownClientInfo } from '../leg/ask.ts'
 import { beforeSending } from '../leg/before-sending.ts'
+import { UpstreamRefusal, askFor, ownClientInfo, ownId } from '../leg/ask.ts'
 import { membersText, withEnvelope } from '../envelope.ts'
 import { type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled, noHeaders, through } from '../exchange.ts'
 import { errorFrame, errorOf, idToken, paramsOf, resultFrame } from '../message.ts'
@@ -42,7 +42,7 @@ export class LegacyOverModern implements Leg {
     this.ended = leg.ended
     this.#paramHeaders = new ParamHeaders((cursor) => {
       const params = { _meta: this.#envelope(), ...(cursor === undefined ? {} : { cursor }) }
-      return askFor(leg, 'tools/list', params, `fairlead-${randomId(6)}`, this.#headers('tools/list'))
+      return askFor(leg, 'tools/list', params, this.#headers('tools/list'))
     })
   }
 
@@ -103,13 +103,7 @@ export class LegacyOverModern implements Leg {
     const params = paramsOf(frame)
     this.#client = { capabilities: params['capabilities'] ?? {}, clientInfo: params['clientInfo'] ?? ownClientInfo }
     try {
-      this.#server = await askFor(
-        this.#leg,
-        'server/discover',
-        { _meta: this.#envelope() },
-        `fairlead-${randomId(6)}`,
-        this.#headers('server/discover'),
-      )
+      this.#server = await askFor(this.#leg, 'server/discover', { _meta: this.#envelope() }, this.#headers('server/discover'))
     } catch (error) {
       if (!(error instanceof UpstreamRefusal)) throw error
       out.write(errorFrame(idToken(frame), error.error.code, error.error.message, error.error.data))
@@ -253,7 +247,7 @@ export class LegacyOverModern implements Leg {
       Buffer.from(
         JSON.stringify({
           jsonrpc: '2.0',
-          id: `fairlead-listen-${randomId(6)}`,
+          id: ownId(),
           method: 'subscriptions/listen',
           params: { _meta: this.#envelope(), notifications },
         }),

@@ -81,9 +81,7 @@ export class ModernOverLegacy implements Leg {
       lost: () => this.#endListeners(),
     })
     this.ended = this.#leg.ended
-    this.#paramHeaders = new ParamHeaders((cursor) =>
-      askFor(this.#leg, 'tools/list', cursor === undefined ? {} : { cursor }, `fairlead-${randomId(6)}`),
-    )
+    this.#paramHeaders = new ParamHeaders((cursor) => askFor(this.#leg, 'tools/list', cursor === undefined ? {} : { cursor }))
   }
 
   async request(frame: Frame, headers: McpHeaders, out: Out, abort: AbortSignal, caller = ''): Promise<Outcome> {
@@ -125,7 +123,7 @@ export class ModernOverLegacy implements Leg {
   /** What the server said to `initialize`; undefined when it refused, and the client was told so. */
   async #server(frame: Frame, out: Out): Promise<Server | undefined> {
     try {
-      return await askFor(this.#leg, 'initialize', {}, 'fairlead-initialize')
+      return await askFor(this.#leg, 'initialize', {})
     } catch (error) {
       if (!(error instanceof UpstreamRefusal)) throw error
       out.write(errorFrame(idToken(frame), error.error.code, error.error.message, error.error.data))
@@ -270,7 +268,7 @@ export class ModernOverLegacy implements Leg {
     const severity = severityOf(level)
     if (severity < 0 || !capabilitiesIn(server)['logging'] || (this.#severity >= 0 && severity >= this.#severity)) return
     this.#severity = severity
-    await askFor(this.#leg, 'logging/setLevel', { level }, `fairlead-${randomId(6)}`).catch(() => {})
+    await askFor(this.#leg, 'logging/setLevel', { level }).catch(() => {})
   }
 
   async #listen(frame: Frame, out: Out, abort: AbortSignal, server: Server): Promise<Outcome> {
@@ -310,7 +308,7 @@ export class ModernOverLegacy implements Leg {
   async #watch(uris: readonly string[]): Promise<string[]> {
     const agreed: string[] = []
     for (const uri of uris) {
-      const subscribed = askFor(this.#leg, 'resources/subscribe', { uri }, `fairlead-${randomId(6)}`)
+      const subscribed = askFor(this.#leg, 'resources/subscribe', { uri })
       if (
         await subscribed.then(
           () => true,
@@ -325,7 +323,7 @@ export class ModernOverLegacy implements Leg {
   async #unwatch(uris: readonly string[]): Promise<void> {
     for (const uri of uris) {
       if ([...this.#listeners].some(({ wanted }) => wanted.resourceSubscriptions?.includes(uri))) continue
-      await askFor(this.#leg, 'resources/unsubscribe', { uri }, `fairlead-${randomId(6)}`).catch(() => {})
+      await askFor(this.#leg, 'resources/unsubscribe', { uri }).catch(() => {})
     }
   }
 

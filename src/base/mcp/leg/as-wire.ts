@@ -62,7 +62,7 @@ class LegWire implements Wire {
       const _meta = { [meta.protocolVersion]: modernVersion, [meta.clientCapabilities]: {}, [meta.clientInfo]: ownClientInfo }
       const params = { _meta, ...(cursor === undefined ? {} : { cursor }) }
       const headers = { 'mcp-protocol-version': modernVersion, 'mcp-method': 'tools/list' }
-      return askFor(await this.#leg('modern'), 'tools/list', params, 'fairlead-tools', headers)
+      return askFor(await this.#leg('modern'), 'tools/list', params, headers)
     })
   }
 

@@ -13,11 +13,16 @@ import { resultFrame, textOf } from '../message.ts'
 type Answer = { status: number; body?: string; type?: string; pings?: number }
 let answer: Answer = { status: 200 }
 let taken = 0
+let listened: (string | undefined)[] = []
 let release = (): void => {}
 let held = Promise.resolve()
 const server = createServer((request, response) => {
   void text(request).then(async (body) => {
     taken++
+    if (request.method === 'GET') {
+      listened.push(request.headers['mcp-protocol-version'] as string | undefined)
+      return response.writeHead(405).end()
+    }
     const { id } = JSON.parse(body) as { id?: unknown }
     if (body.includes('"result"')) {
       await held
@@ -92,6 +97,22 @@ describe('a call', () => {
   test('400 and 500 with an error are passed on', async () => {
     for (const status of [400, 500]) expect((await ask({ status, body: error(-32_603) }, 's')).outcome).toEqual({ is: 'answered', status })
   })
+})
+
+test.each([
+  ['2025-06-18', '2025-06-18'],
+  ['2025\\r\\nx-other: 1', undefined],
+])('who listens right after initialize says the version that the server agreed to: %s', async (protocolVersion, said) => {
+  for (const type of ['application/json', 'text/event-stream']) {
+    const body = `{"jsonrpc":"2.0","id":$ID,"result":{"protocolVersion":"${protocolVersion}"}}`
+    answer = { status: 200, type, body: type === 'application/json' ? body : `data: ${body}\n\n` }
+    listened = []
+    const leg = legOf()
+    const initialize = scan(Buffer.from('{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}'))
+    await leg.request(initialize, noHeaders, { write: () => true, room: () => Promise.resolve() }, neverAborted)
+    await leg.listen()
+    expect(listened).toEqual([said])
+  }
 })
 
 describe('a notification', () => {

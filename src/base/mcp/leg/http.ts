@@ -9,9 +9,9 @@ import { type Frame, idKey } from '../../wire/frame.ts'
 import { scan } from '../../wire/scan.ts'
 import { type ScanLimits, defaultLimits, fault as wireFault } from '../../wire/walk.ts'
 import type { Sink } from '../../wire/wire.ts'
-import { type Era, type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled } from '../exchange.ts'
-import { cancelFrame, errorOf, hasId, idToken, underIdOf } from '../message.ts'
-import { code } from '../protocol.ts'
+import { type Era, type Leg, type McpHeaders, type Out, type Outcome, accepted, answered, cancelled, through } from '../exchange.ts'
+import { cancelFrame, errorOf, hasId, idToken, resultOf, underIdOf } from '../message.ts'
+import { code, legacyVersions } from '../protocol.ts'
 import { type SseEvent, SseReader } from '../door/sse.ts'
 import { fault, idInUse } from './wire.ts'
 
@@ -54,7 +54,7 @@ export class HttpLeg implements Leg {
   #listening: Promise<boolean> | undefined
   readonly #open = new Map<string, { readonly give: AbortController; readonly isInitialize: boolean }>()
   #sending = 0
-  /** What the client's messages said last: it belongs to a GET and a DELETE too. */
+  /** What the server agreed to, and what the client's messages said last: it belongs to a GET and a DELETE too. */
   #version: string | undefined
   #wake = Promise.withResolvers<void>()
   /** The server's own session id (legacy): what a restarted gate goes on with. */
@@ -82,7 +82,7 @@ export class HttpLeg implements Leg {
     abort.addEventListener('abort', onAbort, { once: true })
     if (abort.aborted) give.abort()
     try {
-      const outcome = await this.#exchange(frame, headers, out, give.signal)
+      const outcome = await this.#exchange(frame, headers, frame.method === 'initialize' ? this.#learning(out) : out, give.signal)
       return outcome.is === 'cancelled' && this.#stop.signal.aborted ? this.#unknown('we closed it') : outcome
     } catch (error) {
       if (give.signal.aborted && !this.#stop.signal.aborted) return cancelled
@@ -163,6 +163,15 @@ export class HttpLeg implements Leg {
     if (typeof session === 'string' && frame.method === 'initialize') this.sessionId = session
     if (status === 200 && contentType(response) === 'text/event-stream') return this.#stream(frame, response, headers, out, abort)
     return this.#single(frame, response, out, hadSession)
+  }
+
+  /** A client may listen before it says anything more. */
+  #learning(out: Out): Out {
+    return through(out, (incoming) => {
+      const agreed = resultOf(incoming)?.['protocolVersion']
+      this.#version = legacyVersions.find((known) => known === agreed)
+      return out.write(incoming)
+    })
   }
 
   #headers(mcp: McpHeaders): Record<string, string> {

@@ -34,7 +34,7 @@ export class SharedLeg {
   severity = -1
   readonly paramHeaders = new ParamHeaders(async (cursor) => {
     const _meta = { [meta.protocolVersion]: modernVersion, [meta.clientCapabilities]: {}, [meta.clientInfo]: ownClientInfo }
-    return askFor((await this.ready()).leg, 'tools/list', { _meta, ...(cursor === undefined ? {} : { cursor }) }, this.newId())
+    return askFor((await this.ready()).leg, 'tools/list', { _meta, ...(cursor === undefined ? {} : { cursor }) })
   })
 
   /** `params` for a legacy server, which is initialized once for all; undefined for a modern one. */
@@ -58,7 +58,7 @@ export class SharedLeg {
     if (!leg) return
     for (const own of member.openIds()) await leg.send(cancelFrame(own), noHeaders)
     for (const uri of member.uris) {
-      if (!this.isWatched(uri)) await ask(leg, 'resources/unsubscribe', { uri }, this.newId()).catch(() => {})
+      if (!this.isWatched(uri)) await ask(leg, 'resources/unsubscribe', { uri }).catch(() => {})
     }
   }
 
@@ -114,9 +114,8 @@ export class SharedLeg {
       const initialized = await initialize(leg, this.#params)
       await leg.listen()
       this.severity = this.wantedSeverity()
-      if (this.severity >= 0) await ask(leg, 'logging/setLevel', { level: logLevels[this.severity] }, this.newId())
-      for (const uri of new Set([...this.#members].flatMap((member) => [...member.uris])))
-        await ask(leg, 'resources/subscribe', { uri }, this.newId())
+      if (this.severity >= 0) await ask(leg, 'logging/setLevel', { level: logLevels[this.severity] })
+      for (const uri of new Set([...this.#members].flatMap((member) => [...member.uris]))) await ask(leg, 'resources/subscribe', { uri })
       return { leg, initialized }
     } catch (error) {
       await leg.close()
