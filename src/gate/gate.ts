@@ -21,6 +21,7 @@ import { type ControlNeeds, gateHandlers } from './control.ts'
 import { Drain } from './drain.ts'
 import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
 import { type GateEndpoint, createEndpoint } from './endpoint.ts'
+import { Handles } from './handles.ts'
 import { type HttpDoorsSettings, openHttpDoors } from './http-doors.ts'
 import { Joined } from './joined/joined.ts'
 import { joinedName } from './joined/offer.ts'
@@ -113,6 +114,8 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const bucket = kv.bucket('sessions')
   const sessions = new Sessions({ bucket, clock, log }, { ...settings, ttlMs: settings.sessionTtlMs })
   await sessions.count()
+  const handles = new Handles({ bucket: kv.bucket('handles'), log })
+  await handles.load()
   const pins = await openPins({ clock, log, ledger, stack }, settings)
   const { timeoutMs, mayAskClient } = settings.approvals ?? defaultApprovals
   const approvals = new Approvals(clock, { timeoutMs })
@@ -136,6 +139,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
     pins,
     limits,
     approvals,
+    handles,
     mayAskClient,
     metrics,
     beginsTraces: settings.trace === 'begin',

@@ -20,6 +20,8 @@ export type Places = {
   name?: Span
   uri?: Span
   taskId?: Span
+  task?: Span
+  requestState?: Span
   arguments?: Span
   requestId?: Span
   meta?: Span

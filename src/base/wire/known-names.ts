@@ -35,7 +35,7 @@ const known = {
     'io.modelcontextprotocol/related-task',
   ],
   ref: ['type', 'name', 'uri'],
-  notifications: ['resourceSubscriptions', 'toolsListChanged', 'promptsListChanged', 'resourcesListChanged'],
+  notifications: ['resourceSubscriptions', 'toolsListChanged', 'promptsListChanged', 'resourcesListChanged', 'taskIds'],
 } as const
 /** `result` is looked at, but it is the server's own: its names are not compared with ours. */
 export type Level = 'root' | 'params' | 'meta' | 'arguments' | 'ref' | 'notifications' | 'result'

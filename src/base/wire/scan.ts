@@ -70,6 +70,8 @@ class Scanner extends JsonWalker {
         name === 'name' ||
         name === 'uri' ||
         name === 'taskId' ||
+        name === 'task' ||
+        name === 'requestState' ||
         name === 'arguments' ||
         name === 'requestId' ||
         name === 'protocolVersion'
