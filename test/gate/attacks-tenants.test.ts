@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { tokenHash } from '../../src/base/access/principal.ts'
 import { fixtureCommand } from '../kit/fixture/process.ts'
 import * as raw from '../kit/raw-client.ts'
+import { listingServer, tool } from './doors.ts'
 import { call, eras, gateFor, listen, modern, openSession, post, send, temporaryFolder, textOf, unrulyServer, until } from './bed.ts'
 
 const tokens = { ann: 'a-token-of-ann', bob: 'a-token-of-bob' } as const
@@ -97,6 +98,37 @@ test.each(eras)('attack 28: a list that is private to one principal is never tol
     Array.from({ length: 40 }, async (_, at) => (at % 2 === 0 ? [['echo'], await names('ann')] : [['count'], await names('bob')])),
   )
   for (const [expected, found] of answers) expect(found).toEqual(expected)
+})
+
+test.each(eras)("attacks 10, 28: another's cursor shows nothing but what its bearer may see anyway, %s clients", async (era) => {
+  const names = ['ann-1', 'bob-1', 'ann-2', 'bob-2']
+  const far = listingServer(...names.map((name) => [tool(name)]))
+  const rules = Object.keys(tokens).map((name) => `[[gate.rules]]\nprincipals = ["${name}"]\nupstreams = ["*"]\ntools = ["${name}-*"]\n`)
+  const gate = await gateFor({
+    upstreams: { up: { command: far.command, more: 'isolation = "shared"' } },
+    access: access.slice(0, access.indexOf('[[gate.rules]]')) + rules.join(''),
+  })
+  for (const url of [gate.url('up'), `http://127.0.0.1:${gate.port}/mcp`]) {
+    const ask = async (who: keyof typeof tokens, cursor?: string) => {
+      const options = { token: tokens[who] }
+      const params = cursor === undefined ? {} : { cursor }
+      const { body } =
+        era === 'modern'
+          ? await modern(url, 'tools/list', params, options)
+          : await post(url, 'tools/list', params, { ...options, session: await openSession(url, options) })
+      const { tools, nextCursor } = body.result as { tools: { name: string }[]; nextCursor?: string }
+      return { shown: tools.map(({ name }) => name.replace('up__', '')), nextCursor }
+    }
+    const shown = { ann: [] as string[], bob: [] as string[] }
+    let cursor: string | undefined
+    do {
+      const [anns, bobs] = [await ask('ann', cursor), await ask('bob', cursor)]
+      shown.ann.push(...anns.shown)
+      shown.bob.push(...bobs.shown)
+      cursor = anns.nextCursor
+    } while (cursor !== undefined)
+    expect(shown).toEqual({ ann: ['ann-1', 'ann-2'], bob: ['bob-1', 'bob-2'] })
+  }
 })
 
 test('attack 19: a command is its argv, without a shell, in an environment that is listed', async () => {
