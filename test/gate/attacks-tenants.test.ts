@@ -116,6 +116,7 @@ test.each(eras)("attacks 10, 28: another's cursor shows nothing but what its bea
         era === 'modern'
           ? await modern(url, 'tools/list', params, options)
           : await post(url, 'tools/list', params, { ...options, session: await openSession(url, options) })
+      if (era === 'modern') expect(body.result!['cacheScope']).toBe('private') // the server says that it is for everybody
       const { tools, nextCursor } = body.result as { tools: { name: string }[]; nextCursor?: string }
       return { shown: tools.map(({ name }) => name.replace('up__', '')), nextCursor }
     }

@@ -15,6 +15,7 @@ export type Places = {
   /** Members of `result`. */
   isError?: Span
   resultType?: Span
+  cacheScope?: Span
   resultMeta?: Span
   /** Members of `params`. */
   name?: Span

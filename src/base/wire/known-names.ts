@@ -48,7 +48,7 @@ export const exact: Record<Level, ReadonlySet<string>> = {
   arguments: new Set(),
   ref: new Set(known.ref),
   notifications: new Set(known.notifications),
-  result: new Set(['isError', 'resultType', '_meta']),
+  result: new Set(['isError', 'resultType', 'cacheScope', '_meta']),
 }
 /** The same in lower case: a name that is equal to one of these, but not to a known one, is a trap for a less strict reader. */
 export const lowered: Record<Level, ReadonlySet<string>> = {

@@ -79,7 +79,7 @@ class Scanner extends JsonWalker {
         places[name] = span
     } else if (level === 'result') {
       if (name === '_meta') places.resultMeta = span
-      else places[name as 'isError' | 'resultType'] = span
+      else places[name as 'isError' | 'resultType' | 'cacheScope'] = span
     } else if (level === 'meta') {
       if (name === 'progressToken') this.metaProgressToken = span
       ;(places.inMeta ??= {})[name] = span
