@@ -40,6 +40,13 @@ async function ear(answer: (heard: Heard, response: ServerResponse) => void): Pr
 const canary = () => ear((_heard, response) => void response.writeHead(200, { 'content-type': 'application/json' }).end('{}'))
 const secret = 'MARK-argument'
 
+/** Nobody has called there: whatever `exchange` has made the gate do before it answers comes in before what is sent here. */
+async function expectSilence({ url, heard }: Awaited<ReturnType<typeof canary>>, exchange: () => Promise<unknown>): Promise<void> {
+  for (let round = 0; round < 3; round++) await exchange()
+  await fetch(`${url}/last`)
+  expect(heard.map(({ path }) => path)).toEqual(['/last'])
+}
+
 test.each([301, 302, 303, 307, 308])(
   'attack 16: a server that answers %i leads nowhere: no header, no body, no request (CVE-2026-111769)',
   async (status) => {
@@ -82,8 +89,7 @@ test('attack 16: a stream that was cut is gone on with at its own server only', 
   const session = await openSession(gate.url('up'))
   await call(gate.url('up'), 'x', { secret }, { session })
   await until('the server was asked for the rest', () => far.heard.some(({ headers }) => headers.includes('"last-event-id":"1"')))
-  await call(gate.url('up'), 'x', { secret }, { session })
-  expect(trap.heard).toEqual([])
+  await expectSilence(trap, () => call(gate.url('up'), 'x', { secret }, { session }))
 })
 
 const internal = [
@@ -143,7 +149,7 @@ test.each(eras)(
     // Whom an upstream wants to be paid by is no challenge of ours: a client would send its token there.
     expect(refused.headers.get('www-authenticate') ?? '').not.toContain(urls[0]!)
     expect(refused.status).not.toBe(401)
-    expect(trap.heard).toEqual([])
+    await expectSilence(trap, () => ask('resources/read', { uri: urls[0]! }))
     expect(gate.stderr.join('\n')).not.toMatch(/169\.254|2852039166/)
   },
 )
@@ -160,6 +166,7 @@ test("attacks 15, 17: keys are asked for where the configuration says, whatever 
   for (const iss of [issuer.url, evil.url, trap.url, `${trap.url}/`, ...internal])
     for (const token of [await evil.sign({ ...claims, iss }, { header }), await evil.sign({ ...claims, iss }, { kid: header.jku })])
       expect([iss, await status(gate, token)]).toEqual([iss, 401])
+  await expectSilence(trap, () => status(gate, 'a.b.c'))
   expect(evil.asked).toBe(0)
   for (const code of [301, 302, 303, 307, 308]) {
     const location = `${code % 2 === 0 ? trap.url : trap.url.replace('http:', '')}/keys`
@@ -171,7 +178,7 @@ test("attacks 15, 17: keys are asked for where the configuration says, whatever 
     expect(issuer.asked).toBeGreaterThan(before)
     await redirected.stop()
   }
-  expect(trap.heard).toEqual([])
+  expect(trap.heard).toHaveLength(1)
 })
 
 test('attack 15: a name that leads elsewhere now (DNS rebinding) is told neither token nor call: the certificate there is none of that name', async () => {

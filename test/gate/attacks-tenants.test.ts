@@ -39,34 +39,39 @@ test.each(eras)('attack 21: a process that ran for one principal is never given 
       }
 })
 
-test("attack 10: another's session, event, subscription and answer are nobody's, and end nothing of theirs (CVE-2026-52869)", async () => {
-  const gate = await gateFor({ upstreams: { up: { command: fixtureCommand, more: 'isolation = "principal"' } }, access })
-  const url = gate.url('up')
-  const ann = await raw.openSession(url, { token: tokens.ann })
-  const bob = await raw.openSession(url, { token: tokens.bob })
-  const stream = await ann.call(1, 'log_and_progress', { steps: 3 }, { progressToken: 1 })
-  const { eventId } = (await stream.next())!
-  await stream.rest()
-  const asBob = { ...ann.headers, authorization: `Bearer ${tokens.bob}` }
-  for (const headers of [
-    { ...asBob, 'last-event-id': eventId! },
-    { ...bob.headers, 'last-event-id': eventId! },
-  ])
-    expect([400, 404]).toContain((await raw.send(url, { method: 'GET', headers: { ...headers, accept: 'text/event-stream' } })).status)
-  // What Bob cancels, under the same id, is his own.
-  const slow = ann.call(7, 'slow', { ms: 500 })
-  await until('it runs', async () => (await ann.call(7, 'echo', { text: 'x' }).then((reply) => reply.answer())).error !== undefined)
-  await bob.post({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 7 } })
-  await raw.send(url, {
-    body: JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 7 } }),
-    headers: asBob,
-  })
-  await raw.send(url, { method: 'DELETE', headers: asBob })
-  expect(raw.textOf(await (await slow).answer())).toBe('waited 500')
-  expect(raw.textOf(await (await ann.call(8, 'echo', { text: 'on' })).answer())).toBe('on')
-  await listen(url, { ...ann.headers })
-  expect((await raw.send(url, { method: 'GET', headers: { ...asBob, accept: 'text/event-stream' } })).status).toBe(404)
-})
+test.each(['principal', 'shared'])(
+  "attack 10: another's session, event, subscription and answer are nobody's, and end nothing of theirs: %s (CVE-2026-52869)",
+  async (isolation) => {
+    const gate = await gateFor({ upstreams: { up: { command: fixtureCommand, more: `isolation = "${isolation}"` } }, access })
+    const url = gate.url('up')
+    const ann = await raw.openSession(url, { token: tokens.ann })
+    const bob = await raw.openSession(url, { token: tokens.bob })
+    const stream = await ann.call(1, 'log_and_progress', { steps: 3 }, { progressToken: 1 })
+    const { eventId } = (await stream.next())!
+    await stream.rest()
+    const asBob = { ...ann.headers, authorization: `Bearer ${tokens.bob}` }
+    for (const headers of [
+      { ...asBob, 'last-event-id': eventId! },
+      { ...bob.headers, 'last-event-id': eventId! },
+    ])
+      expect([400, 404]).toContain((await raw.send(url, { method: 'GET', headers: { ...headers, accept: 'text/event-stream' } })).status)
+    // What Bob cancels is his own, under the same id and under any that the call may have at the server.
+    const slow = ann.call(7, 'slow', { ms: 500 })
+    await until('it runs', async () => (await ann.call(7, 'echo', { text: 'x' }).then((reply) => reply.answer())).error !== undefined)
+    for (let requestId = 0; requestId < 40; requestId++)
+      for (const id of [requestId, `${requestId}`])
+        await bob.post({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id } })
+    await raw.send(url, {
+      body: JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 7 } }),
+      headers: asBob,
+    })
+    await raw.send(url, { method: 'DELETE', headers: asBob })
+    expect(raw.textOf(await (await slow).answer())).toBe('waited 500')
+    expect(raw.textOf(await (await ann.call(8, 'echo', { text: 'on' })).answer())).toBe('on')
+    await listen(url, { ...ann.headers })
+    expect((await raw.send(url, { method: 'GET', headers: { ...asBob, accept: 'text/event-stream' } })).status).toBe(404)
+  },
+)
 
 test.each(eras)('attack 28: a list that is private to one principal is never told to another, %s clients', async (era) => {
   const gate = await gateFor({
