@@ -104,7 +104,9 @@ export async function taskServer(era: 'legacy' | 'modern'): Promise<TaskServer> 
     const result = results[method]?.(params)
     if (method.startsWith('tasks/') || method.startsWith('subs') || params.requestState !== undefined) asked.push(method)
     response.writeHead(200, { 'content-type': 'application/json', ...(method === 'initialize' ? { 'mcp-session-id': 's' } : {}) })
-    response.end(JSON.stringify({ jsonrpc: '2.0', id, ...(result ? { result } : { error: { code: -32601, message: 'Method not found' } }) }))
+    response.end(
+      JSON.stringify({ jsonrpc: '2.0', id, ...(result ? { result } : { error: { code: -32601, message: 'Method not found' } }) }),
+    )
   })
   return { url, asked }
 }

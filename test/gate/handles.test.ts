@@ -38,7 +38,11 @@ test.each(eras)(
     const gate = await gateFor({ upstreams: { up: far }, access })
     const ask = await asking(gate, era)
     const begin = async (who: Person): Promise<string> => {
-      const { result } = await ask(who, 'tools/call', { name: 'work', arguments: {}, ...(era === 'legacy' ? { task: { ttl: 60_000 } } : {}) })
+      const { result } = await ask(who, 'tools/call', {
+        name: 'work',
+        arguments: {},
+        ...(era === 'legacy' ? { task: { ttl: 60_000 } } : {}),
+      })
       return ((era === 'legacy' ? result!['task'] : result) as { taskId: string }).taskId
     }
     const [anns, bobs] = [await begin('ann'), await begin('bob')]
@@ -65,8 +69,7 @@ test.each(eras)(
     }
     const own = async (now: Ask): Promise<void> => {
       for (const method of methods[era]) expect((await now('ann', method, { taskId: anns })).result).toBeDefined()
-      if (era === 'modern')
-        expect((await now('bob', 'subscriptions/listen', { notifications: { taskIds: [bobs] } })).result).toBeDefined()
+      if (era === 'modern') expect((await now('bob', 'subscriptions/listen', { notifications: { taskIds: [bobs] } })).result).toBeDefined()
     }
     await foreign(ask)
     await own(ask)

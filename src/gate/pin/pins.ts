@@ -107,6 +107,11 @@ export class Pins {
     return [...this.#upstreams.values()].flatMap((pins) => pins.held())
   }
 
+  /** Upstreams of which no tool is pinned. */
+  get unpinned(): number {
+    return [...this.#upstreams.values()].filter(({ isOn }) => !isOn).length
+  }
+
   /** Makes what the server lists now under this name the accepted definition. Faults: `gate.no_held_tool`, `gate.tool_changed`, `gate.tool_unacceptable`, `kv.*`, `ledger.*`. */
   async accept(upstream: string, tool: string, fingerprint: string): Promise<void> {
     const pins = this.#upstreams.get(upstream)
