@@ -66,9 +66,6 @@ function isState(state: Partial<ConnectorState> | null): boolean {
 function healthIn(checks: unknown): Live['health'] {
   const entries = Object.entries((checks ?? {}) as Record<string, Partial<HealthCheck> | null>)
   return Object.fromEntries(
-    entries.map(([name, one]) => [
-      name,
-      { ok: one?.ok === true, reason: String(one?.reason).slice(0, 300), unpinned: one?.unpinned ?? 0 },
-    ]),
+    entries.map(([name, one]) => [name, { ok: one?.ok === true, reason: String(one?.reason).slice(0, 300), unpinned: one?.unpinned ?? 0 }]),
   )
 }
