@@ -44,11 +44,11 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
   const bodies = new Bodies(needs.maxAllBodyBytes)
 
   async function handle(request: IncomingMessage, response: ServerResponse, local: Principal | undefined): Promise<void> {
-    const endpoint = needs.endpoint(request.url!)
-    if (!endpoint) return refuse(request, response, 404, code.serverError, 'there is no such endpoint')
     let principal = needs.authenticate(request, local)
     if (principal instanceof Promise) principal = await principal
     if ('status' in principal) return turnAway(request, response, principal)
+    const endpoint = needs.endpoint(request.url!) // strangers do not learn which there are
+    if (!endpoint) return refuse(request, response, 404, code.serverError, 'there is no such endpoint')
     if (request.method === 'POST') return post(request, response, endpoint, principal)
     const isModern = (modernVersions as readonly string[]).includes(String(request.headers['mcp-protocol-version'] ?? ''))
     if (isModern || (request.method !== 'GET' && request.method !== 'DELETE')) {
