@@ -100,6 +100,11 @@ const upstream = z
   .refine((value) => [value.command, value.url, value.sse, value.peer, value.socket].filter((way) => way !== undefined).length === 1, {
     error: 'needs exactly one of command, url, sse, peer and socket',
   })
+  .refine(({ token, url, sse }) => token === undefined || [url, sse].every((address) => address === undefined || isSafe(address)), {
+    error:
+      'would be readable on the way, and told to whoever the name leads to: url and sse must be https then, or http to this machine (127.0.0.1)',
+    path: ['token'],
+  })
   .refine((value) => value.integrity === undefined || value.command !== undefined, {
     error: 'integrity is for a command',
     path: ['integrity'],

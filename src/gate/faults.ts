@@ -290,15 +290,16 @@ export const fault = faults('gate', {
     message: `the definition of ${d.tool} of ${d.upstream} has changed once more since it was shown`,
     hint: `look at it again: fairlead gate approve ${d.upstream} ${d.tool}`,
   }),
-  tool_unacceptable: (d: { upstream: string; tool: string; why: 'configured' | 'doubled' | 'long' }) => ({
+  tool_unacceptable: (d: { upstream: string; tool: string; why: 'ambiguous' | 'configured' | 'doubled' | 'long' }) => ({
     kind: 'conflict',
     message: {
+      ambiguous: `the definition of ${d.tool} of ${d.upstream} can be read in two ways: nobody can say what would be accepted`,
       configured: `the configuration says which definition ${d.tool} of ${d.upstream} must have`,
       doubled: `${d.upstream} lists ${d.tool} twice, with two definitions: none of them can be accepted`,
       long: `the definition of ${d.tool} of ${d.upstream} is too long to be shown and accepted`,
     }[d.why],
     hint:
-      d.why === 'doubled'
+      d.why === 'doubled' || d.why === 'ambiguous'
         ? 'that is for the server to mend'
         : `write its fingerprint, which the log has, into [gate.upstreams.${d.upstream}.pins]`,
   }),

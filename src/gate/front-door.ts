@@ -38,6 +38,7 @@ export type FrontDoor = {
 }
 
 const maxRefusalsPerSecond = 50
+const mcpPath = /^\/mcp(?:\/([a-z0-9-]+))?(?:\?|$)/
 
 export type FrontDoorSettings = {
   readonly limits: ScanLimits
@@ -54,8 +55,7 @@ export function createFrontDoor(needs: FrontDoorNeeds, { limits, metricsFor }: F
     log.debug('gate.refused', { reason, via, method: request.method })
   }
   const endpoint = (path: string): Endpoint | undefined => {
-    const [found, name] = /^\/mcp(?:\/([a-z0-9-]+))?(?:\?|$)/.exec(path) ?? []
-    if (found === undefined) return undefined
+    const [, name] = mcpPath.exec(path)!
     return name === undefined ? all : endpoints.get(name)
   }
   const door = createHttpDoor({ endpoint, authenticate: identify, refused, limits })
@@ -79,7 +79,7 @@ export function createFrontDoor(needs: FrontDoorNeeds, { limits, metricsFor }: F
     refused,
     recheck: () => door.recheck(),
     handle(request, response, local) {
-      if (endpoint(request.url!)) return door.handle(request, response, local)
+      if (mcpPath.test(request.url!)) return door.handle(request, response, local)
       if (connectors.door.takes(request)) return connectors.door.handle(request, response)
       const metadata = resource.metadata(request.method, request.url!)
       if (metadata) {

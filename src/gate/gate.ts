@@ -26,6 +26,7 @@ import { fault } from './faults.ts'
 import { type Entrances, openEntrances } from './entrances.ts'
 import type { HealthNeeds } from './health.ts'
 import type { HttpDoorsSettings } from './http-doors.ts'
+import { Handles } from './handles.ts'
 import { Joined } from './joined/joined.ts'
 import { joinedName } from './joined/offer.ts'
 import { partsOf } from './joined-parts.ts'
@@ -121,6 +122,8 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const bucket = kv.bucket('sessions')
   const sessions = new Sessions({ bucket, clock, log }, { ...settings, ttlMs: settings.sessionTtlMs })
   await sessions.count()
+  const handles = new Handles({ bucket: kv.bucket('handles'), log })
+  await handles.load()
   const pins = await openPins({ clock, log, ledger, stack }, settings)
   const { timeoutMs, mayAskClient } = settings.approvals ?? defaultApprovals
   const approvals = new Approvals(clock, { timeoutMs })
@@ -144,6 +147,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
     pins,
     limits,
     approvals,
+    handles,
     mayAskClient,
     metrics,
     beginsTraces: settings.trace === 'begin',

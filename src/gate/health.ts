@@ -28,7 +28,11 @@ export type HealthNeeds = {
 
 /** `ok` as a whole, when every check that the gate cannot work without is; a server that fails, or keys that cannot be had, make it `degraded`, since others go on. */
 type Health = { readonly status: 'ok' | 'degraded' | 'failing'; readonly checks: Readonly<Record<string, Check>> }
-type Check = { readonly ok: boolean; readonly reason: string }
+type Check = {
+  readonly ok: boolean
+  readonly reason: string
+  /** Of tools: upstreams of which none is pinned. */ readonly unpinned?: number
+}
 
 /** The path, when it is one of these. `/livez`: the process answers. `/readyz`, `/health`: it can take calls, else 503. */
 export function healthPath({ url, method }: IncomingMessage): '/livez' | '/readyz' | '/health' | undefined {
@@ -84,16 +88,15 @@ async function healthOf(
       ? { connectors: { ok: false, reason: `${ailing.length} are late, stale or frozen` } }
       : {}
   const held = heldTools(pins)
-  const tools: Record<string, Check> = isKnown
-    ? Object.fromEntries(
-        held.map(([upstream, names]) => [
-          `tools of ${upstream}`,
-          { ok: false, reason: `in quarantine: ${names}; see: fairlead gate approve` },
-        ]),
-      )
-    : held.length > 0
-      ? { tools: { ok: false, reason: 'some are in quarantine' } }
-      : {}
+  const tools: Check = {
+    ok: held.length === 0,
+    reason: held.length === 0 ? 'none is in quarantine' : 'some are in quarantine',
+    unpinned: pins.unpinned,
+  }
+  const quarantine = held.map(([upstream, names]): [string, Check] => [
+    `tools of ${upstream}`,
+    { ok: false, reason: `in quarantine: ${names}; see: fairlead gate approve` },
+  ])
   const sources = offers().filter(([, lacks]) => lacks !== undefined)
   const daemons: Record<string, Check> = isKnown
     ? Object.fromEntries(sources.map(([source, lacks]) => [`offers of ${source}`, { ok: false, reason: lacks! }]))
@@ -109,7 +112,15 @@ async function healthOf(
   const isDegraded = !configuration.ok || failing + absent.length + ailing.length + held.length + sources.length > 0
   return {
     status: !isReady ? 'failing' : isDegraded ? 'degraded' : 'ok',
-    checks: { ...needed, configuration, ...servers, ...(isKnown ? Object.fromEntries(keys) : {}), ...holders, ...tools, ...daemons },
+    checks: {
+      ...needed,
+      configuration,
+      ...servers,
+      ...(isKnown ? Object.fromEntries([...keys, ...quarantine]) : {}),
+      ...holders,
+      tools,
+      ...daemons,
+    },
   }
 }
 

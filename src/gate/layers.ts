@@ -1,5 +1,5 @@
 // The layers that every exchange with an upstream passes, from the outside in: it is counted, does the gate take calls, whose trace is it, may they, is it the tool that was accepted, how often,
-// has a person said yes, and it is written down.
+// has a person said yes, was what it comes back with handed to this principal, and it is written down.
 import { matcher } from '../base/access/pattern.ts'
 import type { Policy } from '../base/access/policy.ts'
 import type { Layer } from '../base/mcp/exchange.ts'
@@ -7,6 +7,7 @@ import type { Log } from '../kernel/log.ts'
 import { approvalLayer } from './approval/layer.ts'
 import type { Approvals } from './approval/approvals.ts'
 import type { Drain } from './drain.ts'
+import { type Handles, handleLayer } from './handles.ts'
 import { type Limits, limitLayer } from './limit.ts'
 import type { GateMetrics } from './metrics.ts'
 import { permitLayer } from './permit.ts'
@@ -24,6 +25,7 @@ export type LayersNeeds = Omit<RecordNeeds, 'upstream'> & {
   readonly pins: Pins
   readonly limits: Limits
   readonly approvals: Approvals
+  readonly handles: Handles
   readonly mayAskClient: boolean
   readonly metrics: GateMetrics
   /** Every request is traced, not only those that come with a trace. */
@@ -34,7 +36,7 @@ export function layersOf(
   needs: LayersNeeds,
   upstream: Served,
 ): { readonly layers: readonly Layer[]; readonly listChanged: (session: string) => void } {
-  const { ledger, secret, clock, log, drain, policy, pins, limits, approvals, mayAskClient, metrics, beginsTraces } = needs
+  const { ledger, secret, clock, log, drain, policy, pins, limits, approvals, handles, mayAskClient, metrics, beginsTraces } = needs
   const { name } = upstream
   const record: RecordNeeds = { ledger, secret, clock, upstream: name }
   const refused: Parameters<typeof limitLayer>[0]['refused'] = (exchange, reason) => recordRefusal(record, exchange, reason)
@@ -57,6 +59,7 @@ export function layersOf(
     pin.layer,
     limitLayer({ limits, upstream: name, refused }),
     approval,
+    handleLayer({ handles, upstream: name, refused }),
     recordLayer(record),
     carryLayer,
   ]

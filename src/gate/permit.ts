@@ -1,8 +1,9 @@
-// The access layer: decides every message before it is forwarded, and lets lists show only what may be called.
+// The access layer: decides every message before it is forwarded, and lets lists show only what may be called, and nothing is for other caches than the client's own.
 import type { Policy, Verdict } from '../base/access/policy.ts'
 import { type Exchange, type Layer, through } from '../base/mcp/exchange.ts'
 import { listingOf, onlyAllowed } from '../base/mcp/listing.ts'
 import { targetsOf } from '../base/mcp/targets.ts'
+import { type Frame, splice, stringAt } from '../base/wire/frame.ts'
 
 export type PermitNeeds = {
   readonly policy: Policy
@@ -22,6 +23,16 @@ export function permitLayer({ policy, upstream, refused }: PermitNeeds): Layer {
       return { is: 'refused', reason: verdict.reason, ...(permit.isKnown ? {} : { status: 403 }) }
     }
     const listing = listingOf(frame)
-    return next(exchange, listing ? through(out, (incoming) => out.write(onlyAllowed(incoming, listing, permit))) : out)
+    return next(
+      exchange,
+      through(out, (incoming) => out.write(forOne(listing ? onlyAllowed(incoming, listing, permit) : incoming))),
+    )
   }
+}
+
+/** What a server would have caches give to everybody is, behind rules, for whom it was given to. */
+function forOne(incoming: Frame): Frame {
+  const { cacheScope } = incoming.at
+  if (!cacheScope || stringAt(incoming, cacheScope) !== 'public') return incoming
+  return splice(incoming, [{ span: cacheScope, with: Buffer.from('"private"') }])
 }

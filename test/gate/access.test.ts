@@ -53,6 +53,7 @@ describe('at the door', () => {
     const attempts = methods.flatMap((httpMethod) =>
       paths.flatMap((path) => (door ? bad : [undefined, ...bad]).map((authorization) => ({ httpMethod, path, authorization }))),
     )
+    const atServer = new Map<string, string>()
     for (const { httpMethod, path, authorization } of attempts) {
       const headers: Record<string, string> = { ...(authorization === undefined ? {} : { authorization }), 'mcp-session-id': session }
       const answer = await send(`http://127.0.0.1:${gate.port}${path}`, httpMethod === 'POST' ? initializeBody : undefined, {
@@ -62,6 +63,10 @@ describe('at the door', () => {
       expect([httpMethod, path, authorization, answer.status]).toEqual([httpMethod, path, authorization, 401])
       expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer /)
       expect(answer.headers.get('mcp-session-id')).toBeNull()
+      const told = [answer.text, ...answer.headers].join('\n').replace(/^(?:date|connection|keep-alive),.*$/gim, '')
+      const way = `${httpMethod} ${authorization}`
+      if (path === '/mcp/up') atServer.set(way, told)
+      if (path === '/mcp/none') expect([way, told]).toEqual([way, atServer.get(way)!.replaceAll('/mcp/up', '/mcp/none')]) // nobody learns which servers there are
     }
     expect((await call(gate.url('up'), 'echo', { text: 'on' }, { session, token: owner })).status).toBe(200)
     const refused = () => ledgerLines(gate).filter(({ event }) => event === 'refused')

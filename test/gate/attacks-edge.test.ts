@@ -8,7 +8,7 @@ import * as raw from '../kit/raw-client.ts'
 import { later } from '../kit/cleanup.ts'
 import { call, gateFor, ledgerLines, modern, openSession, residentBytes, send, servers, textOf, unrulyServer, until } from './bed.ts'
 
-const paths = ['/mcp/up', '/mcp/none', '/health', '/livez', '/readyz', '/metrics', '/', '/api/anything']
+const paths = ['/mcp/up', '/mcp/none', '/health', '/livez', '/readyz', '/metrics', '/', '/api/anything', '/handshake', '/connectors']
 
 /** What the process has used of a processor: unlike time, it does not depend on who else runs. */
 function cpuMs(pid: number): number {

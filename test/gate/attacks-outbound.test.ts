@@ -1,13 +1,16 @@
 // Attacks that would make the gate call, or tell its secrets, where nobody configured it to: a canary listens there and must hear nothing.
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { type ServerResponse, createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { later } from '../kit/cleanup.ts'
-import { rawCommand } from '../kit/fixture/process.ts'
-import { eras, call, gateFor, initializeParams, modern, openSession, post, temporaryFolder, until } from './bed.ts'
+import { fixtureCommand, rawCommand } from '../kit/fixture/process.ts'
+import { startIssuer } from '../kit/issuer.ts'
+import { type RunningGate, eras, call, gateFor, initializeParams, modern, openSession, post, temporaryFolder, until } from './bed.ts'
 
 type Heard = { readonly method: string; readonly path: string; readonly headers: string; readonly body: string }
 
@@ -36,6 +39,13 @@ async function ear(answer: (heard: Heard, response: ServerResponse) => void): Pr
 
 const canary = () => ear((_heard, response) => void response.writeHead(200, { 'content-type': 'application/json' }).end('{}'))
 const secret = 'MARK-argument'
+
+/** Nobody has called there: whatever `exchange` has made the gate do before it answers comes in before what is sent here. */
+async function expectSilence({ url, heard }: Awaited<ReturnType<typeof canary>>, exchange: () => Promise<unknown>): Promise<void> {
+  for (let round = 0; round < 3; round++) await exchange()
+  await fetch(`${url}/last`)
+  expect(heard.map(({ path }) => path)).toEqual(['/last'])
+}
 
 test.each([301, 302, 303, 307, 308])(
   'attack 16: a server that answers %i leads nowhere: no header, no body, no request (CVE-2026-111769)',
@@ -79,8 +89,7 @@ test('attack 16: a stream that was cut is gone on with at its own server only', 
   const session = await openSession(gate.url('up'))
   await call(gate.url('up'), 'x', { secret }, { session })
   await until('the server was asked for the rest', () => far.heard.some(({ headers }) => headers.includes('"last-event-id":"1"')))
-  await call(gate.url('up'), 'x', { secret }, { session })
-  expect(trap.heard).toEqual([])
+  await expectSilence(trap, () => call(gate.url('up'), 'x', { secret }, { session }))
 })
 
 const internal = [
@@ -140,10 +149,79 @@ test.each(eras)(
     // Whom an upstream wants to be paid by is no challenge of ours: a client would send its token there.
     expect(refused.headers.get('www-authenticate') ?? '').not.toContain(urls[0]!)
     expect(refused.status).not.toBe(401)
-    expect(trap.heard).toEqual([])
+    await expectSilence(trap, () => ask('resources/read', { uri: urls[0]! }))
     expect(gate.stderr.join('\n')).not.toMatch(/169\.254|2852039166/)
   },
 )
+
+test("attacks 15, 17: keys are asked for where the configuration says, whatever a token says, an issuer's metadata or a redirect", async () => {
+  const [trap, issuer, evil] = [await canary(), await startIssuer(), await startIssuer()]
+  const keys = `issuer = "${issuer.url}"\njwks_url = "${issuer.jwksUrl}"\nprincipals = { "ann" = "ann" }\n`
+  const start = () =>
+    gateFor({ upstreams: { up: { command: fixtureCommand } }, access: `[gate.principals.ann]\n[gate.issuers.corp]\n${keys}` })
+  const status = async (gate: RunningGate, token: string) => (await modern(gate.url('up'), 'tools/list', {}, { token })).status
+  const gate = await start()
+  const claims = { sub: 'ann', aud: gate.url('up') }
+  const header = { jku: `${trap.url}/keys`, x5u: `${trap.url}/certificate` }
+  for (const iss of [issuer.url, evil.url, trap.url, `${trap.url}/`, ...internal])
+    for (const token of [await evil.sign({ ...claims, iss }, { header }), await evil.sign({ ...claims, iss }, { kid: header.jku })])
+      expect([iss, await status(gate, token)]).toEqual([iss, 401])
+  await expectSilence(trap, () => status(gate, 'a.b.c'))
+  expect(evil.asked).toBe(0)
+  for (const code of [301, 302, 303, 307, 308]) {
+    const location = `${code % 2 === 0 ? trap.url : trap.url.replace('http:', '')}/keys`
+    issuer.instead = (response) => void response.writeHead(code, { location }).end()
+    const before = issuer.asked
+    const redirected = await start()
+    const token = await issuer.sign({ sub: 'ann', aud: redirected.url('up') })
+    expect([code, await status(redirected, token)]).toEqual([code, 503])
+    expect(issuer.asked).toBeGreaterThan(before)
+    await redirected.stop()
+  }
+  expect(trap.heard).toHaveLength(1)
+})
+
+test('attack 15: a name that leads elsewhere now (DNS rebinding) is told neither token nor call: the certificate there is none of that name', async () => {
+  const folder = temporaryFolder()
+  const at = (name: string): string => join(folder, name)
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
+  const openssl = (...words: string[]): void => void execFileSync('openssl', ['req', '-x509', ...key, ...words], { stdio: 'pipe' })
+  openssl('-subj', '/CN=an authority', '-keyout', at('ca.key'), '-out', at('ca.pem'))
+  const tlsEar = async (name: string) => {
+    const own = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`, '-keyout', at(`${name}.key`), '-out', at(`${name}.pem`)]
+    openssl('-CA', at('ca.pem'), '-CAkey', at('ca.key'), ...own)
+    const heard: string[] = []
+    const server = createTlsServer({ key: readFileSync(at(`${name}.key`)), cert: readFileSync(at(`${name}.pem`)) }, (request, response) => {
+      heard.push(JSON.stringify(request.headers))
+      response.writeHead(500).end()
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    later(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    return { heard, url: `https://localhost:${(server.address() as AddressInfo).port}` }
+  }
+  const [right, rebound] = [await tlsEar('localhost'), await tlsEar('inner.example.test')]
+  process.env['NODE_EXTRA_CA_CERTS'] = at('ca.pem')
+  later(() => delete process.env['NODE_EXTRA_CA_CERTS'])
+  const more = 'token = { env = "OUR_TOKEN" }'
+  process.env['OUR_TOKEN'] = 'MARK-token'
+  const issuer = `[gate.issuers.corp]\nissuer = "${rebound.url}"\njwks_url = "${rebound.url}/keys"\nprincipals = { "ann" = "ann" }\n`
+  const rule = '[[gate.rules]]\nprincipals = ["ann"]\nupstreams = ["*"]\ntools = ["*"]\n'
+  const gate = await gateFor({
+    upstreams: { right: { url: `${right.url}/mcp`, more }, rebound: { url: `${rebound.url}/mcp`, more } },
+    settings: 'door = "ann"\n',
+    access: `[gate.principals.ann]\n${rule}${issuer}`,
+  })
+  for (const name of ['right', 'rebound']) {
+    expect((await post(gate.url(name), 'initialize', initializeParams)).body.error).toBeDefined()
+    expect((await modern(gate.url(name), 'tools/call', { name: 'x', arguments: { secret } })).body.error).toBeDefined()
+  }
+  expect(right.heard.join()).toContain('MARK-token')
+  await until('the log tells of the keys', () => gate.stderr.some((line) => line.includes('access.keys.failed')))
+  expect(rebound.heard).toEqual([])
+})
 
 test.each(['session', 'principal', 'shared'])(
   'attack 18: a link that is none is refused on its way, and the server is told; isolation %s',

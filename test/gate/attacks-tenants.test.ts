@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { tokenHash } from '../../src/base/access/principal.ts'
 import { fixtureCommand } from '../kit/fixture/process.ts'
 import * as raw from '../kit/raw-client.ts'
+import { listingServer, tool } from './doors.ts'
 import { call, eras, gateFor, listen, modern, openSession, post, send, temporaryFolder, textOf, unrulyServer, until } from './bed.ts'
 
 const tokens = { ann: 'a-token-of-ann', bob: 'a-token-of-bob' } as const
@@ -38,34 +39,39 @@ test.each(eras)('attack 21: a process that ran for one principal is never given 
       }
 })
 
-test("attack 10: another's session, event, subscription and answer are nobody's, and end nothing of theirs (CVE-2026-52869)", async () => {
-  const gate = await gateFor({ upstreams: { up: { command: fixtureCommand, more: 'isolation = "principal"' } }, access })
-  const url = gate.url('up')
-  const ann = await raw.openSession(url, { token: tokens.ann })
-  const bob = await raw.openSession(url, { token: tokens.bob })
-  const stream = await ann.call(1, 'log_and_progress', { steps: 3 }, { progressToken: 1 })
-  const { eventId } = (await stream.next())!
-  await stream.rest()
-  const asBob = { ...ann.headers, authorization: `Bearer ${tokens.bob}` }
-  for (const headers of [
-    { ...asBob, 'last-event-id': eventId! },
-    { ...bob.headers, 'last-event-id': eventId! },
-  ])
-    expect([400, 404]).toContain((await raw.send(url, { method: 'GET', headers: { ...headers, accept: 'text/event-stream' } })).status)
-  // What Bob cancels, under the same id, is his own.
-  const slow = ann.call(7, 'slow', { ms: 500 })
-  await until('it runs', async () => (await ann.call(7, 'echo', { text: 'x' }).then((reply) => reply.answer())).error !== undefined)
-  await bob.post({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 7 } })
-  await raw.send(url, {
-    body: JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 7 } }),
-    headers: asBob,
-  })
-  await raw.send(url, { method: 'DELETE', headers: asBob })
-  expect(raw.textOf(await (await slow).answer())).toBe('waited 500')
-  expect(raw.textOf(await (await ann.call(8, 'echo', { text: 'on' })).answer())).toBe('on')
-  await listen(url, { ...ann.headers })
-  expect((await raw.send(url, { method: 'GET', headers: { ...asBob, accept: 'text/event-stream' } })).status).toBe(404)
-})
+test.each(['principal', 'shared'])(
+  "attack 10: another's session, event, subscription and answer are nobody's, and end nothing of theirs: %s (CVE-2026-52869)",
+  async (isolation) => {
+    const gate = await gateFor({ upstreams: { up: { command: fixtureCommand, more: `isolation = "${isolation}"` } }, access })
+    const url = gate.url('up')
+    const ann = await raw.openSession(url, { token: tokens.ann })
+    const bob = await raw.openSession(url, { token: tokens.bob })
+    const stream = await ann.call(1, 'log_and_progress', { steps: 3 }, { progressToken: 1 })
+    const { eventId } = (await stream.next())!
+    await stream.rest()
+    const asBob = { ...ann.headers, authorization: `Bearer ${tokens.bob}` }
+    for (const headers of [
+      { ...asBob, 'last-event-id': eventId! },
+      { ...bob.headers, 'last-event-id': eventId! },
+    ])
+      expect([400, 404]).toContain((await raw.send(url, { method: 'GET', headers: { ...headers, accept: 'text/event-stream' } })).status)
+    // What Bob cancels is his own, under the same id and under any that the call may have at the server.
+    const slow = ann.call(7, 'slow', { ms: 500 })
+    await until('it runs', async () => (await ann.call(7, 'echo', { text: 'x' }).then((reply) => reply.answer())).error !== undefined)
+    for (let requestId = 0; requestId < 40; requestId++)
+      for (const id of [requestId, `${requestId}`])
+        await bob.post({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id } })
+    await raw.send(url, {
+      body: JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 7 } }),
+      headers: asBob,
+    })
+    await raw.send(url, { method: 'DELETE', headers: asBob })
+    expect(raw.textOf(await (await slow).answer())).toBe('waited 500')
+    expect(raw.textOf(await (await ann.call(8, 'echo', { text: 'on' })).answer())).toBe('on')
+    await listen(url, { ...ann.headers })
+    expect((await raw.send(url, { method: 'GET', headers: { ...asBob, accept: 'text/event-stream' } })).status).toBe(404)
+  },
+)
 
 test.each(eras)('attack 28: a list that is private to one principal is never told to another, %s clients', async (era) => {
   const gate = await gateFor({
@@ -97,6 +103,38 @@ test.each(eras)('attack 28: a list that is private to one principal is never tol
     Array.from({ length: 40 }, async (_, at) => (at % 2 === 0 ? [['echo'], await names('ann')] : [['count'], await names('bob')])),
   )
   for (const [expected, found] of answers) expect(found).toEqual(expected)
+})
+
+test.each(eras)("attacks 10, 28: another's cursor shows nothing but what its bearer may see anyway, %s clients", async (era) => {
+  const names = ['ann-1', 'bob-1', 'ann-2', 'bob-2']
+  const far = listingServer(...names.map((name) => [tool(name)]))
+  const rules = Object.keys(tokens).map((name) => `[[gate.rules]]\nprincipals = ["${name}"]\nupstreams = ["*"]\ntools = ["${name}-*"]\n`)
+  const gate = await gateFor({
+    upstreams: { up: { command: far.command, more: 'isolation = "shared"' } },
+    access: access.slice(0, access.indexOf('[[gate.rules]]')) + rules.join(''),
+  })
+  for (const url of [gate.url('up'), `http://127.0.0.1:${gate.port}/mcp`]) {
+    const ask = async (who: keyof typeof tokens, cursor?: string) => {
+      const options = { token: tokens[who] }
+      const params = cursor === undefined ? {} : { cursor }
+      const { body } =
+        era === 'modern'
+          ? await modern(url, 'tools/list', params, options)
+          : await post(url, 'tools/list', params, { ...options, session: await openSession(url, options) })
+      if (era === 'modern') expect(body.result!['cacheScope']).toBe('private') // the server says that it is for everybody
+      const { tools, nextCursor } = body.result as { tools: { name: string }[]; nextCursor?: string }
+      return { shown: tools.map(({ name }) => name.replace('up__', '')), nextCursor }
+    }
+    const shown = { ann: [] as string[], bob: [] as string[] }
+    let cursor: string | undefined
+    do {
+      const [anns, bobs] = [await ask('ann', cursor), await ask('bob', cursor)]
+      shown.ann.push(...anns.shown)
+      shown.bob.push(...bobs.shown)
+      cursor = anns.nextCursor
+    } while (cursor !== undefined)
+    expect(shown).toEqual({ ann: ['ann-1', 'ann-2'], bob: ['bob-1', 'bob-2'] })
+  }
 })
 
 test('attack 19: a command is its argv, without a shell, in an environment that is listed', async () => {

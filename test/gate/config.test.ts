@@ -88,6 +88,20 @@ describe('line and key', () => {
       /token = \{ file = "PATH" \}/,
     ],
     [
+      'a token that would be readable on the way',
+      '[gate.upstreams.up]\nurl = "http://mcp.example.com/mcp"\ntoken = { env = "HOME" }\n',
+      3,
+      'gate.upstreams.up.token',
+      /must be https/,
+    ],
+    [
+      'the same for an older server',
+      '[gate.upstreams.up]\nsse = "http://10.0.0.1/sse"\ntoken = { env = "HOME" }\n',
+      3,
+      'gate.upstreams.up.token',
+      /must be https/,
+    ],
+    [
       'a time beyond all use',
       '[gate.upstreams.up]\ncommand = ["x"]\nrequest_timeout = "400d"\n',
       3,
@@ -229,6 +243,24 @@ describe('attack 30: what would let strangers in', () => {
     expect(stderr).toMatch(words)
     expect(stderr).toContain('fairlead: hint:')
   })
+})
+
+test.each([
+  'http://169.254.169.254/latest/',
+  'http://[::ffff:169.254.169.254]/',
+  'http://2852039166/',
+  'http://0251.0376.0251.0376/',
+  'http://0/',
+  'http://127.0.0.1.example.com/',
+  'http://localhost.example.com/',
+  'http://127.0.0.1@example.com/',
+  'file:///etc/passwd',
+  'gopher://127.0.0.1/',
+])('attack 15: keys are never asked for at %s', async (url) => {
+  const { exitCode, stderr, file } = await serve(issuer(`jwks_url = "${url}"`))
+  expect(exitCode).toBe(2)
+  expect(stderr).toContain(`${file}:3`)
+  expect(stderr).toContain('gate.issuers.corp.jwks_url')
 })
 
 test('the same through the launcher', async () => {

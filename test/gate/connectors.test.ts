@@ -381,6 +381,16 @@ describe('a credential', () => {
     const session = await openMcp(other.url('far'), { token })
     expect(textOf(await call(other.url('far'), 'echo', { text: 'hello' }, { token, session }))).toBe('hello')
     await expect(openMcp(other.url('hidden'), { token })).rejects.toThrow('no session: 403')
+    const statuses = async (at: RunningGate, shown: string) =>
+      Promise.all(
+        ['/health', '/metrics', '/', '/connectors/operator_api/other', '/connectors/none/command'].map(
+          async (path) => (await ask(at, path, { method: 'GET', token: shown })).status,
+        ),
+      )
+    expect(await statuses(other, token)).toEqual([200, 403, 404, 404, 404])
+    expect(await statuses(gate, common)).toEqual([401, 401, 401, 401, 401])
+    for (const path of ['/', '/connectors/none/command', '/connectors/operator_api/other'])
+      expect([path, (await ask(other, path, { token, body: '{}' })).status]).toEqual([path, 404])
   })
 })
 

@@ -8,6 +8,10 @@ import { addDrills, drillOf } from '../../src/gate/connector/drills.ts'
 import { systemClock as clock } from '../../src/kernel/clock.ts'
 import { silentLog as log } from '../../src/kernel/log.ts'
 import { cleanUp, keep, later } from '../kit/cleanup.ts'
+import { tokenHash } from '../../src/base/access/principal.ts'
+import { configure } from '../kit/gate.ts'
+import { ledgerLines, modern, until } from './bed.ts'
+import { type ListingServer, listingServer, tool } from './doors.ts'
 import { ask, connectorIds, handshake, handshakeBody, heartbeatBody, openSession } from './connector-bed.ts'
 import {
   type Ended,
@@ -23,10 +27,13 @@ import {
 } from './stage-bed.ts'
 
 let bed: StageBed
+let far: ListingServer
+const access = `[gate.principals.ann]\ntoken_sha256 = "${tokenHash('ann')}"\n[[gate.rules]]\nprincipals = ["ann"]\nupstreams = ["*"]\ntools = ["*"]\n`
 const drills = (): string => join(bed.logs, 'stage_b_rotation_drills.jsonl')
 
 beforeAll(async () => {
-  bed = await stageBed()
+  far = listingServer([tool('read')])
+  bed = await stageBed(access, { up: far })
   keep()
 }, 120_000)
 afterAll(cleanUp)
@@ -241,13 +248,54 @@ describe('broken, and named', () => {
     expect(reportIn(ended).doctrine_failures[0]!.evidence).toBe('it is missing')
   })
 
-  test("audit-writable: the gate's record cannot be written; tools-pinned: one is held back", async () => {
-    const health = (checks: object) =>
-      between((path, answer) => (path === '/health' ? { ...answer, checks: { ...(answer['checks'] as object), ...checks } } : answer))
-    const full = await health({ ledger: { ok: false, reason: 'no space is left' } })
-    expect(verdict(await alive(() => doctrine({ MCP_GATEWAY_URL: full })))).toEqual([1, ['audit-writable']])
-    const held = await health({ tools: { ok: false, reason: 'some are in quarantine' } })
-    expect(verdict(await alive(() => doctrine({ MCP_GATEWAY_URL: held })))).toEqual([1, ['tools-pinned']])
+  test("audit-writable: the gate's record cannot be written", async () => {
+    const url = await between((path, { checks, ...answer }) =>
+      path === '/health'
+        ? { ...answer, checks: { ...(checks as object), ledger: { ok: false, reason: 'no space is left' } } }
+        : { checks, ...answer },
+    )
+    expect(verdict(await alive(() => doctrine({ MCP_GATEWAY_URL: url })))).toEqual([1, ['audit-writable']])
+  })
+
+  test('tools-pinned: a definition that has changed, a tool that nobody has accepted, an upstream of which none is pinned, a gate that does not tell', async () => {
+    const listed = (): Promise<unknown> => modern(bed.gate.url('up'), 'tools/list', {}, { token: 'ann' })
+    const told = async (change = {}): Promise<[number, string[], string]> => {
+      const ended = await doctrine(change)
+      return [
+        ...verdict(ended),
+        reportIn(ended)
+          .doctrine_failures.map(({ evidence }) => evidence)
+          .join(),
+      ]
+    }
+    /** Resolves when the gate has taken it: its record says so. */
+    const configured = async (more: string): Promise<void> => {
+      const reloads = (): number => ledgerLines(bed.gate).filter(({ event }) => event === 'reload').length
+      const before = reloads()
+      configure(bed.folder, { upstreams: { up: { ...far, more } }, access, settings: 'logs = "logs"\n' })
+      await until('the gate has it', () => reloads() > before)
+    }
+    await alive(doctrine)
+    await listed()
+    expect(await told()).toEqual([0, [], ''])
+    far.list([tool('read', 'Reads, and tells others')])
+    await listed()
+    expect(await told()).toEqual([1, ['tools-pinned'], 'some are in quarantine'])
+    far.list([tool('read')])
+    await listed()
+    expect(await told()).toEqual([0, [], ''])
+    await configured('new_tools = "quarantine"')
+    far.list([tool('read'), tool('write')])
+    await listed()
+    expect(await told()).toEqual([1, ['tools-pinned'], 'some are in quarantine'])
+    await configured('new_tools = "trust"')
+    expect(await told()).toEqual([1, ['tools-pinned'], 'no tool is pinned of 1 upstream'])
+    await configured('')
+    const silent = await between((path, { checks, ...answer }) => {
+      const { tools: _, ...others } = (checks ?? {}) as Record<string, unknown>
+      return path === '/health' ? { ...answer, checks: others } : { checks, ...answer }
+    })
+    expect(await told({ MCP_GATEWAY_URL: silent })).toEqual([1, ['tools-pinned'], 'the gate does not tell'])
   })
 
   test('config-valid: the toggle, a variable that cannot be understood, a configuration that cannot', async () => {

@@ -70,6 +70,47 @@ export async function modernOnly(): Promise<{ readonly url: string; readonly met
   return { url, methods }
 }
 
+export type TaskServer = { readonly url: string; readonly asked: string[] }
+
+/** A server of this era whose every call is a task, or with the name `ask` a question. It is called with one token by everybody, so whoever names a task or state is served. */
+export async function taskServer(era: 'legacy' | 'modern'): Promise<TaskServer> {
+  const asked: string[] = []
+  let begun = 0
+  type Params = { readonly name?: string; readonly taskId?: string; readonly requestState?: string }
+  const task = (taskId: string): object => ({ taskId, status: 'working', createdAt: '2026-01-01T00:00:00Z', ttl: 60_000, ttlMs: 60_000 })
+  const done = { resultType: 'complete', content: [{ type: 'text', text: 'done' }] }
+  const called = ({ name, requestState }: Params): object => {
+    if (name !== 'ask') return era === 'legacy' ? { task: task(`task-${++begun}`) } : { resultType: 'task', ...task(`task-${++begun}`) }
+    if (requestState !== undefined) return done
+    const question = { method: 'elicitation/create', params: { message: 'm', requestedSchema: { type: 'object', properties: {} } } }
+    return { resultType: 'input_required', inputRequests: { q: question }, requestState: `state-${++begun}` }
+  }
+  const results: Readonly<Record<string, (params: Params) => object>> = {
+    ...(era === 'legacy'
+      ? { initialize: () => ({ protocolVersion: '2025-11-25', capabilities: { tasks: {} }, serverInfo: { name: 'tasks', version: '1' } }) }
+      : { 'server/discover': () => ({ resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities: {} }) }),
+    'tools/list': () => ({ resultType: 'complete', tools: ['work', 'ask'].map((name) => ({ name, inputSchema: { type: 'object' } })) }),
+    'tools/call': called,
+    'tasks/list': () => ({ tasks: Array.from({ length: begun }, (_, at) => task(`task-${at + 1}`)), nextCursor: 'more' }),
+    'tasks/get': ({ taskId }) => ({ resultType: 'complete', ...task(taskId!) }),
+    'tasks/result': () => done,
+    'tasks/cancel': ({ taskId }) => ({ resultType: 'complete', ...task(taskId!) }),
+    'tasks/update': () => ({ resultType: 'complete' }),
+    'subscriptions/listen': () => ({ resultType: 'complete' }),
+  }
+  const url = await serve((text, response) => {
+    const { id, method, params } = JSON.parse(text) as { id?: unknown; method: string; params: Params }
+    if (id === undefined) return void response.writeHead(202).end()
+    const result = results[method]?.(params)
+    if (method.startsWith('tasks/') || method.startsWith('subs') || params.requestState !== undefined) asked.push(method)
+    response.writeHead(200, { 'content-type': 'application/json', ...(method === 'initialize' ? { 'mcp-session-id': 's' } : {}) })
+    response.end(
+      JSON.stringify({ jsonrpc: '2.0', id, ...(result ? { result } : { error: { code: -32601, message: 'Method not found' } }) }),
+    )
+  })
+  return { url, asked }
+}
+
 async function serve(answer: (text: string, response: ServerResponse, session: string | undefined) => void): Promise<string> {
   const server = createServer((request, response) => {
     if (request.method !== 'POST') return void response.writeHead(405).end()

@@ -32,6 +32,7 @@ test('a server that fails is named with its reason to who may know, and counted 
       sessions: { ok: true, reason: 'they can be read' },
       configuration: { ok: true, reason: 'what its file says is in force' },
       upstreams: { ok: true, reason: '0 of 3 fail' },
+      tools: { ok: true, reason: 'none is in quarantine', unpinned: 0 },
     },
   })
   await openSession(gate.url('well'), { token })

@@ -194,7 +194,7 @@ test('a cancelled call is cancelled at its server alone; log levels and changes 
   later(() => stream.cut())
   await (await session.call('first', 'a__who')).answer() // the next call waits for no look at the tools
   const waiting = session.call('w', 'a__wait')
-  await (await session.call('x', 'b__who')).answer()
+  await until('it is on its way', () => ledgerLines(gate).some(({ name }) => name === 'wait'))
   await session.post({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 'w' } })
   await waiting
   expect([

@@ -46,7 +46,7 @@ function resultOf({ id, method, params }: Message): object | undefined {
     case 'server/discover':
       return { ...more, supportedVersions: ['2026-07-28'], capabilities, ttlMs: 0, cacheScope: 'private' }
     case 'tools/list':
-      return { ...more, ...listed(params?.cursor), ...(isModern ? { ttlMs: 0, cacheScope: 'private' } : {}) }
+      return { ...more, ...listed(params?.cursor), ...(isModern ? { ttlMs: 0, cacheScope: 'public' } : {}) }
     case 'subscriptions/listen':
       listening = id
       say({

@@ -35,7 +35,7 @@ async function caller(gate: RunningGate, era: 'legacy' | 'modern', upstreams: re
 }
 
 describe.each(eras)('%s', (era) => {
-  test('calls in flight are answered by the server they went to, whether it stays, changes or goes; what comes next goes where it belongs now', async () => {
+  test('attack 31: calls in flight are answered by the server they went to, whether it stays, changes or goes; what comes next goes where it belongs now', async () => {
     const gate = await gateFor({ upstreams: { stays: told('S'), changes: told('old'), goes: told('G') } })
     const call = await caller(gate, era, ['stays', 'changes', 'goes'])
     const pid = raw.textOf(await call('stays', 'pid'))

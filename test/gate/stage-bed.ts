@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { GateOptions } from '../kit/gate.ts'
 import { main } from '../kit/program.ts'
 import { type RunningGate, gateFor, temporaryFolder } from './bed.ts'
 import { connectorIds, issue } from './connector-bed.ts'
@@ -11,9 +12,9 @@ export type Ended = { readonly code: number; readonly stdout: string; readonly s
 export type StageBed = { readonly gate: RunningGate; readonly folder: string; readonly logs: string; readonly token: string }
 
 /** `settings`: TOML after the `[gate]` table. */
-export async function stageBed(settings = ''): Promise<StageBed> {
+export async function stageBed(settings = '', upstreams: GateOptions['upstreams'] = {}): Promise<StageBed> {
   const folder = temporaryFolder()
-  const gate = await gateFor({ upstreams: {}, access: settings, settings: 'logs = "logs"\n', folder })
+  const gate = await gateFor({ upstreams, access: settings, settings: 'logs = "logs"\n', folder })
   const { token } = await issue(gate, ...connectorIds)
   return { gate, folder, logs: join(folder, 'logs'), token }
 }

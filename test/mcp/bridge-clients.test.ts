@@ -135,6 +135,12 @@ const unbridgeable: readonly { readonly revision: Revision; readonly scenario: s
     scenario: 'server-stateless',
     reason: 'a legacy server that lacks a capability of its client says so in its own way, not with −32021',
   },
+  {
+    revision: '2026-07-28',
+    scenario: 'tasks-dispatch-and-envelope',
+    reason:
+      'an id that no server has handed out is refused by the gate, as the suite wants it, before a server without tasks says that it has none',
+  },
   { revision: '2025-11-25', scenario: 'server-sse-polling', reason: 'a modern server has no stream that could be gone on with' },
   { revision: '2025-11-25', scenario: 'server-sse-multiple-streams', reason: 'one JSON body or a stream: the choice of who speaks HTTP' },
 ]

@@ -24,7 +24,7 @@ export function childWire(child: Child, { limits, log, name }: ChildWireOptions)
     onBadLine(problem) {
       const tooLarge = tooLargeLine(problem, (frame) => wire.write(frame))
       if (tooLarge && problem.details['answers'] !== null) {
-        log.warn('supervise.child.too_large', { name, pid: child.pid, problem: problem.message })
+        log.warn('supervise.child.unacceptable', { name, pid: child.pid, problem: problem.message })
         return tooLarge
       }
       inARow++

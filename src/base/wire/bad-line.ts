@@ -27,7 +27,7 @@ export function badLineAnswer(problem: Fault): Frame {
   return errorAnswer(typeof id === 'string' ? id : 'null', code, problem)
 }
 
-/** What whoever asked gets in place of an answer that was too large; undefined for a problem with anything else. */
+/** What whoever asked gets in place of an answer that was too large or can be read in two ways; undefined for a problem with anything else. */
 export function insteadOfAnswer(problem: Fault): Frame | undefined {
   const { details, hint, code } = problem
   const { answers } = details

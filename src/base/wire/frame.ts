@@ -15,11 +15,14 @@ export type Places = {
   /** Members of `result`. */
   isError?: Span
   resultType?: Span
+  cacheScope?: Span
   resultMeta?: Span
   /** Members of `params`. */
   name?: Span
   uri?: Span
   taskId?: Span
+  task?: Span
+  requestState?: Span
   arguments?: Span
   requestId?: Span
   meta?: Span

@@ -35,9 +35,25 @@ const known = {
     'io.modelcontextprotocol/related-task',
   ],
   ref: ['type', 'name', 'uri'],
-  notifications: ['resourceSubscriptions', 'toolsListChanged', 'promptsListChanged', 'resourcesListChanged'],
+  /** What a relay takes out of a server's answer, or leaves out of it. */
+  result: [
+    'isError',
+    'resultType',
+    'cacheScope',
+    '_meta',
+    'nextCursor',
+    'tools',
+    'prompts',
+    'resources',
+    'resourceTemplates',
+    'tasks',
+    'task',
+    'taskId',
+    'requestState',
+  ],
+  notifications: ['resourceSubscriptions', 'toolsListChanged', 'promptsListChanged', 'resourcesListChanged', 'taskIds'],
 } as const
-/** `result` is looked at, but it is the server's own: its names are not compared with ours. */
+/** In a `result`, which is the server's own, other names than the known ones may stand twice. */
 export type Level = 'root' | 'params' | 'meta' | 'arguments' | 'ref' | 'notifications' | 'result'
 
 /** The names that matter at each level. */
@@ -48,7 +64,7 @@ export const exact: Record<Level, ReadonlySet<string>> = {
   arguments: new Set(),
   ref: new Set(known.ref),
   notifications: new Set(known.notifications),
-  result: new Set(['isError', 'resultType', '_meta']),
+  result: new Set(known.result),
 }
 /** The same in lower case: a name that is equal to one of these, but not to a known one, is a trap for a less strict reader. */
 export const lowered: Record<Level, ReadonlySet<string>> = {
@@ -58,7 +74,7 @@ export const lowered: Record<Level, ReadonlySet<string>> = {
   arguments: new Set(),
   ref: new Set(known.ref), // all lower case already
   notifications: new Set(known.notifications.map((key) => key.toLowerCase())),
-  result: new Set(),
+  result: new Set(known.result.map((key) => key.toLowerCase())),
 }
 
 /** Which members are watched objects themselves. */

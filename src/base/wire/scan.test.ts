@@ -139,6 +139,8 @@ describe('refuses', () => {
     ['a doubled member behind an escape', message('"params":{"name":"a","n\\u0061me":"b"}'), 'wire.not_a_message'],
     ['a known member in other letters', message('"params":{"Name":"a"}'), 'wire.not_a_message'],
     ['a known member in other letters at the root', '{"jsonrpc":"2.0","id":1,"Method":"a"}', 'wire.not_a_message'],
+    ['a doubled list in a result', '{"jsonrpc":"2.0","id":1,"result":{"tools":[],"t\\u006fols":[1]}}', 'wire.two_readings'],
+    ['a list in other letters in a result', '{"jsonrpc":"2.0","id":1,"result":{"Tools":[]}}', 'wire.two_readings'],
     ['a null id', '{"jsonrpc":"2.0","id":null,"method":"a"}', 'wire.not_a_message'],
     ['an id with a fraction', '{"jsonrpc":"2.0","id":1.0,"method":"a"}', 'wire.not_a_message'],
     ['params that are a list', message('"params":[1]'), 'wire.not_a_message'],
@@ -164,6 +166,7 @@ describe('refuses', () => {
   })
 
   test('and says which request it was, when that was readable', () => {
+    expect(refused('{"jsonrpc":"2.0","id":"q7","result":{"tasks":[],"tasks":[]}}').details['answers']).toBe('"q7"')
     expect(refused('{"jsonrpc":"2.0","id":"q7","method":"a","params":{"name":1,"name":2}}').details['id']).toBe('"q7"')
   })
 })

@@ -33,13 +33,13 @@ class Scanner extends JsonWalker {
       const from = this.at
       const escaped = this.string()
       const name = escaped ? (JSON.parse(bytes.toString('utf8', from, this.at)) as string) : bytes.toString('utf8', from + 1, this.at - 1)
-      if (level !== 'result') {
-        if (seen.has(name)) this.refuse(`the member ${shown(name)} stands twice`, from)
+      const isKnown = exact[level].has(name)
+      if (level !== 'result' || isKnown) {
+        if (seen.has(name)) this.twoReadings(level, `the member ${shown(name)} stands twice`, from)
         seen.add(name)
       }
-      const isKnown = exact[level].has(name)
       if (!isKnown && lowered[level].size > 0 && lowered[level].has(name.toLowerCase())) {
-        this.refuse(`the member ${shown(name)} differs from a known one only in letter case`, from)
+        this.twoReadings(level, `the member ${shown(name)} differs from a known one only in letter case`, from)
       }
       this.colon()
       const start = this.at
@@ -47,6 +47,12 @@ class Scanner extends JsonWalker {
       if (isKnown) this.note(level, name, [start, this.at])
       if (this.objectEnds()) return
     }
+  }
+
+  /** Whoever waits for the answer is told at once: a server has no second one. */
+  twoReadings(level: Level, problem: string, offset: number): never {
+    if (level === 'result') throw fault.two_readings({ problem, answers: this.idToken() ?? null })
+    this.refuse(problem, offset)
   }
 
   /** The value of a watched member: some are watched objects themselves. */
@@ -70,6 +76,8 @@ class Scanner extends JsonWalker {
         name === 'name' ||
         name === 'uri' ||
         name === 'taskId' ||
+        name === 'task' ||
+        name === 'requestState' ||
         name === 'arguments' ||
         name === 'requestId' ||
         name === 'protocolVersion'
@@ -77,7 +85,7 @@ class Scanner extends JsonWalker {
         places[name] = span
     } else if (level === 'result') {
       if (name === '_meta') places.resultMeta = span
-      else places[name as 'isError' | 'resultType'] = span
+      else if (name === 'isError' || name === 'resultType' || name === 'cacheScope') places[name] = span
     } else if (level === 'meta') {
       if (name === 'progressToken') this.metaProgressToken = span
       ;(places.inMeta ??= {})[name] = span

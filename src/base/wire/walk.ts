@@ -27,6 +27,12 @@ export const fault = faults('wire', {
     kind: 'usage',
     message: `not an acceptable JSON-RPC message: ${d.problem} at byte ${d.offset}`,
   }),
+  /** `answers` as below. */
+  two_readings: (d: { problem: string; answers: string | null }) => ({
+    kind: 'unavailable',
+    message: `the answer can be read in two ways: ${d.problem}`,
+    hint: 'that is for the server to mend: until then nobody can say what it means',
+  }),
   /** `id`: of the request that it was; `answers`: of the request that it would have answered, null when it is an answer to nobody knows what. */
   too_large: (d: { maxFrameBytes: number; id?: string | undefined; answers?: string | null | undefined }) => ({
     kind: 'limited',

@@ -53,7 +53,7 @@ export function saidYes(answer: Frame): boolean | undefined {
 
 /** Of a modern client that comes back with our `requestState`: what that was, and whether its user said yes. */
 export function comingBack(frame: Frame): { readonly state: string; readonly saidYes: boolean } | undefined {
-  const state = stringAt(frame, locate(frame.bytes, frame.at.params, 'requestState'))
+  const state = stringAt(frame, frame.at.requestState)
   if (!state?.startsWith(statePrefix)) return undefined
   const response = locate(frame.bytes, frame.at.params, 'inputResponses', ownKey)
   return { state: state.slice(statePrefix.length), saidYes: isYes(response && valueAt(frame, response)) }

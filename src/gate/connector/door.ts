@@ -61,7 +61,7 @@ export function createConnectorDoor(needs: DoorNeeds): ConnectorDoor {
     if (path === '/connectors' && method === 'GET') return { kind: 'connectors' }
     const [, id, channel] = /^\/connectors\/([\w-]+)\/([\w-]+)$/.exec(path) ?? []
     const connector = method === 'POST' && id !== undefined ? connectors.get(id) : undefined
-    return connector?.channel === channel ? { kind: 'channel', connector: connector! } : undefined
+    return connector && connector.channel === channel ? { kind: 'channel', connector } : undefined
   }
   const shownBy = ({ headers }: IncomingMessage): Shown | undefined => {
     const token = bearerToken(headers.authorization)

@@ -7,7 +7,8 @@ import { fault } from '../faults.ts'
 import type { Gateway } from './gateway.ts'
 import { accepted } from './holder.ts'
 
-export type HealthCheck = { readonly ok: boolean; readonly reason: string }
+/** `unpinned`: of tools, how many upstreams have none pinned. */
+export type HealthCheck = { readonly ok: boolean; readonly reason: string; readonly unpinned: number }
 
 export type Live = {
   /** By id. */
@@ -64,5 +65,7 @@ function isState(state: Partial<ConnectorState> | null): boolean {
 
 function healthIn(checks: unknown): Live['health'] {
   const entries = Object.entries((checks ?? {}) as Record<string, Partial<HealthCheck> | null>)
-  return Object.fromEntries(entries.map(([name, one]) => [name, { ok: one?.ok === true, reason: String(one?.reason).slice(0, 300) }]))
+  return Object.fromEntries(
+    entries.map(([name, one]) => [name, { ok: one?.ok === true, reason: String(one?.reason).slice(0, 300), unpinned: one?.unpinned ?? 0 }]),
+  )
 }

@@ -3,7 +3,7 @@ import { type Frame, asBuffer, stringAt, valueAt } from '../../base/wire/frame.t
 import { elements, locate } from '../../base/wire/locate.ts'
 import { rescan } from '../../base/wire/scan.ts'
 import type { Era } from '../../base/mcp/exchange.ts'
-import type { Listing } from '../../base/mcp/listing.ts'
+import { type Listing, nameIn } from '../../base/mcp/listing.ts'
 import { idToken } from '../../base/mcp/message.ts'
 import { meta } from '../../base/mcp/protocol.ts'
 import { type Positions, writeCursor } from './cursor.ts'
@@ -84,7 +84,7 @@ function* elementsOf({ listing, owner }: Merging, upstream: string, answer: Fram
   const span = locate(answer.bytes, answer.at.result, listing.member)
   if (!span || answer.bytes[span[0]] !== 0x5b) return
   for (const element of elements(answer.bytes, span)) {
-    const place = locate(answer.bytes, element, listing.named)
+    const place = nameIn(answer, element, listing)
     const named = stringAt(answer, place)
     if (!place || named === undefined) continue // nobody could ask for it
     if (listing.kind !== 'resource') {

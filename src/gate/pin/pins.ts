@@ -30,7 +30,7 @@ export type Tool = {
   readonly name: string
   accepted: Held | undefined
   /** As the server listed it last: the digest of its bytes tells whether it must be looked at again. */
-  listed: (Held & { readonly digest: string; readonly reasons: readonly string[] }) | undefined
+  listed: (Held & { readonly digest: string; readonly reasons: readonly string[]; readonly isAmbiguous: boolean }) | undefined
   /** One list had two definitions of it, so that nobody knows which one a client takes. */
   isDoubled: boolean
 }
@@ -105,6 +105,11 @@ export class Pins {
 
   held(): readonly HeldTool[] {
     return [...this.#upstreams.values()].flatMap((pins) => pins.held())
+  }
+
+  /** Upstreams of which no tool is pinned. */
+  get unpinned(): number {
+    return [...this.#upstreams.values()].filter(({ isOn }) => !isOn).length
   }
 
   /** Makes what the server lists now under this name the accepted definition. Faults: `gate.no_held_tool`, `gate.tool_changed`, `gate.tool_unacceptable`, `kv.*`, `ledger.*`. */
@@ -306,10 +311,13 @@ export class UpstreamPins {
   /** What a person would accept of a tool in quarantine, in its canonical form. Fault `gate.tool_unacceptable`. */
   acceptable(tool: string): string {
     const { listed, isDoubled } = this.#tools.get(tool)!
-    const isConfigured = Object.hasOwn(this.#settings.fingerprints, tool)
-    if (isConfigured || isDoubled || listed?.text === undefined)
-      throw fault.tool_unacceptable({ upstream: this.#upstream, tool, why: isConfigured ? 'configured' : isDoubled ? 'doubled' : 'long' })
-    return listed.text
+    const refuse = (why: Parameters<typeof fault.tool_unacceptable>[0]['why']): never => {
+      throw fault.tool_unacceptable({ upstream: this.#upstream, tool, why })
+    }
+    if (listed?.isAmbiguous) return refuse('ambiguous')
+    if (Object.hasOwn(this.#settings.fingerprints, tool)) return refuse('configured')
+    if (isDoubled) return refuse('doubled')
+    return listed?.text ?? refuse('long')
   }
 
   accept(tool: string, held: Held): void {
@@ -328,12 +336,14 @@ export class UpstreamPins {
     const { name, fingerprint } = definition
     const text = Buffer.byteLength(definition.text) <= maxTextBytes ? definition.text : undefined
     const before = tool.listed
-    const suspicions =
-      tool.accepted?.fingerprint === fingerprint ? [] : suspicionsOf(definition, this.#all.alike(this.#upstream, definition))
+    // What was accepted is the form: a spelling of it that other readers take for another one was not.
+    const isAmbiguous = definition.ambiguity !== undefined && this.#settings.suspiciousTools === 'quarantine'
+    const isAccepted = tool.accepted?.fingerprint === fingerprint && !isAmbiguous
+    const suspicions = isAccepted ? [] : suspicionsOf(definition, this.#all.alike(this.#upstream, definition))
     const reasons = this.#reasons(tool, definition, text === undefined, suspicions)
     if (before) this.#byDigest.delete(before.digest)
     this.#byDigest.set(digest, tool)
-    tool.listed = { fingerprint, text: reasons.length > 0 ? text : undefined, digest, reasons }
+    tool.listed = { fingerprint, text: reasons.length > 0 ? text : undefined, digest, reasons, isAmbiguous }
     if (!tool.accepted && reasons.length === 0 && text !== undefined) this.#pin(name, { fingerprint, text }, suspicions)
     else if (!isUsable(tool) && before?.fingerprint !== fingerprint) this.#report(name, tool, fingerprint)
     else if (isUsable(tool) && before && before.fingerprint !== fingerprint)
@@ -342,7 +352,7 @@ export class UpstreamPins {
 
   #reasons({ accepted }: Tool, { fingerprint }: Definition, isLong: boolean, suspicions: readonly string[]): readonly string[] {
     const long = isLong ? [`its definition has more than ${maxTextBytes} bytes`] : []
-    if (accepted) return accepted.fingerprint === fingerprint ? [] : ['its definition has changed', ...long, ...suspicions]
+    if (accepted) return accepted.fingerprint === fingerprint ? suspicions : ['its definition has changed', ...long, ...suspicions]
     const isNew = this.#settings.newTools === 'quarantine' && this.#isKnown ? ['the server did not have it before'] : []
     return [...isNew, ...long, ...(this.#settings.suspiciousTools === 'quarantine' ? suspicions : [])]
   }
@@ -367,7 +377,7 @@ export class UpstreamPins {
 
 /** What was never listed is not known to be anything else than what was accepted. */
 function isUsable({ accepted, listed, isDoubled }: Tool): boolean {
-  return listed === undefined || (accepted?.fingerprint === listed.fingerprint && !isDoubled)
+  return listed === undefined || (accepted?.fingerprint === listed.fingerprint && !isDoubled && !listed.isAmbiguous)
 }
 
 function reasonsOf({ listed, isDoubled }: Tool): readonly string[] {

@@ -100,7 +100,7 @@ export class ModernOverLegacy implements Leg {
     const problem = Object.hasOwn(headers, 'mcp-method') ? await beforeSending(this.#paramHeaders.problem(frame, headers)) : undefined
     if (problem) return refused(frame, problem, out)
     if (method === 'tools/list') this.#paramHeaders.forget()
-    const state = frame.at.params && stringAt(frame, locate(frame.bytes, frame.at.params, 'requestState'))
+    const state = stringAt(frame, frame.at.requestState)
     if (state !== undefined) return this.#resume(frame, state, out, abort, server, caller)
     await this.#followLogLevel(frame, server)
     return this.#attend(this.#begin(frame, server, caller), frame, out, abort, server)

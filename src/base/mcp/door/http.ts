@@ -58,12 +58,12 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
   let changes = 0
 
   async function handle(request: IncomingMessage, response: ServerResponse, local: Local | undefined): Promise<void> {
-    const endpoint = needs.endpoint(request.url!)
-    if (!endpoint) return refuse(request, response, 404, code.serverError, 'there is no such endpoint')
     const asOf = changes
     let principal = needs.authenticate(request, local?.())
     if (principal instanceof Promise) principal = await principal
     if ('status' in principal) return turnAway(request, response, principal)
+    const endpoint = needs.endpoint(request.url!) // strangers do not learn which there are
+    if (!endpoint) return refuse(request, response, 404, code.serverError, 'there is no such endpoint')
     const proof = { request, local, principal, asOf }
     if (request.method === 'POST') return post(response, endpoint, proof)
     const isModern = (modernVersions as readonly string[]).includes(String(request.headers['mcp-protocol-version'] ?? ''))

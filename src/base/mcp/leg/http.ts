@@ -218,7 +218,7 @@ export class HttpLeg implements Leg {
     try {
       frame = scan(body, this.#limits)
     } catch (error) {
-      if (!(error instanceof Fault)) throw error
+      if (!(error instanceof Fault) || error.code === 'wire.two_readings') throw error
     }
     if (status === 404 && hadSession && !(frame && hasReached(request, frame))) return this.#sessionLost()
     if (frame && (frame.kind === 'result' || frame.kind === 'error')) {
@@ -250,7 +250,7 @@ export class HttpLeg implements Leg {
         return 'enough'
       }).catch((error: unknown) => {
         if (isAnswered) return
-        if (error instanceof Fault && error.code === 'wire.too_large') throw error // and so it would be the next time
+        if (error instanceof Fault && (error.code === 'wire.too_large' || error.code === 'wire.two_readings')) throw error // and so it would be the next time
         if (lastEventId === undefined || this.era === 'modern' || abort.aborted) throw error
       })
       if (isAnswered) return answered
