@@ -65,8 +65,7 @@ async function healthOf(
           state.is === 'failing'
             ? {
                 ok: false,
-                reason:
-                  state.retryInMs > 0 ? `${state.reason}; the next try may be in ${Math.ceil(state.retryInMs / 100) / 10} s` : state.reason,
+                reason: failingText(state.reason, state.retryInMs),
               }
             : { ok: true, reason: state.is === 'ready' ? 'it answered when it was last opened' : 'nobody has used it yet' },
         ]),
@@ -111,6 +110,10 @@ async function healthOf(
     status: !isReady ? 'failing' : isDegraded ? 'degraded' : 'ok',
     checks: { ...needed, configuration, ...servers, ...(isKnown ? Object.fromEntries(keys) : {}), ...holders, ...tools, ...daemons },
   }
+}
+
+function failingText(reason: string, retryInMs: number | undefined): string {
+  return retryInMs === undefined ? reason : `${reason}; the next try may be in ${Math.ceil(retryInMs / 100) / 10} s`
 }
 
 const maxToldTools = 20
