@@ -69,8 +69,7 @@ async function healthOf(
           state.is === 'failing'
             ? {
                 ok: false,
-                reason:
-                  state.retryInMs > 0 ? `${state.reason}; the next try may be in ${Math.ceil(state.retryInMs / 100) / 10} s` : state.reason,
+                reason: failingText(state.reason, state.retryInMs),
               }
             : { ok: true, reason: state.is === 'ready' ? 'it answered when it was last opened' : 'nobody has used it yet' },
         ]),
@@ -122,6 +121,10 @@ async function healthOf(
       ...daemons,
     },
   }
+}
+
+function failingText(reason: string, retryInMs: number | undefined): string {
+  return retryInMs === undefined ? reason : `${reason}; the next try may be in ${Math.ceil(retryInMs / 100) / 10} s`
 }
 
 const maxToldTools = 20

@@ -12,7 +12,8 @@ import type { Pooled } from './pooled.ts'
 /** What is known of a server from the last attempt to start it. */
 export type UpstreamState =
   | { readonly is: 'unused' | 'ready' }
-  | { readonly is: 'failing'; readonly reason: string; readonly retryInMs: number }
+  /** Without `retryInMs` nothing holds the next try back. */
+  | { readonly is: 'failing'; readonly reason: string; readonly retryInMs?: number }
 
 export type StartingSettings = {
   readonly name: string

@@ -107,7 +107,7 @@ export class Upstream implements Served {
     const { restMs } = this.breaker
     if (restMs !== undefined) return { is: 'failing', reason: 'it lets its requests run out of time', retryInMs: restMs }
     const ailing = this.settings.ailing?.()
-    return ailing === undefined ? this.#starting.state : { is: 'failing', reason: ailing, retryInMs: 0 }
+    return ailing === undefined ? this.#starting.state : { is: 'failing', reason: ailing }
   }
 
   get starts(): Starting['starts'] {

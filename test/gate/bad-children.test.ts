@@ -23,7 +23,7 @@ describe.each(eras)('%s', (era) => {
   test.each([
     ['prints lines of no protocol', () => unrulyServer('garbage').command, /garbage/],
     ['prints a line of 100 MB first', () => unrulyServer('long-line').command, undefined],
-    ['ends at once', () => ['/bin/sh', '-c', 'echo an-unknown-option >&2; exit 2'], /ended before it answered/],
+    ['ends at once', () => ['/bin/sh', '-c', 'echo an-unknown-option >&2; exit 2'], /ended before it was ready/],
     ['is not there', () => ['no-such-program-anywhere'], /the command no-such-program-anywhere was not found/],
     ['may not be run', () => ['/etc/passwd'], /no program that this user may run/],
   ])('attack 20: a program that %s is told in words, and harms nobody', async (_what, command, words) => {

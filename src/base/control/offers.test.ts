@@ -88,5 +88,5 @@ test.each([
   await new Promise<void>((resolve) => server.listen(join(folder, 'observe.sock'), resolve))
   stack.push(() => server.close())
   const { said } = follow()
-  await expect.poll(() => said[0]).toMatch(words)
+  await expect.poll(() => said[0], { timeout: 10_000 }).toMatch(words)
 })

@@ -152,7 +152,8 @@ export function watchOffers({ clock }: { readonly clock: Clock }, folder: string
         let held = ''
         response.setEncoding('utf8').on('data', (text: string) => {
           heard()
-          const lines = (held + text).split('\n')
+          held += text
+          const lines = text.includes('\n') ? held.split('\n') : [held]
           held = lines.pop()!
           if (held.length > maxLineLength) return over('it offers too much')
           for (const line of lines) {

@@ -150,7 +150,7 @@ function kit(
       upstreams()
         .filter(({ name }) => policy.permit(id, name).isKnown)
         .map(({ name, state }) =>
-          state.is === 'failing' ? { name, failing: { reason: state.reason, retryInMs: state.retryInMs } } : { name },
+          state.is === 'failing' ? { name, failing: { reason: state.reason, retryInMs: state.retryInMs ?? 0 } } : { name },
         ),
   }
 }
