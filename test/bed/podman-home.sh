@@ -76,6 +76,7 @@ log: {level: info, accesslog: {disabled: true}}
 storage: {filesystem: {rootdirectory: "$folder/registry"}, delete: {enabled: true}}
 http: {addr: "127.0.0.1:0"}
 CONF
+: >"$folder/registry.log"
 as_user docker-registry serve "$folder/registry.yml" >"$folder/registry.log" 2>&1 </dev/null &
 port=
 tries=0

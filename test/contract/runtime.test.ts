@@ -108,13 +108,18 @@ describe.each(adapters)('runtime: $name', (adapter: Adapter) => {
 
     test('a name that comes to mean another image changes no container', async () => {
       const id = await run({})
-      const before = (await find(id))!.image
+      const before = (await find(id))!
+      const insides = await opened.insides(before)
       const restore = await opened.retag()
       try {
-        expect((await runtime.resolve(opened.image))!.digest).not.toBe(before.digest)
-        expect((await find(id))!.image).toEqual(before)
-        const again = await run({}, { image: before })
-        expect((await find(again))!.image).toEqual(before)
+        expect((await runtime.resolve(opened.image))!.digest).not.toBe(before.image.digest)
+        expect(await find(id)).toEqual(before)
+        expect(await opened.insides(before)).toBe(insides)
+        const again = (await find(await run({}, { image: before.image })))!
+        expect(again.image).toEqual(before.image)
+        expect(await opened.insides(again)).toBe(insides)
+        const other = (await find(await run({})))!
+        expect(await opened.insides(other)).not.toBe(insides)
       } finally {
         await restore()
       }

@@ -20,6 +20,8 @@ export interface Containers {
   inspect(id: string): Promise<Inspected | undefined>
   /** Whether any process of it lives, whatever podman believes. Faults as `list`. */
   isAlive(id: string): Promise<boolean>
+  /** Whether podman believes that it runs, and nobody is left to tell it otherwise. Faults as `list`. */
+  isStale(id: string): Promise<boolean>
 }
 
 /** `exits`: the folder in which conmon leaves a file with the exit code for each container that ended. */
@@ -87,6 +89,11 @@ export function podmanContainers({ client, clock }: Needs, exits: () => string):
     async isAlive(id) {
       const inspected = await inspect(id)
       return inspected !== undefined && isUp(inspected.state) && isAlive(id, inspected.pid, inspected.startedAt)
+    },
+    async isStale(id) {
+      const inspected = await inspect(id)
+      if (!inspected || !isUp(inspected.state)) return false
+      return !isAlive(id, inspected.pid, inspected.startedAt) && !isConmon(inspected.conmonPid, id)
     },
     async list() {
       const doing = 'list containers'

@@ -230,6 +230,7 @@ async function create(client: PodmanClient, spec: ContainerSpec): Promise<string
 
 async function stop({ client, containers }: Parts, id: string, stopMs: number): Promise<void> {
   const doing = `stop ${id}`
+  if (await containers.isStale(id)) return // podman would wait for seconds for the end of what is not there
   const query = { timeout: secondsOf(stopMs) }
   const { status, refusal } = await client.call({
     method: 'POST',

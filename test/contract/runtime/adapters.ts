@@ -1,5 +1,5 @@
 // How each runtime is opened for its contract, and how its world is moved from outside: a further one adds an entry.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -31,6 +31,8 @@ export type Opened = {
   cmdOf(program: Program): readonly string[]
   /** SIGKILL for its process, past the runtime. */
   kill(container: Container): Promise<void>
+  /** Of which image a container that runs really is, past the runtime: equal texts for equal images. */
+  insides(container: Container): Promise<string>
   /** The name of `image` comes to mean another one, until it is restored. */
   retag(): Promise<() => Promise<void>>
   /** Puts an image of that name and content into a registry; answers how it is called there. */
@@ -80,6 +82,7 @@ const memory: Adapter = {
       env: {},
       cmdOf: memoryCmd,
       kill: async ({ id }) => world.kill(id),
+      insides: async ({ id }) => world.find(id)!.spec.image.digest,
       async retag() {
         world.load('localhost/thing:1')
         return async () => void world.load('localhost/thing:1', { digest })
@@ -120,6 +123,7 @@ const plain: Adapter = {
       env,
       cmdOf: shellCmd,
       kill: async ({ pid }) => void process.kill(pid!, 'SIGKILL'),
+      insides: async ({ pid }) => readFileSync(`/proc/${pid}/cwd/content`, 'utf8'),
       async retag() {
         image('1', 'another')
         return async () => image('1', 'one')
@@ -158,6 +162,7 @@ const podman: Adapter = {
         env: { PATH: process.env['PATH']!, HOME: home.folder },
         cmdOf: shellCmd,
         kill: async ({ pid }) => void process.kill(pid!, 'SIGKILL'),
+        insides: async ({ id }) => (await home.podman('inspect', '--format', '{{.Image}}', id)).trim(),
         async retag() {
           const { Id: id } = (JSON.parse(await home.podman('image', 'inspect', home.image)) as [{ Id: string }])[0]
           await home.podman('tag', 'localhost/busybox:2', home.image)
