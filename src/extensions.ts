@@ -65,6 +65,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['run', 'sync'], summary: 'tell the nodes what is defined here; nothing that runs is touched', load: () => import('./run/commands/sync.ts') },
   { path: ['run', 'token'], summary: 'make, list or revoke tokens of a node', load: () => import('./run/commands/token.ts') },
   { path: ['run', 'undeploy'], summary: 'stop a service for good and take its containers away; its data folder stays', load: () => import('./run/commands/undeploy.ts') },
+  { path: ['run', 'unseal'], summary: 'give a sealed service its password', load: () => import('./run/commands/unseal.ts') },
 ]
 
 export const configs = [

@@ -192,6 +192,12 @@ export const runApi = {
     stream: progress,
     output: z.strictObject({ ...simulated, text: serviceText }),
   },
+  unseal: {
+    privilege: 'change',
+    summary: 'hand a sealed component its password',
+    input: z.strictObject({ ...place, password: z.string().min(1).max(4_096) }),
+    output: z.strictObject({ unsealed: z.array(z.string()).readonly() }),
+  },
   restart: {
     privilege: 'change',
     summary: 'restart the components of a service',

@@ -111,4 +111,14 @@ export const fault = faults('run', {
     message: `server.listen: ${d.listen} is no address with a port`,
     hint: 'such as 100.64.0.7:9444',
   }),
+  not_unsealed: (d: { place: string; reason: string }) => ({
+    kind: 'denied',
+    message: `${d.place} is not unsealed: ${d.reason}`,
+    hint: 'is the password right, and does it run? mcp status',
+  }),
+  no_seal: (d: { place: string }) => ({
+    kind: 'missing',
+    message: `nothing of ${d.place} has a seal`,
+    hint: 'see [components.seal] in its definition',
+  }),
 })

@@ -1,5 +1,7 @@
 // The operations of a node that change something. Each works alone at the places that it touches.
 import type { Handlers } from '../../base/control/api.ts'
+import { Secret } from '../../kernel/secret.ts'
+import { unseal } from '../seal/seal.ts'
 import { withActive } from '../service/active.ts'
 import type { runApi } from '../api.ts'
 import { type Place, containerName, oursIn, placeText } from '../container.ts'
@@ -11,12 +13,15 @@ import { componentsOf } from './known.ts'
 import type { RunNode } from './node.ts'
 import { purge, synced } from './syncing.ts'
 
-type Changing = Pick<Handlers<typeof runApi>, 'deploy' | 'rollback' | 'set-active' | 'restart' | 'sync' | 'purge' | 'adopt' | 'undeploy'>
+type Changing = Pick<
+  Handlers<typeof runApi>,
+  'deploy' | 'rollback' | 'set-active' | 'unseal' | 'restart' | 'sync' | 'purge' | 'adopt' | 'undeploy'
+>
 
 type Say = (item: { component: string; step: string; text: string }) => Promise<void>
 
 export function changing(node: RunNode): Changing {
-  const { runtime, registry, known, places, deploying, monitor } = node
+  const { runtime, registry, known, places, deploying, monitor, health } = node
   const { isSimulated } = runtime
   const alone = async <Result>(all: readonly Place[], doing: string, work: () => Promise<Result>): Promise<Result> => {
     try {
@@ -82,6 +87,20 @@ export function changing(node: RunNode): Changing {
         }
       })
       return { isSimulated, text: after }
+    },
+    async unseal({ service: name, component, password }) {
+      const { service } = await known.one(name)
+      const sealed = componentsOf(service, component).filter((one) => one.seal !== undefined)
+      if (sealed.length === 0) throw fault.no_seal({ place: component === undefined ? name : `${name}/${component}` })
+      const secret = new Secret(password)
+      for (const one of sealed) {
+        const place = { service: name, component: one.name }
+        await unseal(node.clock, placeText(place), one.seal!, secret)
+        registry.note(place, 'unsealed', 'mcp unseal')
+        health.forget(placeText(place))
+      }
+      monitor.hint()
+      return { unsealed: sealed.map((one) => one.name) }
     },
     async restart({ service: name, component }, { say }) {
       const { service } = await known.one(name)

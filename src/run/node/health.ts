@@ -5,10 +5,11 @@ import type { HttpClient } from '../../base/http/client.ts'
 import { openProbe } from '../../base/mcp/probe.ts'
 import { knock } from '../../base/peer/knock.ts'
 import type { Container, Runtime } from '../runtime.ts'
+import { type Seal, isSealed } from '../seal/seal.ts'
 import type { Component, Health, McpHealth } from '../service/config.ts'
 
-/** `starting`: not well yet, and nothing says that it will not be. */
-export type Verdict = { readonly health: 'healthy' | 'starting' | 'unhealthy'; readonly reason: string }
+/** `starting`: not well yet, and nothing says that it will not be. `sealed`: as well as it can be before a person gives it its password. */
+export type Verdict = { readonly health: 'healthy' | 'starting' | 'unhealthy' | 'sealed'; readonly reason: string }
 
 export type HealthNeeds = { readonly clock: Clock; readonly runtime: Runtime; readonly client: HttpClient }
 
@@ -44,12 +45,17 @@ function wordsOf(error: unknown): string {
 
 type Ask = (signal: AbortSignal) => Promise<Verdict>
 
-function* waysOf(needs: HealthNeeds, { health, mcp }: Component, container: Container): Generator<Ask> {
+function* waysOf(needs: HealthNeeds, { health, mcp, seal }: Component, container: Container): Generator<Ask> {
+  if (seal) yield (signal) => askSeal(needs, seal, signal)
   if (health?.container) yield () => askImage(needs.runtime, container)
   if (health?.command) yield () => askCommand(needs.runtime, container, health)
   if (health?.tcp !== undefined) yield (signal) => askTcp(health.tcp!, signal)
   if (health?.http !== undefined) yield (signal) => askHttp(needs.client, health.http!, signal)
   if (mcp) yield (signal) => askMcp(needs, mcp, container, health?.timeout ?? 3_000, signal)
+}
+
+async function askSeal({ clock }: HealthNeeds, seal: Seal, signal: AbortSignal): Promise<Verdict> {
+  return (await isSealed(clock, seal, signal)) ? { health: 'sealed', reason: 'it waits for its password: mcp unseal' } : healthy
 }
 
 async function askImage(runtime: Runtime, { id }: Container): Promise<Verdict> {

@@ -227,7 +227,7 @@ class Deed {
         const isUp = next.state === 'running' && next.restarts === restartsAtStart
         if (hasHealth(component)) {
           const verdict = await health(component, next, this.#signal)
-          if (verdict.health === 'healthy') return
+          if (verdict.health === 'healthy' || verdict.health === 'sealed') return
           reason = verdict.reason
         } else if (isUp && clock.mono() - from >= settleMs) return
         else if (!isUp) reason = next.exitCode === undefined ? 'it was started again and again' : `it ended with exit code ${next.exitCode}`
