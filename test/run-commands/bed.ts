@@ -4,6 +4,17 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
+import { Readable, Writable } from 'node:stream'
+import { aliases } from '../../src/aliases.ts'
+import { findCommand } from '../../src/base/terminal/catalogue.ts'
+import type { Context } from '../../src/base/terminal/command.ts'
+import { foldersOf } from '../../src/base/terminal/folders.ts'
+import { parse } from '../../src/base/terminal/parse.ts'
+import { type Terminal, createTerminal } from '../../src/base/terminal/terminal.ts'
+import { commands } from '../../src/extensions.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { asFault, outside } from '../../src/kernel/fault.ts'
+import { silentLog } from '../../src/kernel/log.ts'
 import { main } from '../kit/program.ts'
 import { later } from '../kit/cleanup.ts'
 
@@ -20,12 +31,51 @@ export class Bed {
     later(() => rmSync(this.root, { recursive: true, force: true }))
   }
 
-  /** `mcp …` to its end. */
+  /** `mcp …` to its end, in this process: a start takes longer than most of what is tested. */
   async mcp(
     words: readonly string[],
     { input = '', env = {} }: { readonly input?: string; readonly env?: Record<string, string> } = {},
   ): Promise<Ran> {
-    return (await this.start(['--as', 'mcp', ...words], { input, env })).over
+    const [stdout, stderr] = [collected(), collected()]
+    const json = words.includes('--json')
+    const terminal = createTerminal({ stdout, stderr, isTerminal: false, json, colour: false })
+    const exitCode = await this.#run(words, terminal, { input, env: { PATH: process.env['PATH'], HOME: this.home, ...env } }).catch(
+      (error: unknown) => {
+        const known = asFault(error)
+        if (known.kind === 'bug') throw error
+        terminal.fault(known)
+        return outside[known.kind].exitCode
+      },
+    )
+    return { exitCode, stdout: stdout.text, stderr: stderr.text, json: json ? parsed(stdout.text) : undefined }
+  }
+
+  async #run(
+    words: readonly string[],
+    terminal: Terminal,
+    { input, env }: { readonly input: string; readonly env: Record<string, string | undefined> },
+  ): Promise<number> {
+    const found = findCommand(commands, { name: 'mcp', prefix: ['run'] }, words)
+    if (found.is !== 'command') throw new Error(`no command: ${words.join(' ')}`)
+    const command = (await found.entry.load()).default
+    const read = parse('mcp', command, found.rest)
+    if (read.is !== 'input') throw new Error('help was asked for')
+    const own = aliases.find(({ name }) => name === 'mcp')!
+    const context: Context = {
+      env,
+      terminal,
+      log: silentLog,
+      clock: systemClock,
+      folders: foldersOf(env, this.home, false, own.folders),
+      version: '0.0.0',
+      alias: 'mcp',
+      signal: new AbortController().signal,
+      onReload: () => () => {},
+      stdin: Readable.from([input]),
+      stdout: process.stdout,
+      self: [process.execPath, main],
+    }
+    return (await command.run(context, read.input)) ?? 0
   }
 
   /** A process of ours; `heard` resolves when it has printed that. */
@@ -85,6 +135,17 @@ export class Bed {
   definition(service: string): string {
     return readFileSync(join(this.services, `${service}.toml`), 'utf8')
   }
+}
+
+function collected(): Writable & { readonly text: string } {
+  let text = ''
+  const into = new Writable({
+    write(part: Buffer, _encoding, done) {
+      text += part.toString()
+      done()
+    },
+  })
+  return Object.defineProperty(into, 'text', { get: () => text }) as Writable & { readonly text: string }
 }
 
 function parsed(text: string): unknown {

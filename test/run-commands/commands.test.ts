@@ -98,21 +98,16 @@ test(
       `[[nodes]]\nname = "hole"\naddress = "127.0.0.1:${port}"\nca = "nodes/hole.pem"\n[[nodes]]\nname = "rift"\naddress = "unix:${agent.socket}"\n`,
     )
     writeFileSync(join(bed.config, 'nodes/hole.pem'), readFileSync('/etc/ssl/certs/ca-certificates.crt'))
-    for (const [command, column] of [
-      ['status', 'web'],
-      ['ps', 'v1'],
-      ['list', 'v2'],
-      ['node', 'rift'],
-    ] as const) {
-      const from = performance.now()
-      const silent = await bed.mcp(command === 'node' ? ['node', 'list'] : [command])
-      expect(performance.now() - from).toBeLessThan(8_000) // 3 s, and a start on a machine that others load
-      expect(silent).toMatchObject({ exitCode: 5, stdout: expect.stringMatching(/hole.* did not answer within 3 s; never heard/) })
-      expect(silent.stdout).toContain(column)
+    const from = performance.now()
+    const silent = await Promise.all([['status'], ['ps'], ['list'], ['node', 'list']].map((words) => bed.mcp(words)))
+    expect(performance.now() - from).toBeLessThan(6_000) // 3 s, on a machine that others load
+    for (const [at, column] of ['web', 'v1', 'v2', 'unix:'].entries()) {
+      expect(silent[at]).toMatchObject({ exitCode: 5, stdout: expect.stringMatching(/hole.* did not answer within 3 s; never heard/) })
+      expect(silent[at]!.stdout).toContain(column)
     }
     agent.kill('SIGKILL')
     await agent.over
-    const gone = await bed.mcp(['status', '--json'])
+    const [gone, shown] = await Promise.all([bed.mcp(['status', '--json']), bed.mcp(['status'])])
     expect(gone.exitCode).toBe(5)
     expect(gone.json).toMatchObject({
       nodes: [
@@ -120,7 +115,7 @@ test(
         { node: 'rift', isHeard: false, code: 'control.unreachable', heardAt: expect.any(Number) },
       ],
     })
-    expect((await bed.mcp(['status'])).stdout).toMatch(/rift.*; last heard \d+ s ago/)
+    expect(shown.stdout).toMatch(/rift.*; last heard \d+ s ago/)
   },
 )
 

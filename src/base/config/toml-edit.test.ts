@@ -89,5 +89,6 @@ test('tables of a list come and go, and their neighbours stay as they are', asyn
       expect(await valueOf(all)).toEqual(value(names))
       expect(await valueOf(await removeTable(all, 'nodes', index))).toEqual(value(names.toSpliced(index, 1)))
     }),
+    { numRuns: 40 },
   )
 })

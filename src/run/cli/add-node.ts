@@ -74,7 +74,7 @@ async function authorityOf(
   terminal.log(
     `${address} shows ${isAuthority ? 'this certificate authority' : 'this certificate, and no authority: it must be pinned again when it is renewed'}:\n  ${fingerprint}`,
   )
-  terminal.log('On the node itself: openssl x509 -in FILE -noout -fingerprint -sha256')
+  terminal.log('To compare, on the node: openssl x509 -in /srv/mcp/certs/ca.pem -noout -fingerprint -sha256')
   if (!(await confirm(context, `Is it the one of ${name}?`))) throw fault.not_pinned({ name, address, fingerprint })
   return shown
 }

@@ -69,18 +69,19 @@ export function silence(asked: Asked<unknown>): object | undefined {
   return { node: asked.node.name, isHeard: false, code, kind, reason: message, heardAt: asked.heardAt ?? null }
 }
 
-/** Says what to do about nodes that do not answer, and gives the exit code of the worst: 0 when all did. */
+/** Says what to do about nodes that do not answer, each thing once, and gives the exit code of the worst: 0 when all did. */
 export function afterSilence(terminal: Terminal, answers: readonly Asked<unknown>[]): number {
-  const hints = new Set<string>()
-  let exitCode = 0
-  for (const { node, fault } of answers) {
-    if (!fault) continue
-    if (fault.hint !== undefined) hints.add(`${node.name}: ${visibleText(fault.hint)}`)
-    exitCode = Math.max(exitCode, outside[fault.kind].exitCode)
+  const silent = answers.flatMap(({ node, fault }) => (fault ? [{ node: node.name, fault }] : []))
+  for (const [hint, of] of Map.groupBy(silent, ({ fault }) => fault.hint)) {
+    if (hint === undefined) continue
+    const names = of.slice(0, maxNames).map(({ node }) => node)
+    const more = of.length > maxNames ? ` and ${of.length - maxNames} more` : ''
+    terminal.note(`hint: ${names.join(', ')}${more}: ${visibleText(hint)}`)
   }
-  for (const hint of hints) terminal.note(`hint: ${hint}`)
-  return exitCode
+  return Math.max(0, ...silent.map(({ fault }) => outside[fault.kind].exitCode))
 }
+
+const maxNames = 5
 
 type Progress = {
   readonly component: string
