@@ -1,4 +1,5 @@
 // What goes wrong with podman in the world, done to real rootless podman from outside: killed watchers, dead services, a registry that is gone.
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -58,6 +59,13 @@ function conmonOf({ pid, id }: Container): number {
   expect(readFileSync(`/proc/${parent}/cmdline`, 'utf8').split('\0')).toContain(id)
   return parent
 }
+/** Starts a process with that number, if it is free: the kernel gives the one after the last. */
+function startAs(pid: number): boolean {
+  if (look(pid)) return false
+  const script = 'echo $(($1 - 1)) >/proc/sys/kernel/ns_last_pid; setsid sleep 300 >/dev/null 2>&1 & [ $! = "$1" ] || kill -KILL $!'
+  execFileSync('sh', ['-c', script, 'sh', String(pid)], { stdio: 'ignore' })
+  return look(pid) !== undefined
+}
 const gone = (pid: number): Promise<void> => expect.poll(() => look(pid), { timeout: 10_000, interval: 5 }).toBeUndefined()
 
 test('a container whose conmon and process were killed is not running, whatever podman says, and removing it cures that', async () => {
@@ -93,6 +101,21 @@ test('one whose conmon alone was killed runs, until it is removed with its proce
   await stranger.close()
   await runtime.remove(id)
   await gone(before.pid!)
+})
+
+test('a stranger who has the number of its process by now is not taken for it, and not hurt', async () => {
+  const id = await run()
+  const before = await find(id)
+  const conmon = conmonOf(before)
+  process.kill(conmon, 'SIGKILL')
+  await gone(conmon)
+  process.kill(before.pid!, 'SIGKILL')
+  await expect.poll(() => startAs(before.pid!), { timeout: 25_000, interval: 20 }).toBe(true)
+  expect(await podmanSays(id)).toBe('running')
+  expect(await find(id)).toMatchObject({ state: 'exited', isStale: true })
+  await runtime.remove(id)
+  expect(look(before.pid!)).toBeDefined()
+  process.kill(before.pid!, 'SIGKILL')
 })
 
 test('an end that podman has not taken note of yet is an end, and no stale record', async () => {

@@ -1,10 +1,10 @@
 // The containers as they are: podman's list, each process of it looked at, and the rest asked only where something changed.
+import { readFileSync } from 'node:fs'
 import type { Clock } from '../../kernel/clock.ts'
-import { readText } from '../../kernel/file.ts'
 import type { Container } from '../runtime.ts'
 import { type PodmanClient, part, refused } from './client.ts'
 import { type Inspected, type Listed, decodeInspected, decodeList } from './decode.ts'
-import { isConmon, processes } from './processes.ts'
+import { type Stat, isConmon, processes, statOfProcess } from './processes.ts'
 import { imageLabel } from './spec.ts'
 
 /** How long podman may take to take note of an end before its record counts as stale. */
@@ -18,8 +18,8 @@ export interface Containers {
   list(): Promise<readonly Container[]>
   /** Undefined when there is none of that id or name. Faults as `list`. */
   inspect(id: string): Promise<Inspected | undefined>
-  /** Whether any process of it lives, whatever podman believes. Faults as `list`. */
-  isAlive(id: string): Promise<boolean>
+  /** Its first process, if that lives and is really its own, whatever podman believes. Faults as `list`. */
+  processOf(id: string): Promise<(Stat & { readonly pid: number }) | undefined>
   /** Whether podman believes that it runs, and nobody is left to tell it otherwise. Faults as `list`. */
   isStale(id: string): Promise<boolean>
 }
@@ -51,8 +51,8 @@ export function podmanContainers({ client, clock }: Needs, exits: () => string):
   /** Podman says that it runs, and its process is gone. Either podman will know in a moment, or never. */
   const ended = async (listed: Listed): Promise<Pick<Container, 'state' | 'exitCode' | 'isStale'> | 'gone' | 'again'> => {
     for (let tries = 0; tries < patience.tries; tries++) {
-      const left = readText(`${exits()}/${listed.id}`)
-      if (left !== undefined && /^\d+$/.test(left.trim())) return { state: 'exited', exitCode: Number(left.trim()) }
+      const exitCode = exitCodeIn(`${exits()}/${listed.id}`)
+      if (exitCode !== undefined) return { state: 'exited', exitCode }
       const now = await inspect(listed.id)
       if (!now) return 'gone'
       if (now.pid !== listed.pid || now.state !== listed.state) return 'again'
@@ -86,9 +86,11 @@ export function podmanContainers({ client, clock }: Needs, exits: () => string):
 
   return {
     inspect,
-    async isAlive(id) {
+    async processOf(id) {
       const inspected = await inspect(id)
-      return inspected !== undefined && isUp(inspected.state) && isAlive(id, inspected.pid, inspected.startedAt)
+      if (!inspected || !isUp(inspected.state) || !isAlive(id, inspected.pid, inspected.startedAt)) return undefined
+      const stat = statOfProcess(inspected.pid)
+      return stat && { pid: inspected.pid, ...stat }
     },
     async isStale(id) {
       const inspected = await inspect(id)
@@ -105,6 +107,16 @@ export function podmanContainers({ client, clock }: Needs, exits: () => string):
       const found = await inTurns(listed, seen)
       return found.filter((container) => container !== undefined)
     },
+  }
+}
+
+/** What conmon left there, if it did. */
+function exitCodeIn(path: string): number | undefined {
+  try {
+    const text = readFileSync(path, 'latin1').trim()
+    return /^\d{1,3}$/.test(text) ? Number(text) : undefined
+  } catch {
+    return undefined
   }
 }
 

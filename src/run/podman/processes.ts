@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { Clock } from '../../kernel/clock.ts'
 
 /** What /proc/<pid>/stat says (proc_pid_stat(5)). */
-type Stat = { readonly parent: number; readonly group: number; readonly startTicks: number }
+export type Stat = { readonly parent: number; readonly group: number; readonly startTicks: number }
 
 /** In which /proc/<pid>/stat counts time, on every architecture that Linux runs on (sysconf(_SC_CLK_TCK)). */
 const ticksPerSecond = 100
@@ -36,15 +36,15 @@ export interface Processes {
  * also when conmon is gone and the clock was set. Only for one that was never seen so, the start that podman noted has to do.
  */
 export function processes({ clock }: { readonly clock: Clock }): Processes {
-  const proved = new Map<string, string>()
+  const proved = new Map<string, { readonly pid: number; readonly startTicks: number }>()
   return {
     isAlive(id, pid, startedAtMs) {
       const stat = statOfProcess(pid)
       if (!stat) return false
-      const mark = `${pid} ${stat.startTicks}`
-      if (proved.get(id) === mark) return true
+      const before = proved.get(id)
+      if (before?.pid === pid) return before.startTicks === stat.startTicks
       if (isConmon(stat.parent, id)) {
-        proved.set(id, mark)
+        proved.set(id, { pid, startTicks: stat.startTicks })
         return true
       }
       const bootedAtMs = clock.now() - uptimeMs()

@@ -2,6 +2,7 @@
 import { dirname, join } from 'node:path'
 import { signalGroup } from '../../base/supervise/group.ts'
 import type { Clock } from '../../kernel/clock.ts'
+import { Fault, reasonOf } from '../../kernel/fault.ts'
 import { type Answer, type PodmanClient, part, podmanClient, refused, unavailable } from '../podman/client.ts'
 import { type Containers, podmanContainers } from '../podman/containers.ts'
 import * as decode from '../podman/decode.ts'
@@ -143,6 +144,11 @@ function known(id: string, doing: string, { status, refusal }: Answer): void {
   throw refused(doing, refusal.message)
 }
 
+/** What broke a stream that had begun. */
+function lost(error: unknown): Error {
+  return error instanceof Fault ? error : unavailable(`the connection was lost: ${reasonOf(error)}`, error)
+}
+
 const isNameTaken = ({ cause }: { readonly cause: string }): boolean =>
   cause === 'that name is already in use' || cause === 'container already exists'
 
@@ -196,8 +202,7 @@ async function pull(
   } catch (error) {
     signal.throwIfAborted()
     if (idle.signal.aborted) throw failed(`nothing came for ${pullIdleMs / 60_000} minutes`, error)
-    if ((error as { code?: unknown }).code !== undefined) throw error
-    throw unavailable('the connection was lost while it fetched', error)
+    throw lost(error)
   } finally {
     cancel()
   }
@@ -240,15 +245,13 @@ async function stop({ client, containers }: Parts, id: string, stopMs: number): 
     timeoutMs: stopMs + stopSpareMs,
   })
   if (!refusal || status === 404) return
-  if (await containers.isAlive(id)) throw refused(doing, refusal.message)
+  if (await containers.processOf(id)) throw refused(doing, refusal.message)
 }
 
 /** One whose conmon is dead wants to be removed twice; and what podman forgot may run on. */
 async function remove({ client, containers }: Parts, id: string): Promise<void> {
   const doing = `remove ${id}`
-  const before = await containers.inspect(id)
-  if (!before) return
-  const process = statOfProcess(before.pid)
+  const process = await containers.processOf(id)
   let said = 'it is there still'
   for (let tries = 0; tries < removeTries; tries++) {
     const request = {
@@ -261,8 +264,7 @@ async function remove({ client, containers }: Parts, id: string): Promise<void> 
     const { refusal } = await client.call(request)
     if (refusal) said = refusal.message
     if (await containers.inspect(id)) continue
-    const left = statOfProcess(before.pid)
-    if (process && left && left.startTicks === process.startTicks) signalGroup(left.group, 'SIGKILL')
+    if (process && statOfProcess(process.pid)?.startTicks === process.startTicks) signalGroup(process.group, 'SIGKILL')
     return
   }
   throw refused(doing, said)
@@ -282,7 +284,7 @@ async function* logs(client: PodmanClient, id: string, { tail, since, follow = f
     for await (const line of linesOf(piecesOf(answer.response))) yield line
   } catch (error) {
     if (signal.aborted) return
-    throw (error as { code?: unknown }).code === 'ECONNRESET' ? unavailable('the connection was lost', error) : error
+    throw lost(error)
   } finally {
     over.abort()
   }
@@ -303,7 +305,7 @@ async function exec({ client, clock }: Parts, id: string, argv: readonly string[
     if ('refusal' in answer) throw refused(doing, answer.refusal.message)
     output = await firstOf(piecesOf(answer.response))
   } catch (error) {
-    if (!late.signal.aborted) throw error
+    if (!late.signal.aborted) throw lost(error)
     output = ''
   } finally {
     cancel()
