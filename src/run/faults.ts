@@ -66,6 +66,11 @@ export const fault = faults('run', {
     message: `${d.place} was made, and taken away again: ${d.reason}`,
     hint: `mcp history ${d.place.split('/')[0]} shows what it printed`,
   }),
+  inactive: (d: { service: string }) => ({
+    kind: 'conflict',
+    message: `${d.service} is stopped (active = false), and a stopped service stays stopped`,
+    hint: `mcp start ${d.service}, then deploy`,
+  }),
   no_way_back: (d: { place: string }) => ({
     kind: 'missing',
     message: `there is no earlier image of ${d.place} that ran well`,

@@ -125,6 +125,7 @@ class Fleet {
       'sync',
       'kill',
       'orphan',
+      'remove',
       'reboot',
       'crash',
       'crash-in-deploy',
@@ -156,6 +157,9 @@ class Fleet {
         return
       case 'orphan':
         if (running.length > 0) this.#world.orphan(this.#dice.pick(running).id)
+        return
+      case 'remove':
+        if (running.length > 0) this.#world.remove(this.#dice.pick(running))
         return
       case 'reboot':
         this.#world.reboot()

@@ -62,7 +62,7 @@ export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: 
     ...tokenHandlers({ tokens, validator }),
   }
   const control = { api: nodeApi, handlers, record: callRecord({ ledger, clock }), clock, log }
-  stack.use(await openControl(control, { daemon: 'node', folder: files.runtime }))
+  stack.use(await openControl({ ...control, offers: node.offering }, { daemon: 'node', folder: files.runtime }))
   if (kept) {
     door = await openAgentDoor(control, { tokens, validator, clock }, { listen: config.server.listen!, certificate: kept })
     stack.use(door)

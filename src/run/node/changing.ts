@@ -20,12 +20,15 @@ type Changing = Pick<
 
 type Say = (item: { component: string; step: string; text: string }) => Promise<void>
 
+/** What the node mends by itself is soon done; a deployment may take longer than anybody waits. */
+const patienceMs = 15_000
+
 export function changing(node: RunNode): Changing {
   const { runtime, registry, known, places, deploying, monitor, health } = node
   const { isSimulated } = runtime
   const alone = async <Result>(all: readonly Place[], doing: string, work: () => Promise<Result>): Promise<Result> => {
     try {
-      return await places.alone(all.map(placeText), doing, work)
+      return await places.alone(all.map(placeText), doing, work, patienceMs)
     } finally {
       monitor.hint()
     }
@@ -33,11 +36,11 @@ export function changing(node: RunNode): Changing {
   return {
     async deploy({ service: name, component, text }, { say }) {
       const service = text === undefined ? (await known.one(name)).service : await known.given(text, name)
+      if (!service.active) throw fault.inactive({ service: name })
       const wanted = componentsOf(service, component)
       const all = wanted.map((one) => ({ service: name, component: one.name }))
       const components = await alone(all, 'deploy', async () => {
         if (text !== undefined) registry.setServices([{ name, text }])
-        if (!service.active) registry.setServices([{ name, text: await withActive(text ?? registry.service(name)!.text, true) }])
         const done: Deployed[] = []
         for (const one of wanted) {
           const end = await deploying.deploy({ service: name, component: one.name }, one, { say: saying(say) })
@@ -79,7 +82,7 @@ export function changing(node: RunNode): Changing {
         registry.note({ service: name }, active ? 'started' : 'stopped', active ? 'mcp start' : 'mcp stop')
         for (const one of active ? service.components : service.components.toReversed()) {
           const place = { service: name, component: one.name }
-          await say({ component: one.name, step: active ? 'start' : 'stop', text: active ? 'start it' : 'stop it' })
+          tell(say, { component: one.name, step: active ? 'start' : 'stop', text: active ? 'start it' : 'stop it' })
           const ours = containersOf(await runtime.list(), place)
           if (!active) for (const { container } of ours) await runtime.stop(container.id, one.stop_within)
           else if (ours[0] && !ours[0].container.isStale) await runtime.start(ours[0].container.id)
@@ -111,7 +114,7 @@ export function changing(node: RunNode): Changing {
           const place = { service: name, component: one.name }
           const [first] = containersOf(await runtime.list(), place)
           if (!service.active && !first) continue
-          await say({ component: one.name, step: 'restart', text: 'restart it' })
+          tell(say, { component: one.name, step: 'restart', text: 'restart it' })
           if (first && !first.container.isStale) {
             await runtime.stop(first.container.id, one.stop_within)
             await runtime.start(first.container.id)
@@ -141,7 +144,7 @@ export function changing(node: RunNode): Changing {
             if (!named) missing.push(one.name)
             continue
           }
-          await say({ component: one.name, step: 'adopt', text: `take over ${named.name}` })
+          tell(say, { component: one.name, step: 'adopt', text: `take over ${named.name}` })
           await deploying.takeOver(place, one, named, saying(say))
           adopted.push(one.name)
         }
@@ -155,7 +158,7 @@ export function changing(node: RunNode): Changing {
         registry.setServices([{ name, text: await withActive(text, false) }])
         for (const one of service.components.toReversed()) {
           const place = { service: name, component: one.name }
-          await say({ component: one.name, step: 'remove', text: 'take it away' })
+          tell(say, { component: one.name, step: 'remove', text: 'take it away' })
           for (const { container } of containersOf(await runtime.list(), place)) {
             await runtime.stop(container.id, one.stop_within)
             await runtime.remove(container.id)
@@ -174,9 +177,13 @@ function placesOf(service: Service, component?: string): readonly Place[] {
   return componentsOf(service, component).map(({ name }) => ({ service: service.name, component: name }))
 }
 
+/** Who went away hears no more of it, and the work goes on. */
+function tell(say: Say, item: Parameters<Say>[0]): void {
+  void say(item).catch(() => {})
+}
+
 function saying(say: Say): SayProgress {
-  // who went away hears no more of it, and the work goes on
-  return (component, step, text, bytes) => void say({ component, step, text, ...bytes }).catch(() => {})
+  return (component, step, text, bytes) => tell(say, { component, step, text, ...bytes })
 }
 
 /** The newest image that ran well and is another than the one of now. */

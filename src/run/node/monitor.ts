@@ -30,6 +30,7 @@ export type MonitorNeeds = {
   readonly places: Places
   readonly deploying: Deploying
   readonly health: HealthRounds
+  readonly offering: { take(seen: Seen): void }
   readonly alert: (place: Place, event: string, detail: string) => void
 }
 
@@ -97,8 +98,9 @@ export class Monitor {
 
   /** One look: what differs is told and mended. Rejects when the runtime does not answer. */
   async look(): Promise<Seen> {
-    const { clock, registry, places, health, deploying } = this.#needs
+    const { clock, registry, places, health, deploying, offering } = this.#needs
     const seen = await this.see()
+    offering.take(seen)
     if (this.#isLost) {
       this.#isLost = false
       registry.note({}, 'runtime-back', 'the runtime answers again')

@@ -13,6 +13,7 @@ import { askHealth } from './health.ts'
 import { type AskHealth, HealthRounds } from './health-rounds.ts'
 import { Known } from './known.ts'
 import { Monitor, type MonitorSettings } from './monitor.ts'
+import { Offering } from './offering.ts'
 import { Places } from './places.ts'
 import { Registry } from './registry.ts'
 
@@ -44,6 +45,7 @@ export type RunNode = AsyncDisposable & {
   readonly deploying: Deploying
   readonly health: HealthRounds
   readonly monitor: Monitor
+  readonly offering: Offering
   readonly client: HttpClient
   /** Aborted when the node stops. */
   readonly signal: AbortSignal
@@ -64,12 +66,13 @@ export function startNode({ clock, log, env, runtime, newId = shortId }: NodeNee
     const ask: AskHealth = (component, container, signal) => askHealth({ clock, runtime, client }, component, container, signal)
     const health = new HealthRounds({ clock, ask })
     const known = new Known(registry, node)
-    const places = new Places()
+    const offering = new Offering(health)
+    const places = new Places(clock)
     const deploying = new Deploying({ clock, log, runtime, registry, health: ask, newId }, plans, stop.signal)
     const tell = (place: Parameters<typeof alert>[2], event: string, detail: string): void =>
       void alert({ clock, log, registry, env }, { node, ...settings.alert }, place, event, detail)
     const monitor = new Monitor(
-      { clock, log, runtime, registry, known, places, deploying, health, alert: tell },
+      { clock, log, runtime, registry, known, places, deploying, health, offering, alert: tell },
       settings.monitor,
       stop.signal,
     )
@@ -88,6 +91,7 @@ export function startNode({ clock, log, env, runtime, newId = shortId }: NodeNee
       deploying,
       health,
       monitor,
+      offering,
       client,
       signal: stop.signal,
       [Symbol.asyncDispose]: () => stack.disposeAsync(),

@@ -61,6 +61,7 @@ export function observing(
     async 'follow-events'({ service, since, most, follow }, { say, signal }) {
       const waiting = registry.events({ service, since, most }).slice()
       let wake: () => void = () => {}
+      signal.addEventListener('abort', () => wake(), { once: true })
       const unfollow = follow
         ? registry.follow((event) => {
             if (service !== undefined && event.service !== service) return
@@ -74,7 +75,6 @@ export function observing(
           if (!follow || signal.aborted) return {}
           await new Promise<void>((resolve) => {
             wake = resolve
-            signal.addEventListener('abort', () => resolve(), { once: true })
           })
         }
       } finally {

@@ -190,7 +190,8 @@ class Deed {
         }
       case 'name-next':
         return {
-          isDone: async () => (await this.#next())?.name === step.name,
+          // somebody took it away meanwhile: there is nothing to name, and the node makes it anew
+          isDone: async () => ((await this.#next())?.name ?? step.name) === step.name,
           do: async () => runtime.rename((await this.#mustHaveNext()).id, step.name),
         }
     }
