@@ -19,7 +19,7 @@ export default command({
   flags: { node: { summary: 'for this node alone', value: 'NAME' } },
   examples: [
     ['fairlead run login', 'asks for the token'],
-    ['fairlead run login --node rift < token.txt', 'for one node, from a file'],
+    ['fairlead run login --node rift', 'for one node; from a file with < token.txt behind it'],
   ],
   async run(context, { flags }) {
     const { terminal, stdin } = context
