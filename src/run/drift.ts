@@ -1,5 +1,5 @@
 // What differs between what should run and what does: pure, one answer for each component, with the field that differs.
-import { type Ours, type Place, containerName, differences, madeOf, oursIn } from './container.ts'
+import { type Ours, type Place, containerName, differences, madeOf, oursIn, placeText } from './container.ts'
 import type { Container } from './runtime.ts'
 import type { Component, Service } from './service/config.ts'
 
@@ -34,24 +34,30 @@ export type ComponentDrift = {
   readonly drifts: readonly Drift[]
 }
 
-/** Of everything that the runtime has, what belongs to one place; the one that counts first. */
-export function containersOf(observed: readonly Container[], { service, component }: Place): readonly Ours[] {
+/** What the runtime has, by place; of each place the one that counts first: what runs, else the newest. Made once for a look at everything. */
+export type ByPlace = ReadonlyMap<string, readonly Ours[]>
+
+export function byPlace(observed: readonly Container[]): ByPlace {
   const rank = ({ container: { state, startedAt = 0 } }: Ours): number => (state === 'running' ? 2 ** 52 : 0) + startedAt
-  return observed
-    .map(oursIn)
-    .filter((ours) => ours !== undefined)
-    .filter(({ place }) => place.service === service && place.component === component)
-    .toSorted((a, b) => rank(b) - rank(a))
+  const found = observed.map(oursIn).filter((ours) => ours !== undefined)
+  return new Map(
+    [...Map.groupBy(found, ({ place }) => placeText(place))].map(([place, all]) => [place, all.toSorted((a, b) => rank(b) - rank(a))]),
+  )
+}
+
+/** What belongs to one place. */
+export function containersOf(observed: readonly Container[], place: Place): readonly Ours[] {
+  return byPlace(observed).get(placeText(place)) ?? []
 }
 
 /** The health of each container that is known to be ill, by id, with the reason. */
 export type Ills = ReadonlyMap<string, string>
 
 /** How each component of the service stands. */
-export function driftOf({ service, digests, discarded }: Desired, observed: readonly Container[], ills: Ills): readonly ComponentDrift[] {
+export function driftOf({ service, digests, discarded }: Desired, observed: ByPlace, ills: Ills): readonly ComponentDrift[] {
   return service.components.map((component): ComponentDrift => {
     const place = { service: service.name, component: component.name }
-    const all = containersOf(observed, place)
+    const all = observed.get(placeText(place)) ?? []
     const first = all.find(({ deployment }) => !discarded.has(deployment))
     const rest = all.filter((one) => one !== first)
     const drifts = [...(service.active ? runningDrift(component, digests[component.name], first, ills) : stoppedDrift(first))]

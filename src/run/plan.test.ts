@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createTestClock } from '../../test/kit/clock.ts'
 import { containerName, labelsOf, oursIn, specOf } from './container.ts'
-import { type Desired, driftOf, unmanaged } from './drift.ts'
+import { type Desired, byPlace, driftOf, unmanaged } from './drift.ts'
 import { memoryRuntime } from './memory/runtime.ts'
 import { World } from './memory/world.ts'
 import { type Mend, planMend, planUpdate } from './plan.ts'
@@ -54,7 +54,7 @@ test('whatever runs and whatever is wanted: after the plan there is no drift, an
         const [component] = wanted.components
         await update(runtime, component!, `d${at}`)
         const observed = await runtime.list()
-        expect(driftOf(desiredOf(wanted), observed, new Map())[0]!.drifts).toEqual([])
+        expect(driftOf(desiredOf(wanted), byPlace(observed), new Map())[0]!.drifts).toEqual([])
         expect(observed.map(({ name }) => name)).toEqual(['web'])
         expect(await update(runtime, component!, 'again')).toBe('nothing')
       }
@@ -77,7 +77,7 @@ test('a container of somebody else is never named in a plan, and is told as unma
   )
   expect(JSON.stringify(plan)).not.toContain(observed[0]!.id)
   expect(unmanaged([desiredOf(wanted)], observed).map(({ container }) => container.name)).toEqual(['theirs', 'ours-but-undefined'])
-  expect(driftOf(desiredOf(wanted), observed, new Map())[0]!.drifts.map(({ cause }) => cause)).toEqual(['missing'])
+  expect(driftOf(desiredOf(wanted), byPlace(observed), new Map())[0]!.drifts.map(({ cause }) => cause)).toEqual(['missing'])
 })
 
 test('what the node does by itself, by what is wrong and by policy', async () => {
@@ -87,7 +87,7 @@ test('what the node does by itself, by what is wrong and by policy', async () =>
     ills: ReadonlyMap<string, string> = new Map(),
     discarded: readonly string[] = [],
   ): Promise<string[]> => {
-    const [drift] = driftOf({ ...desiredOf(wanted), discarded: new Set(discarded) }, await runtime.list(), ills)
+    const [drift] = driftOf({ ...desiredOf(wanted), discarded: new Set(discarded) }, byPlace(await runtime.list()), ills)
     return planMend(wanted, drift!).map((mend: Mend) => mend.do)
   }
   const wanted = service()

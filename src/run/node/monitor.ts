@@ -4,7 +4,7 @@ import { asFault } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
 import { type Backoff, failed, healthy, rested } from '../../base/supervise/backoff.ts'
 import { type Place, placeText } from '../container.ts'
-import { type ComponentDrift, type Desired, type Drift, driftOf, unmanaged } from '../drift.ts'
+import { type ComponentDrift, type Desired, type Drift, byPlace, driftOf, unmanaged } from '../drift.ts'
 import { type Mend, planMend } from '../plan.ts'
 import type { Container, Runtime } from '../runtime.ts'
 import type { Deploying } from './deploying.ts'
@@ -134,8 +134,8 @@ export class Monitor {
     const { clock, runtime, known, health } = this.#needs
     const observed = await runtime.list()
     const desired = await known.all()
-    const ills = health.ills()
-    return { at: clock.now(), desired, observed, components: desired.flatMap((one) => driftOf(one, observed, ills)) }
+    const [ills, places] = [health.ills(), byPlace(observed)]
+    return { at: clock.now(), desired, observed, components: desired.flatMap((one) => driftOf(one, places, ills)) }
   }
 
   isFlapping(place: Place): boolean {
