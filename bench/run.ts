@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { setTimeout as wait } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../src/kernel/clock.ts'
 import { memoryRuntime } from '../src/run/memory/runtime.ts'
@@ -167,6 +168,27 @@ async function idle(): Promise<void> {
   row('idle with 200 containers: RSS MB, beside a bare Node', memory(agent.pid).rootMb, memory(bare.pid).rootMb, '≤ 2.5×')
 }
 
+/** One process answers for all of them: what is measured is the command, and that process. */
+async function fleet(): Promise<void> {
+  const [folder, cli] = [household.place('fleet'), household.place('fleet-cli')]
+  const nodes = household.talk([process.execPath, fileURLToPath(new URL('kit/many-nodes.ts', import.meta.url)), folder, '200'])
+  for await (const line of nodes.lines()) if (line === 'ready') break
+  await wait(10_000) // until each has started its service
+  mkdirSync(join(cli, '.config/fairlead/run'), { recursive: true })
+  const named = Array.from({ length: 200 }, (_, n) => `[[nodes]]\nname = "n${n}"\naddress = "unix:${join(folder, `n${n}/run`)}"\n`)
+  writeFileSync(join(cli, '.config/fairlead/run/mcp.toml'), named.join(''))
+  const took: number[] = []
+  for (let round = 0; round < Math.min(rounds, 10); round++)
+    took.push(
+      await timed(async () => {
+        const text = execFileSync(launcher, ['run', 'status', '--json'], { env: { ...childEnv, HOME: cli }, encoding: 'utf8' })
+        const heard = text.match(/"isHeard": true/g)?.length ?? 0
+        if (heard !== 200) throw new Error(`${heard} of 200 nodes were heard`)
+      }),
+    )
+  row('status of 200 nodes, whole command, ms', median(took), 1_000, '≤ 1×')
+}
+
 async function planning(): Promise<void> {
   const world = new World({ clock: systemClock }, { isAnyImageThere: true })
   const runtime = memoryRuntime({ world })
@@ -187,6 +209,7 @@ process.stdout.write(`${machineState()}\n${buildNote()}\n`)
 
 try {
   await planning()
+  await fleet()
   await idle()
   const missing = values['without-podman'] ? 'it was not asked for' : obstacle()
   if (missing === undefined) {
