@@ -51,6 +51,16 @@ function isExcused(revision: Revision, { scenario, check, through }: Difference)
   )
 }
 
+/**
+ * What the gate itself answers where this server, which makes no tasks, does not: an id that it was never given for this principal is no task of theirs, so nobody
+ * learns of another's by trying (CVE-2026-111767). Better than the direct verdict, or it is a difference like any other.
+ */
+const isHeldByTheGate = ({ scenario, check, direct, through }: Difference): boolean =>
+  scenario === 'tasks-dispatch-and-envelope' &&
+  check === 'sep-2663-tasks-get-invalid-task-id-32602' &&
+  direct === 'FAILURE' &&
+  through === 'SUCCESS'
+
 /** What a middle man may do to the headers of a request and of its answer. */
 type Meddle = { readonly request?: (headers: IncomingHttpHeaders) => void; readonly response?: (headers: IncomingHttpHeaders) => void }
 
@@ -151,10 +161,11 @@ describe('through the gate', () => {
   }
   // A second try, because one scenario gives up after half a second of silence; what is wrong stays wrong.
   test.each(revisions)('%s, upstream over HTTP: the same verdicts', { retry: 1 }, async (revision) => {
-    expect(await compareThroughGate(revision, { url: fixture.url })).toEqual([])
+    const differences = await compareThroughGate(revision, { url: fixture.url })
+    expect(differences.filter((difference) => !isHeldByTheGate(difference))).toEqual([])
   })
   test.each(revisions)('%s, upstream on stdio: the same verdicts, save where the transport decides', { retry: 1 }, async (revision) => {
     const differences = await compareThroughGate(revision, { command: fixtureCommand })
-    expect(differences.filter((difference) => !isExcused(revision, difference))).toEqual([])
+    expect(differences.filter((difference) => !isExcused(revision, difference) && !isHeldByTheGate(difference))).toEqual([])
   })
 })
