@@ -110,10 +110,10 @@ const mcpHub: Contender = {
   },
 }
 
-/** Our gate as an operator runs it: authentication, one rule, and the ledger on. */
-function ours(isolation: 'session' | 'principal'): Contender {
+/** Our gate as an operator runs it: authentication, one rule, pinned tools, and the ledger on; or with rules on arguments by a role, and limits of every kind, too. */
+function ours(isolation: 'session' | 'principal', checks: '' | ', every check' = ''): Contender {
   return {
-    name: `fairlead gate, ${isolation}`,
+    name: `fairlead gate, ${isolation}${checks}`,
     kind: 'ours',
     like: isolation,
     speaks: ['legacy', 'modern'],
@@ -122,7 +122,9 @@ function ours(isolation: 'session' | 'principal'): Contender {
       const home = household.place('gate')
       const token = randomBytes(24).toString('base64url')
       const config = join(home, 'fairlead.toml')
-      writeFileSync(config, gateConfig({ port, state: join(home, 'state'), isolation, token }), { mode: 0o600 })
+      writeFileSync(config, gateConfig({ port, state: join(home, 'state'), isolation, token }, checks === '' ? oneRule : everyCheck), {
+        mode: 0o600,
+      })
       const started = household.start([launcher, 'gate', 'serve', '--config', config], { env: { HOME: home }, cwd: home })
       const isLive = async (): Promise<true | undefined> => {
         const answer = await fetch(endpoint(port, '/livez')).catch(() => undefined)
@@ -135,7 +137,30 @@ function ours(isolation: 'session' | 'principal'): Contender {
   }
 }
 
-function gateConfig(d: { port: number; state: string; isolation: string; token: string }): string {
+const oneRule = `[[gate.rules]]
+principals = ["bench"]
+upstreams = ["echo"]
+tools = ["*"]
+`
+
+/** `roles` stands right after the principal's token. */
+const everyCheck = `roles = ["caller"]
+metrics = true
+[[gate.roles.caller.rules]]
+upstreams = ["echo"]
+tools = ["ec*"]
+arguments.text = "*"
+arguments.size = { min = 0, max = 1048576 }
+[[gate.limits]]
+calls_per_minute = 10000000
+bytes_per_minute = 1000000000000
+concurrent = 64
+[[gate.limits]]
+per = "principal"
+calls_per_minute = 10000000
+`
+
+function gateConfig(d: { port: number; state: string; isolation: string; token: string }, access: string): string {
   const quoted = (text: string): string => JSON.stringify(text)
   return `[gate]
 listen = "127.0.0.1:${d.port}"
@@ -145,11 +170,7 @@ command = [${quoted(process.execPath)}, ${quoted(echoStdio)}]
 isolation = "${d.isolation}"
 [gate.principals.bench]
 token_sha256 = "${createHash('sha256').update(d.token).digest('hex')}"
-[[gate.rules]]
-principals = ["bench"]
-upstreams = ["echo"]
-tools = ["*"]
-`
+${access}`
 }
 
 const directStdio: Contender = {
@@ -181,7 +202,9 @@ const directHttp: Contender = {
 
 export const contenders: readonly Contender[] = [
   ours('session'),
+  ours('session', ', every check'),
   ours('principal'),
+  ours('principal', ', every check'),
   supergateway,
   mcpProxy,
   mcpHub,
