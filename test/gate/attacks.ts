@@ -31,7 +31,8 @@ export const attacks: Readonly<Record<number, Attack>> = {
   19: { what: 'commands from anyone but the administrator, shells, variables that leak' },
   20: {
     what: 'children that will not end, die at once, print nonsense or lines without end, fork',
-    lacks: "processes that a server starts are ended with it, but not counted: TasksMax= of the gate's unit bounds them",
+    lacks:
+      'how many processes a server may have at once is bounded by TasksMax= of deployment/systemd/fairlead-gate.service, not by the gate itself, which ends them',
   },
   21: { what: "one tenant's child for another" },
   22: {
