@@ -95,10 +95,10 @@ make_user() {
   done
   uid=$(id -u "$user")
   [ -e "/var/lib/systemd/linger/$user" ] || run loginctl enable-linger "$user"
-  run systemctl start "user@$uid.service"
+  systemctl --quiet is-active "user@$uid.service" || run systemctl start "user@$uid.service"
   as_user='runuser -u mcp -- env --chdir=/ HOME='$(getent passwd "$user" | cut -d: -f6)" XDG_RUNTIME_DIR=/run/user/$uid"
   $as_user systemctl --user --quiet is-enabled podman.socket >/dev/null 2>&1 || run $as_user systemctl --user --quiet enable podman.socket
-  run $as_user systemctl --user start podman.socket
+  $as_user systemctl --user --quiet is-active podman.socket || run $as_user systemctl --user start podman.socket
 }
 
 # One file goes to its place as it is; anything else to a folder of its own, which is put in the place of the one before as one step.
@@ -201,10 +201,12 @@ start() {
     run systemctl daemon-reload
     ! systemctl --quiet is-active mcp-agent.service || run systemctl restart mcp-agent.service
   fi
-  run systemctl enable --quiet --now mcp-agent.service mcp-agent-snapshot.timer
+  for unit in mcp-agent.service mcp-agent-snapshot.timer; do
+    { systemctl --quiet is-enabled $unit && systemctl --quiet is-active $unit; } 2>/dev/null || run systemctl enable --quiet --now $unit
+  done
   [ -z "$dry_run" ] || exit 0
   tries=0
-  until [ -S "$folder/run/observe.sock" ] && "$commands/mcp-agent" --version >/dev/null && systemctl --quiet is-active mcp-agent.service; do
+  until [ -S "$folder/run/observe.sock" ] && systemctl --quiet is-active mcp-agent.service; do
     tries=$((tries + 1))
     [ $tries -lt 150 ] || fail "the agent does not answer: $(journalctl -u mcp-agent.service -n 5 -o cat --no-pager)" 'journalctl -u mcp-agent'
     sleep 0.1
