@@ -202,16 +202,10 @@ start() {
     ! systemctl --quiet is-active mcp-agent.service || run systemctl restart mcp-agent.service
   fi
   for unit in mcp-agent.service mcp-agent-snapshot.timer; do
-    { systemctl --quiet is-enabled $unit && systemctl --quiet is-active $unit; } 2>/dev/null || run systemctl enable --quiet --now $unit
+    { systemctl --quiet is-enabled $unit && systemctl --quiet is-active $unit; } 2>/dev/null || run systemctl enable --quiet --now $unit ||
+      fail "$unit does not start" "journalctl -u $unit"
   done
-  [ -z "$dry_run" ] || exit 0
-  tries=0
-  until [ -S "$folder/run/observe.sock" ] && systemctl --quiet is-active mcp-agent.service; do
-    tries=$((tries + 1))
-    [ $tries -lt 150 ] || fail "the agent does not answer: $(journalctl -u mcp-agent.service -n 5 -o cat --no-pager)" 'journalctl -u mcp-agent'
-    sleep 0.1
-  done
-  echo "this machine is a node; here: doas -u $user mcp node add ${name:-$(hostname -s)} unix:$folder/run"
+  [ -n "$dry_run" ] || echo "this machine is a node; here: doas -u $user mcp node add ${name:-$(hostname -s)} unix:$folder/run"
 }
 
 if [ -n "$uninstall" ]; then
