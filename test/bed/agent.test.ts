@@ -31,7 +31,7 @@ const startedAt = async (name: string): Promise<number> =>
 const service = (name: string, more: string, component = ''): string =>
   `name = "${name}"\nnode = "rift"\n${more}\n[[components]]\nname = "${name}"\nimage = "localhost/tiny:1"\nnetwork = "none"\nvolumes = ["/srv/${name}:/data"]\n${component}`
 const define = async (name: string, more = '', component = 'cmd = ["sleep", "100000"]'): Promise<void> => {
-  await root(`install -d -o mcp -g mcp /srv/${name} /home/mcp/.config /home/mcp/.config/mcp /home/mcp/.config/mcp/services`)
+  await root(`install -d -o mcp -g mcp /home/mcp/.config /home/mcp/.config/mcp /home/mcp/.config/mcp/services`)
   must(
     await nodes.exec('rift', ['sh', '-c', `cat >.config/mcp/services/${name}.toml`], {
       user: 'mcp',

@@ -1,0 +1,4 @@
+// What the runbook container-control-plane asks for, promise by promise.
+import type { Requirement } from './requirement.ts'
+
+export const containerControlPlane: readonly Requirement[] = []
