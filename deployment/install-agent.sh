@@ -165,7 +165,8 @@ own_node() {
 # Beside it lie the data folders of services, which the agent makes: it may, and may not touch those of others.
 make_folders() {
   [ -d "$folder" ] || run install -d -o "$user" -g "$user" -m 750 "$folder"
-  if [ -n "$dry_run" ] || [ "$(stat -c %U:%G "$folder")" != "$user:$user" ]; then run chown "$user:$user" "$folder"; fi
+  # where it came back from a copy, its owner may have had another number
+  if id -u "$user" >/dev/null 2>&1 && find "$folder" ! -user "$user" 2>/dev/null | grep -q .; then run chown -R "$user:$user" "$folder"; fi
   if [ "$(stat -c '%U:%G %a' /srv)" = 'root:root 755' ]; then
     run chgrp "$user" /srv
     run chmod 1775 /srv

@@ -27,7 +27,10 @@ export type Page = {
 
 export function playPage({ file, hosts, tools, missing: other, acts, requirements, given, place }: Page): void {
   const page = `docs/runbooks/${file}`
-  const missing = (place?.obstacle ?? obstacle)(tools) ?? other ?? (existsSync(join(root, 'dist/main.js')) ? undefined : 'dist/ is not built: npm test does it')
+  const missing =
+    (place?.obstacle ?? obstacle)(tools) ??
+    other ??
+    (existsSync(join(root, 'dist/main.js')) ? undefined : 'dist/ is not built: npm test does it')
   const steps = stepsOf(readFileSync(join(root, page), 'utf8'))
   let stage: Stage | undefined
   let player: Player | undefined

@@ -118,8 +118,16 @@ async function openRegistry(nodes: Nodes, folder: string) {
 }
 
 function hostOf(nodes: Nodes, name: string): Host {
-  const environment = [`HOME=${home}`, 'USER=user', `PATH=${home}/.local/bin:/usr/local/bin:/usr/bin:/bin`, 'TERM=xterm', 'SHELL=/bin/bash', 'LANG=C.UTF-8']
-  const inside: Host['inside'] = (...argv) => nodes.inside(name, ['runuser', '-u', 'user', '--', 'env', '-i', `--chdir=${home}`, ...environment, ...argv])
+  const environment = [
+    `HOME=${home}`,
+    'USER=user',
+    `PATH=${home}/.local/bin:/usr/local/bin:/usr/bin:/bin`,
+    'TERM=xterm',
+    'SHELL=/bin/bash',
+    'LANG=C.UTF-8',
+  ]
+  const inside: Host['inside'] = (...argv) =>
+    nodes.inside(name, ['runuser', '-u', 'user', '--', 'env', '-i', `--chdir=${home}`, ...environment, ...argv])
   const sh = (script: string, file: string, input: string): string => {
     const [command, ...args] = inside('sh', '-c', script, 'sh', file.replace(/^~/, home))
     return execFileSync(command, args, { input, encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'] })

@@ -20,7 +20,8 @@ type Asked = {
 createServer({ cert: own.chain, key: own.key }, async (request, response) => {
   let body = ''
   for await (const part of request.setEncoding('utf8')) body += String(part)
-  const answer = (status: number, value: object): void => void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
+  const answer = (status: number, value: object): void =>
+    void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
   if (request.headers.authorization !== `Bearer ${token}`) return answer(401, { error: 'who are you?' })
   if (`${request.method} ${request.url}` !== 'POST /v1/engine/request') return answer(404, { error: 'there is nothing here' })
   const { mount, operation, data } = JSON.parse(body) as Asked
