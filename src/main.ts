@@ -1,7 +1,7 @@
 // argv → command → exit code: the only file that reads argv and the environment, owns the standard streams and ends the process.
 import module from 'node:module'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { isatty } from 'node:tty'
 import { fileURLToPath } from 'node:url'
 import manifest from '../package.json' with { type: 'json' }
@@ -41,13 +41,16 @@ function usualLevel(): Level {
   return process.stderr.isTTY ? 'warn' : 'info'
 }
 
+/** Whether all of the program is one executable (Makefile): then the name that it was started by may be one of the runbooks'. */
+const isSingleFile = process.getBuiltinModule?.('node:sea').isSea() ?? false
+
 /** Flags that stand before the command: `--as NAME` comes from the launchers that `fairlead aliases --link` writes. */
 type Start = { readonly program: Program; readonly alias: (typeof aliases)[number] | undefined; readonly words: readonly string[] }
 
 function startOf(argv: readonly string[]): Start {
   const named = argv[0] === '--as' ? argv[1] : undefined
   const given = named === undefined ? argv : argv.slice(2)
-  const alias = aliases.find(({ name }) => name === named)
+  const alias = aliases.find(({ name }) => name === (named ?? (isSingleFile ? basename(process.argv0) : undefined)))
   if (named !== undefined && !alias) throw fault.unknown_name({ name: named, known: aliases.map(({ name }) => name).join(', ') })
   const first = given.findIndex((word) => !early.has(word))
   const path = first < 0 ? [] : given.slice(first)
@@ -111,7 +114,7 @@ function listenForSignals(stop: AbortController, reloads: ReadonlySet<() => void
 }
 
 function contextOf({ alias }: Start, terminal: Terminal, signal: AbortSignal, reloads: Set<() => void>): Context {
-  const main = fileURLToPath(import.meta.url)
+  const main = isSingleFile ? [] : [...process.execArgv, fileURLToPath(import.meta.url)]
   const level = levels.find((name) => name === env['FAIRLEAD_LOG']) ?? usualLevel()
   return {
     env,
@@ -132,7 +135,7 @@ function contextOf({ alias }: Start, terminal: Terminal, signal: AbortSignal, re
     get stdout() {
       return process.stdout
     },
-    self: [process.execPath, ...process.execArgv, main, ...(alias ? ['--as', alias.name] : [])],
+    self: [process.execPath, ...main, ...(alias ? ['--as', alias.name] : [])],
   }
 }
 

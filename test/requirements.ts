@@ -1,4 +1,5 @@
 // Every command, path, message and promise of the runbooks that Fairlead was asked to make true, by file and line: one list for each runbook.
+import { containerControlPlane } from './requirements/container-control-plane.ts'
 import { encryptedPeerMessaging } from './requirements/encrypted-peer-messaging.ts'
 import { operatorGateway } from './requirements/operator-gateway.ts'
 import type { Requirement } from './requirements/requirement.ts'
@@ -10,6 +11,7 @@ export type Runbook = {
 }
 
 export const runbooks: readonly Runbook[] = [
+  { file: 'container-control-plane.md', requirements: containerControlPlane },
   { file: 'encrypted-peer-messaging.md', requirements: encryptedPeerMessaging },
   { file: 'operator-gateway.md', requirements: operatorGateway },
 ]

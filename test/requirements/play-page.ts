@@ -18,14 +18,19 @@ export type Page = {
   /** What else keeps it from being played. */
   readonly missing?: string | undefined
   readonly acts: Acts
+  /** Where it is played; network namespaces by default. */
+  readonly place?: { obstacle(tools: readonly string[]): string | undefined; create(hosts: readonly string[]): Promise<Stage> }
   readonly requirements: readonly Requirement[]
   /** What `<NAME>` stands for from the start, besides `checkout` and the hosts' addresses by their names. */
   given?(addresses: Readonly<Record<string, string>>): Readonly<Record<string, string>>
 }
 
-export function playPage({ file, hosts, tools, missing: other, acts, requirements, given }: Page): void {
+export function playPage({ file, hosts, tools, missing: other, acts, requirements, given, place }: Page): void {
   const page = `docs/runbooks/${file}`
-  const missing = obstacle(tools) ?? other ?? (existsSync(join(root, 'dist/main.js')) ? undefined : 'dist/ is not built: npm test does it')
+  const missing =
+    (place?.obstacle ?? obstacle)(tools) ??
+    other ??
+    (existsSync(join(root, 'dist/main.js')) ? undefined : 'dist/ is not built: npm test does it')
   const steps = stepsOf(readFileSync(join(root, page), 'utf8'))
   let stage: Stage | undefined
   let player: Player | undefined
@@ -33,7 +38,7 @@ export function playPage({ file, hosts, tools, missing: other, acts, requirement
 
   beforeAll(async () => {
     if (missing !== undefined) return
-    stage = await createStage(hosts)
+    stage = await (place?.create ?? createStage)(hosts)
     const addresses = Object.fromEntries([...stage.hosts].map(([name, { address }]) => [name, address]))
     player = createPlayer(stage, acts, { ...addresses, ...given?.(addresses), checkout: root })
   })

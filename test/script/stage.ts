@@ -139,15 +139,27 @@ function hostAt(pid: number, address: string, own: string): Host {
     const env = ['env', '-i', `HOME=${home}`, `PATH=${home}/.local/bin:${own}/bin:${path}`, 'TERM=xterm', 'SHELL=/bin/bash']
     return ['nsenter', '-t', `${pid}`, '--net', '--pid', '--mount', `--wdns=${home}`, ...env, ...argv]
   }
-  // a terminal, as a person has: what runs in it sees one, Ctrl-C goes to what is in front, and what is behind loses it when the shell ends
-  const terminal = (script: string): ChildProcess => {
-    const [command, ...args] = inside('script', '-qefc', `set -eo pipefail\nstty cols 400 -echo\n${script}`, '/dev/null')
-    return spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], detached: true })
-  }
   const at = (file: string): string => join(`/proc/${pid}/root`, file.replace(/^~/, home))
   return {
     address,
     inside,
+    ...terminals(inside),
+    write(file, text) {
+      mkdirSync(dirname(at(file)), { recursive: true })
+      writeFileSync(at(file), text)
+      chmodSync(at(file), 0o644)
+    },
+    read: (file) => readFileSync(at(file), 'utf8'),
+  }
+}
+
+/** A terminal, as a person has: what runs in it sees one, Ctrl-C goes to what is in front, and what is behind loses it when the shell ends. */
+export function terminals(inside: Host['inside']): Pick<Host, 'run' | 'open'> {
+  const terminal = (script: string): ChildProcess => {
+    const [command, ...args] = inside('script', '-qefc', `set -eo pipefail\nstty cols 400 -echo\n${script}`, '/dev/null')
+    return spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], detached: true })
+  }
+  return {
     async run(script) {
       const child = terminal(`${script}\n${leaving}`)
       const timer = setTimeout(() => kill(child), 60_000)
@@ -166,12 +178,6 @@ function hostAt(pid: number, address: string, own: string): Host {
         },
       }
     },
-    write(file, text) {
-      mkdirSync(dirname(at(file)), { recursive: true })
-      writeFileSync(at(file), text)
-      chmodSync(at(file), 0o644)
-    },
-    read: (file) => readFileSync(at(file), 'utf8'),
   }
 }
 

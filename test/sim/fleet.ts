@@ -95,6 +95,7 @@ class Fleet {
       {
         node: 'rift',
         folder,
+        services: '/nowhere', // no component here has a volume
         monitor: { intervalMs: 5_000, flapCount: 3, flapWindowMs: 600_000, keepEventsMs: 86_400_000 },
         alert: { command: [], cooldownMs: 900_000 },
       },

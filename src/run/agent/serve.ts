@@ -90,6 +90,7 @@ async function nodeOf(
     {
       node: files.name,
       folder: files.folder,
+      services: files.services,
       monitor: { intervalMs: interval, flapCount: flap_count, flapWindowMs: flap_window, keepEventsMs: keep_events },
       alert: { command, cooldownMs: cooldown },
     },

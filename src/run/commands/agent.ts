@@ -1,6 +1,7 @@
 // The daemon of a node: keeps what runs as it should be. Also copies of what it knows, and the way back from one.
 import { hostname } from 'node:os'
 import { loadConfig } from '../../base/config/config.ts'
+import { tellReady } from '../../base/supervise/readiness.ts'
 import { command, stopAsked } from '../../base/terminal/command.ts'
 import { agentFile } from '../agent/config.ts'
 import { agentFiles } from '../agent/files.ts'
@@ -54,6 +55,7 @@ export default command({
         ...(agent.port === undefined ? [] : [`  ${config.server.listen} (HTTPS)`]),
       ].join('\n'),
     )
+    await tellReady(env)
     await stopAsked({ signal })
   },
 })

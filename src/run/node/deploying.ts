@@ -17,7 +17,11 @@ export type Deployed = {
 }
 export type SayProgress = (component: string, step: string, text: string, bytes?: Pick<PullProgress, 'doneBytes' | 'ofBytes'>) => void
 
-export type DeployingNeeds = UpdateNeeds & { readonly newId: () => string }
+export type DeployingNeeds = UpdateNeeds & {
+  readonly newId: () => string
+  /** Makes the data folder of a service where this component uses it and there is none: a runtime refuses to mount what is not there. */
+  readonly makeDataFolder: (service: string, component: Component) => void
+}
 
 export class Deploying {
   readonly #needs: DeployingNeeds
@@ -83,6 +87,7 @@ export class Deploying {
       if (before?.digest !== image.digest) registry.setCurrent(place, { ...image, deployment: ours[0]!.deployment })
       return { component: component.name, outcome: 'unchanged', image, reason: null, lastLines: [] }
     }
+    this.#needs.makeDataFolder(place.service, component)
     const ran = ours.filter(({ container }) => container.state === 'running').map(({ container }) => container.id)
     const end = await carryOutUpdate(this.#needs, {
       folder: this.#folder,

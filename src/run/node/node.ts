@@ -7,6 +7,7 @@ import { randomBytes } from '../../kernel/random.ts'
 import { type HttpClient, createHttpClient } from '../../base/http/client.ts'
 import { lockFolder } from '../../base/store/lock.ts'
 import type { Runtime } from '../runtime.ts'
+import type { Component } from '../service/config.ts'
 import { type AlertSettings, alert } from './alerts.ts'
 import { Deploying } from './deploying.ts'
 import { askHealth } from './health.ts'
@@ -21,6 +22,8 @@ export type NodeSettings = {
   readonly node: string
   /** Holds `mcp.db` and the journals of deployments. */
   readonly folder: string
+  /** Holds a folder for each service's data. */
+  readonly services: string
   readonly monitor: MonitorSettings
   readonly alert: Omit<AlertSettings, 'node'>
 }
@@ -68,7 +71,11 @@ export function startNode({ clock, log, env, runtime, newId = shortId }: NodeNee
     const known = new Known(registry, node)
     const offering = new Offering(health)
     const places = new Places(clock)
-    const deploying = new Deploying({ clock, log, runtime, registry, health: ask, newId }, plans, stop.signal)
+    const makeDataFolder = (service: string, { volumes }: Component): void => {
+      const own = join(settings.services, service)
+      if (volumes.some(({ source }) => source === own)) makeFolder(own, 0o750)
+    }
+    const deploying = new Deploying({ clock, log, runtime, registry, health: ask, newId, makeDataFolder }, plans, stop.signal)
     const tell = (place: Parameters<typeof alert>[2], event: string, detail: string): void =>
       void alert({ clock, log, registry, env }, { node, ...settings.alert }, place, event, detail)
     const monitor = new Monitor(
