@@ -101,6 +101,31 @@ export const fault = faults('run', {
     message: `there is no snapshot ${d.path}`,
     hint: 'mcp-agent snapshot makes one',
   }),
+  own_folder: (d: { path: string }) => ({
+    kind: 'denied',
+    message: `${d.path} is the agent's own folder, and the data of no service`,
+    hint: 'call the service otherwise',
+  }),
+  no_data: (d: { service: string; path: string }) => ({
+    kind: 'missing',
+    message: `${d.service} has no data folder: there is no ${d.path}`,
+    hint: 'what a service keeps elsewhere (a volume with a name) is not backed up here',
+  }),
+  no_backup: (d: { service: string; folder: string; name: string | undefined }) => ({
+    kind: 'missing',
+    message: `there is no backup ${d.name === undefined ? '' : `${d.name} `}of ${d.service} in ${d.folder}`,
+    hint: `mcp backup ${d.service} --list shows those that there are; mcp backup ${d.service} makes one`,
+  }),
+  backup_damaged: (d: { path: string; problem: string }) => ({
+    kind: 'conflict',
+    message: `the backup ${d.path} is not whole: ${d.problem}`,
+    hint: 'nothing was changed; use another one: mcp backup SERVICE --list',
+  }),
+  still_runs: (d: { service: string; containers: readonly string[] }) => ({
+    kind: 'conflict',
+    message: `${d.service} runs (${d.containers.join(', ')}), and what it has open cannot be replaced`,
+    hint: `mcp restore ${d.service} --stop stops it, and starts it again; nothing was changed`,
+  }),
   certificate_failed: (d: { reason: string }) => ({
     kind: 'unavailable',
     message: `there is no new certificate: ${d.reason}`,

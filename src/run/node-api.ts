@@ -2,6 +2,7 @@
 import { runApi } from './api.ts'
 import { certificateApi } from './certs/api.ts'
 import { filesApi } from './files/api.ts'
+import { recoveryApi } from './recovery/api.ts'
 import { tokenApi } from './token/api.ts'
 
-export const nodeApi = { ...runApi, ...filesApi, ...certificateApi, ...tokenApi } as const
+export const nodeApi = { ...runApi, ...filesApi, ...certificateApi, ...recoveryApi, ...tokenApi } as const

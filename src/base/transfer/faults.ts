@@ -52,6 +52,11 @@ export const fault = faults('transfer', {
     message: `there are ${d.most} files named like ${d.name} already`,
     hint: 'move some of them elsewhere',
   }),
+  too_many_items: (d: { folder: string; most: number; depth: number }) => ({
+    kind: 'limited',
+    message: `${d.folder} holds more than ${d.most} things, or folders deeper than ${d.depth}`,
+    hint: 'keep what need not be saved (a cache) elsewhere',
+  }),
   outside: (d: { path: string; problem: string }) => ({
     kind: 'denied',
     message: `${JSON.stringify(d.path)} is no path below the folder: ${d.problem}`,

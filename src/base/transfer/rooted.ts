@@ -4,6 +4,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, lstat, mkdir, open, rename, statfs, unlink } from 'node:fs/promises'
 import { reasonOf } from '../../kernel/fault.ts'
 import { randomId } from '../../kernel/random.ts'
+import { beneath, openFolder, openFolderIn } from './beneath.ts'
 import { fault } from './faults.ts'
 import type { FileFacts } from './outgoing-file.ts'
 
@@ -126,23 +127,17 @@ export async function readBelow(
   }
 }
 
-/** A name right in an open folder: as openat(2) would take it (proc_pid_fd(5)). */
-function beneath(folder: FileHandle, name: string): string {
-  return `/proc/self/fd/${folder.fd}/${name}`
-}
-
 /** The open folder that the last part of the path is in. */
 async function walk(root: string, path: string, isMade: boolean): Promise<{ folder: FileHandle; name: string }> {
   const parts = partsOf(path)
-  const flags = constants.O_RDONLY | constants.O_DIRECTORY
-  let folder = await open(root, flags).catch((error: unknown) => {
+  let folder = await openFolder(root).catch((error: unknown) => {
     throw fault.missing({ path: root }, error)
   })
   for (const part of parts.slice(0, -1)) {
     try {
       const next = beneath(folder, part)
       if (isMade) await mkdir(next, 0o750).catch((error: unknown) => reasonOf(error) === 'EEXIST' || Promise.reject(error as Error))
-      const opened = await open(next, flags | constants.O_NOFOLLOW)
+      const opened = await openFolderIn(folder, part)
       await folder.close()
       folder = opened
     } catch (error) {

@@ -71,6 +71,15 @@ export const agentFile = z.strictObject({
       keep_events: duration({ leastMs: 60_000 }).prefault('30d'),
     })
     .prefault({}),
+  backups: z
+    .strictObject({
+      automatic: z.boolean().default(true).describe('Whether the agent copies its database and the data of every service by itself.'),
+      every: duration({ leastMs: 60_000 }).prefault('1d'),
+      keep: z.int().min(1).max(10_000).default(14).describe('So many backups of each service are kept.'),
+      keep_for: duration({ leastMs: 60_000 }).prefault('90d').describe('Older ones go, but for the newest.'),
+      folder: absolute.optional().describe('Where they are; backups/ beside this file by default. Better on another disk.'),
+    })
+    .prefault({}),
 })
 
 export type AgentConfig = z.output<typeof agentFile>

@@ -1,5 +1,5 @@
 // A node's agent as its configuration says: the runtime opened, the node started, its operations offered on its sockets and, if so said, over HTTPS.
-import { readFileSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { openControl } from '../../base/control/server.ts'
@@ -7,6 +7,7 @@ import type { Certificate, HttpsControl } from '../../base/control/https.ts'
 import { createHttpClient } from '../../base/http/client.ts'
 import { openLedger } from '../../base/ledger/ledger.ts'
 import type { Clock } from '../../kernel/clock.ts'
+import { statOf } from '../../kernel/file.ts'
 import type { Log } from '../../kernel/log.ts'
 import { callRecord } from '../call-record.ts'
 import type { KeptCertificate } from '../certs/keeping.ts'
@@ -18,12 +19,16 @@ import { type RunNode, startNode } from '../node/node.ts'
 import { observing } from '../node/observing.ts'
 import { nodeApi } from '../node-api.ts'
 import type { RuntimeKind } from '../runtime.ts'
+import { copyDaily } from '../recovery/daily.ts'
+import { type Recovery, recovery } from '../recovery/operations.ts'
+import { endReplacing } from '../recovery/replacing.ts'
 import { tokenHandlers } from '../token/operations.ts'
 import { openTokens } from '../token/tokens.ts'
 import { type Validator, createValidator } from '../token/validator.ts'
 import type { AgentConfig } from './config.ts'
 import type { AgentFiles } from './files.ts'
 import { agentCertificate, openAgentDoor } from './https.ts'
+import { snapshot, snapshots } from './snapshot.ts'
 
 export type AgentNeeds = {
   readonly clock: Clock
@@ -40,6 +45,7 @@ export type Agent = AsyncDisposable & { readonly node: RunNode; readonly port: n
 export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: AgentFiles & { readonly name: string }): Promise<Agent> {
   const { clock, log } = needs
   await using stack = new AsyncDisposableStack()
+  endRestores(needs, files.services)
   const node = stack.use(await nodeOf(needs, config, files, stack))
   const ledger = openLedger({ folder: join(files.folder, 'ledger'), origin: `fairlead node ${files.name}`, clock, log })
   stack.defer(() => ledger.close())
@@ -59,6 +65,7 @@ export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: 
     ...changing(node),
     ...fileHandlers(node, files.services),
     ...certificateHandlers(kept, source),
+    ...recoveryOf(needs, config, files, { node, stack }).handlers,
     ...tokenHandlers({ tokens, validator }),
   }
   const control = { api: nodeApi, handlers, record: callRecord({ ledger, clock }), clock, log }
@@ -95,6 +102,42 @@ async function nodeOf(
       alert: { command, cooldownMs: cooldown },
     },
   )
+}
+
+/** A restore that a kill cut off is over before anything is started on what it left. */
+function endRestores({ log }: AgentNeeds, services: string): void {
+  for (const service of foldersIn(services)) {
+    const outcome = endReplacing(join(services, service))
+    if (outcome) log.warn('run.restore_was_cut', { service, outcome })
+  }
+}
+
+function foldersIn(path: string): readonly string[] {
+  if (!statOf(path)) return []
+  return readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+}
+
+function recoveryOf(
+  { clock, log }: AgentNeeds,
+  { backups }: AgentConfig,
+  files: AgentFiles,
+  { node, stack }: { readonly node: RunNode; readonly stack: AsyncDisposableStack },
+): Recovery {
+  const made = recovery({ clock, node }, files, { most: backups.keep, ageMs: backups.keep_for })
+  if (backups.automatic) {
+    const needs = {
+      clock,
+      log,
+      node,
+      recovery: made,
+      snapshots: () => snapshots(files.backups),
+      snapshot: () => snapshot({ clock }, files),
+    }
+    stack.use(copyDaily(needs, files, backups.every))
+  }
+  return made
 }
 
 function validatorOf({ clock }: AgentNeeds, { auth }: AgentConfig, stack: AsyncDisposableStack): Validator | undefined {

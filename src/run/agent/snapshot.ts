@@ -7,6 +7,7 @@ import { removeFile, statOf, writeWhole } from '../../kernel/file.ts'
 import { lockFolder } from '../../base/store/lock.ts'
 import { snapshotStore } from '../../base/store/snapshot.ts'
 import { fault } from '../faults.ts'
+import { utcName } from '../recovery/utc-name.ts'
 import type { AgentFiles } from './files.ts'
 
 const kept = 14
@@ -15,9 +16,7 @@ const snapshotName = /^\d{8}T\d{6}Z(?:-\d+)?\.db$/
 /** Copies the database to `backups/<UTC>.db`, beside an agent that may be running, and drops all but the newest 14; answers its path. */
 export async function snapshot({ clock }: { readonly clock: Clock }, { database, backups }: AgentFiles): Promise<string> {
   if (!statOf(database)) throw fault.no_database({ path: database })
-  const utc = new Date(clock.now()).toISOString().replaceAll(/[-:]|\.\d+/g, '')
-  let path = join(backups, `${utc}.db`)
-  for (let again = 2; statOf(path); again++) path = join(backups, `${utc}-${again}.db`)
+  const path = join(backups, `${utcName(clock.now(), (name) => statOf(join(backups, `${name}.db`)) !== undefined)}.db`)
   await snapshotStore(database, path)
   for (const name of snapshots(backups).slice(kept)) removeFile(join(backups, name))
   return path

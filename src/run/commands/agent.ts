@@ -2,19 +2,21 @@
 import { hostname } from 'node:os'
 import { loadConfig } from '../../base/config/config.ts'
 import { tellReady } from '../../base/supervise/readiness.ts'
-import { command, stopAsked } from '../../base/terminal/command.ts'
+import { type Context, command, stopAsked } from '../../base/terminal/command.ts'
 import { agentFile } from '../agent/config.ts'
 import { agentFiles } from '../agent/files.ts'
 import { startAgent } from '../agent/serve.ts'
 import { restore, snapshot } from '../agent/snapshot.ts'
+import { nodeClient } from '../client.ts'
+import { onProgress, simulatedText } from '../cli/shown.ts'
 import { fault } from '../faults.ts'
 
-const actions = ['serve', 'snapshot', 'restore'] as const
+const actions = ['serve', 'snapshot', 'restore', 'recover'] as const
 
 export default command({
   summary: 'be the agent of this machine: keep services as they should be, or copy and put back what it knows',
   description:
-    'Without an action it runs until it is stopped; what it started goes on without it. `snapshot` copies its database while it runs, and keeps the newest 14; `restore FILE` puts one back when it is stopped.',
+    'Without an action it runs until it is stopped; what it started goes on without it. `snapshot` copies its database while it runs, and keeps the newest 14; `restore FILE` puts one back when it is stopped. `recover` has the agent that runs start everything that should run and does not, at once.',
   args: {
     action: { summary: actions.join(', '), optional: true },
     file: { summary: 'of restore: a snapshot; the newest by default', optional: true },
@@ -32,7 +34,9 @@ export default command({
   async run({ terminal, clock, log, env, folders, version, signal }, { args, flags }) {
     const action = actions.find((one) => one === (args.action ?? 'serve'))
     if (!action) throw fault.unknown_action({ action: args.action!, known: actions })
-    const files = agentFiles(folders, flags.config)
+    const own = agentFiles(folders, flags.config)
+    const { value: config } = await loadConfig({ schema: agentFile, path: own.config, isOptional: flags.config === undefined })
+    const files = { ...own, services: config.agent.services ?? own.services, backups: config.backups.folder ?? own.backups }
     if (action === 'snapshot') {
       const path = await snapshot({ clock }, files)
       return terminal.result({ path }, () => path)
@@ -41,11 +45,10 @@ export default command({
       const put = await restore({ clock }, files, args.file)
       return terminal.result(put, () => `${put.from} is the database now: start the agent, then mcp sync`)
     }
-    const { value: config } = await loadConfig({ schema: agentFile, path: files.config, isOptional: flags.config === undefined })
+    if (action === 'recover') return recover({ terminal, signal }, files.runtime)
     const name = config.agent.node_name ?? hostname().split('.')[0]!.toLowerCase()
     const { runtimes } = await import('../../extensions.ts')
-    const services = config.agent.services ?? files.services
-    await using agent = await startAgent({ clock, log, env, version, runtimes }, config, { ...files, services, name })
+    await using agent = await startAgent({ clock, log, env, version, runtimes }, config, { ...files, name })
     const { runtime } = agent.node
     const { isSimulated } = runtime
     terminal.result({ node: name, runtime: runtime.name, isSimulated, sockets: files.runtime, port: agent.port ?? null }, () =>
@@ -59,3 +62,16 @@ export default command({
     await stopAsked({ signal })
   },
 })
+
+async function recover({ terminal, signal }: Pick<Context, 'terminal' | 'signal'>, folder: string): Promise<number> {
+  const client = nodeClient({ is: 'unix', folder }, undefined)
+  const recovered = await client.calls.recover({}, { signal, onItem: onProgress(terminal) })
+  terminal.done()
+  terminal.result(recovered, () =>
+    [
+      ...recovered.done.map(({ place, did, reason }) => `${place}: ${did}${reason === null ? '' : `: ${reason}`}`),
+      `${recovered.running} ran already, ${recovered.done.length} did not${simulatedText(recovered.isSimulated)}`,
+    ].join('\n'),
+  )
+  return recovered.done.some(({ did }) => did === 'failed') ? 1 : 0
+}
