@@ -32,7 +32,7 @@ export interface Recovery {
 
 export function recovery({ clock, node }: RecoveryNeeds, places: BackupPlaces, keep: KeepBackups): Recovery {
   const { known, registry, runtime } = node
-  const busy = new Places()
+  const busy = new Places(clock)
   const take = async (service: string, onBytes?: (done: number, of: number) => void) => {
     const backup = backupShown(await backUpService({ clock }, places, { service, node: node.name, ...(onBytes ? { onBytes } : {}) }))
     registry.note({ service }, 'backed-up', `${backup.path} (${backup.files} files, ${backup.sizeBytes} bytes)`)
