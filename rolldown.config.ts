@@ -1,7 +1,7 @@
 // Bundles the program and all it depends on, so that a start loads only what it runs, and that from few files: a lazy chunk per command, and one each for what
 // starts, what dials and what encrypts, since an MCP client waits for those (bench/start.ts).
 import { join } from 'node:path'
-import { type CodeSplittingGroup, type Plugin, defineConfig } from 'rolldown'
+import { type CodeSplittingGroup, type InputOptions, type OutputOptions, type Plugin, defineConfig } from 'rolldown'
 
 const source = join(import.meta.dirname, 'src')
 
@@ -60,20 +60,30 @@ const locksOfOneProcess: Plugin = {
   },
 }
 
-export default defineConfig({
-  input: { main: 'src/main.ts', adapter: 'src/daemons/operator-adapter.ts' },
+/** Of every bundle of the program. */
+export const common = {
   platform: 'node',
   checks: { ineffectiveDynamicImport: false }, // several files of a chunk that is whole anyway: nothing a person who starts it should read
-  preserveEntrySignatures: 'allow-extension',
   plugins: [locksOfOneProcess, plainBuiltins],
+} as const satisfies InputOptions
+
+/** The same of what is written. */
+export const commonOutput = {
+  format: 'esm',
+  entryFileNames: '[name].js',
+  cleanDir: true,
+  minify: { mangle: false, compress: true, codegen: true },
+  comments: { legal: true },
+} as const satisfies OutputOptions
+
+export default defineConfig({
+  ...common,
+  input: { main: 'src/main.ts', adapter: 'src/daemons/operator-adapter.ts' },
+  preserveEntrySignatures: 'allow-extension',
   output: {
+    ...commonOutput,
     dir: 'dist',
-    format: 'esm',
-    entryFileNames: '[name].js',
     chunkFileNames: '[name]-[hash].js',
-    cleanDir: true,
-    minify: { mangle: false, compress: true, codegen: true },
-    comments: { legal: true },
     codeSplitting: { groups, includeDependenciesRecursively: false },
   },
 })

@@ -131,6 +131,6 @@ test('uninstalled, the program is gone and containers go on', async () => {
   expect(await root(`${installer} --uninstall`)).toContain('what stays: /srv/mcp')
   expect(await root('ls /usr/local/bin/mcp* /usr/local/lib/fairlead /etc/systemd/system/mcp-agent* 2>/dev/null || true')).toBe('')
   expect(await pidOf('steady')).toBe(before)
-  expect(await root(`${installer}`)).toContain('this machine is a node')
+  expect(await root(installer)).toContain('this machine is a node')
   expect(await pidOf('steady')).toBe(before)
 })
