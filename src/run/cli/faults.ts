@@ -95,6 +95,31 @@ export const fault = faults('mcp', {
     message: d.problems.join('\n'),
     hint: 'nothing was changed: mend them, then mcp service check',
   }),
+  no_checkout: (d: { folder: string; reason: string }) => ({
+    kind: 'missing',
+    message: `${d.folder} is no git checkout: ${d.reason}`,
+    hint: 'name the folder of a checkout with your definitions, or one in it',
+  }),
+  no_commit: (d: { folder: string; ref: string }) => ({
+    kind: 'missing',
+    message: `there is no commit ${d.ref} in ${d.folder}`,
+    hint: 'git log --oneline shows what there is',
+  }),
+  not_committed: (d: { folder: string; files: readonly string[]; count: number }) => ({
+    kind: 'conflict',
+    message: `not everything in ${d.folder} is committed: ${d.files.join(', ')}${d.count > d.files.length ? ` and ${d.count - d.files.length} more` : ''}`,
+    hint: 'commit it; or --force syncs what is committed, without it',
+  }),
+  not_agreed: (d: { commit: string }) => ({
+    kind: 'denied',
+    message: `nobody said yes to ${d.commit}; nothing was changed`,
+    hint: 'at a terminal you are asked; in a script: --yes',
+  }),
+  only_with: (d: { flag: string; other: string }) => ({
+    kind: 'usage',
+    message: `--${d.flag} means nothing without --${d.other}`,
+    hint: 'mcp sync --help',
+  }),
   not_saved: (d: { file: string; kept: string; problem: string }) => ({
     kind: 'config',
     message: `${d.file} was not changed: ${d.problem}`,
