@@ -110,19 +110,21 @@ test('what podman gives up, the agent takes over, each time later than the last'
   await expect
     .poll(() => podman('ps', '--filter', 'name=flaky', '--format', '{{.Names}}'), { timeout: 60_000, interval: 500 })
     .toBe('flaky')
+  await mcp('stop', 'flaky')
 }, 150_000)
 
 test('after a reboot all that is desired runs again, in its order, and nothing else', async () => {
-  await define('store')
-  await define('front', 'after = ["store"]')
+  const order = ['disk', 'cell', 'base', 'apex'] // each after the one before, and none in the order of its name
+  for (const [at, name] of order.entries()) await define(name, at === 0 ? '' : `after = ["${order[at - 1]}"]`)
   await define('halted')
-  for (const name of ['front', 'store', 'halted']) await mcp('deploy', name)
+  for (const name of [...order, 'halted']) await mcp('deploy', name)
   await mcp('stop', 'halted')
   await nodes.crash('rift')
   await nodes.boot('rift')
   const running = async (): Promise<string[]> => (await podman('ps', '--format', '{{.Names}}')).split('\n').sort()
-  await expect.poll(running, { timeout: 60_000, interval: 500 }).toEqual(['flaky', 'front', 'steady', 'store'])
-  expect(await startedAt('front')).toBeGreaterThan(await startedAt('store'))
+  await expect.poll(running, { timeout: 60_000, interval: 500 }).toEqual([...order, 'steady'].sort())
+  const started = await Promise.all(order.map(startedAt))
+  expect(started).toEqual(started.toSorted((one, other) => one - other))
   await expect.poll(async () => (await nodes.exec('rift', ['mcp', 'status'], { user: 'mcp' })).code, { timeout: 30_000 }).toBe(0)
 }, 150_000)
 

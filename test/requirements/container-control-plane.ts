@@ -128,7 +128,7 @@ export const containerControlPlane: readonly Requirement[] = [
   requirement(190, 'node-remove', 'mcp node remove <name>', 'it is known no more'),
   requirement(195, 'cert-path', "The agent's TLS cert is at `/srv/mcp/certs/cert.pem`. Check expiry:", 'it is there'),
   requirement(198, 'cert-enddate', 'ssh rift "openssl x509 -in /srv/mcp/certs/cert.pem -noout -enddate"', 'the end of its life'),
-  requirement(201, 'cert-token', 'To renew (requires a Metacrypt token):', 'without the token there is none'),
+  requirement(201, 'cert-token', 'To renew (requires a Metacrypt token):', 'the engine is asked with it'),
   requirement(
     204,
     'cert-request',
