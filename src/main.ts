@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import manifest from '../package.json' with { type: 'json' }
 import { aliases } from './aliases.ts'
 import { type Found, type Program, commandList, findCommand, typedName } from './base/terminal/catalogue.ts'
-import type { Context } from './base/terminal/command.ts'
+import type { Context, PeerStreams } from './base/terminal/command.ts'
 import { foldersOf, homeFolder } from './base/terminal/folders.ts'
 import { type Terminal, createTerminal } from './base/terminal/terminal.ts'
 import { commands } from './extensions.ts'
@@ -116,7 +116,8 @@ function listenForSignals(stop: AbortController, reloads: ReadonlySet<() => void
 function contextOf({ alias }: Start, terminal: Terminal, signal: AbortSignal, reloads: Set<() => void>): Context {
   const main = isSingleFile ? [] : [...process.execArgv, fileURLToPath(import.meta.url)]
   const level = levels.find((name) => name === env['FAIRLEAD_LOG']) ?? usualLevel()
-  return {
+  const peers = async (): Promise<PeerStreams> => (await import('./daemons/peer-streams.ts')).peerStreams(context)
+  const context: Context = {
     env,
     terminal,
     log: createLog(terminal.log, () => systemClock.now(), level),
@@ -135,8 +136,13 @@ function contextOf({ alias }: Start, terminal: Terminal, signal: AbortSignal, re
     get stdout() {
       return process.stdout
     },
+    peers: {
+      dial: async (asked) => (await peers()).dial(asked),
+      serve: async (asked, accept) => (await peers()).serve(asked, accept),
+    },
     self: [process.execPath, ...main, ...(alias ? ['--as', alias.name] : [])],
   }
+  return context
 }
 
 async function runCommand(start: Start, found: Found & { is: 'command' }, terminal: Terminal, stop: AbortController): Promise<number> {

@@ -11,6 +11,7 @@ import type { Context } from '../../src/base/terminal/command.ts'
 import { foldersOf } from '../../src/base/terminal/folders.ts'
 import { parse } from '../../src/base/terminal/parse.ts'
 import { type Terminal, createTerminal } from '../../src/base/terminal/terminal.ts'
+import { peerStreams } from '../../src/daemons/peer-streams.ts'
 import { commands } from '../../src/extensions.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { asFault, outside } from '../../src/kernel/fault.ts'
@@ -62,6 +63,9 @@ export class Bed {
     if (read.is !== 'input') throw new Error('help was asked for')
     const own = aliases.find(({ name }) => name === 'mcp')!
     const context: Context = {
+      get peers() {
+        return peerStreams(context)
+      },
       env,
       terminal,
       log: silentLog,

@@ -27,8 +27,8 @@ export const notCapabilities: ReadonlySet<string> = new Set(['kernel', 'base', '
 export const pluralFolder =
   /^src\/(?:daemons|commands|base\/mcp\/eras|(?!base\/)[\w-]+\/(?:commands|tools|checks|registries|runtimes|upstreams|clients|connectors))\/[^/]+$/
 
-/** The only composers across capabilities. */
-export const composer = /^src\/(?:daemons|commands)\//
+/** The only composers across capabilities; main.ts hands to commands what a daemon's file composes. */
+export const composer = /^src\/(?:(?:daemons|commands)\/|main\.ts$)/
 
 /** A capability's own commands may load the generated list, to compose what lies in their own plural folders. */
 export const ownCommand = /^src\/[\w-]+\/commands\//

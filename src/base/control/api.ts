@@ -23,7 +23,7 @@ export type Api = Readonly<Record<string, Operation>>
 /** Who calls. Over a daemon's sockets that is whoever may open them. */
 export type Caller = {
   readonly name: string
-  readonly via: 'socket' | 'token'
+  readonly via: 'socket' | 'token' | 'peer'
 }
 
 /** What a handler knows of the call besides its input. */

@@ -1,5 +1,5 @@
 // A command is one value: what it takes, how it is explained, and what it does. main.ts turns argv into a call of one of these.
-import type { Readable, Writable } from 'node:stream'
+import type { Duplex, Readable, Writable } from 'node:stream'
 import type { Log } from '../../kernel/log.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Terminal } from './terminal.ts'
@@ -54,6 +54,23 @@ export type Folders = {
   readonly home?: string
 }
 
+/** Streams to peers and from them, whose keys are proved: for capabilities that know nothing of how. `identity`: the folder of a wallet. */
+export interface PeerStreams {
+  /** Without an identity that of the person. `addresses` instead of looking for any. A peer that is not there is a plain error; faults: other `reach.*`, `peer.*`, those of the wallet. */
+  dial(asked: {
+    readonly peer: string
+    readonly addresses: readonly string[]
+    readonly protocol: string
+    readonly identity?: string | undefined
+    readonly signal?: AbortSignal | undefined
+  }): Promise<Duplex>
+  /** Each stream belongs to `accept`. `listen`: ADDRESS:PORT, unless another process is the host of the identity. Faults: those of the wallet, `peer.*`. */
+  serve(
+    asked: { readonly identity: string; readonly listen: string; readonly server?: string | undefined; readonly protocol: string },
+    accept: (stream: { readonly peer: string; readonly address: string; readonly duplex: Duplex }) => void,
+  ): Promise<AsyncDisposable & { readonly peerId: string; addresses(): readonly string[] }>
+}
+
 /** All that a command may touch of the process it runs in. */
 export type Context = {
   readonly env: Readonly<Record<string, string | undefined>>
@@ -72,6 +89,8 @@ export type Context = {
   /** Raw streams, for commands that speak a protocol on them. Everything else prints through `terminal`. */
   readonly stdin: Readable
   readonly stdout: Writable
+  /** Filled by a composer, and loaded when it is used. */
+  readonly peers: PeerStreams
   /** argv that starts this same program again with the same folders, absolute: add a whole command path (`reach agent`). */
   readonly self: readonly [string, ...string[]]
 }

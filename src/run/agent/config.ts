@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { credential } from '../../base/config/credential.ts'
 import { duration } from '../../base/config/duration.ts'
+import { isPeerId } from '../../base/identity/identity.ts'
 import { role } from '../token/api.ts'
 import { name } from '../service/config.ts'
 
@@ -46,6 +47,35 @@ export const agentFile = z.strictObject({
     })
     .optional()
     .describe('Without it the node has an authority of its own.'),
+  peers: z
+    .strictObject({
+      identity: absolute.describe('The folder of the identity that this node is for peers (its wallet.json).'),
+      listen: z
+        .string()
+        .regex(/^(?:[\d.]+|\[[0-9a-f:.]+\]):\d{1,5}$/i, 'must be such as 0.0.0.0:8766')
+        .default('0.0.0.0:8766')
+        .describe('Where it is reached directly, unless another process is the host of that identity. Behind NAT its registry leads here.'),
+      server: z.string().optional().describe('The registry to be known at; the last one registered with by default.'),
+      allowed: z
+        .array(
+          z.strictObject({
+            id: z.string().refine(isPeerId, 'must be a whole peer id'),
+            name: z.string().min(1).max(64).describe('What the ledger calls it.'),
+            role: role.default('viewer'),
+            services: z
+              .array(z.string())
+              .min(1)
+              .max(64)
+              .default(['*'])
+              .describe('Names of services, in which * stands for any characters.'),
+          }),
+        )
+        .max(10_000)
+        .default([])
+        .describe('Who may call, and what.'),
+    })
+    .optional()
+    .describe('Without it no peer is served.'),
   auth: z
     .strictObject({
       validator: z

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { openControl } from '../../base/control/server.ts'
 import type { Certificate, HttpsControl } from '../../base/control/https.ts'
 import { createHttpClient } from '../../base/http/client.ts'
+import type { PeerStreams } from '../../base/terminal/command.ts'
 import { openLedger } from '../../base/ledger/ledger.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { statOf } from '../../kernel/file.ts'
@@ -28,6 +29,7 @@ import { type Validator, createValidator } from '../token/validator.ts'
 import type { AgentConfig } from './config.ts'
 import type { AgentFiles } from './files.ts'
 import { agentCertificate, openAgentDoor } from './https.ts'
+import { openPeerDoor } from './peers.ts'
 import { snapshot, snapshots } from './snapshot.ts'
 
 export type AgentNeeds = {
@@ -35,11 +37,12 @@ export type AgentNeeds = {
   readonly log: Log
   readonly env: Readonly<Record<string, string | undefined>>
   readonly version: string
+  readonly peers: PeerStreams
   readonly runtimes: readonly { readonly name: string; load(): Promise<{ readonly default: RuntimeKind }> }[]
 }
 
-/** `port`: of HTTPS, where it listens. */
-export type Agent = AsyncDisposable & { readonly node: RunNode; readonly port: number | undefined }
+/** `port`: of HTTPS, where it listens. `peerId`: who it is for peers, if it is. */
+export type Agent = AsyncDisposable & { readonly node: RunNode; readonly port: number | undefined; readonly peerId: string | undefined }
 
 /** Faults: `run.no_runtime`, `run.runtime_unavailable`, `run.certificate_failed`, `store.*`, `socket.*`, `control.busy_port`, `token.unreadable`. */
 export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: AgentFiles & { readonly name: string }): Promise<Agent> {
@@ -74,8 +77,9 @@ export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: 
     door = await openAgentDoor(control, { tokens, validator, clock }, { listen: config.server.listen!, certificate: kept })
     stack.use(door)
   }
+  const peerDoor = config.peers && stack.use(await openPeerDoor(control, needs.peers, config.peers))
   const held = stack.move()
-  return { node, port: door?.port, [Symbol.asyncDispose]: () => held.disposeAsync() }
+  return { node, port: door?.port, peerId: peerDoor?.peerId, [Symbol.asyncDispose]: () => held.disposeAsync() }
 }
 
 async function nodeOf(

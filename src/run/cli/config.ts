@@ -8,7 +8,12 @@ const node = z.strictObject({
     .string()
     .min(1)
     .max(512)
-    .describe('HOST[:9444] over HTTPS, or unix:PATH: the folder with the sockets of an agent on this machine.'),
+    .describe('HOST[:9444] over HTTPS, unix:PATH (the folder with the sockets of an agent on this machine), or peer:ID.'),
+  identity: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('For peer:ID: the folder of our own identity; by default ~/.bmp, or that of fairlead reach.'),
   ca: z.string().min(1).optional().describe('The certificate authority that is believed for it (PEM file); below the folder of this file.'),
 })
 

@@ -33,7 +33,7 @@ export const fault = faults('mcp', {
   bad_address: (d: { address: string }) => ({
     kind: 'config',
     message: `${d.address} is no address of a node`,
-    hint: 'HOST, HOST:PORT, [IPV6]:PORT, or unix:PATH with an absolute path',
+    hint: 'HOST, HOST:PORT, [IPV6]:PORT, unix:PATH with an absolute path, or peer:ID with a whole peer id',
   }),
   bad_name: (d: { name: string }) => ({
     kind: 'usage',

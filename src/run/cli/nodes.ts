@@ -31,12 +31,12 @@ export type Asked<Value> = { readonly node: KnownNode } & (
 export class Nodes {
   readonly all: readonly KnownNode[]
   readonly files: CliFiles
-  readonly #context: Pick<Context, 'clock' | 'signal'>
+  readonly #context: Pick<Context, 'clock' | 'signal' | 'peers'>
 
-  constructor(context: Pick<Context, 'clock' | 'signal'>, files: CliFiles, entries: readonly NodeEntry[]) {
+  constructor(context: Pick<Context, 'clock' | 'signal' | 'peers'>, files: CliFiles, entries: readonly NodeEntry[]) {
     this.#context = context
     this.files = files
-    this.all = entries.map((entry) => ({ ...entry, client: (bearer) => clientOf(entry, files, bearer) }))
+    this.all = entries.map((entry) => ({ ...entry, client: (bearer) => clientOf(context, entry, files, bearer) }))
   }
 
   /** Fault `mcp.no_node`. */
@@ -82,7 +82,7 @@ export class Nodes {
 }
 
 /** Faults `config.*`, `mcp.no_nodes`. */
-export async function openNodes(context: Pick<Context, 'folders' | 'alias' | 'clock' | 'signal'>): Promise<Nodes> {
+export async function openNodes(context: Pick<Context, 'folders' | 'alias' | 'clock' | 'signal' | 'peers'>): Promise<Nodes> {
   const files = cliFiles(context)
   const entries = await nodeEntries(files)
   if (entries.length > 0) return new Nodes(context, files, entries)
@@ -101,10 +101,16 @@ function keptToken({ nodes, token }: CliFiles, node: string): Secret | undefined
   return file === undefined ? undefined : credentialInFile(file)
 }
 
-function clientOf({ name, address, ca }: NodeEntry, files: CliFiles, given?: Secret): NodeClient {
+function clientOf(
+  { peers }: Pick<Context, 'peers'>,
+  { name, address, ca, identity }: NodeEntry,
+  files: CliFiles,
+  given?: Secret,
+): NodeClient {
   const where = addressOf(address)
   if (!where) throw fault.bad_address({ address })
-  if (where.is === 'unix') return nodeClient(where, undefined)
+  if (where.is === 'unix') return nodeClient(where)
+  if (where.is === 'peer') return nodeClient(where, { dial: { peers, identity: identity && resolve(files.folder, identity) } })
   const file = ca === undefined ? '' : resolve(files.folder, ca)
   const authority = file === '' ? undefined : readText(file)
   if (authority === undefined) throw fault.no_authority({ node: name, file })

@@ -31,7 +31,7 @@ export default command({
     ['fairlead run agent', 'keep services as they should be, until stopped'],
     ['fairlead run agent snapshot --config /srv/mcp/mcp-agent.toml', 'copy the database to /srv/mcp/backups/'],
   ],
-  async run({ terminal, clock, log, env, folders, version, signal }, { args, flags }) {
+  async run({ terminal, clock, log, env, folders, version, signal, peers }, { args, flags }) {
     const action = actions.find((one) => one === (args.action ?? 'serve'))
     if (!action) throw fault.unknown_action({ action: args.action!, known: actions })
     const own = agentFiles(folders, flags.config)
@@ -48,15 +48,18 @@ export default command({
     if (action === 'recover') return recover({ terminal, signal }, files.runtime)
     const name = config.agent.node_name ?? hostname().split('.')[0]!.toLowerCase()
     const { runtimes } = await import('../../extensions.ts')
-    await using agent = await startAgent({ clock, log, env, version, runtimes }, config, { ...files, name })
+    await using agent = await startAgent({ clock, log, env, version, runtimes, peers }, config, { ...files, name })
     const { runtime } = agent.node
     const { isSimulated } = runtime
-    terminal.result({ node: name, runtime: runtime.name, isSimulated, sockets: files.runtime, port: agent.port ?? null }, () =>
-      [
-        `the node ${name} runs services with ${runtime.name}${isSimulated ? ' (simulated)' : ''}`,
-        `  unix:${files.runtime}`,
-        ...(agent.port === undefined ? [] : [`  ${config.server.listen} (HTTPS)`]),
-      ].join('\n'),
+    terminal.result(
+      { node: name, runtime: runtime.name, isSimulated, sockets: files.runtime, port: agent.port ?? null, peerId: agent.peerId ?? null },
+      () =>
+        [
+          `the node ${name} runs services with ${runtime.name}${isSimulated ? ' (simulated)' : ''}`,
+          `  unix:${files.runtime}`,
+          ...(agent.port === undefined ? [] : [`  ${config.server.listen} (HTTPS)`]),
+          ...(agent.peerId === undefined ? [] : [`  peer:${agent.peerId}`]),
+        ].join('\n'),
     )
     await tellReady(env)
     await stopAsked({ signal })
@@ -64,7 +67,7 @@ export default command({
 })
 
 async function recover({ terminal, signal }: Pick<Context, 'terminal' | 'signal'>, folder: string): Promise<number> {
-  const client = nodeClient({ is: 'unix', folder }, undefined)
+  const client = nodeClient({ is: 'unix', folder })
   const recovered = await client.calls.recover({}, { signal, onItem: onProgress(terminal) })
   terminal.done()
   terminal.result(recovered, () =>

@@ -11,11 +11,11 @@ import { afterSilence, silence, silenceText } from '../cli/shown.ts'
 export default command({
   summary: 'list, add, remove or look at nodes',
   description:
-    '`add` pins the certificate authority of an agent over HTTPS: its fingerprint is shown, to be compared with what the node itself says, unless --fingerprint or --ca say which it must be. Tokens: mcp login. On the node itself the address is unix:PATH, the folder of its sockets, and needs none.',
+    '`add` pins the certificate authority of an agent over HTTPS: its fingerprint is shown, to be compared with what the node itself says, unless --fingerprint or --ca say which it must be. Tokens: mcp login. On the node itself the address is unix:PATH, the folder of its sockets, and needs none. peer:ID is a node that answers peers (peers in mcp-agent.toml), wherever it is: its key is its id, and ours is on its list.',
   args: {
     action: { summary: 'list, add, remove or status', choices: ['list', 'add', 'remove', 'status'] },
     name: { summary: 'what definitions call it', optional: true },
-    address: { summary: 'of add: HOST[:9444], or unix:PATH', optional: true },
+    address: { summary: 'of add: HOST[:9444], unix:PATH, or peer:ID', optional: true },
   },
   flags: {
     ca: { summary: 'of add: the certificate authority (PEM) that it must have', value: 'FILE' },
@@ -24,6 +24,7 @@ export default command({
   examples: [
     ['fairlead run node add rift 100.64.0.7', 'compare the fingerprint that is shown, and say yes'],
     ['fairlead run node add here unix:/srv/mcp/run', 'the agent of this machine'],
+    ['fairlead run node add tarn peer:12D3KooWExample', 'a node behind NAT, without an open port'],
     ['fairlead run node status', 'version, runtime, memory and disk of all'],
   ],
   async run(context, { args, flags }) {

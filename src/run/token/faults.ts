@@ -20,6 +20,11 @@ export const fault = faults('token', {
     message: `PERMISSION_DENIED: ${d.name} is a guest, and guests are let in nowhere`,
     hint: 'log in as somebody who is none: mcp login',
   }),
+  stranger: (d: { peer: string }) => ({
+    kind: 'denied',
+    message: `PERMISSION_DENIED: ${d.peer} is not on this node's list of peers`,
+    hint: 'add it on the node, in mcp-agent.toml: [[peers.allowed]] with id, name and role',
+  }),
   no_validator: (d: { reason: string }) => ({
     kind: 'unavailable',
     message: `the token could not be checked: the validator does not answer as it should (${d.reason})`,
