@@ -75,7 +75,7 @@ test('renewed at two thirds of its life, kept when that fails, and taken over wh
   await clock.advance(2 * day)
   expect([issued, kept.facts().names]).toEqual([1, ['n1']])
   isDown = false
-  await clock.advance(day / 12)
+  await clock.advance(day / 3)
   await expect.poll(() => kept.facts().names).toEqual(['n2'])
   writeCertificate(paths, certs, await issue(certs, 'rift', ['by-hand']))
   await clock.advance(day / 24)

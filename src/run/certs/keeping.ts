@@ -25,8 +25,8 @@ export type KeptCertificate = AsyncDisposable & {
   readonly renew: () => Promise<CertificateFacts>
 }
 
-/** After a renewal that failed. */
-const againMs = 3_600_000
+/** At most, between two renewals, also of certificates that are born old; a tenth of its life for one that is short. */
+const restMs = 6 * 3_600_000
 
 /** `onChange` gets every certificate but the first. Faults: those of the source when there is no certificate yet. */
 export async function keepCertificate(
@@ -71,9 +71,8 @@ export async function keepCertificate(
     }
     const { from, until } = certificateFacts(pem.chain)
     if (clock.now() < from + ((until - from) * 2) / 3 || clock.mono() < notBefore) return
-    notBefore = clock.mono() + againMs
+    notBefore = clock.mono() + Math.min(restMs, (until - from) / 10)
     await renew()
-    notBefore = 0
   }
   const over = (async () => {
     for (;;) {
