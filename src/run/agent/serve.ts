@@ -73,7 +73,7 @@ export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: 
   const handlers = {
     ...observing(node, facts),
     ...changing(node),
-    ...fileHandlers(node, files.services),
+    ...fileHandlers(node, files),
     ...certificateHandlers(kept, source),
     ...recoveryOf(needs, config, files, { node, stack }).handlers,
     ...tokenHandlers({ tokens, validator }),
