@@ -138,8 +138,8 @@ export const fault = faults('run', {
   }),
   bad_listen: (d: { listen: string }) => ({
     kind: 'config',
-    message: `server.listen: ${d.listen} is no address with a port`,
-    hint: 'such as 100.64.0.7:9444',
+    message: `${d.listen} is no address with a port`,
+    hint: 'server.listen and routes.listen are such as 100.64.0.7:9444',
   }),
   not_unsealed: (d: { place: string; reason: string }) => ({
     kind: 'denied',

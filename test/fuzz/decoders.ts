@@ -1,6 +1,7 @@
 // Every decoder of bytes that come from outside, with samples of what it accepts: one entry each.
 import { createHash } from 'node:crypto'
 import { Duplex } from 'node:stream'
+import { readHello } from '../../src/base/http/route/client-hello.ts'
 import { ndjsonReader } from '../../src/base/control/ndjson.ts'
 import { createIdentity } from '../../src/base/identity/identity.ts'
 import { openRecord, signRecord } from '../../src/base/identity/record.ts'
@@ -54,6 +55,11 @@ const call = {
 }
 const offer = await signOffer(alice, { to: bob.peerId, id, name: 'a.txt', sizeBytes: 5, sha256: 'a'.repeat(64) }, now)
 const note = await signCheckpoint(alice, { ledger: 'fuzz/calls', chain: 'A'.repeat(43), size: 0, root: createHash('sha256').digest() })
+/** Of TLS 1.3, for web.example. */
+const clientHello = Buffer.from(
+  '160301006c01000068030311111111111111111111111111111111111111111111111111111111111111112022222222222222222222222222222222222222222222222222222222222222220004130113020100001b00000010000e00000b7765622e6578616d706c65002b0003020304',
+  'hex',
+)
 const line = seal(1, '2026-11-20T00:00:00.000Z', '"event":"x","n":1', genesis('test').hash).line
 
 export const decoders: readonly Decoder[] = [
@@ -82,6 +88,11 @@ export const decoders: readonly Decoder[] = [
         return true
       })
     },
+  },
+  {
+    name: 'the first bytes of a TLS client',
+    samples: [clientHello],
+    decode: (bytes) => readHello(bytes),
   },
   {
     name: 'a signed record',

@@ -116,7 +116,7 @@ test('what is wrong is told, and changes nothing; the checkout runs nothing', as
   write('bad', 'r/bad:latest')
   writeFileSync(join(checkout, '.gitattributes'), '*.toml diff=evil\n')
   git('config', 'diff.evil.textconv', `touch ${evil}; cat`)
-  git('config', 'diff.external', `touch ${evil}`)
+  writeFileSync(join(bed.home, '.gitconfig'), `[diff]\n  external = touch ${evil}\n`) // the person's own: then it would not be git's diff
   writeFileSync(join(checkout, 'monitor'), `#!/bin/sh\ntouch ${evil}\n`, { mode: 0o755 })
   commit('both')
   git('config', 'core.fsmonitor', join(checkout, 'monitor'))

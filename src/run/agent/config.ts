@@ -47,6 +47,14 @@ export const agentFile = z.strictObject({
     })
     .optional()
     .describe('Without it the node has an authority of its own.'),
+  routes: z
+    .strictObject({
+      listen: z.string().describe('Where TLS is taken for the names of [[components.routes]], such as 0.0.0.0:443.'),
+      max_connections: z.int().min(1).max(1_000_000).default(4_096),
+      max_per_address: z.int().min(1).max(1_000_000).default(512),
+    })
+    .optional()
+    .describe('Without it no routes are served.'),
   peers: z
     .strictObject({
       identity: absolute.describe('The folder of the identity that this node is for peers (its wallet.json).'),

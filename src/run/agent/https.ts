@@ -26,26 +26,35 @@ export async function agentCertificate(
   { certs, folder, name }: Place,
   onChange: Parameters<typeof keepCertificate>[0]['onChange'],
 ): Promise<{ readonly kept: KeptCertificate; readonly source: string }> {
-  const { clock, env } = needs
   const { tls_cert, tls_key, listen } = server
   const paths = tls_cert === undefined || tls_key === undefined ? certificatePaths(certs) : { cert: tls_cert, key: tls_key }
   const host = splitListen(listen!).host
   const names = [...new Set([name, hostname(), 'localhost', '127.0.0.1', ...(isAny(host) ? [] : [host]), ...server.names])]
-  const source: CertificateSource = pki
+  const source = certificateSource(needs, pki, { certs, folder, name }, { commonName: server.names[0] ?? name, names })
+  return { kept: await keepCertificate({ ...needs, onChange }, { paths, certs, source }), source: source.name }
+}
+
+/** The PKI of the configuration, or else the node's own authority. */
+export function certificateSource(
+  { clock, env }: Pick<CertificateNeeds, 'clock' | 'env'>,
+  pki: AgentConfig['pki'],
+  { certs, folder, name }: Place,
+  { commonName, names }: { readonly commonName: string; readonly names: readonly string[] },
+): CertificateSource {
+  return pki
     ? {
         name: 'pki',
         async issue() {
           const http = createHttpClient({ authority: pki.ca === undefined ? undefined : readFileSync(pki.ca, 'utf8') })
           try {
             const token = await resolveCredential(pki.token, { env, folder })
-            return await requestCertificate({ http, clock }, pki, { commonName: server.names[0] ?? name, names, token })
+            return await requestCertificate({ http, clock }, pki, { commonName, names, token })
           } finally {
             http.close()
           }
         },
       }
     : { name: 'built-in', issue: () => issue(certs, name, names) }
-  return { kept: await keepCertificate({ ...needs, onChange }, { paths, certs, source }), source: source.name }
 }
 
 /** Listens. Faults: those of `openHttpsControl`. */
@@ -58,10 +67,10 @@ export async function openAgentDoor(
   return openHttpsControl(needs, door, { daemon: 'node', ...splitListen(listen), certificate: certificate.now() })
 }
 
-const defaultPort = 9_444
+const agentPort = 9_444
 
 /** `ADDRESS[:9444]`. Fault `run.bad_listen`. */
-function splitListen(text: string): { readonly host: string; readonly port: number } {
+export function splitListen(text: string, defaultPort = agentPort): { readonly host: string; readonly port: number } {
   const [, bracketed, plain, port] = /^(?:\[([0-9a-f:.]+)\]|([\w.-]+))(?::(\d{1,5}))?$/i.exec(text) ?? []
   const host = bracketed ?? plain
   const number = port === undefined ? defaultPort : Number(port)

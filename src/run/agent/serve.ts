@@ -6,6 +6,7 @@ import { openControl } from '../../base/control/server.ts'
 import type { Certificate, HttpsControl } from '../../base/control/https.ts'
 import { createHttpClient } from '../../base/http/client.ts'
 import type { PeerStreams } from '../../base/terminal/command.ts'
+import type { Router } from '../../base/http/route/router.ts'
 import { openLedger } from '../../base/ledger/ledger.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { statOf } from '../../kernel/file.ts'
@@ -23,12 +24,13 @@ import type { RuntimeKind } from '../runtime.ts'
 import { copyDaily } from '../recovery/daily.ts'
 import { type Recovery, recovery } from '../recovery/operations.ts'
 import { endReplacing } from '../recovery/replacing.ts'
+import { keepRouting } from '../route/routing.ts'
 import { tokenHandlers } from '../token/operations.ts'
 import { openTokens } from '../token/tokens.ts'
 import { type Validator, createValidator } from '../token/validator.ts'
 import type { AgentConfig } from './config.ts'
 import type { AgentFiles } from './files.ts'
-import { agentCertificate, openAgentDoor } from './https.ts'
+import { agentCertificate, certificateSource, openAgentDoor, splitListen } from './https.ts'
 import { openPeerDoor } from './peers.ts'
 import { snapshot, snapshots } from './snapshot.ts'
 
@@ -42,7 +44,12 @@ export type AgentNeeds = {
 }
 
 /** `port`: of HTTPS, where it listens. `peerId`: who it is for peers, if it is. */
-export type Agent = AsyncDisposable & { readonly node: RunNode; readonly port: number | undefined; readonly peerId: string | undefined }
+export type Agent = AsyncDisposable & {
+  readonly node: RunNode
+  readonly port: number | undefined
+  readonly peerId: string | undefined
+  readonly routesPort: number | undefined
+}
 
 /** Faults: `run.no_runtime`, `run.runtime_unavailable`, `run.certificate_failed`, `store.*`, `socket.*`, `control.busy_port`, `token.unreadable`. */
 export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: AgentFiles & { readonly name: string }): Promise<Agent> {
@@ -66,7 +73,7 @@ export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: 
   const handlers = {
     ...observing(node, facts),
     ...changing(node),
-    ...fileHandlers(node, files.services),
+    ...fileHandlers(node, files),
     ...certificateHandlers(kept, source),
     ...recoveryOf(needs, config, files, { node, stack }).handlers,
     ...tokenHandlers({ tokens, validator }),
@@ -77,9 +84,10 @@ export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: 
     door = await openAgentDoor(control, { tokens, validator, clock }, { listen: config.server.listen!, certificate: kept })
     stack.use(door)
   }
+  const router = config.routes && (await routerOf(needs, config, files, { node, stack }))
   const peerDoor = config.peers && stack.use(await openPeerDoor(control, needs.peers, config.peers))
   const held = stack.move()
-  return { node, port: door?.port, peerId: peerDoor?.peerId, [Symbol.asyncDispose]: () => held.disposeAsync() }
+  return { node, port: door?.port, routesPort: router?.port, peerId: peerDoor?.peerId, [Symbol.asyncDispose]: () => held.disposeAsync() }
 }
 
 async function nodeOf(
@@ -142,6 +150,20 @@ function recoveryOf(
     stack.use(copyDaily(needs, files, backups.every))
   }
   return made
+}
+
+async function routerOf(
+  { clock, log, env }: AgentNeeds,
+  { routes, pki }: AgentConfig,
+  files: AgentFiles & { readonly name: string },
+  { node, stack }: { readonly node: RunNode; readonly stack: AsyncDisposableStack },
+): Promise<Router> {
+  const { listen, max_connections: maxConnections, max_per_address: maxPerAddress } = routes!
+  const { openRouter } = await import('../../base/http/route/router.ts') // TLS is 5 MB of a process
+  const router = stack.use(await openRouter({ clock, log }, { ...splitListen(listen, 443), maxConnections, maxPerAddress }))
+  const source = (hostname: string) => certificateSource({ clock, env }, pki, files, { commonName: hostname, names: [hostname] })
+  stack.use(keepRouting({ clock, log, node, router, source }, files.certs))
+  return router
 }
 
 function validatorOf({ clock }: AgentNeeds, { auth }: AgentConfig, stack: AsyncDisposableStack): Validator | undefined {

@@ -3,6 +3,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { join } from 'node:path'
 import { type ExecResult, exec } from '../../kernel/exec.ts'
 import { makeFolder, readText, removeFile, writeWhole } from '../../kernel/file.ts'
+import { randomId } from '../../kernel/random.ts'
 import { fault } from '../faults.ts'
 import { type Pem, certificateFacts } from './certificate.ts'
 
@@ -34,7 +35,7 @@ export async function issue(certs: string, node: string, names: readonly string[
   if (bad !== undefined) throw fault.certificate_failed({ reason: `${JSON.stringify(bad)} is no host name or address` })
   const authority = await authorityOf(certs, node)
   const key = newKey()
-  const keyPath = join(certs, '.next-key.pem')
+  const keyPath = join(certs, `.${randomId(6)}-key.pem`) // several may be made at once
   writeWhole(keyPath, key)
   using _ = { [Symbol.dispose]: () => removeFile(keyPath) }
   const alternatives = names.map((name) => `${isAddress(name) ? 'IP' : 'DNS'}:${name}`).join(',')

@@ -52,12 +52,21 @@ export default command({
     const { runtime } = agent.node
     const { isSimulated } = runtime
     terminal.result(
-      { node: name, runtime: runtime.name, isSimulated, sockets: files.runtime, port: agent.port ?? null, peerId: agent.peerId ?? null },
+      {
+        node: name,
+        runtime: runtime.name,
+        isSimulated,
+        sockets: files.runtime,
+        port: agent.port ?? null,
+        peerId: agent.peerId ?? null,
+        routesPort: agent.routesPort ?? null,
+      },
       () =>
         [
           `the node ${name} runs services with ${runtime.name}${isSimulated ? ' (simulated)' : ''}`,
           `  unix:${files.runtime}`,
           ...(agent.port === undefined ? [] : [`  ${config.server.listen} (HTTPS)`]),
+          ...(agent.routesPort === undefined ? [] : [`  routes: ${config.routes!.listen}`]),
           ...(agent.peerId === undefined ? [] : [`  peer:${agent.peerId}`]),
         ].join('\n'),
     )

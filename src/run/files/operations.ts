@@ -4,14 +4,15 @@ import type { Handlers } from '../../base/control/api.ts'
 import { readBelow, storeBelow } from '../../base/transfer/rooted.ts'
 import { makeFolder } from '../../kernel/file.ts'
 import type { RunNode } from '../node/node.ts'
+import { type DataPlaces, dataFolder } from './data-folder.ts'
 import type { filesApi } from './api.ts'
 
-/** `services`: the folder that holds one for each service. */
-export function fileHandlers({ known, registry }: Pick<RunNode, 'known' | 'registry'>, services: string): Handlers<typeof filesApi> {
+/** Fault besides those of the transfer: `run.own_folder`. */
+export function fileHandlers({ known, registry }: Pick<RunNode, 'known' | 'registry'>, places: DataPlaces): Handlers<typeof filesApi> {
   return {
     async 'push-file'({ service, path, sizeBytes, sha256, mode }, { upload, caller }) {
       await known.one(service)
-      const root = join(services, service)
+      const root = dataFolder(places, service)
       makeFolder(root, 0o750)
       await storeBelow(root, path, { sizeBytes, sha256, mode }, upload)
       registry.note({ service }, 'pushed', `${path} (${sizeBytes} bytes) by ${caller.name}`)
@@ -20,7 +21,7 @@ export function fileHandlers({ known, registry }: Pick<RunNode, 'known' | 'regis
     async 'pull-file'({ service, path }, { say, caller }) {
       await known.one(service)
       const read = await readBelow(
-        join(services, service),
+        dataFolder(places, service),
         path,
         (found) => say(found),
         (piece) => say({ bytes: Buffer.from(piece).toString('base64') }),

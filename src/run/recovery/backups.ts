@@ -6,29 +6,19 @@ import { reasonOf } from '../../kernel/fault.ts'
 import { makeFolder, movePath, readText, removeFolder, statOf, syncFolder, writeWhole } from '../../kernel/file.ts'
 import { needRoom, takeTree, treeBytes } from '../../base/transfer/tree.ts'
 import { fault } from '../faults.ts'
+import { type DataPlaces, dataFolder } from '../files/data-folder.ts'
 import { type BackupShown, type Manifest, backupName, manifestFile } from './api.ts'
 import { workFolder } from './replacing.ts'
 import { utcName } from './utc-name.ts'
 
-export type BackupPlaces = {
-  /** Holds a folder for each service's data. */
-  readonly services: string
+export type BackupPlaces = DataPlaces & {
   /** Holds a folder for each service's backups. */
   readonly backups: string
-  /** The agent's own: the data of no service. */
-  readonly folder: string
 }
 export type KeepBackups = { readonly most: number; readonly ageMs: number }
 
 /** What must be free besides what is written. */
 const spareBytes = 64 << 20
-
-/** The data folder of a service. Fault `run.own_folder`. */
-export function dataFolder({ services, folder }: BackupPlaces, service: string): string {
-  const path = join(services, service)
-  if (path === folder) throw fault.own_folder({ path })
-  return path
-}
 
 /** Names, newest first. */
 export function backupNames({ backups }: BackupPlaces, service: string): readonly string[] {

@@ -6,7 +6,8 @@ import { expect, test } from 'vitest'
 import { later } from '../../../test/kit/cleanup.ts'
 import { type TestClock, createTestClock } from '../../../test/kit/clock.ts'
 import { silentLog as log } from '../../kernel/log.ts'
-import { backUpService, backupNames, dataFolder, dropBackups } from './backups.ts'
+import { backUpService, backupNames, dropBackups } from './backups.ts'
+import { dataFolder } from '../files/data-folder.ts'
 import { copyDaily } from './daily.ts'
 
 const dayMs = 86_400_000

@@ -6,19 +6,11 @@ import { makeFolder, statOf } from '../../kernel/file.ts'
 import { join } from 'node:path'
 import { oursIn, placeText } from '../container.ts'
 import { fault } from '../faults.ts'
+import { dataFolder } from '../files/data-folder.ts'
 import { Places } from '../node/places.ts'
 import type { RunNode } from '../node/node.ts'
 import type { recoveryApi } from './api.ts'
-import {
-  type BackupPlaces,
-  type KeepBackups,
-  backUpService,
-  backupNames,
-  backupShown,
-  dataFolder,
-  dropBackups,
-  readBackup,
-} from './backups.ts'
+import { type BackupPlaces, type KeepBackups, backUpService, backupNames, backupShown, dropBackups, readBackup } from './backups.ts'
 import { recoverAll } from './recover.ts'
 import { replaceContent } from './replacing.ts'
 

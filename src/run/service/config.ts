@@ -107,7 +107,13 @@ const route = z.strictObject({
   name: name.default('default'),
   port: z.int().min(1).max(65_535).describe('The port of the node that the component answers on.'),
   mode: z.enum(['l4', 'l7']).default('l4').describe('l4: the bytes of TLS as they are; l7: HTTP, with X-Forwarded-For.'),
-  hostname: z.string().min(1).max(253).describe('The name that clients ask for (SNI).'),
+  hostname: z
+    .string()
+    .regex(
+      /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/i,
+      'must be a host name such as web.example.org',
+    )
+    .describe('The name that clients ask for (SNI).'),
 })
 
 const unique = <Item>(items: readonly Item[], key: (item: Item) => unknown): boolean => new Set(items.map(key)).size === items.length

@@ -1,0 +1,17 @@
+// Where the data of a service is: one folder each, and never the agent's own, in which its tokens and keys are.
+import { join } from 'node:path'
+import { fault } from '../faults.ts'
+
+export type DataPlaces = {
+  /** Holds a folder for each service's data. */
+  readonly services: string
+  /** The agent's own: the data of no service, whatever that is called. */
+  readonly folder: string
+}
+
+/** Fault `run.own_folder`. */
+export function dataFolder({ services, folder }: DataPlaces, service: string): string {
+  const path = join(services, service)
+  if (path === folder) throw fault.own_folder({ path })
+  return path
+}
