@@ -1,9 +1,11 @@
-// What a container asks of its runtime, held against what that can.
+// What a component, and the container that is made of it, asks of its runtime, held against what that can.
+import { madeOf } from './container.ts'
 import { fault } from './faults.ts'
-import type { ContainerSpec, RuntimeAbility } from './runtime.ts'
+import type { ContainerSpec, Runtime, RuntimeAbility } from './runtime.ts'
+import type { Component } from './service/config.ts'
 
 /** Without what every runtime can: the machine's own network and its ports, its folders where they are. */
-export function asksFor(
+function asksFor(
   spec: Pick<ContainerSpec, 'ports' | 'volumes' | 'network' | 'user' | 'memoryBytes' | 'cpus' | 'pids'>,
 ): readonly RuntimeAbility[] {
   const { ports, volumes, network, user, memoryBytes, cpus, pids } = spec
@@ -23,4 +25,16 @@ export function asksFor(
 export function refuseUnable(runtime: string, can: ReadonlySet<RuntimeAbility>, spec: ContainerSpec): void {
   const abilities = asksFor(spec).filter((ability) => !can.has(ability))
   if (abilities.length > 0) throw fault.cannot({ runtime, place: spec.name, abilities })
+}
+
+/** What a component asks for, how it is asked for its health included, and this runtime cannot give: told before anything is touched. */
+export function missingAbilities({ can }: Pick<Runtime, 'can'>, component: Component): readonly RuntimeAbility[] {
+  const { health, mcp } = component
+  const ways: readonly (readonly [RuntimeAbility, boolean])[] = [
+    ['health-checks', health?.container === true],
+    ['exec', health?.command !== undefined],
+    ['stdio', mcp?.stdio !== undefined],
+  ]
+  const asked = [...asksFor(madeOf(component)), ...ways.filter(([, isAsked]) => isAsked).map(([ability]) => ability)]
+  return asked.filter((ability) => !can.has(ability))
 }

@@ -5,7 +5,7 @@ import { fault } from '../faults.ts'
 import { type UpdatePlan, planUpdate } from '../plan.ts'
 import type { Container, PullProgress, ResolvedImage } from '../runtime.ts'
 import type { Component } from '../service/config.ts'
-import { missingAbilities } from './abilities.ts'
+import { missingAbilities } from '../abilities.ts'
 import { type UpdateEnd, type UpdateNeeds, carryOutUpdate, unfinishedUpdates } from './update.ts'
 
 export type Deployed = {
