@@ -3,7 +3,10 @@ import type { Desired } from '../drift.ts'
 import { fault } from '../faults.ts'
 import type { Component, Service } from '../service/config.ts'
 import { readService } from '../service/read.ts'
-import type { Registry } from './registry.ts'
+import type { Deployed, Registry } from './registry.ts'
+
+/** It was never deployed. */
+const never: Deployed = { digests: {}, discarded: new Set() }
 
 export class Known {
   readonly #registry: Registry
@@ -31,7 +34,8 @@ export class Known {
         services.push(service)
       }
     }
-    return inOrder(services).map((service) => ({ service, ...this.#deployed(service.name) }))
+    const deployed = this.#registry.deployed()
+    return inOrder(services).map((service) => ({ service, ...(deployed.get(service.name) ?? never) }))
   }
 
   /** Fault `run.no_service`. */
@@ -41,7 +45,7 @@ export class Known {
     const known = this.#read.get(name)
     const service = known?.text === registered.text ? known.service : await readService(registered.text, `${name}.toml`)
     this.#read.set(name, { text: registered.text, service })
-    return { service, text: registered.text, ...this.#deployed(name) }
+    return { service, text: registered.text, ...(this.#registry.deployed(name).get(name) ?? never) }
   }
 
   /** A definition that is given, checked: it is for this node. Faults: `config.invalid`, `run.other_name`, `run.other_node`. */
@@ -49,11 +53,6 @@ export class Known {
     const service = await readService(text, `${expected ?? 'definition'}.toml`, expected)
     if (service.node !== this.#node) throw fault.other_node({ service: service.name, named: service.node, node: this.#node })
     return service
-  }
-
-  #deployed(service: string): Pick<Desired, 'digests' | 'discarded'> {
-    const digests = Object.entries(this.#registry.currents(service)).map(([component, { digest }]) => [component, digest] as const)
-    return { digests: Object.fromEntries(digests), discarded: this.#registry.discarded(service) }
   }
 }
 

@@ -22,6 +22,8 @@ const migrations = [
 
 export type Registered = { readonly name: string; readonly text: string; readonly updatedAt: number }
 export type Current = ResolvedImage & { readonly deployment: string }
+/** The digest that each component was last deployed by, and the deployments that went back. */
+export type Deployed = { readonly digests: Readonly<Record<string, string>>; readonly discarded: ReadonlySet<string> }
 export type Outcome = 'underway' | 'deployed' | 'rolled-back' | 'failed'
 export type Deployment = {
   readonly id: string
@@ -95,13 +97,25 @@ export class Registry implements Disposable {
     })
   }
 
-  /** What each component was last deployed by, by its name. */
-  currents(service: string): Readonly<Record<string, Current>> {
-    const rows = this.#store.all<Current & { component: string }>(
-      'SELECT component, reference, digest, deployment FROM current WHERE service = ?',
-      service,
+  /** How every service was deployed, or the one that is named; none that never was. Two questions for all of them: it is asked with every look. */
+  deployed(service?: string): ReadonlyMap<string, Deployed> {
+    const found = new Map<string, { readonly digests: Record<string, string>; readonly discarded: Set<string> }>()
+    const of = (name: string) => {
+      const known = found.get(name) ?? { digests: {}, discarded: new Set<string>() }
+      found.set(name, known)
+      return known
+    }
+    const currents = this.#store.all<{ service: string; component: string; digest: string }>(
+      'SELECT service, component, digest FROM current WHERE ?1 IS NULL OR service = ?1',
+      service ?? null,
     )
-    return Object.fromEntries(rows.map(({ component, reference, digest, deployment }) => [component, { reference, digest, deployment }]))
+    for (const row of currents) of(row.service).digests[row.component] = row.digest
+    const discarded = this.#store.all<{ service: string; id: string }>(
+      `SELECT service, id FROM deployments WHERE outcome IN ('rolled-back', 'failed') AND (?1 IS NULL OR service = ?1)`,
+      service ?? null,
+    )
+    for (const row of discarded) of(row.service).discarded.add(row.id)
+    return found
   }
 
   current({ service, component }: Place): Current | undefined {
@@ -155,15 +169,6 @@ export class Registry implements Disposable {
   deployment(id: string): Deployment | undefined {
     const row = this.#store.get<DeploymentRow>('SELECT * FROM deployments WHERE id = ?', id)
     return row && deploymentOf(row)
-  }
-
-  /** Those of a service that went back. */
-  discarded(service: string): ReadonlySet<string> {
-    const rows = this.#store.all<{ id: string }>(
-      `SELECT id FROM deployments WHERE service = ? AND outcome IN ('rolled-back', 'failed')`,
-      service,
-    )
-    return new Set(rows.map(({ id }) => id))
   }
 
   /** Newest first. */
