@@ -17,6 +17,11 @@ export const fault = faults('operate', {
     message: `another machine server of this user has its sockets in ${d.folder}`,
     hint: 'stop it, or give this one a folder of its own: server.runtime in its configuration',
   }),
+  helper_away: (d: { reason: string }) => ({
+    kind: 'unavailable',
+    message: `what needs root cannot be done: ${d.reason}`,
+    hint: 'start the helper: sudo systemctl start raspi-ops-agent',
+  }),
   no_processes: (d: { reason: string }) => ({
     kind: 'unavailable',
     message: `the processes of this machine cannot be listed: ${d.reason}`,

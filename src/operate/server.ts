@@ -13,6 +13,7 @@ import type { Log } from '../kernel/log.ts'
 import type { Secret } from '../kernel/secret.ts'
 import type { OperateConfig } from './config.ts'
 import { fault } from './faults.ts'
+import type { HelperLink } from './helper/link.ts'
 import { type Host, isKnown } from './host.ts'
 import type { MachineNeeds } from './needs.ts'
 
@@ -23,6 +24,7 @@ export type MachineServerNeeds = {
   readonly clock: Clock
   readonly log: Log
   readonly host: Host
+  readonly helper: HelperLink
   /** Fairlead's own version. */
   readonly version: string
   readonly tools: readonly ToolSource<MachineNeeds>[]
@@ -50,7 +52,7 @@ type Health = {
 }
 
 function toolServerOf(
-  { tools, host, clock, log, version }: MachineServerNeeds,
+  { tools, host, helper, clock, log, version }: MachineServerNeeds,
   { config, token }: MachineServerSettings,
   role: string,
 ): ToolServer {
@@ -60,7 +62,7 @@ function toolServerOf(
     version,
     instructions: 'Tools for the machine this server runs on. Start with system_get_basic_info and system_get_health_snapshot.',
     tools,
-    needs: { host, clock, config, version },
+    needs: { host, helper, clock, config, version },
     mayCall: (_principal, tool) => reaches(role, tool.role),
     sandboxMode: () => config.testing.sandbox_mode,
     admit: admitBearer(token),

@@ -7,6 +7,8 @@ import type { z } from 'zod'
 import type { Tool } from '../base/mcp/tool/tool.ts'
 import type { Clock } from '../kernel/clock.ts'
 import schema from './config.ts'
+import { noHelper } from './helper/link.ts'
+import { plainCall } from './helper/memory-link.fixture.ts'
 import { createHost } from './host.ts'
 import type { MachineNeeds } from './needs.ts'
 import processList from './tools/process-list.ts'
@@ -83,7 +85,7 @@ function needsOf(at: string, during: () => void = () => {}): MachineNeeds {
       during()
     },
   }
-  return { host: createHost(at), clock, config: schema.parse({}), version: '9.9.9' }
+  return { host: createHost(at), clock, config: schema.parse({}), helper: noHelper('none here'), version: '9.9.9' }
 }
 
 /** As the server calls it: defaults filled in, the answer checked against its schema. */
@@ -92,9 +94,7 @@ async function ask<In extends z.ZodObject, Out extends z.ZodObject>(
   input: z.input<In>,
   needs: MachineNeeds,
 ): Promise<z.output<Out>> {
-  return tool.output
-    .strict()
-    .parse(await tool.handle(needs, tool.input.parse(input), { signal: new AbortController().signal, progress() {} })) as z.output<Out>
+  return tool.output.strict().parse(await tool.handle(needs, tool.input.parse(input), plainCall())) as z.output<Out>
 }
 
 describe('a Raspberry Pi', () => {

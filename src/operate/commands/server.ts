@@ -7,6 +7,7 @@ import { command, stopAsked } from '../../base/terminal/command.ts'
 import { asFault } from '../../kernel/fault.ts'
 import schema from '../config.ts'
 import { fault } from '../faults.ts'
+import { noHelper } from '../helper/link.ts'
 import { createHost } from '../host.ts'
 import { machineOffers } from '../offers.ts'
 import { serveMachineOnStdio, startMachineServer } from '../server.ts'
@@ -31,7 +32,7 @@ export default command({
     const config = flags.port === undefined ? value : { ...value, server: { ...value.server, port: flags.port } }
     const { tools } = await import('../../extensions.ts')
     const own = tools.filter(({ owner }) => owner === 'operate')
-    const needs = { clock, log, host: createHost(), version, tools: own }
+    const needs = { clock, log, host: createHost(), helper: noHelper('this server has no link to it'), version, tools: own }
     if (flags.stdio) return serveMachineOnStdio(needs, { config }, stdin, stdout, signal)
     const token = config.server.token && (await resolveCredential(config.server.token, { env, folder: folders.config }))
     await using stack = new AsyncDisposableStack()

@@ -14,15 +14,20 @@ const add = tool({
   name: 'add_numbers',
   title: 'Add',
   description: 'Adds to the base.',
-  input: z.strictObject({ amount: z.int().min(1).max(100), mode: z.enum(['ok', 'fault', 'crash', 'bad', 'large', 'hang']).default('ok') }),
+  input: z.strictObject({
+    amount: z.int().min(1).max(100),
+    mode: z.enum(['ok', 'fault', 'crash', 'bad', 'large', 'hang', 'pretend', 'who']).default('ok'),
+  }),
   output: z.object({ sum: z.number(), filler: z.string().optional() }),
   annotations: { readOnlyHint: true },
   role: 'operator',
   effect: 'change',
   limits: { timeoutMs: 50, maxOutputBytes: 1_000 },
-  async handle({ base }: Needs, { amount, mode }, { signal, progress }) {
+  async handle({ base }: Needs, { amount, mode }, { signal, progress, caller, simulated }) {
     progress(1, 2)
     if (mode === 'fault') throw fault.broken({})
+    if (mode === 'pretend') simulated('no such device')
+    if (mode === 'who') return { sum: 1, filler: JSON.stringify(caller) }
     if (mode === 'crash') throw new TypeError('oops')
     if (mode === 'bad') return { sum: 'many' as unknown as number }
     if (mode === 'large') return { sum: 1, filler: 'x'.repeat(2_000) }
@@ -173,7 +178,22 @@ describe('calling', () => {
   })
 })
 
+describe('the caller', () => {
+  test('is told to the tool: who, from where, which request, and the grant that was shown', async () => {
+    const said = { requestId: '"a"', source: '192.0.2.1', grant: 'signed' }
+    const told = await boxOf().box.call(ann, 'add_numbers', { amount: 1, mode: 'who' }, { ...call, ...said })
+    expect(JSON.parse(told.structuredContent!['filler'] as string)).toEqual({ principal: ann, ...said })
+    const bare = await boxOf().box.call(ann, 'add_numbers', { amount: 1, mode: 'who' }, call)
+    expect(JSON.parse(bare.structuredContent!['filler'] as string)).toEqual({ principal: ann, requestId: 'unknown', source: 'unknown' })
+  })
+})
+
 describe('sandbox', () => {
+  test('what a tool itself says is simulated is marked', async () => {
+    expect((await boxOf().box.call(ann, 'add_numbers', { amount: 2, mode: 'pretend' }, call))._meta).toEqual({
+      'fairlead/simulated': 'no such device',
+    })
+  })
   test('a change is simulated and marked, or refused where nothing can stand in for it', async () => {
     const { box, lines } = boxOf({ sandboxMode: () => 'partial' })
     expect(await box.call(ann, 'add_numbers', { amount: 2 }, call)).toMatchObject({

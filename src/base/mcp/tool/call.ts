@@ -4,7 +4,7 @@ import type { Clock } from '../../../kernel/clock.ts'
 import { type Fault, asFault, faults, outside } from '../../../kernel/fault.ts'
 import type { Log } from '../../../kernel/log.ts'
 import type { Principal } from '../../access/principal.ts'
-import { type Annotations, type Call, type SandboxMode, type Tool, type ToolSource, isReal } from './tool.ts'
+import { type Annotations, type Call, type Caller, type SandboxMode, type Tool, type ToolSource, isReal } from './tool.ts'
 
 const defaultTimeoutMs = 30_000
 const defaultMaxOutputBytes = 256 << 10
@@ -71,11 +71,14 @@ type ToolAnswer = {
   _meta?: Record<string, unknown>
 }
 
+/** A call as it comes in. What is not said of its caller is unknown. */
+export type AskedCall = Pick<Call, 'signal' | 'progress'> & Partial<Omit<Caller, 'principal'>>
+
 export interface Toolbox {
   /** The tools this principal may call. Faults when a tool cannot be loaded. */
   list(principal: Principal): Promise<ListedTool[]>
   /** Never rejects for what a tool did; faults `tool.unknown` alone is thrown, since the protocol answers it differently. */
-  call(principal: Principal, name: string, input: unknown, call: Call): Promise<ToolAnswer>
+  call(principal: Principal, name: string, input: unknown, call: AskedCall): Promise<ToolAnswer>
   /** What kept the tools from loading, the last time it was tried. */
   readonly problem: Fault | undefined
   readonly running: number
@@ -168,16 +171,23 @@ async function within<T>(
   }
 }
 
-async function perform<Needs>(tool: Tool<Needs>, input: unknown, call: Call, options: ToolboxOptions<Needs>): Promise<ToolAnswer> {
+async function perform<Needs>(
+  tool: Tool<Needs>,
+  input: unknown,
+  { call, caller }: { readonly call: AskedCall; readonly caller: Caller },
+  options: ToolboxOptions<Needs>,
+): Promise<ToolAnswer> {
   const { name } = tool
   const given = tool.input.safeParse(input ?? {})
   if (!given.success) throw fault.bad_input({ tool: name, problems: await problemsOf(tool.input, input, given.error) })
   const mode = options.sandboxMode?.() ?? 'disabled'
   const real = isReal(mode, tool.effect)
   if (!real && !tool.simulate) throw fault.sandboxed({ tool: name, mode })
+  let why: string | undefined = real ? undefined : mode
+  const simulated = (said: string): void => void (why = said)
   const made = real
     ? await within(name, tool.limits?.timeoutMs ?? defaultTimeoutMs, options.clock, call.signal, (signal) =>
-        tool.handle(options.needs, given.data, { ...call, signal }),
+        tool.handle(options.needs, given.data, { signal, progress: call.progress, caller, simulated }),
       )
     : tool.simulate!(options.needs, given.data)
   const checked = tool.output.safeParse(made)
@@ -186,7 +196,11 @@ async function perform<Needs>(tool: Tool<Needs>, input: unknown, call: Call, opt
   const maxOutputBytes = tool.limits?.maxOutputBytes ?? defaultMaxOutputBytes
   const sizeBytes = Buffer.byteLength(text)
   if (sizeBytes > maxOutputBytes) throw fault.too_large({ tool: name, sizeBytes, maxOutputBytes })
-  return { content: [{ type: 'text', text }], structuredContent: checked.data, ...(real ? {} : { _meta: { 'fairlead/simulated': mode } }) }
+  return {
+    content: [{ type: 'text', text }],
+    structuredContent: checked.data,
+    ...(why === undefined ? {} : { _meta: { 'fairlead/simulated': why } }),
+  }
 }
 
 /** Makes a toolbox. Tools are loaded when first asked for; a failed load is tried again by the next call. */
@@ -235,7 +249,9 @@ export function createToolbox<Needs>(options: ToolboxOptions<Needs>): Toolbox {
       running++
       try {
         if (running > maxCalls) throw fault.busy({ maxCalls })
-        const answer = await perform(tool, input, call, options)
+        const { requestId = 'unknown', source = 'unknown', grant } = call
+        const caller = { principal, requestId, source, ...(grant === undefined ? {} : { grant }) }
+        const answer = await perform(tool, input, { call, caller }, options)
         log.info('tool_call', { ...who, outcome: answer._meta ? 'simulated' : 'done', durationMs: durationMs() })
         return answer
       } catch (error) {

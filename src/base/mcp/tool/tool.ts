@@ -1,5 +1,6 @@
 // An MCP tool is one value: what it takes and answers, who may call it, how far it may go and what it does. All that is said of tools elsewhere is derived from it.
 import type { z } from 'zod'
+import type { Principal } from '../../access/principal.ts'
 
 /** From least to most: each may do what those before it may. */
 export const roles = ['viewer', 'operator', 'admin'] as const
@@ -38,12 +39,26 @@ type Limits = {
   readonly maxOutputBytes?: number
 }
 
+/** Who is behind a call: for those who decide further on, and for records. */
+export type Caller = {
+  readonly principal: Principal
+  /** The client's own id of its request, as JSON writes it; not unique among clients. */
+  readonly requestId: string
+  /** Where it came from: an address, or the way in (`stdio`). */
+  readonly source: string
+  /** A signed statement of the caller's roles, as it was shown: whoever acts by it verifies it. */
+  readonly grant?: string
+}
+
 /** One call in progress. */
 export type Call = {
   /** Aborted when the caller cancels or leaves, or the time is up. */
   readonly signal: AbortSignal
   /** Tells a caller who asked for it how far the work is; `done` only grows. */
   readonly progress: (done: number, total?: number, message?: string) => void
+  readonly caller: Caller
+  /** Says that what is answered did not really happen, and why not (a sandbox mode, a simulated device): the answer is marked with it. */
+  readonly simulated: (why: string) => void
 }
 
 /** `Needs` is what the daemon hands to its tools; it is fixed by the capability that owns them. */

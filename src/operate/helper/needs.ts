@@ -1,0 +1,18 @@
+// What the helper hands to a privileged tool. It runs as root: nothing in here takes a shell string, and nothing comes from the server.
+import type { Clock } from '../../kernel/clock.ts'
+import type { Log } from '../../kernel/log.ts'
+import type { OperateConfig } from '../config.ts'
+import type { Host } from '../host.ts'
+import type { AllowList } from './settings.ts'
+
+export type HelperNeeds = {
+  readonly host: Host
+  readonly clock: Clock
+  readonly log: Log
+  /** The helper's own, as it is for this call. */
+  readonly config: OperateConfig
+  /** Whether that list of `helper.allow` names it: for answers that show only what may be touched. */
+  readonly allows: (list: AllowList, name: string) => boolean
+  /** Fairlead's own. */
+  readonly version: string
+}
