@@ -4,6 +4,8 @@ import {
   chmodSync,
   closeSync,
   constants,
+  fchmodSync,
+  fchownSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -11,6 +13,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeSync,
 } from 'node:fs'
 import { cp } from 'node:fs/promises'
@@ -65,14 +68,18 @@ export function makeFolder(path: string, mode = 0o700): void {
   }
 }
 
-/** Replaces the file as one step: written beside it, synced, renamed over it, the folder synced. */
-export function writeWhole(path: string, content: string | Uint8Array, mode = 0o600): void {
+/** Replaces the file as one step: written beside it, synced, renamed over it, the folder synced. With `owner`, which only root may give, its mode does not heed the umask. */
+export function writeWhole(path: string, content: string | Uint8Array, mode = 0o600, owner?: Pick<Stats, 'uid' | 'gid'>): void {
   const beside = join(dirname(path), `.${randomId(6)}.tmp`)
   try {
     const file = openSync(beside, 'wx', mode)
     try {
       const bytes = typeof content === 'string' ? Buffer.from(content) : content
       for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at)
+      if (owner) {
+        fchownSync(file, owner.uid, owner.gid)
+        fchmodSync(file, mode)
+      }
       fsyncSync(file)
     } finally {
       closeSync(file)
@@ -92,6 +99,19 @@ export function moveFile(from: string, to: string): void {
     syncFolder(dirname(to))
   } catch (error) {
     throw fault.unwritable({ path: to, reason: reasonOf(error) }, error)
+  }
+}
+
+/** Makes `path` a symbolic link to `target`, as one step: a link that is there led elsewhere before, and nothing lies between. */
+export function pointLink(path: string, target: string): void {
+  const beside = join(dirname(path), `.${randomId(6)}.tmp`)
+  try {
+    symlinkSync(target, beside)
+    renameSync(beside, path)
+    syncFolder(dirname(path))
+  } catch (error) {
+    rmSync(beside, { force: true })
+    throw fault.unwritable({ path, reason: reasonOf(error) }, error)
   }
 }
 

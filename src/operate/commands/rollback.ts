@@ -1,0 +1,27 @@
+// Goes back to a release that was kept: the last good one, or the one that is named.
+import { userInfo } from 'node:os'
+import { command } from '../../base/terminal/command.ts'
+import { isUnfinished, resume, rollBack } from '../update/engine.ts'
+import { engineOf } from '../update/engine-of.ts'
+import { fault } from '../update/faults.ts'
+import { carryOutAsJob } from '../update/launch.ts'
+
+export default command({
+  summary: 'go back to a release that was kept',
+  description: 'As an update does, it proves that the release is well; when it is not, the one that ran before stays.',
+  args: { version: { summary: 'the release; by default the last good one', optional: true } },
+  flags: {
+    here: { summary: 'do the work in this process: what the transient unit runs' },
+    config: { summary: 'the configuration file; /etc/mcp-raspi/config.yml by default', value: 'FILE' },
+  },
+  examples: [['fairlead operate rollback', 'to the release before this one']],
+  async run(context, { args: { version }, flags }) {
+    const engine = await engineOf(context, flags.config)
+    if (userInfo().uid !== 0) throw fault.root_wanted({ what: 'go back to another release' })
+    const words = [...(version === undefined ? [] : [version]), ...(flags.config ? ['--config', flags.config] : [])]
+    if (!flags.here) return carryOutAsJob(context, engine, ['rollback', '--here', ...words])
+    const { needs, settings } = engine
+    const { from, to } = await (isUnfinished(settings.root) ? resume(needs, settings) : rollBack(needs, settings, version))
+    context.terminal.result({ from, to }, () => `${to} runs; before it was ${from}`)
+  },
+})

@@ -1,0 +1,30 @@
+// Where deployment/install.sh puts the machine's server and helper, and what their services are called: the runbook's places.
+import { join } from 'node:path'
+
+export type Installation = {
+  /** Holds the releases, `current`, `version.json`; root's alone. */
+  readonly root: string
+  /** The folder of config.yml and secrets.env. */
+  readonly config: string
+  readonly state: string
+  readonly logs: string
+  readonly backups: string
+}
+
+/** The one of this machine; tests name another place for all of it. */
+export function installationAt(place = '/'): Installation {
+  return {
+    root: join(place, 'opt/mcp-raspi'),
+    config: join(place, 'etc/mcp-raspi'),
+    state: join(place, 'var/lib/mcp-raspi'),
+    logs: join(place, 'var/log/mcp-raspi'),
+    backups: join(place, 'backup'),
+  }
+}
+
+export const serverUnit = 'mcp-raspi-server.service'
+export const helperUnit = 'raspi-ops-agent.service'
+/** In the order in which they start. */
+export const units: readonly string[] = [helperUnit, serverUnit]
+/** Whom the server runs as; its group may read logs and databases. */
+export const account = 'mcp-raspi'
