@@ -21,13 +21,13 @@ const acts: Acts = {
     )
     for (const lines of said) expect(lines.map((line) => Number.parseInt(line, 10))).toEqual(lines.map((_, at) => at + 1))
     const by = (route: string): number => said.flat().filter((line) => line.endsWith(` by ${route}`)).length
-    // Ctrl-C may come after a message was done and before it was said: once for each of the three
+    // Ctrl-C may come after a message was done and before it was said, once for each of the three; and one may have been done by the gate that was killed, and asked for again
     const calls = ops
       .read('~/.local/state/fairlead/gate/ledger/ledger.jsonl')
       .match(/"event":"call\.begin","principal":"operator_api"/g)!.length
     const direct = ops.read('~/service/direct.log').trim().split('\n').length
     expect(by('mcp') + by('direct')).toBeGreaterThan(5)
-    expect(calls + direct - by('mcp') - by('direct')).toBeLessThanOrEqual(3)
+    expect(calls + direct - by('mcp') - by('direct')).toBeLessThanOrEqual(4)
     expect(calls).toBeGreaterThanOrEqual(by('mcp'))
     expect(direct).toBeGreaterThanOrEqual(by('direct'))
   },

@@ -21,8 +21,11 @@ export type Given = Iterable<{ readonly name: string; /** The value's JSON text.
 
 /** Names that a less strict reader could take for the same: letters of either case, and those that Unicode holds to be compatible. */
 export function sameName(name: string): string {
-  return name.normalize('NFKC').toLowerCase()
+  return (isPlain.test(name) ? name : name.normalize('NFKC')).toLowerCase()
 }
+
+/** Such names are what they are in every normal form; most are, and asking Unicode costs memory and time. */
+const isPlain = /^[ -~]*$/
 
 /** Makes the judge of some rules: why they do not allow the given arguments, in words that hold no value; undefined when they do. */
 export function argumentJudge(rules: ArgumentRules): (given: Given) => string | undefined {

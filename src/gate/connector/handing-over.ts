@@ -113,14 +113,20 @@ function handOverSteps(needs: StepNeeds, file: string, { connectors, sha256, ove
 }
 
 const pollMs = 250
+/** A first credential is in use at once: who waits no longer than this is told nothing. */
+const untoldMs = 1_000
 const patienceMs = 60_000
 
 async function untilUsed({ clock, waiting, signal }: StepNeeds, connectors: readonly string[], state: () => Promise<State>): Promise<void> {
-  for (let isFirst = true; ; isFirst = false) {
+  let isTold = false
+  for (const sinceMs = clock.mono(); ;) {
     const found = await state()
     if (found === 'done') return
     if (found === 'undone' || found === 'unknown') throw fault.rotation_unproved({ connectors })
-    if (isFirst) waiting()
+    if (!isTold && clock.mono() - sinceMs > untoldMs) {
+      isTold = true
+      waiting()
+    }
     await clock.wait(pollMs, signal)
   }
 }
