@@ -1,6 +1,7 @@
 // Every command, path, message and promise of the runbooks that Fairlead was asked to make true, by file and line: one list for each runbook.
 import { containerControlPlane } from './requirements/container-control-plane.ts'
 import { encryptedPeerMessaging } from './requirements/encrypted-peer-messaging.ts'
+import { machineOperationsServer } from './requirements/machine-operations-server.ts'
 import { operatorGateway } from './requirements/operator-gateway.ts'
 import type { Requirement } from './requirements/requirement.ts'
 
@@ -13,5 +14,6 @@ export type Runbook = {
 export const runbooks: readonly Runbook[] = [
   { file: 'container-control-plane.md', requirements: containerControlPlane },
   { file: 'encrypted-peer-messaging.md', requirements: encryptedPeerMessaging },
+  { file: 'machine-operations-server.md', requirements: machineOperationsServer },
   { file: 'operator-gateway.md', requirements: operatorGateway },
 ]

@@ -8,7 +8,7 @@ import { imageScript } from '../bed/images.ts'
 import { type Nodes, createNodes, obstacle as noNodes } from '../bed/nodes.ts'
 import { type Host, type Stage, home, terminals } from './stage.ts'
 
-const checkout = resolve(import.meta.dirname, '../..')
+export const checkout = resolve(import.meta.dirname, '../..')
 export const shared = '/opt/checkout'
 /** On the network of the machines, where this machine is their first address. */
 export const imageRegistry = '10.77.0.1:5000'
@@ -23,7 +23,11 @@ export interface Machines extends Stage {
 export function obstacle(tools: readonly string[]): string | undefined {
   const missing = noNodes()
   if (missing !== undefined) return missing
-  const absent = ['ssh', 'sshd', 'doas', 'script', 'docker-registry', ...tools].filter((tool) => {
+  return missingTools(['ssh', 'sshd', 'doas', 'script', 'docker-registry', ...tools])
+}
+
+export function missingTools(tools: readonly string[]): string | undefined {
+  const absent = tools.filter((tool) => {
     try {
       execFileSync('sh', ['-c', `command -v ${tool}`], { stdio: 'ignore' })
       return false
@@ -34,7 +38,12 @@ export function obstacle(tools: readonly string[]): string | undefined {
   return absent.length > 0 ? `not installed: ${absent.join(', ')}` : undefined
 }
 
-/** The person is the same on all machines and comes in from the first one, whose home holds the checkout, as far as it is there: what they write in it is theirs alone. */
+/** In a script that root runs there: the person's home holds the checkout, as far as it is there: what they write in it is theirs alone. */
+export const checkoutAtHome = `mkdir -p /run/work/upper /run/work/work ~user/fairlead
+mount -t overlay checkout -o lowerdir=${shared},upperdir=/run/work/upper,workdir=/run/work/work ~user/fairlead
+chown user:user ~user/fairlead`
+
+/** The person is the same on all machines and comes in from the first one. */
 const furniture = (isFirst: boolean, key: string, publicKey: string): string => `set -eu
 grep -q ^user: /etc/passwd || useradd --uid 20002 --create-home --shell /bin/bash user
 usermod -p '*' user # sshd lets nobody in whose account is locked
@@ -48,10 +57,9 @@ ${
     ? `printf '%s\\n' '${key}' >~user/.ssh/id_ed25519
 chmod 600 ~user/.ssh/id_ed25519
 printf 'Host *\\n  StrictHostKeyChecking accept-new\\n  LogLevel ERROR\\n  BatchMode yes\\n' >~user/.ssh/config
-mkdir -p /run/work/upper /run/work/work ~user/fairlead
-mount -t overlay checkout -o lowerdir=${shared},upperdir=/run/work/upper,workdir=/run/work/work ~user/fairlead
+${checkoutAtHome}
 rm -rf ~user/fairlead/build ~user/fairlead/mcp ~user/fairlead/mcp-agent
-chown user:user ~user/fairlead`
+`
     : ''
 }
 chown -R user:user ~user/.ssh
@@ -117,7 +125,8 @@ async function openRegistry(nodes: Nodes, folder: string) {
   return registry
 }
 
-function hostOf(nodes: Nodes, name: string): Host {
+/** A machine as the person `user` works at it, who must be there. */
+export function hostOf(nodes: Nodes, name: string): Host {
   const environment = [
     `HOME=${home}`,
     'USER=user',
