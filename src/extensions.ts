@@ -20,6 +20,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['gate', 'smoke'], summary: 'hand-shake and beat for every connector, check the doctrine, leave a receipt', load: () => import('./gate/commands/smoke.ts') },
   { path: ['gate', 'stdio'], summary: 'be a stdio MCP server that is the gate: for a client of this machine', load: () => import('./gate/commands/stdio.ts') },
   { path: ['operate', 'release'], summary: 'sign a package, so that machines take it as a release', load: () => import('./operate/commands/release.ts') },
+  { path: ['operate', 'tools'], summary: 'list the machine tools: who may call each, who does it, what becomes of it in a sandbox', load: () => import('./operate/commands/tools.ts') },
   { path: ['reach', 'accept-files'], summary: 'say whose files are taken', load: () => import('./reach/commands/accept-files.ts') },
   { path: ['reach', 'agent'], summary: 'keep this identity reachable: its port, its registration, its connections', load: () => import('./reach/commands/agent.ts') },
   { path: ['reach', 'backup'], summary: 'write a sealed backup of the identity', load: () => import('./reach/commands/backup.ts') },
