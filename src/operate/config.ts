@@ -3,7 +3,6 @@ import { z } from 'zod'
 import { credential } from '../base/config/credential.ts'
 import { roles, sandboxModes } from '../base/mcp/tool/tool.ts'
 import { backupSettings } from './backup/settings.ts'
-import { helperSettings } from './helper/settings.ts'
 import { updateSettings } from './update/settings.ts'
 import { helperSettings, powerSettings } from './helper/settings.ts'
 
