@@ -21,6 +21,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['gate', 'stdio'], summary: 'be a stdio MCP server that is the gate: for a client of this machine', load: () => import('./gate/commands/stdio.ts') },
   { path: ['operate', 'agent'], summary: 'be the privileged helper of the machine tools, at a socket for their server alone', load: () => import('./operate/commands/agent.ts') },
   { path: ['operate', 'backup'], summary: 'back up the machine server: configuration, data, version.json', load: () => import('./operate/commands/backup.ts') },
+  { path: ['operate', 'incident'], summary: 'stop the machine server, keep the evidence, rotate its credentials', load: () => import('./operate/commands/incident.ts') },
   { path: ['operate', 'release'], summary: 'sign a package, so that machines take it as a release', load: () => import('./operate/commands/release.ts') },
   { path: ['operate', 'restore'], summary: 'put a backup of the machine server back', load: () => import('./operate/commands/restore.ts') },
   { path: ['operate', 'rollback'], summary: 'go back to a release that was kept', load: () => import('./operate/commands/rollback.ts') },
@@ -85,6 +86,14 @@ export const configs = [
 ]
 
 export const tools = [
+  { owner: 'operate', name: 'manage-apply-os-updates', load: () => import('./operate/tools/manage-apply-os-updates.ts') },
+  { owner: 'operate', name: 'manage-backup-server', load: () => import('./operate/tools/manage-backup-server.ts') },
+  { owner: 'operate', name: 'manage-check-for-updates', load: () => import('./operate/tools/manage-check-for-updates.ts') },
+  { owner: 'operate', name: 'manage-get-job', load: () => import('./operate/tools/manage-get-job.ts') },
+  { owner: 'operate', name: 'manage-preview-os-updates', load: () => import('./operate/tools/manage-preview-os-updates.ts') },
+  { owner: 'operate', name: 'manage-rollback-server', load: () => import('./operate/tools/manage-rollback-server.ts') },
+  { owner: 'operate', name: 'manage-server-status', load: () => import('./operate/tools/manage-server-status.ts') },
+  { owner: 'operate', name: 'manage-update-server', load: () => import('./operate/tools/manage-update-server.ts') },
   { owner: 'operate', name: 'process-info', load: () => import('./operate/tools/process-info.ts') },
   { owner: 'operate', name: 'process-list', load: () => import('./operate/tools/process-list.ts') },
   { owner: 'operate', name: 'process-signal', load: () => import('./operate/tools/process-signal.ts') },
