@@ -78,6 +78,11 @@ export const configs = [
 ]
 
 export const tools = [
+  { owner: 'operate', name: 'metrics-get-status', load: () => import('./operate/tools/metrics-get-status.ts') },
+  { owner: 'operate', name: 'metrics-query', load: () => import('./operate/tools/metrics-query.ts') },
+  { owner: 'operate', name: 'metrics-realtime', load: () => import('./operate/tools/metrics-realtime.ts') },
+  { owner: 'operate', name: 'metrics-start-sampling', load: () => import('./operate/tools/metrics-start-sampling.ts') },
+  { owner: 'operate', name: 'metrics-stop-sampling', load: () => import('./operate/tools/metrics-stop-sampling.ts') },
   { owner: 'operate', name: 'process-list', load: () => import('./operate/tools/process-list.ts') },
   { owner: 'operate', name: 'system-get-basic-info', load: () => import('./operate/tools/system-get-basic-info.ts') },
   { owner: 'operate', name: 'system-get-health-snapshot', load: () => import('./operate/tools/system-get-health-snapshot.ts') },

@@ -1,6 +1,8 @@
 // The settings of the machine tools (config.yml): each with a description and a default.
 import { z } from 'zod'
 import { credential } from '../base/config/credential.ts'
+import { loggingSettings } from './logs/settings.ts'
+import { metricsSettings } from './metrics/settings.ts'
 import { roles, sandboxModes } from '../base/mcp/tool/tool.ts'
 import { helperSettings } from './helper/settings.ts'
 
@@ -53,6 +55,8 @@ const config = z.strictObject({
   server: server.prefault({}).describe('Where and for whom the machine tools are served.'),
   health: health.prefault({}).describe('How health is measured, and from which values on it warns.'),
   helper: helperSettings.prefault({}).describe('What the privileged helper does, and for whom.'),
+  logging: loggingSettings.prefault({}).describe('What is written down, and how long it is kept.'),
+  metrics: metricsSettings.prefault({}).describe('What is measured over time, and how long it is kept.'),
   testing: testing.prefault({}).describe('Whether tools really do what they say.'),
 })
 

@@ -22,6 +22,21 @@ export const fault = faults('operate', {
     message: `what needs root cannot be done: ${d.reason}`,
     hint: 'start the helper: sudo systemctl start raspi-ops-agent',
   }),
+  no_metrics: (d: { path: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `no metrics can be read from ${d.path}: ${d.reason}`,
+    hint: 'they are kept while the server runs: fairlead operate server (and this user may have to join its group)',
+  }),
+  metrics_elsewhere: (d: { path: string }) => ({
+    kind: 'unavailable',
+    message: `this server does not sample: it only reads ${d.path}`,
+    hint: 'ask the server that does, over HTTP',
+  }),
+  bad_range: (d: { problem: string }) => ({
+    kind: 'usage',
+    message: `the range cannot be asked for: ${d.problem}`,
+    hint: 'give times as 2026-11-30T08:00:00Z, from before to, and bucket_seconds of at most 300, or a multiple of 300, or above 3600 a multiple of 3600',
+  }),
   no_processes: (d: { reason: string }) => ({
     kind: 'unavailable',
     message: `the processes of this machine cannot be listed: ${d.reason}`,

@@ -3,6 +3,7 @@ import type { Clock } from '../kernel/clock.ts'
 import type { OperateConfig } from './config.ts'
 import type { HelperLink } from './helper/link.ts'
 import type { Host } from './host.ts'
+import type { Metrics } from './metrics/metrics.ts'
 
 export type MachineNeeds = {
   readonly host: Host
@@ -10,6 +11,7 @@ export type MachineNeeds = {
   readonly config: OperateConfig
   /** Has done what needs root, by a process of its own that checks everything once more. */
   readonly helper: HelperLink
+  readonly metrics: Metrics
   /** Fairlead's own. */
   readonly version: string
 }

@@ -4,18 +4,23 @@ import type { Readable, Writable } from 'node:stream'
 import type { Principal } from '../base/access/principal.ts'
 import { answerJson } from '../base/http/answer.ts'
 import { isLoopback } from '../base/http/host.ts'
+import { metricsType } from '../base/http/metrics.ts'
 import { openListener } from '../base/http/listener.ts'
 import { admitBearer } from '../base/mcp/tool/http.ts'
 import { type ToolServer, createToolServer } from '../base/mcp/tool/server.ts'
 import { type ToolSource, reaches } from '../base/mcp/tool/tool.ts'
 import type { Clock } from '../kernel/clock.ts'
+import { asFault, outside } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Secret } from '../kernel/secret.ts'
 import type { OperateConfig } from './config.ts'
 import { fault } from './faults.ts'
 import type { HelperLink } from './helper/link.ts'
 import { type Host, isKnown } from './host.ts'
+import { type Metrics, openMetrics } from './metrics/metrics.ts'
+import { metricsPage } from './metrics/page.ts'
 import type { MachineNeeds } from './needs.ts'
+import type { Places } from './places.ts'
 
 /** The loop of a server that works well turns every few milliseconds. */
 const maxLagMs = 1_000
@@ -30,7 +35,7 @@ export type MachineServerNeeds = {
   readonly tools: readonly ToolSource<MachineNeeds>[]
 }
 
-export type MachineServerSettings = { readonly config: OperateConfig; readonly token?: Secret | undefined }
+export type MachineServerSettings = { readonly config: OperateConfig; readonly places: Places; readonly token?: Secret | undefined }
 
 export interface MachineServer {
   /** The MCP endpoint. */
@@ -52,7 +57,7 @@ type Health = {
 }
 
 function toolServerOf(
-  { tools, host, helper, clock, log, version }: MachineServerNeeds,
+  { tools, host, helper, clock, log, version, metrics }: MachineServerNeeds & { readonly metrics: Metrics },
   { config, token }: MachineServerSettings,
   role: string,
 ): ToolServer {
@@ -62,7 +67,7 @@ function toolServerOf(
     version,
     instructions: 'Tools for the machine this server runs on. Start with system_get_basic_info and system_get_health_snapshot.',
     tools,
-    needs: { host, helper, clock, config, version },
+    needs: { host, helper, clock, config, metrics, version },
     mayCall: (_principal, tool) => reaches(role, tool.role),
     sandboxMode: () => config.testing.sandbox_mode,
     admit: admitBearer(token),
@@ -89,24 +94,41 @@ async function healthOf({ clock, host, version }: MachineServerNeeds, server: To
 
 /** Serves over HTTP. Faults `operate.token_wanted`, `http.port_busy`, `http.cannot_listen`. */
 export async function startMachineServer(needs: MachineServerNeeds, settings: MachineServerSettings): Promise<MachineServer> {
-  const { clock, log } = needs
+  const { clock, log, version } = needs
   const { host, port, role } = settings.config.server
   if (!isLoopback(host) && !settings.token) throw fault.token_wanted({ host })
   const startedAt = clock.mono()
-  const server = toolServerOf(needs, settings, role)
+  const metrics = openMetrics(needs, { ...settings.config.metrics, path: settings.places.metrics })
+  const admit = admitBearer(settings.token)
+  const server = toolServerOf({ ...needs, metrics }, settings, role)
   const health = (): Promise<Pick<Health, 'status' | 'checks'>> =>
     healthOf(needs, server, startedAt).catch((error: unknown) => {
       log.error('machine.health', { error })
       return { status: 'unhealthy', checks: { health: { ok: false, reason: 'health could not be determined' } } }
     })
+  /** For whoever may call a tool. */
+  const answerMetrics = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    try {
+      await admit(request)
+      const text = await metricsPage({ metrics, server: server.state, version })
+      response.writeHead(200, { 'content-type': metricsType, 'cache-control': 'no-store' }).end(text)
+    } catch (error) {
+      const { kind, message, hint } = asFault(error)
+      const challenge: Record<string, string> = kind === 'unauthenticated' ? { 'www-authenticate': 'Bearer' } : {}
+      answerJson(response, outside[kind].httpStatus, { error: { message, hint } }, challenge)
+    }
+  }
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     const path = (request.url ?? '/').split('?')[0]
     if (path === '/mcp') return server.handle(request, response)
     request.resume()
-    if (path !== '/health')
-      return answerJson(response, 404, { error: { message: `there is nothing at ${path}`, hint: 'MCP is at /mcp, health at /health' } })
+    if (path !== '/health' && path !== '/metrics')
+      return answerJson(response, 404, {
+        error: { message: `there is nothing at ${path}`, hint: 'MCP is at /mcp, health at /health, metrics at /metrics' },
+      })
     if (request.method !== 'GET' && request.method !== 'HEAD')
-      return answerJson(response, 405, { error: { message: 'health is told by GET' } }, { allow: 'GET, HEAD' })
+      return answerJson(response, 405, { error: { message: `${path} is told by GET` } }, { allow: 'GET, HEAD' })
+    if (path === '/metrics') return void answerMetrics(request, response)
     void health().then((told) => answerJson(response, told.status === 'ok' ? 200 : 503, told))
   }
   const listener = await openListener({ clock: needs.clock, name: 'the machine tools', host, port, handle })
@@ -122,6 +144,7 @@ export async function startMachineServer(needs: MachineServerNeeds, settings: Ma
     async close() {
       await server.close()
       await listener.close()
+      metrics.close()
     },
   }
 }
@@ -135,7 +158,10 @@ export async function serveMachineOnStdio(
   signal: AbortSignal,
 ): Promise<void> {
   const local: Principal = { name: 'local', via: 'door' }
-  const server = toolServerOf(needs, settings, 'admin')
+  const { metrics: kept } = settings.config
+  const metrics = openMetrics(needs, { ...kept, path: settings.places.metrics, isReader: true })
+  const server = toolServerOf({ ...needs, metrics }, settings, 'admin')
   await server.overStdio(input, output, local, signal)
   await server.close()
+  metrics.close()
 }

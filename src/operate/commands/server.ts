@@ -10,6 +10,7 @@ import { fault } from '../faults.ts'
 import { noHelper } from '../helper/link.ts'
 import { createHost } from '../host.ts'
 import { machineOffers } from '../offers.ts'
+import { placesOf } from '../places.ts'
 import { serveMachineOnStdio, startMachineServer } from '../server.ts'
 
 export default command({
@@ -26,17 +27,19 @@ export default command({
     ['fairlead operate server', 'serve at http://127.0.0.1:8000/mcp until stopped'],
     ['fairlead operate server --stdio', 'serve one client on standard input and output'],
   ],
-  async run({ terminal, log, clock, folders, env, stdin, stdout, signal, version }, { flags }) {
+  async run(context, { flags }) {
+    const { terminal, log, clock, folders, env, stdin, stdout, signal, version } = context
     const path = flags.config ?? join(folders.config, 'config.yml')
     const { value } = await loadConfig({ schema, path, isOptional: flags.config === undefined })
     const config = flags.port === undefined ? value : { ...value, server: { ...value.server, port: flags.port } }
+    const places = placesOf(context, config)
     const { tools } = await import('../../extensions.ts')
     const own = tools.filter(({ owner }) => owner === 'operate')
     const needs = { clock, log, host: createHost(), helper: noHelper('this server has no link to it'), version, tools: own }
-    if (flags.stdio) return serveMachineOnStdio(needs, { config }, stdin, stdout, signal)
+    if (flags.stdio) return serveMachineOnStdio(needs, { config, places }, stdin, stdout, signal)
     const token = config.server.token && (await resolveCredential(config.server.token, { env, folder: folders.config }))
     await using stack = new AsyncDisposableStack()
-    const server = stack.adopt(await startMachineServer(needs, { config, token }), (one) => one.close())
+    const server = stack.adopt(await startMachineServer(needs, { config, places, token }), (one) => one.close())
     const offers = stack.use(await machineOffers(needs, server, version))
     stack.use(await openOwnApi({ clock, log, offers }, config.server.runtime ?? join(folders.runtime, 'machine')))
     terminal.result({ url: server.url, health: server.healthUrl }, () => `machine tools at ${server.url}, health at ${server.healthUrl}`)
