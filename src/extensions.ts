@@ -20,6 +20,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['gate', 'smoke'], summary: 'hand-shake and beat for every connector, check the doctrine, leave a receipt', load: () => import('./gate/commands/smoke.ts') },
   { path: ['gate', 'stdio'], summary: 'be a stdio MCP server that is the gate: for a client of this machine', load: () => import('./gate/commands/stdio.ts') },
   { path: ['operate', 'agent'], summary: 'be the privileged helper of the machine tools, at a socket for their server alone', load: () => import('./operate/commands/agent.ts') },
+  { path: ['operate', 'audit'], summary: 'verify the audit logs: intact, or which entry is the first bad one', load: () => import('./operate/commands/audit.ts') },
   { path: ['operate', 'server'], summary: 'serve the machine tools to AI clients (MCP)', load: () => import('./operate/commands/server.ts') },
   { path: ['reach', 'accept-files'], summary: 'say whose files are taken', load: () => import('./reach/commands/accept-files.ts') },
   { path: ['reach', 'agent'], summary: 'keep this identity reachable: its port, its registration, its connections', load: () => import('./reach/commands/agent.ts') },
@@ -79,6 +80,9 @@ export const configs = [
 ]
 
 export const tools = [
+  { owner: 'operate', name: 'logs-get-recent-app-logs', load: () => import('./operate/tools/logs-get-recent-app-logs.ts') },
+  { owner: 'operate', name: 'logs-get-recent-audit-logs', load: () => import('./operate/tools/logs-get-recent-audit-logs.ts') },
+  { owner: 'operate', name: 'logs-query-journal', load: () => import('./operate/tools/logs-query-journal.ts') },
   { owner: 'operate', name: 'metrics-get-status', load: () => import('./operate/tools/metrics-get-status.ts') },
   { owner: 'operate', name: 'metrics-query', load: () => import('./operate/tools/metrics-query.ts') },
   { owner: 'operate', name: 'metrics-realtime', load: () => import('./operate/tools/metrics-realtime.ts') },

@@ -16,6 +16,7 @@ export function machineNeeds(changes: Partial<MachineNeeds> = {}): MachineNeeds 
     config,
     helper: noHelper('none here'),
     metrics: openMetrics({ host, clock, log: silentLog }, { ...config.metrics, path: '/nonexistent/metrics.db', isReader: true }),
+    places: { metrics: '/nonexistent/metrics.db', logs: '/nonexistent/log', secret: '/nonexistent/audit.secret' },
     version: '0.0.1',
     ...changes,
   }

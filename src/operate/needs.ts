@@ -4,6 +4,7 @@ import type { OperateConfig } from './config.ts'
 import type { HelperLink } from './helper/link.ts'
 import type { Host } from './host.ts'
 import type { Metrics } from './metrics/metrics.ts'
+import type { Places } from './places.ts'
 
 export type MachineNeeds = {
   readonly host: Host
@@ -12,6 +13,7 @@ export type MachineNeeds = {
   /** Has done what needs root, by a process of its own that checks everything once more. */
   readonly helper: HelperLink
   readonly metrics: Metrics
+  readonly places: Places
   /** Fairlead's own. */
   readonly version: string
 }

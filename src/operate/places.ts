@@ -8,6 +8,8 @@ export type Places = {
   readonly metrics: string
   /** The folder of app.log and audit.log. */
   readonly logs: string
+  /** What salts the arguments in the audit log: not beside it, where old files are cleared away. */
+  readonly secret: string
 }
 
 /** Under the runbook's name the folders are the capability's own; else it has one below those of all. */
@@ -18,6 +20,7 @@ export function placesOf(
   const state = alias === undefined ? join(folders.state, 'machine') : folders.state
   return {
     metrics: config.metrics.storage_path ?? join(state, 'metrics', 'metrics.db'),
+    secret: join(state, 'audit.secret'),
     logs: config.logging.dir ?? folders.log ?? join(state, 'log'),
   }
 }

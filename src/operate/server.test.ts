@@ -34,7 +34,7 @@ afterEach(async () => {
 function places(): Places {
   const folder = mkdtempSync(join(tmpdir(), 'fairlead-machine-'))
   closing.unshift(async () => rmSync(folder, { recursive: true, force: true }))
-  return { metrics: join(folder, 'metrics/metrics.db'), logs: join(folder, 'log') }
+  return { metrics: join(folder, 'metrics/metrics.db'), logs: join(folder, 'log'), secret: join(folder, 'audit.secret') }
 }
 
 async function start(config: object = {}, token?: Secret, log = silentLog): Promise<MachineServer> {

@@ -1,18 +1,20 @@
 // The machine's MCP server: its tools at /mcp, its health at /health, or one client on stdio.
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { userInfo } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
 import type { Principal } from '../base/access/principal.ts'
 import { answerJson } from '../base/http/answer.ts'
 import { isLoopback } from '../base/http/host.ts'
 import { metricsType } from '../base/http/metrics.ts'
 import { openListener } from '../base/http/listener.ts'
-import { admitBearer } from '../base/mcp/tool/http.ts'
+import { type Admit, admitBearer, sourceOf } from '../base/mcp/tool/http.ts'
 import { type ToolServer, createToolServer } from '../base/mcp/tool/server.ts'
 import { type ToolSource, reaches } from '../base/mcp/tool/tool.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { asFault, outside } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Secret } from '../kernel/secret.ts'
+import { type Audit, openAudit } from './audit.ts'
 import type { OperateConfig } from './config.ts'
 import { fault } from './faults.ts'
 import type { HelperLink } from './helper/link.ts'
@@ -56,9 +58,27 @@ type Health = {
   readonly checks: Readonly<Record<string, Check>>
 }
 
+/** What is kept of the machine and of its calls. */
+type Kept = { readonly metrics: Metrics; readonly audit: Audit }
+
+/** Whoever comes in, and whoever does not, is written down. */
+function auditedAdmit(admit: Admit, audit: Audit): Admit {
+  return async (request) => {
+    try {
+      const principal = await admit(request)
+      audit.login(principal, sourceOf(request, principal))
+      return principal
+    } catch (error) {
+      const { code, message } = asFault(error)
+      audit.authFailed(sourceOf(request), code, message)
+      throw error
+    }
+  }
+}
+
 function toolServerOf(
-  { tools, host, helper, clock, log, version, metrics }: MachineServerNeeds & { readonly metrics: Metrics },
-  { config, token }: MachineServerSettings,
+  { tools, host, helper, clock, log, version, metrics, audit, admit }: MachineServerNeeds & Kept & { readonly admit: Admit },
+  { config, places }: MachineServerSettings,
   role: string,
 ): ToolServer {
   return createToolServer({
@@ -67,10 +87,11 @@ function toolServerOf(
     version,
     instructions: 'Tools for the machine this server runs on. Start with system_get_basic_info and system_get_health_snapshot.',
     tools,
-    needs: { host, helper, clock, config, metrics, version },
+    needs: { host, helper, clock, config, metrics, places, version },
     mayCall: (_principal, tool) => reaches(role, tool.role),
     sandboxMode: () => config.testing.sandbox_mode,
-    admit: admitBearer(token),
+    admit,
+    record: audit,
     clock,
     log,
     limits: { maxSessions: config.server.max_sessions, sessionIdleMs: config.server.session_idle_minutes * 60_000 },
@@ -95,12 +116,14 @@ async function healthOf({ clock, host, version }: MachineServerNeeds, server: To
 /** Serves over HTTP. Faults `operate.token_wanted`, `http.port_busy`, `http.cannot_listen`. */
 export async function startMachineServer(needs: MachineServerNeeds, settings: MachineServerSettings): Promise<MachineServer> {
   const { clock, log, version } = needs
+  const { places } = settings
   const { host, port, role } = settings.config.server
   if (!isLoopback(host) && !settings.token) throw fault.token_wanted({ host })
   const startedAt = clock.mono()
-  const metrics = openMetrics(needs, { ...settings.config.metrics, path: settings.places.metrics })
-  const admit = admitBearer(settings.token)
-  const server = toolServerOf({ ...needs, metrics }, settings, role)
+  const metrics = openMetrics(needs, { ...settings.config.metrics, path: places.metrics })
+  const audit = openAudit(needs, { ...settings.config.logging, folder: places.logs, secret: places.secret, files: ['audit.log'] })
+  const admit = auditedAdmit(admitBearer(settings.token), audit)
+  const server = toolServerOf({ ...needs, metrics, audit, admit }, settings, role)
   const health = (): Promise<Pick<Health, 'status' | 'checks'>> =>
     healthOf(needs, server, startedAt).catch((error: unknown) => {
       log.error('machine.health', { error })
@@ -131,7 +154,14 @@ export async function startMachineServer(needs: MachineServerNeeds, settings: Ma
     if (path === '/metrics') return void answerMetrics(request, response)
     void health().then((told) => answerJson(response, told.status === 'ok' ? 200 : 503, told))
   }
-  const listener = await openListener({ clock: needs.clock, name: 'the machine tools', host, port, handle })
+  const listener = await openListener({
+    clock,
+    name: 'the machine tools',
+    host,
+    port,
+    handle,
+    refused: (reason, request) => audit.authFailed(sourceOf(request), 'http.refused', reason),
+  })
   log.info('machine.listening', { url: `${listener.url}/mcp`, role, sandbox: settings.config.testing.sandbox_mode })
   return {
     url: `${listener.url}/mcp`,
@@ -145,9 +175,22 @@ export async function startMachineServer(needs: MachineServerNeeds, settings: Ma
       await server.close()
       await listener.close()
       metrics.close()
+      await audit.close()
     },
   }
 }
+
+/** Whoever started the process, by number where the machine knows no name. */
+function localUser(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return `uid ${process.getuid?.()}`
+  }
+}
+
+/** One for each server on stdio that runs at the same time: a ledger has one writer. */
+const stdioAudits = Array.from({ length: 32 }, (_, at) => `audit.stdio${at + 1}.log`)
 
 /** Serves one client on stdio: whoever started the process, who may do all that this user may. Ends with the input. */
 export async function serveMachineOnStdio(
@@ -157,11 +200,15 @@ export async function serveMachineOnStdio(
   output: Writable,
   signal: AbortSignal,
 ): Promise<void> {
-  const local: Principal = { name: 'local', via: 'door' }
+  const local: Principal = { name: localUser(), via: 'door' }
   const { metrics: kept } = settings.config
   const metrics = openMetrics(needs, { ...kept, path: settings.places.metrics, isReader: true })
-  const server = toolServerOf({ ...needs, metrics }, settings, 'admin')
+  const { places } = settings
+  const audit = openAudit(needs, { ...settings.config.logging, folder: places.logs, secret: places.secret, files: stdioAudits })
+  audit.login(local, 'stdio')
+  const server = toolServerOf({ ...needs, metrics, audit, admit: () => local }, settings, 'admin')
   await server.overStdio(input, output, local, signal)
   await server.close()
   metrics.close()
+  await audit.close()
 }

@@ -5,8 +5,10 @@ import { resolveCredential } from '../../base/config/credential.ts'
 import { type SocketNeeds, openControl } from '../../base/control/server.ts'
 import { command, stopAsked } from '../../base/terminal/command.ts'
 import { asFault } from '../../kernel/fault.ts'
+import { both } from '../../kernel/log.ts'
 import schema from '../config.ts'
 import { fault } from '../faults.ts'
+import { openAppLog } from '../logs/app-log.ts'
 import { socketLink } from '../helper/socket-link.ts'
 import { createHost } from '../host.ts'
 import { machineOffers } from '../offers.ts'
@@ -28,7 +30,7 @@ export default command({
     ['fairlead operate server --stdio', 'serve one client on standard input and output'],
   ],
   async run(context, { flags }) {
-    const { terminal, log, clock, folders, env, stdin, stdout, signal, version } = context
+    const { terminal, log: told, clock, folders, env, stdin, stdout, signal, version } = context
     const path = flags.config ?? join(folders.config, 'config.yml')
     const { value } = await loadConfig({ schema, path, isOptional: flags.config === undefined })
     const config = flags.port === undefined ? value : { ...value, server: { ...value.server, port: flags.port } }
@@ -36,6 +38,7 @@ export default command({
     const { tools } = await import('../../extensions.ts')
     const own = tools.filter(({ owner }) => owner === 'operate')
     await using stack = new AsyncDisposableStack()
+    const log = flags.stdio ? told : both(told, stack.use(openAppLog(clock, config.logging, places.logs)))
     const helper = stack.use(socketLink({ clock, log }, config.helper.socket ?? join(folders.runtime, 'ops-agent.sock')))
     const needs = { clock, log, host: createHost(), helper, version, tools: own }
     if (flags.stdio) return await serveMachineOnStdio(needs, { config, places }, stdin, stdout, signal)

@@ -56,6 +56,15 @@ export function admitBearer(token: Secret | undefined): Admit {
   }
 }
 
+/** Where the request came from, on its way through the SDK; whatever a client says by this name is replaced. */
+export const sourceHeader = 'fairlead-source'
+
+/** Cloudflare's own header counts only beside its assertion, which was proved. */
+export function sourceOf(request: IncomingMessage, principal?: Principal): string {
+  const said = principal?.via === 'cloudflare' ? request.headers['cf-connecting-ip'] : undefined
+  return (typeof said === 'string' ? said : request.socket.remoteAddress)?.replace(/^::ffff:/, '') ?? 'unknown'
+}
+
 export type HttpLimits = {
   /** Of one request; 1 MiB by default: arguments of tools are small. */
   readonly maxBodyBytes?: number
@@ -103,11 +112,12 @@ async function readBody(request: IncomingMessage, maxBodyBytes: number): Promise
   return Buffer.concat(chunks)
 }
 
-function webRequest(request: IncomingMessage, signal: AbortSignal): Request {
+function webRequest(request: IncomingMessage, source: string, signal: AbortSignal): Request {
   const headers = new Headers()
   for (const [name, value] of Object.entries(request.headers)) {
     for (const item of Array.isArray(value) ? value : value === undefined ? [] : [value]) headers.append(name, item)
   }
+  headers.set(sourceHeader, source)
   return new Request('http://localhost/mcp', { method: request.method ?? 'GET', headers, signal })
 }
 
@@ -247,7 +257,7 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
           ) as unknown)
         : undefined
     const sdk = await options.loadSdk()
-    const asked = webRequest(request, signal)
+    const asked = webRequest(request, sourceOf(request, principal), signal)
     if (await sdk.isLegacyRequest(asked, body)) return sessions.answer(sdk, { request: asked, body, principal, response })
     modern ??= sdk.createMcpHandler(({ requestInfo }) => options.serverFor(sdk, principals.get(requestInfo!)!), {
       legacy: 'reject',
