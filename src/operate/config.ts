@@ -4,7 +4,7 @@ import { credential } from '../base/config/credential.ts'
 import { loggingSettings } from './logs/settings.ts'
 import { metricsSettings } from './metrics/settings.ts'
 import { roles, sandboxModes } from '../base/mcp/tool/tool.ts'
-import { helperSettings } from './helper/settings.ts'
+import { helperSettings, powerSettings } from './helper/settings.ts'
 
 const percentLimit = (what: string, standard: number): z.ZodDefault<z.ZodNumber> =>
   z.number().min(1).max(100).default(standard).describe(`Warn when ${what} is at least this many percent.`)
@@ -57,6 +57,7 @@ const config = z.strictObject({
   helper: helperSettings.prefault({}).describe('What the privileged helper does, and for whom.'),
   logging: loggingSettings.prefault({}).describe('What is written down, and how long it is kept.'),
   metrics: metricsSettings.prefault({}).describe('What is measured over time, and how long it is kept.'),
+  power: powerSettings.prefault({}).describe('Whether the machine may be rebooted or turned off, and how often.'),
   testing: testing.prefault({}).describe('Whether tools really do what they say.'),
 })
 

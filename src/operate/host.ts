@@ -21,7 +21,7 @@ export interface Host {
   space(path: string): Promise<Space | Unavailable>
   /** Addresses by interface. */
   addresses(): ReadonlyMap<string, readonly Address[]>
-  /** Runs a command of the system; faults as `exec` has them. */
+  /** Runs a command of the system, with at most 64 KiB of output unless told otherwise; faults as `exec` has them. */
   run(argv: readonly [string, ...string[]], timeoutMs: number, limits?: Pick<ExecOptions, 'maxBytes' | 'enoughLines'>): Promise<ExecResult>
 }
 

@@ -9,7 +9,7 @@ import { linesWire } from '../../wire/lines.ts'
 import { scan } from '../../wire/scan.ts'
 import type { Wire } from '../../wire/wire.ts'
 import { type Toolbox, type ToolboxOptions, createToolbox } from './call.ts'
-import { type Admit, type HttpLimits, type Sdk, createHttpDoor, sourceHeader } from './http.ts'
+import { type Admit, type HttpLimits, type Sdk, createHttpDoor } from './http.ts'
 
 const maxPendingPerWire = 256
 /** As long as the slowest tool may take by default. */
@@ -27,8 +27,6 @@ export type ToolServerOptions<Needs> = ToolboxOptions<Needs> & {
   readonly limits?: HttpLimits
 }
 
-type Client = { readonly principal: Principal; readonly way: string }
-
 export interface ToolServer {
   /** Answers a request at the MCP endpoint; the caller has chosen the path and checked Host and Origin. */
   handle(request: IncomingMessage, response: ServerResponse): void
@@ -40,8 +38,13 @@ export interface ToolServer {
   close(): Promise<void>
 }
 
-/** `way`: the source of calls that do not come by HTTP. */
-function sdkServer<Needs>(sdk: Sdk, toolbox: Toolbox, { principal, way }: Client, options: ToolServerOptions<Needs>): Server {
+/** Where a client that is not asked over HTTP comes from. */
+const onWire = 'wire'
+const onStdio = 'stdio'
+
+type Asker = { readonly principal: Principal; readonly source: string }
+
+function sdkServer<Needs>(sdk: Sdk, toolbox: Toolbox, { principal, source }: Asker, options: ToolServerOptions<Needs>): Server {
   const { name, title, version, instructions } = options
   const server = new sdk.Server({ name, title, version }, { capabilities: { tools: {} }, ...(instructions ? { instructions } : {}) })
   const asProtocolError = (error: unknown): Error => {
@@ -53,12 +56,14 @@ function sdkServer<Needs>(sdk: Sdk, toolbox: Toolbox, { principal, way }: Client
     const tools = await toolbox.list(principal).catch((error: unknown) => Promise.reject(asProtocolError(error)))
     return { tools }
   })
-  server.setRequestHandler('tools/call', async ({ params }, { mcpReq, http }) => {
+  server.setRequestHandler('tools/call', async ({ params }, { mcpReq }) => {
     const progressToken = mcpReq._meta?.progressToken
+    const grant = (mcpReq._meta as Record<string, unknown> | undefined)?.['fairlead/grant']
     const call = {
       signal: mcpReq.signal,
       requestId: JSON.stringify(mcpReq.id),
-      source: http?.req?.headers.get(sourceHeader) ?? way,
+      source,
+      ...(typeof grant === 'string' ? { grant } : {}),
       progress(progress: number, total?: number, message?: string): void {
         if (progressToken === undefined) return
         const told = { progressToken, progress, ...(total === undefined ? {} : { total }), ...(message === undefined ? {} : { message }) }
@@ -132,16 +137,16 @@ export function createToolServer<Needs>(options: ToolServerOptions<Needs>): Tool
   const loadSdk = (): Promise<Sdk> => (sdk ??= import('@modelcontextprotocol/server'))
   const door = createHttpDoor({
     loadSdk,
-    serverFor: (loaded, principal) => sdkServer(loaded, toolbox, { principal, way: 'http' }, options),
+    serverFor: (loaded, principal, source) => sdkServer(loaded, toolbox, { principal, source }, options),
     admit: options.admit,
     clock,
     log,
     ...(options.limits ? { limits: options.limits } : {}),
   })
 
-  const serve = async (wire: Wire, transport: WireTransport, client: Client): Promise<void> => {
+  const serve = async (wire: Wire, transport: WireTransport, asker: Asker): Promise<void> => {
     const [loaded, { serveStdio }] = await Promise.all([loadSdk(), import('@modelcontextprotocol/server/stdio')])
-    serveStdio(() => sdkServer(loaded, toolbox, client, options), {
+    serveStdio(() => sdkServer(loaded, toolbox, asker, options), {
       transport,
       maxSubscriptions: 16,
       onerror: (error) => log.debug('mcp.refused', { error }),
@@ -151,7 +156,7 @@ export function createToolServer<Needs>(options: ToolServerOptions<Needs>): Tool
 
   return {
     handle: (request, response) => door.handle(request, response),
-    overWire: (wire, principal) => serve(wire, new WireTransport(wire), { principal, way: 'wire' }),
+    overWire: (wire, principal) => serve(wire, new WireTransport(wire), { principal, source: onWire }),
     async overStdio(input, output, principal, signal) {
       // The end of the input is held back until all that came before it is answered: `printf … | server` gets its answers
       const held = new Transform({
@@ -178,7 +183,7 @@ export function createToolServer<Needs>(options: ToolServerOptions<Needs>): Tool
       const stop = (): void => void wire.close()
       signal.addEventListener('abort', stop, { once: true })
       if (signal.aborted) stop()
-      await serve(wire, transport, { principal, way: 'stdio' })
+      await serve(wire, transport, { principal, source: onStdio })
       signal.removeEventListener('abort', stop)
       input.destroy() // else an open stdin keeps the process alive
     },
