@@ -16,6 +16,12 @@ const health = z.strictObject({
   swap_percent: percentLimit('swap in use', 80),
   disk_percent: percentLimit('a filesystem in use', 90),
   temperature_celsius: z.number().min(1).max(150).default(80).describe('Warn when a sensor reads at least this many degrees Celsius.'),
+  least_free_mb: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(64)
+    .describe('The server is not ready when less than this is free, in MiB, where it keeps its logs and metrics.'),
   load_per_cpu: z
     .number()
     .min(0.1)

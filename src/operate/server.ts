@@ -18,14 +18,12 @@ import { type Audit, openAudit } from './audit.ts'
 import type { OperateConfig } from './config.ts'
 import { fault } from './faults.ts'
 import type { HelperLink } from './helper/link.ts'
-import { type Host, isKnown } from './host.ts'
+import { type Health, type HealthNeeds, type Scope, watchHealth } from './health.ts'
+import type { Host } from './host.ts'
 import { type Metrics, openMetrics } from './metrics/metrics.ts'
 import { metricsPage } from './metrics/page.ts'
 import type { MachineNeeds } from './needs.ts'
 import type { Places } from './places.ts'
-
-/** The loop of a server that works well turns every few milliseconds. */
-const maxLagMs = 1_000
 
 export type MachineServerNeeds = {
   readonly clock: Clock
@@ -35,9 +33,17 @@ export type MachineServerNeeds = {
   /** Fairlead's own version. */
   readonly version: string
   readonly tools: readonly ToolSource<MachineNeeds>[]
+  /** Where the log is kept besides, if it is. */
+  readonly appLog?: HealthNeeds['appLog']
 }
 
-export type MachineServerSettings = { readonly config: OperateConfig; readonly places: Places; readonly token?: Secret | undefined }
+export type MachineServerSettings = {
+  readonly config: OperateConfig
+  readonly places: Places
+  readonly token?: Secret | undefined
+  /** Without its helper the server is not well. */
+  readonly isHelperExpected?: boolean
+}
 
 export interface MachineServer {
   /** The MCP endpoint. */
@@ -47,15 +53,6 @@ export interface MachineServer {
   /** What is told there, and why it is not well. */
   health(): Promise<{ readonly isOk: boolean; readonly reason?: string }>
   close(): Promise<void>
-}
-
-type Check = { readonly ok: boolean; readonly reason?: string }
-type Health = {
-  readonly status: 'ok' | 'unhealthy'
-  readonly version: string
-  readonly uptimeSeconds: number
-  readonly sessions: number
-  readonly checks: Readonly<Record<string, Check>>
 }
 
 /** What is kept of the machine and of its calls. */
@@ -98,37 +95,28 @@ function toolServerOf(
   })
 }
 
-async function healthOf({ clock, host, version }: MachineServerNeeds, server: ToolServer, startedAt: number): Promise<Health> {
-  const asked = clock.mono()
-  await new Promise((resolve) => setImmediate(resolve))
-  const lagMs = Math.round(clock.mono() - asked)
-  const proc = await host.text('/proc/uptime')
-  const { problem, sessions } = server.state
-  const checks: Record<string, Check> = {
-    loop: lagMs <= maxLagMs ? { ok: true } : { ok: false, reason: `the event loop was late by ${lagMs} ms` },
-    proc: isKnown(proc) ? { ok: true } : { ok: false, reason: proc.unavailable },
-    tools: problem ? { ok: false, reason: problem.message } : { ok: true },
-  }
-  const status = Object.values(checks).every(({ ok }) => ok) ? 'ok' : 'unhealthy'
-  return { status, version, uptimeSeconds: Math.round((clock.mono() - startedAt) / 1_000), sessions, checks }
-}
-
 /** Serves over HTTP. Faults `operate.token_wanted`, `http.port_busy`, `http.cannot_listen`. */
 export async function startMachineServer(needs: MachineServerNeeds, settings: MachineServerSettings): Promise<MachineServer> {
   const { clock, log, version } = needs
-  const { places } = settings
-  const { host, port, role } = settings.config.server
-  if (!isLoopback(host) && !settings.token) throw fault.token_wanted({ host })
-  const startedAt = clock.mono()
-  const metrics = openMetrics(needs, { ...settings.config.metrics, path: places.metrics })
-  const audit = openAudit(needs, { ...settings.config.logging, folder: places.logs, secret: places.secret, files: ['audit.log'] })
-  const admit = auditedAdmit(admitBearer(settings.token), audit)
+  const { config, places, token, isHelperExpected = false } = settings
+  const { host, port, role } = config.server
+  if (!isLoopback(host) && !token) throw fault.token_wanted({ host })
+  await using stack = new AsyncDisposableStack()
+  const files = ['audit.log']
+  const audit = stack.adopt(openAudit(needs, { ...config.logging, folder: places.logs, secret: places.secret, files }), (one) =>
+    one.close(),
+  )
+  const metrics = stack.adopt(openMetrics(needs, { ...config.metrics, path: places.metrics }), (one) => one.close())
+  const admit = auditedAdmit(admitBearer(token), audit)
   const server = toolServerOf({ ...needs, metrics, audit, admit }, settings, role)
-  const health = (): Promise<Pick<Health, 'status' | 'checks'>> =>
-    healthOf(needs, server, startedAt).catch((error: unknown) => {
+  const health = stack.use(watchHealth({ ...needs, metrics, audit, server }, { config, places, isHelperExpected }))
+  const look = (scope: Scope): Promise<Pick<Health, 'status' | 'checks'>> =>
+    health.look(scope).catch((error: unknown) => {
       log.error('machine.health', { error })
       return { status: 'unhealthy', checks: { health: { ok: false, reason: 'health could not be determined' } } }
     })
+  const answerHealth = (scope: Scope) => (_request: IncomingMessage, response: ServerResponse) =>
+    void look(scope).then((told) => answerJson(response, told.status === 'ok' ? 200 : 503, told))
   /** For whoever may call a tool. */
   const answerMetrics = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     try {
@@ -141,42 +129,40 @@ export async function startMachineServer(needs: MachineServerNeeds, settings: Ma
       answerJson(response, outside[kind].httpStatus, { error: { message, hint } }, challenge)
     }
   }
+  const pages = new Map<string, (request: IncomingMessage, response: ServerResponse) => void>([
+    ['/health', answerHealth('all')],
+    ['/health/live', answerHealth('live')],
+    ['/health/ready', answerHealth('ready')],
+    ['/metrics', (request, response) => void answerMetrics(request, response)],
+  ])
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
-    const path = (request.url ?? '/').split('?')[0]
+    const path = (request.url ?? '/').split('?')[0]!
     if (path === '/mcp') return server.handle(request, response)
     request.resume()
-    if (path !== '/health' && path !== '/metrics')
+    const page = pages.get(path)
+    if (!page)
       return answerJson(response, 404, {
-        error: { message: `there is nothing at ${path}`, hint: 'MCP is at /mcp, health at /health, metrics at /metrics' },
+        error: { message: `there is nothing at ${path}`, hint: `MCP is at /mcp; there are ${[...pages.keys()].join(', ')}` },
       })
     if (request.method !== 'GET' && request.method !== 'HEAD')
       return answerJson(response, 405, { error: { message: `${path} is told by GET` } }, { allow: 'GET, HEAD' })
-    if (path === '/metrics') return void answerMetrics(request, response)
-    void health().then((told) => answerJson(response, told.status === 'ok' ? 200 : 503, told))
+    page(request, response)
   }
-  const listener = await openListener({
-    clock,
-    name: 'the machine tools',
-    host,
-    port,
-    handle,
-    refused: (reason, request) => audit.authFailed(sourceOf(request), 'http.refused', reason),
-  })
-  log.info('machine.listening', { url: `${listener.url}/mcp`, role, sandbox: settings.config.testing.sandbox_mode })
+  const refused = (reason: string, request: IncomingMessage): void => audit.authFailed(sourceOf(request), 'http.refused', reason)
+  const listener = stack.adopt(await openListener({ clock, name: 'the machine tools', host, port, handle, refused }), (one) => one.close())
+  stack.adopt(server, (one) => one.close())
+  log.info('machine.listening', { url: `${listener.url}/mcp`, role, sandbox: config.testing.sandbox_mode })
+  metrics.begin() // after the port is taken: two servers must not fight for the database
+  const held = stack.move()
   return {
     url: `${listener.url}/mcp`,
     healthUrl: `${listener.url}/health`,
     async health() {
-      const { status, checks } = await health()
-      const reasons = Object.values(checks).flatMap(({ reason }) => (reason === undefined ? [] : [reason]))
+      const { status, checks } = await look('all')
+      const reasons = Object.values(checks).flatMap(({ ok, reason, optional }) => (ok || optional || reason === undefined ? [] : [reason]))
       return { isOk: status === 'ok', ...(reasons.length === 0 ? {} : { reason: reasons.join('; ') }) }
     },
-    async close() {
-      await server.close()
-      await listener.close()
-      metrics.close()
-      await audit.close()
-    },
+    close: () => held.disposeAsync(),
   }
 }
 

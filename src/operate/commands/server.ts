@@ -38,12 +38,16 @@ export default command({
     const { tools } = await import('../../extensions.ts')
     const own = tools.filter(({ owner }) => owner === 'operate')
     await using stack = new AsyncDisposableStack()
-    const log = flags.stdio ? told : both(told, stack.use(openAppLog(clock, config.logging, places.logs)))
+    const appLog = flags.stdio ? undefined : stack.use(openAppLog(clock, config.logging, places.logs))
+    const log = appLog ? both(told, appLog.log) : told
     const helper = stack.use(socketLink({ clock, log }, config.helper.socket ?? join(folders.runtime, 'ops-agent.sock')))
-    const needs = { clock, log, host: createHost(), helper, version, tools: own }
+    const needs = { clock, log, host: createHost(), helper, version, tools: own, appLog: appLog?.file }
     if (flags.stdio) return await serveMachineOnStdio(needs, { config, places }, stdin, stdout, signal)
     const token = config.server.token && (await resolveCredential(config.server.token, { env, folder: folders.config }))
-    const server = stack.adopt(await startMachineServer(needs, { config, places, token }), (one) => one.close())
+    const server = stack.adopt(
+      await startMachineServer(needs, { config, places, token, isHelperExpected: context.alias !== undefined }),
+      (one) => one.close(),
+    )
     const offers = stack.use(await machineOffers(needs, server, version))
     stack.use(await openOwnApi({ clock, log, offers }, config.server.runtime ?? join(folders.runtime, 'machine')))
     terminal.result({ url: server.url, health: server.healthUrl }, () => `machine tools at ${server.url}, health at ${server.healthUrl}`)

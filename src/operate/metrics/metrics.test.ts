@@ -35,6 +35,7 @@ afterEach(() => {
 function open(changes: object = {}): Metrics {
   const metrics = openMetrics({ host: createHost(), clock, log }, { ...schema.parse({}).metrics, path, ...changes })
   opened.push(metrics)
+  metrics.begin()
   return metrics
 }
 

@@ -44,6 +44,8 @@ export interface Metrics {
   readonly state: MetricsState
   /** Faults: `operate.no_metrics`, and those of the store. */
   buckets(asked: Parameters<typeof bucketsOf>[1]): Bucket[]
+  /** Opens the database, or sets a damaged one aside and begins another, and samples if that is configured. What goes wrong is told by `state`, and tried again with each sample. */
+  begin(): void
   /** Looks now; CPU use is that since a look of the last minute, and is missing if there was none. */
   realtime(): Promise<Look>
   /** Begins to sample, or goes on in another interval. Fault `operate.metrics_elsewhere`. */
@@ -57,11 +59,9 @@ const pruneMs = 40
 const fileMode = 0o640
 const folderMode = 0o750
 
-/** Opens the database, or sets a damaged one aside and begins another, and samples. A database that cannot be opened is told by `state` and tried again with each sample. */
+/** Nothing is opened before it is begun, or asked. */
 export function openMetrics(needs: MetricsNeeds, settings: KeepingSettings): Metrics {
-  const metrics = settings.isReader ? new ReadMetrics(needs, settings) : new KeptMetrics(needs, settings)
-  if (settings.sampling && !settings.isReader) metrics.startSampling()
-  return metrics
+  return settings.isReader ? new ReadMetrics(needs, settings) : new KeptMetrics(needs, settings)
 }
 
 class ReadMetrics implements Metrics {
@@ -85,6 +85,10 @@ class ReadMetrics implements Metrics {
       setAside: undefined,
       problem: undefined,
     }
+  }
+
+  begin(): void {
+    // whoever keeps them may begin later
   }
 
   buckets(asked: Parameters<typeof bucketsOf>[1]): Bucket[] {
@@ -138,7 +142,6 @@ class KeptMetrics implements Metrics {
     this.#settings = settings
     this.#looking = new Looking(needs)
     this.#sampledAt = needs.clock.mono()
-    this.#attempt(() => this.#opened())
   }
 
   get state(): MetricsState {
@@ -152,6 +155,11 @@ class KeptMetrics implements Metrics {
       setAside: this.#setAside,
       problem: this.#problem,
     }
+  }
+
+  begin(): void {
+    this.#attempt(() => this.#opened())
+    if (this.#settings.sampling) this.startSampling()
   }
 
   buckets(asked: Parameters<typeof bucketsOf>[1]): Bucket[] {

@@ -28,6 +28,7 @@ beforeEach(() => {
   clock = createTestClock(Date.UTC(2026, 10, 30, 8))
   const settings = { ...schema.parse({}).metrics, path: join(folder, 'metrics.db') }
   metrics = openMetrics({ host: createHost(), clock, log: silentLog }, settings)
+  metrics.begin()
 })
 afterEach(() => {
   metrics.close()
