@@ -25,3 +25,15 @@ export const begun = (jobId: string): z.input<typeof jobAnswer> => ({ jobId, sta
 
 /** In place of a job that a sandbox keeps from being begun. */
 export const simulatedJob = (): z.input<typeof jobAnswer> => ({ jobId: 'simulated', state: 'done', lines: [] })
+/** Whether and how well the machine is sampled. */
+export const sampling = z.object({
+  isSampling: z.boolean(),
+  intervalSeconds: z.int().optional(),
+  lastSampleAt: time.optional(),
+  samplesTaken: z.int().describe('Since the server started.'),
+  samplesMissed: z.int().describe('Times at which none was taken: the machine was too busy, slept, or its clock was moved.'),
+  database: z.string(),
+  sizeBytes: bytes.optional(),
+  setAside: z.string().optional().describe('Where a damaged database was moved when this one was begun.'),
+  problem: z.string().optional().describe('Why the last sample could not be kept.'),
+})

@@ -1,6 +1,8 @@
 // The settings of the machine tools (config.yml): each with a description and a default.
 import { z } from 'zod'
 import { credential } from '../base/config/credential.ts'
+import { loggingSettings } from './logs/settings.ts'
+import { metricsSettings } from './metrics/settings.ts'
 import { roles, sandboxModes } from '../base/mcp/tool/tool.ts'
 import { backupSettings } from './backup/settings.ts'
 
@@ -17,6 +19,12 @@ const health = z.strictObject({
   swap_percent: percentLimit('swap in use', 80),
   disk_percent: percentLimit('a filesystem in use', 90),
   temperature_celsius: z.number().min(1).max(150).default(80).describe('Warn when a sensor reads at least this many degrees Celsius.'),
+  least_free_mb: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(64)
+    .describe('The server is not ready when less than this is free, in MiB, where it keeps its logs and metrics.'),
   load_per_cpu: z
     .number()
     .min(0.1)
@@ -58,6 +66,8 @@ const config = z.strictObject({
   helper: helperSettings.prefault({}).describe('What the privileged helper does, and for whom.'),
   backup: backupSettings.prefault({}).describe('Where backups go, and for how long they stay.'),
   updates: updateSettings.prefault({}).describe('Where releases come from, and whose signature counts.'),
+  logging: loggingSettings.prefault({}).describe('What is written down, and how long it is kept.'),
+  metrics: metricsSettings.prefault({}).describe('What is measured over time, and how long it is kept.'),
   power: powerSettings.prefault({}).describe('Whether the machine may be rebooted or turned off, and how often.'),
   testing: testing.prefault({}).describe('Whether tools really do what they say.'),
 })

@@ -1,7 +1,7 @@
 // The machine as its kernel shows it: small text files below /proc, /sys and /etc, read with bounds; an absence is told with its reason.
 import { open, readdir, readlink, statfs } from 'node:fs/promises'
 import { machine, networkInterfaces } from 'node:os'
-import { type ExecResult, exec } from '../kernel/exec.ts'
+import { type ExecOptions, type ExecResult, exec } from '../kernel/exec.ts'
 
 /** What cannot be known here, and why. Tools answer with it instead of inventing a value. */
 export type Unavailable = { unavailable: string }
@@ -22,7 +22,7 @@ export interface Host {
   /** Addresses by interface. */
   addresses(): ReadonlyMap<string, readonly Address[]>
   /** Runs a command of the system, with at most 64 KiB of output unless told otherwise; faults as `exec` has them. */
-  run(argv: readonly [string, ...string[]], timeoutMs: number, maxBytes?: number): Promise<ExecResult>
+  run(argv: readonly [string, ...string[]], timeoutMs: number, limits?: Pick<ExecOptions, 'maxBytes' | 'enoughLines'>): Promise<ExecResult>
 }
 
 const reasons: Readonly<Record<string, string>> = {
@@ -97,6 +97,6 @@ export function createHost(root = ''): Host {
           (all ?? []).map(({ family, address, cidr }) => ({ family, address, prefixLength: Number(cidr?.split('/')[1] ?? 0) })),
         ]),
       ),
-    run: (argv, timeoutMs, maxBytes = 64 << 10) => exec(argv, { env, timeoutMs, maxBytes }),
+    run: (argv, timeoutMs, limits) => exec(argv, { env, timeoutMs, maxBytes: 64 << 10, ...limits }),
   }
 }

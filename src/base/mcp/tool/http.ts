@@ -56,6 +56,12 @@ export function admitBearer(token: Secret | undefined): Admit {
   }
 }
 
+/** The address that a request came from. What Cloudflare says of it counts only beside its assertion, which was proved. */
+export function sourceOf({ headers, socket }: IncomingMessage, principal?: Principal): string {
+  const said = principal?.via === 'cloudflare' ? headers['cf-connecting-ip'] : undefined
+  return typeof said === 'string' ? said.slice(0, 64) : (socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '')
+}
+
 export type HttpLimits = {
   /** Of one request; 1 MiB by default: arguments of tools are small. */
   readonly maxBodyBytes?: number
@@ -247,7 +253,7 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
 
   const answer = async (request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<Response> => {
     const principal = await options.admit(request)
-    const source = (request.socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '')
+    const source = sourceOf(request, principal)
     const body =
       request.method === 'POST'
         ? (JSON.parse(
