@@ -78,8 +78,23 @@ export const configs = [
 ]
 
 export const tools = [
+  { owner: 'operate', name: 'camera-get-info', load: () => import('./operate/tools/camera-get-info.ts') },
+  { owner: 'operate', name: 'camera-take-photo', load: () => import('./operate/tools/camera-take-photo.ts') },
+  { owner: 'operate', name: 'gpio-configure-pin', load: () => import('./operate/tools/gpio-configure-pin.ts') },
+  { owner: 'operate', name: 'gpio-get-all-states', load: () => import('./operate/tools/gpio-get-all-states.ts') },
+  { owner: 'operate', name: 'gpio-read-pin', load: () => import('./operate/tools/gpio-read-pin.ts') },
+  { owner: 'operate', name: 'gpio-set-pwm', load: () => import('./operate/tools/gpio-set-pwm.ts') },
+  { owner: 'operate', name: 'gpio-write-pin', load: () => import('./operate/tools/gpio-write-pin.ts') },
+  { owner: 'operate', name: 'i2c-read', load: () => import('./operate/tools/i2c-read.ts') },
+  { owner: 'operate', name: 'i2c-scan-bus', load: () => import('./operate/tools/i2c-scan-bus.ts') },
+  { owner: 'operate', name: 'i2c-write', load: () => import('./operate/tools/i2c-write.ts') },
+  { owner: 'operate', name: 'network-check-connectivity', load: () => import('./operate/tools/network-check-connectivity.ts') },
+  { owner: 'operate', name: 'network-get-wifi', load: () => import('./operate/tools/network-get-wifi.ts') },
+  { owner: 'operate', name: 'network-list-listeners', load: () => import('./operate/tools/network-list-listeners.ts') },
+  { owner: 'operate', name: 'network-resolve-name', load: () => import('./operate/tools/network-resolve-name.ts') },
   { owner: 'operate', name: 'process-list', load: () => import('./operate/tools/process-list.ts') },
   { owner: 'operate', name: 'system-get-basic-info', load: () => import('./operate/tools/system-get-basic-info.ts') },
+  { owner: 'operate', name: 'system-get-capabilities', load: () => import('./operate/tools/system-get-capabilities.ts') },
   { owner: 'operate', name: 'system-get-health-snapshot', load: () => import('./operate/tools/system-get-health-snapshot.ts') },
   { owner: 'operate', name: 'system-get-network-info', load: () => import('./operate/tools/system-get-network-info.ts') },
 ]

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { credential } from '../base/config/credential.ts'
 import { roles, sandboxModes } from '../base/mcp/tool/tool.ts'
+import { hardwareSettings } from './hardware/settings.ts'
 import { helperSettings } from './helper/settings.ts'
 
 const percentLimit = (what: string, standard: number): z.ZodDefault<z.ZodNumber> =>
@@ -51,6 +52,7 @@ const testing = z.strictObject({
 
 const config = z.strictObject({
   server: server.prefault({}).describe('Where and for whom the machine tools are served.'),
+  hardware: hardwareSettings.prefault({}).describe('Devices: GPIO, I2C, cameras, sensors.'),
   health: health.prefault({}).describe('How health is measured, and from which values on it warns.'),
   helper: helperSettings.prefault({}).describe('What the privileged helper does, and for whom.'),
   testing: testing.prefault({}).describe('Whether tools really do what they say.'),

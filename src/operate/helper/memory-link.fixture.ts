@@ -4,16 +4,19 @@ import { silentLog } from '../../kernel/log.ts'
 import type { Call } from '../../base/mcp/tool/tool.ts'
 import schema from '../config.ts'
 import { createHost } from '../host.ts'
+import { createHardware } from '../hardware/hardware.ts'
 import type { HelperLink } from './link.ts'
 import type { HelperNeeds } from './needs.ts'
 
 /** The needs of a helper on this machine, with what the test has of its own. */
 export function helperNeeds(changes: Partial<HelperNeeds> = {}): HelperNeeds {
+  const { host = createHost(), clock = systemClock, log = silentLog, config = schema.parse({}) } = changes
   return {
-    host: createHost(),
-    clock: systemClock,
-    log: silentLog,
-    config: schema.parse({}),
+    host,
+    clock,
+    log,
+    config,
+    hardware: createHardware({ host, clock, log }, config.hardware),
     allows: () => true,
     version: '0.0.1',
     ...changes,
