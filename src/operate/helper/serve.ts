@@ -7,6 +7,7 @@ import type { Wire } from '../../base/wire/wire.ts'
 import { ByteBudget } from '../../base/wire/budget.ts'
 import type { ToolSource } from '../../base/mcp/tool/tool.ts'
 import { fault } from '../faults.ts'
+import { createHardware } from '../hardware/hardware.ts'
 import type { MachineNeeds } from '../needs.ts'
 import { maxRequestBytes } from './api.ts'
 import { type ConnectionNeeds, HelperConnection } from './connection.ts'
@@ -22,7 +23,9 @@ const maxDepth = 32
 const maxElements = 20_000
 const budgetBytes = 8 << 20
 
-export type HelperDaemonNeeds = Omit<HelperNeeds, 'config' | 'allows'> & { readonly tools: readonly ToolSource<MachineNeeds>[] }
+export type HelperDaemonNeeds = Omit<HelperNeeds, 'config' | 'allows' | 'hardware'> & {
+  readonly tools: readonly ToolSource<MachineNeeds>[]
+}
 
 export type HelperDaemonSettings = {
   /** The configuration file. */
@@ -45,13 +48,17 @@ export interface HelperDaemon {
 export async function startHelper({ tools: sources, ...needs }: HelperDaemonNeeds, settings: HelperDaemonSettings): Promise<HelperDaemon> {
   const { clock, log } = needs
   const config = ownConfig({ log }, settings.config)
-  const { helper } = await config.current()
+  const { helper, hardware: devices } = await config.current()
   const socket = helper.socket ?? settings.socket
   const group = groupOf(socket)
   const tools = await privilegedTools(sources)
   await using stack = new AsyncDisposableStack()
   const record = stack.adopt(openRecord({ clock, log }, helper.ledger), (one) => one.close())
-  const connections = new Connections({ operations: createOperations({ ...needs, config, record }, tools), record, log }, helper.max_calls)
+  const hardware = stack.adopt(createHardware(needs, devices), (one) => one.gpio.close())
+  const connections = new Connections(
+    { operations: createOperations({ ...needs, hardware, config, record }, tools), record, log },
+    helper.max_calls,
+  )
   const limits = { maxFrameBytes: maxRequestBytes, maxDepth, maxElements, budget: new ByteBudget(budgetBytes) }
   const server = unixServer(
     (wire) => connections.add(wire),
