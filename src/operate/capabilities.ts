@@ -33,8 +33,9 @@ async function all(name: string, ...parts: readonly Promise<Part>[]): Promise<Ca
 /** Available when one of the ways is. */
 function oneOf(name: string, ways: readonly Capability[]): Capability {
   const open = ways.filter(({ isAvailable }) => isAvailable)
-  if (open.length > 0) return { name, isAvailable: true, found: open.flatMap(({ found }) => found), missing: [] }
-  return { name, isAvailable: false, found: ways.flatMap(({ found }) => found), missing: ways.flatMap(({ missing }) => missing) }
+  if (open.length > 0) return { name, isAvailable: true, found: [...new Set(open.flatMap(({ found }) => found))], missing: [] }
+  const each = (of: 'found' | 'missing'): string[] => [...new Set(ways.flatMap((way) => way[of]))]
+  return { name, isAvailable: false, found: each('found'), missing: each('missing') }
 }
 
 async function camera(host: Host): Promise<Capability> {

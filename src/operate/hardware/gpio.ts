@@ -152,8 +152,7 @@ export function createGpio({ host, keeper }: { readonly host: Host; readonly kee
         return stateOf(pin.chip, told, {
           unavailable: 'it is an output that nobody holds: to ask for its level is to take it and to let it go, which may make it an input',
         })
-      const read = await ask<Told>('read', pin)
-      return stateOf(pin.chip, { ...read, held: false }, { unavailable: 'it was not told' })
+      return stateOf(pin.chip, await ask<Told>('read', pin), { unavailable: 'it was not told' })
     },
     write: (pin, level, until) => change('write', pin, { value: bit(level) }, until),
     configure: (pin, { direction, pull, level }, until) => change('configure', pin, { direction, pull, value: bit(level) }, until),
