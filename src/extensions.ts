@@ -93,11 +93,20 @@ export const tools = [
   { owner: 'operate', name: 'network-get-wifi', load: () => import('./operate/tools/network-get-wifi.ts') },
   { owner: 'operate', name: 'network-list-listeners', load: () => import('./operate/tools/network-list-listeners.ts') },
   { owner: 'operate', name: 'network-resolve-name', load: () => import('./operate/tools/network-resolve-name.ts') },
+  { owner: 'operate', name: 'process-info', load: () => import('./operate/tools/process-info.ts') },
   { owner: 'operate', name: 'process-list', load: () => import('./operate/tools/process-list.ts') },
+  { owner: 'operate', name: 'process-signal', load: () => import('./operate/tools/process-signal.ts') },
+  { owner: 'operate', name: 'service-control', load: () => import('./operate/tools/service-control.ts') },
+  { owner: 'operate', name: 'service-enable', load: () => import('./operate/tools/service-enable.ts') },
+  { owner: 'operate', name: 'service-list', load: () => import('./operate/tools/service-list.ts') },
+  { owner: 'operate', name: 'service-status', load: () => import('./operate/tools/service-status.ts') },
+  { owner: 'operate', name: 'system-cancel', load: () => import('./operate/tools/system-cancel.ts') },
   { owner: 'operate', name: 'system-get-basic-info', load: () => import('./operate/tools/system-get-basic-info.ts') },
   { owner: 'operate', name: 'system-get-capabilities', load: () => import('./operate/tools/system-get-capabilities.ts') },
   { owner: 'operate', name: 'system-get-health-snapshot', load: () => import('./operate/tools/system-get-health-snapshot.ts') },
   { owner: 'operate', name: 'system-get-network-info', load: () => import('./operate/tools/system-get-network-info.ts') },
+  { owner: 'operate', name: 'system-reboot', load: () => import('./operate/tools/system-reboot.ts') },
+  { owner: 'operate', name: 'system-shutdown', load: () => import('./operate/tools/system-shutdown.ts') },
 ]
 
 export const checks = [

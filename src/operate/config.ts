@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { credential } from '../base/config/credential.ts'
 import { roles, sandboxModes } from '../base/mcp/tool/tool.ts'
 import { hardwareSettings } from './hardware/settings.ts'
-import { helperSettings } from './helper/settings.ts'
+import { helperSettings, powerSettings } from './helper/settings.ts'
 
 const percentLimit = (what: string, standard: number): z.ZodDefault<z.ZodNumber> =>
   z.number().min(1).max(100).default(standard).describe(`Warn when ${what} is at least this many percent.`)
@@ -55,6 +55,7 @@ const config = z.strictObject({
   hardware: hardwareSettings.prefault({}).describe('Devices: GPIO, I2C, cameras, sensors.'),
   health: health.prefault({}).describe('How health is measured, and from which values on it warns.'),
   helper: helperSettings.prefault({}).describe('What the privileged helper does, and for whom.'),
+  power: powerSettings.prefault({}).describe('Whether the machine may be rebooted or turned off, and how often.'),
   testing: testing.prefault({}).describe('Whether tools really do what they say.'),
 })
 

@@ -27,8 +27,8 @@ export interface Host {
   readonly env: Readonly<Record<string, string>>
   /** Whether a program is there to be run. */
   finds(program: string): Promise<boolean>
-  /** Runs a command of the system; faults as `exec` has them. */
-  run(argv: readonly [string, ...string[]], timeoutMs: number): Promise<ExecResult>
+  /** Runs a command of the system, with at most 64 KiB of output unless told otherwise; faults as `exec` has them. */
+  run(argv: readonly [string, ...string[]], timeoutMs: number, maxBytes?: number): Promise<ExecResult>
 }
 
 const reasons: Readonly<Record<string, string>> = {
@@ -109,6 +109,6 @@ export function createHost(root = ''): Host {
       const places = env.PATH.split(':').map((folder) => access(`${folder}/${program}`, constants.X_OK))
       return (await Promise.allSettled(places)).some(({ status }) => status === 'fulfilled')
     },
-    run: (argv, timeoutMs) => exec(argv, { env, timeoutMs, maxBytes: 64 << 10 }),
+    run: (argv, timeoutMs, maxBytes = 64 << 10) => exec(argv, { env, timeoutMs, maxBytes }),
   }
 }

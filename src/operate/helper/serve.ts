@@ -9,11 +9,13 @@ import type { ToolSource } from '../../base/mcp/tool/tool.ts'
 import { fault } from '../faults.ts'
 import { createHardware } from '../hardware/hardware.ts'
 import type { MachineNeeds } from '../needs.ts'
+import { createSystemd } from '../systemd.ts'
 import { maxRequestBytes } from './api.ts'
 import { type ConnectionNeeds, HelperConnection } from './connection.ts'
 import type { HelperNeeds } from './needs.ts'
 import { createOperations, privilegedTools } from './operations.ts'
 import { ownConfig } from './own-config.ts'
+import { createPower } from './power.ts'
 import { openRecord } from './record.ts'
 
 /** Of what is at work when the helper is told to stop. */
@@ -23,7 +25,7 @@ const maxDepth = 32
 const maxElements = 20_000
 const budgetBytes = 8 << 20
 
-export type HelperDaemonNeeds = Omit<HelperNeeds, 'config' | 'allows' | 'hardware'> & {
+export type HelperDaemonNeeds = Pick<HelperNeeds, 'clock' | 'log' | 'host' | 'version'> & {
   readonly tools: readonly ToolSource<MachineNeeds>[]
 }
 
@@ -55,10 +57,11 @@ export async function startHelper({ tools: sources, ...needs }: HelperDaemonNeed
   await using stack = new AsyncDisposableStack()
   const record = stack.adopt(openRecord({ clock, log }, helper.ledger), (one) => one.close())
   const hardware = stack.adopt(createHardware(needs, devices), (one) => one.gpio.close())
-  const connections = new Connections(
-    { operations: createOperations({ ...needs, hardware, config, record }, tools), record, log },
-    helper.max_calls,
-  )
+  const systemd = createSystemd(needs.host)
+  const isReal = async (): Promise<boolean> => (await config.current()).testing.sandbox_mode === 'disabled'
+  const power = createPower({ clock, log, systemd, record, isReal })
+  const operations = createOperations({ ...needs, hardware, systemd, power, config, record }, tools)
+  const connections = new Connections({ operations, record, log }, helper.max_calls)
   const limits = { maxFrameBytes: maxRequestBytes, maxDepth, maxElements, budget: new ByteBudget(budgetBytes) }
   const server = unixServer(
     (wire) => connections.add(wire),
