@@ -1,7 +1,7 @@
 // Measures the machine tools beside bare Node: start to first answer, what a tool costs above its plain function, the way to the helper and back, idle memory:
-// `node bench/operate.ts [--rounds N] [--check]`.
+// `node bench/operate.ts [--rounds N] [--only start,memory,tool,helper] [--check]`.
 import { spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { copyFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -18,11 +18,15 @@ import { createHost } from '../src/operate/host.ts'
 import readPin from '../src/operate/tools/gpio-read-pin.ts'
 import basicInfo from '../src/operate/tools/system-get-basic-info.ts'
 import { buildNote, launcher } from './kit/build.ts'
-import { Household, childEnv, freePort, listens, pause, until } from './kit/children.ts'
+import { Household, type Started, childEnv, freePort, listens, pause, until } from './kit/children.ts'
+import { Connection } from './kit/http1.ts'
 import { median, percentile, show, table } from './kit/numbers.ts'
 import { machineState, memory } from './kit/process.ts'
 
-const { values } = parseArgs({ options: { rounds: { type: 'string', default: '20' }, check: { type: 'boolean', default: false } } })
+const { values } = parseArgs({
+  options: { rounds: { type: 'string', default: '20' }, only: { type: 'string' }, check: { type: 'boolean', default: false } },
+})
+const isWanted = (part: string): boolean => values.only === undefined || values.only.split(',').includes(part)
 const rounds = Number(values.rounds)
 const household = new Household()
 const home = household.place('home')
@@ -83,13 +87,13 @@ async function measureStart(): Promise<void> {
 const helperFolder = household.place('helper')
 const socket = join(helperFolder, 'run/ops-agent.sock')
 
-async function startHelper(): Promise<number> {
+async function startHelper(program: readonly string[] = [launcher]): Promise<Started> {
   const file = join(helperFolder, 'config.yml')
   const helper = `  socket: ${socket}\n  ledger: ${join(helperFolder, 'ledger')}\n  server_max_role: operator\n  allow:\n    pins: ["gpiochip0:17"]\n`
   writeFileSync(file, `helper:\n${helper}hardware:\n  backend: simulated\n`, { mode: 0o600 })
-  const { pid, over } = household.start([launcher, 'operate', 'agent', '--config', file], { env })
-  await until(() => isOpen(socket), 'the helper did not start', { hopeless: over })
-  return pid
+  const started = household.start([...program, 'operate', 'agent', '--config', file], { env })
+  await until(() => isOpen(socket), 'the helper did not start', { hopeless: started.over })
+  return started
 }
 
 function isOpen(path: string): Promise<true | undefined> {
@@ -103,24 +107,32 @@ function isOpen(path: string): Promise<true | undefined> {
   })
 }
 
-async function startServer(): Promise<{ readonly pid: number; readonly port: number }> {
+async function startServer(program: readonly string[] = [launcher]): Promise<Started & { readonly port: number }> {
   const port = await freePort()
   const file = join(helperFolder, 'server.yml')
   writeFileSync(file, `server:\n  port: ${port}\nhelper:\n  socket: ${socket}\n`, { mode: 0o600 })
-  const { pid, over } = household.start([launcher, 'operate', 'server', '--config', file], { env })
-  await until(() => listens(port), 'the server did not start', { hopeless: over })
-  return { pid, port }
+  const started = household.start([...program, 'operate', 'server', '--config', file], { env })
+  await until(() => listens(port), 'the server did not start', { hopeless: started.over })
+  return { ...started, port }
 }
 
 const settleMs = 3_000
 
-async function measureMemory(server: number, helper: number): Promise<void> {
-  const { pid: bare } = household.start([process.execPath, '-e', 'setInterval(() => {}, 1e6)'])
+/** By a copy of Node that nobody else runs: what is shared with others would be counted by halves. */
+async function measureMemory(): Promise<void> {
+  const node = join(household.place('node'), 'node')
+  copyFileSync(process.execPath, node)
+  const bare = household.start([node, '-e', 'setInterval(() => {}, 1e6)'])
   await pause(settleMs)
-  const [ofServer, ofHelper, ofBare] = [server, helper, bare].map((pid) => memory(pid).treePssMb) as [number, number, number]
-  row('idle memory, the server (PSS)', ofServer, ofBare, 'MB', ofServer / ofBare, 3)
-  row('idle memory, the helper (PSS)', ofHelper, ofBare, 'MB', ofHelper / ofBare, 3)
-  row('idle memory, both (PSS)', ofServer + ofHelper, ofBare, 'MB', (ofServer + ofHelper) / ofBare, 3)
+  const ofBare = memory(bare.pid).treePssMb
+  await bare.stop()
+  const program = [node, fileURLToPath(new URL('../dist/main.js', import.meta.url))]
+  const both = [await startHelper(program), await startServer(program)]
+  await pause(settleMs)
+  const [ofHelper, ofServer] = both.map(({ pid }) => memory(pid).treePssMb) as [number, number]
+  for (const one of both) await one.stop()
+  rows.push(['of which the server', `${show(ofServer)} MB`], ['of which the helper', `${show(ofHelper)} MB`])
+  row('idle memory of server and helper (PSS)', ofServer + ofHelper, ofBare, 'MB', (ofServer + ofHelper) / ofBare, 3)
 }
 
 // A tool above its plain function
@@ -159,11 +171,19 @@ async function measureTool(port: number): Promise<void> {
     method: 'tools/call',
     params: { name: 'system_get_basic_info', arguments: {}, _meta: meta },
   })
-  const post = async (): Promise<void> => {
-    const response = await fetch(url, { method: 'POST', headers, body })
-    const text = await response.text()
-    if (response.status !== 200 || !text.includes('"hostname"')) throw new Error(text.slice(0, 500))
-  }
+  const connection = new Connection(new URL(url))
+  const lines = Object.entries({ host: `127.0.0.1:${port}`, ...headers, 'content-length': Buffer.byteLength(body) })
+  const request = `POST /mcp HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`
+  const post = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      let text = ''
+      connection.send(request, {
+        onBody: (chunk) => void (text += chunk.toString('utf8')),
+        onEnd: ({ status }) =>
+          status === 200 && text.includes('"hostname"') ? resolve() : reject(new Error(`${status}: ${text.slice(0, 500)}`)),
+        onFail: reject,
+      })
+    })
   const plain = await timed(800, () => basicInfo.handle(needs, {}, plainCall()))
   const called = await timed(800, post)
   row('a read tool above its plain function, p50', called, plain, 'ms', called - plain, 2, ' ms')
@@ -218,12 +238,12 @@ async function measureHelper(): Promise<void> {
 }
 
 process.stdout.write(`${machineState()}\n${buildNote()}\n`)
-await measureStart()
+if (isWanted('start')) await measureStart()
+if (isWanted('memory')) await measureMemory()
 const helper = await startHelper()
-const server = await startServer()
-await measureMemory(server.pid, helper)
-await measureTool(server.port)
-await measureHelper()
+if (isWanted('tool')) await measureTool((await startServer()).port)
+if (isWanted('helper')) await measureHelper()
+await helper.stop()
 process.stdout.write(`${table(['', 'fairlead', 'bare', 'ratio', 'aim'], rows)}\n`)
 if (missed.length > 0) process.stdout.write(`missed: ${missed.join('; ')}\n`)
 process.exit(values.check && missed.length > 0 ? 3 : 0)
