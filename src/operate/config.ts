@@ -6,6 +6,7 @@ import { metricsSettings } from './metrics/settings.ts'
 import { roles, sandboxModes } from '../base/mcp/tool/tool.ts'
 import { backupSettings } from './backup/settings.ts'
 
+import { hardwareSettings } from './hardware/settings.ts'
 import { helperSettings, powerSettings } from './helper/settings.ts'
 import { updateSettings } from './update/settings.ts'
 
@@ -62,6 +63,7 @@ const testing = z.strictObject({
 
 const config = z.strictObject({
   server: server.prefault({}).describe('Where and for whom the machine tools are served.'),
+  hardware: hardwareSettings.prefault({}).describe('Devices: GPIO, I2C, cameras, sensors.'),
   health: health.prefault({}).describe('How health is measured, and from which values on it warns.'),
   helper: helperSettings.prefault({}).describe('What the privileged helper does, and for whom.'),
   backup: backupSettings.prefault({}).describe('Where backups go, and for how long they stay.'),

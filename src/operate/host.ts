@@ -1,5 +1,5 @@
 // The machine as its kernel shows it: small text files below /proc, /sys and /etc, read with bounds; an absence is told with its reason.
-import { open, readdir, readlink, statfs } from 'node:fs/promises'
+import { access, constants, open, readdir, readlink, statfs } from 'node:fs/promises'
 import { machine, networkInterfaces } from 'node:os'
 import { type ExecOptions, type ExecResult, exec } from '../kernel/exec.ts'
 
@@ -21,6 +21,12 @@ export interface Host {
   space(path: string): Promise<Space | Unavailable>
   /** Addresses by interface. */
   addresses(): ReadonlyMap<string, readonly Address[]>
+  /** Where a path of the machine is found, for those who hand it to a program. */
+  place(path: string): string
+  /** The whole environment of the programs that are run. */
+  readonly env: Readonly<Record<string, string>>
+  /** Whether a program is there to be run. */
+  finds(program: string): Promise<boolean>
   /** Runs a command of the system, with at most 64 KiB of output unless told otherwise; faults as `exec` has them. */
   run(argv: readonly [string, ...string[]], timeoutMs: number, limits?: Pick<ExecOptions, 'maxBytes' | 'enoughLines'>): Promise<ExecResult>
 }
@@ -97,6 +103,12 @@ export function createHost(root = ''): Host {
           (all ?? []).map(({ family, address, cidr }) => ({ family, address, prefixLength: Number(cidr?.split('/')[1] ?? 0) })),
         ]),
       ),
+    place: (path) => root + path,
+    env,
+    async finds(program) {
+      const places = env.PATH.split(':').map((folder) => access(`${folder}/${program}`, constants.X_OK))
+      return (await Promise.allSettled(places)).some(({ status }) => status === 'fulfilled')
+    },
     run: (argv, timeoutMs, limits) => exec(argv, { env, timeoutMs, maxBytes: 64 << 10, ...limits }),
   }
 }

@@ -110,7 +110,7 @@ export const packages: readonly Package[] = [
   {
     names: /^zod$/,
     allowed:
-      /^src\/(?:base\/config\/|base\/control\/offers\.ts$|[\w-]+\/(?:[\w-]+\/)?(?:config|api)\.ts$|base\/mcp\/tool\/|operate\/(?:tools\/|answers\.ts$|[\w-]+\/settings\.ts$))/,
+      /^src\/(?:base\/config\/|base\/control\/offers\.ts$|[\w-]+\/(?:[\w-]+\/)?(?:config|api)\.ts$|base\/mcp\/tool\/|operate\/(?:tools\/|answers\.ts$|[\w-]+\/(?:settings|answers)\.ts$))/,
     why: 'schemas stand in config.ts, api.ts, tools and what daemons offer',
     isTypeFree: true,
   },

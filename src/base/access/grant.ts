@@ -96,7 +96,7 @@ export class GrantVerifier {
     if (untilMs - fromMs > maxGrantMs || untilMs > this.#clock.now() + maxGrantMs + skewMs)
       throw fault.bad_grant({ problem: `it is good for longer than ${maxGrantMs / 1_000} s` })
     if (fromMs > this.#clock.now() + skewMs) throw fault.bad_grant({ problem: 'it is of a time to come' })
-    return { issuer: iss, subject: sub, roles: roles as string[], via, untilMs }
+    return { issuer: iss, subject: sub, roles: roles, via, untilMs }
   }
 }
 

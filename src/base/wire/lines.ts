@@ -27,6 +27,8 @@ export type LinesOptions = {
    * Lines over the limit or the budget are read past without being kept but for their first and last bytes, and come here when they are over.
    */
   readonly onBadLine?: (problem: Fault) => 'end' | 'skip' | Frame
+  /** What is written in one turn of the event loop leaves in one write at its end: for connections that carry many calls at a time. */
+  readonly isGathering?: boolean
   /** Called when `close()` has let everything leave: ends what the streams do not end by themselves (a child, a socket). */
   readonly onClose?: () => Promise<void> | void
 }
@@ -66,6 +68,10 @@ class LinesWire implements Wire {
 
   write(frame: Frame): boolean {
     if (this.#over || this.#to.destroyed || this.#to.writableEnded) return true
+    if (this.#options.isGathering && this.#to.writableCorked === 0) {
+      this.#to.cork()
+      process.nextTick(() => this.#to.uncork())
+    }
     const hasRoom = frame.bytes.length <= copiedBytes ? this.#to.write(lineOf(frame.bytes)) : this.#writeLong(frame.bytes)
     if (this.#to.writableLength > 2 * this.#limits.maxFrameBytes) {
       this.#finish({ why: 'cut', problem: 'the other side reads too slowly' })

@@ -4,6 +4,7 @@ import { silentLog } from '../../kernel/log.ts'
 import type { Call } from '../../base/mcp/tool/tool.ts'
 import schema from '../config.ts'
 import { createHost } from '../host.ts'
+import { createHardware } from '../hardware/hardware.ts'
 import { createSystemd } from '../systemd.ts'
 import type { HelperLink } from './link.ts'
 import type { HelperNeeds } from './needs.ts'
@@ -11,13 +12,14 @@ import { createPower } from './power.ts'
 
 /** The needs of a helper on this machine, with what the test has of its own. */
 export function helperNeeds(changes: Partial<HelperNeeds> = {}): HelperNeeds {
-  const { host = createHost(), clock = systemClock, log = silentLog } = changes
+  const { host = createHost(), clock = systemClock, log = silentLog, config = schema.parse({}) } = changes
   const systemd = createSystemd(host)
   return {
     host,
     clock,
     log,
-    config: schema.parse({}),
+    config,
+    hardware: createHardware({ host, clock, log }, config.hardware),
     allows: () => true,
     systemd,
     power: createPower({ clock, log, systemd, record: { note: async () => {} }, isReal: async () => true }),

@@ -2,6 +2,7 @@
 import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { OperateConfig } from '../config.ts'
+import type { Hardware } from '../hardware/ports.ts'
 import type { Host } from '../host.ts'
 import type { Systemd } from '../systemd.ts'
 import type { Allows } from './allowed.ts'
@@ -9,6 +10,8 @@ import type { Power } from './power.ts'
 
 export type HelperNeeds = {
   readonly host: Host
+  /** The devices, real or simulated. */
+  readonly hardware: Hardware
   readonly clock: Clock
   readonly log: Log
   /** The helper's own, as it is for this call. */

@@ -7,6 +7,7 @@ import type { Wire } from '../../base/wire/wire.ts'
 import { ByteBudget } from '../../base/wire/budget.ts'
 import type { ToolSource } from '../../base/mcp/tool/tool.ts'
 import { fault } from '../faults.ts'
+import { createHardware } from '../hardware/hardware.ts'
 import type { MachineNeeds } from '../needs.ts'
 import { createSystemd } from '../systemd.ts'
 import { maxRequestBytes } from './api.ts'
@@ -49,21 +50,22 @@ export interface HelperDaemon {
 export async function startHelper({ tools: sources, ...needs }: HelperDaemonNeeds, settings: HelperDaemonSettings): Promise<HelperDaemon> {
   const { clock, log } = needs
   const config = ownConfig({ log }, settings.config)
-  const { helper } = await config.current()
+  const { helper, hardware: devices } = await config.current()
   const socket = helper.socket ?? settings.socket
   const group = groupOf(socket)
   const tools = await privilegedTools(sources)
   await using stack = new AsyncDisposableStack()
   const record = stack.adopt(openRecord({ clock, log }, helper.ledger), (one) => one.close())
+  const hardware = stack.adopt(createHardware(needs, devices), (one) => one.gpio.close())
   const systemd = createSystemd(needs.host)
   const isReal = async (): Promise<boolean> => (await config.current()).testing.sandbox_mode === 'disabled'
   const power = createPower({ clock, log, systemd, record, isReal })
-  const operations = createOperations({ ...needs, systemd, power, config, record }, tools)
+  const operations = createOperations({ ...needs, hardware, systemd, power, config, record }, tools)
   const connections = new Connections({ operations, record, log }, helper.max_calls)
   const limits = { maxFrameBytes: maxRequestBytes, maxDepth, maxElements, budget: new ByteBudget(budgetBytes) }
   const server = unixServer(
     (wire) => connections.add(wire),
-    (wire) => ({ limits, onBadLine: (problem) => connections.of(wire()).badLine(problem) }),
+    (wire) => ({ limits, isGathering: true, onBadLine: (problem) => connections.of(wire()).badLine(problem) }),
   )
   server.maxConnections = helper.max_connections
   server.on('drop', () => log.warn('helper.connection.dropped', { max: helper.max_connections }))

@@ -30,7 +30,7 @@ export default tool({
       const { exitCode, stdout, stderr } = await host.run(
         ['apt-get', '--simulate', '--quiet', '-o', 'APT::Get::Show-User-Simulation-Note=false', 'upgrade'],
         timeoutMs,
-        4 << 20,
+        { maxBytes: 4 << 20 },
       )
       if (exitCode !== 0) return { updates: { unavailable: `apt-get: ${stderr.trim().split('\n')[0] || `exit code ${exitCode}`}` } }
       const updates = parseAptSimulation(stdout)

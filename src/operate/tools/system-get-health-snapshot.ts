@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { tool } from '../../base/mcp/tool/tool.ts'
 import { bytes, orUnavailable, percentage, time } from '../answers.ts'
+import { readTemperatures } from '../hardware/temperature.ts'
 import { type Host, type Unavailable, found, isKnown, known } from '../host.ts'
 import type { MachineNeeds } from '../needs.ts'
 import {
@@ -19,7 +20,6 @@ import { readThrottling } from '../throttling.ts'
 import { warningsOf } from '../warnings.ts'
 
 const maxDisks = 64
-const maxZones = 64
 const pressure = z.object({ avg10: z.number(), avg60: z.number(), avg300: z.number() })
 const flags = z.object({
   underVoltage: z.boolean(),
@@ -122,26 +122,6 @@ async function disksOf(host: Host): Promise<Pick<Snapshot, 'disks' | 'disksLeftO
   return { disks: await Promise.all(all.slice(0, maxDisks).map(measure)), disksLeftOut: Math.max(0, all.length - maxDisks) }
 }
 
-async function temperaturesOf(host: Host): Promise<Snapshot['temperatures']> {
-  const folder = '/sys/class/thermal'
-  const names = await host.names(folder)
-  if (!isKnown(names)) return names
-  const zones = names.filter((name) => /^thermal_zone\d+$/.test(name)).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
-  if (zones.length === 0) return { unavailable: `${folder} has no zone: this machine shows no temperature sensor` }
-  return Promise.all(
-    zones.slice(0, maxZones).map(async (zone) => {
-      const [type, temp] = await Promise.all([host.text(`${folder}/${zone}/type`), host.text(`${folder}/${zone}/temp`)])
-      const millidegrees = isKnown(temp) ? Number(temp.trim() || Number.NaN) : undefined
-      const silent = isKnown(temp) ? { unavailable: `${folder}/${zone}/temp holds no number` } : temp
-      return {
-        zone,
-        name: known(type)?.trim() || zone,
-        celsius: millidegrees === undefined || Number.isNaN(millidegrees) ? silent : Math.round(millidegrees / 100) / 10,
-      }
-    }),
-  )
-}
-
 async function pressureOf(host: Host): Promise<Snapshot['pressure']> {
   const [cpu, memory, io] = await Promise.all(['cpu', 'memory', 'io'].map((name) => host.text(`/proc/pressure/${name}`)))
   if (!isKnown(cpu!) && !isKnown(memory!) && !isKnown(io!))
@@ -170,7 +150,7 @@ export default tool({
       host.text('/proc/loadavg'),
       host.text('/proc/uptime'),
       disksOf(host),
-      temperaturesOf(host),
+      readTemperatures(host),
       readThrottling(host),
       pressureOf(host),
     ])
