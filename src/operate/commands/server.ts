@@ -9,7 +9,7 @@ import { asFault } from '../../kernel/fault.ts'
 import { both } from '../../kernel/log.ts'
 import schema from '../config.ts'
 import { fault } from '../faults.ts'
-import { openAppLog } from '../logs/app-log.ts'
+import { appLogName, openOwnLog } from '../logs/app-log.ts'
 import { socketLink } from '../helper/socket-link.ts'
 import { createHost } from '../host.ts'
 import { machineOffers } from '../offers.ts'
@@ -39,7 +39,7 @@ export default command({
     const { tools } = await import('../../extensions.ts')
     const own = tools.filter(({ owner }) => owner === 'operate')
     await using stack = new AsyncDisposableStack()
-    const appLog = flags.stdio ? undefined : stack.use(openAppLog(clock, config.logging, places.logs))
+    const appLog = flags.stdio ? undefined : stack.use(openOwnLog(clock, config.logging, places.logs, appLogName))
     const log = appLog ? both(told, appLog.log) : told
     const helper = stack.use(socketLink({ clock, log }, config.helper.socket ?? join(folders.runtime, 'ops-agent.sock')))
     const needs = { clock, log, host: createHost(), helper, version, tools: own, appLog: appLog?.file }

@@ -80,9 +80,7 @@ describe('on simulated devices', () => {
 })
 
 test('what a call touches is what the allow-lists name', () => {
-  const subjects = [readPin, writePin, configurePin, setPwm].map((tool) =>
-    tool.privileged.subjects!({ chip: 'gpiochip0', pin: 17 }),
-  )
+  const subjects = [readPin, writePin, configurePin, setPwm].map((tool) => tool.privileged.subjects!({ chip: 'gpiochip0', pin: 17 }))
   expect(subjects).toEqual(Array.from({ length: 4 }, () => [{ list: 'pins', name: 'gpiochip0:17' }]))
   for (const tool of [i2cRead, i2cWrite]) {
     expect(tool.privileged.subjects!({ bus: 1, address: 0x76 } as never)).toEqual([{ list: 'i2c', name: '1:0x76' }])

@@ -2,11 +2,13 @@
 import { dirname } from 'node:path'
 import type { Clock } from '../../kernel/clock.ts'
 import { makeFolder, statOf } from '../../kernel/file.ts'
+import { both } from '../../kernel/log.ts'
 import { holdUnix, unixServer } from '../../base/wire/unix.ts'
 import type { Wire } from '../../base/wire/wire.ts'
 import { ByteBudget } from '../../base/wire/budget.ts'
 import type { ToolSource } from '../../base/mcp/tool/tool.ts'
 import { fault } from '../faults.ts'
+import { agentLogName, openOwnLog } from '../logs/app-log.ts'
 import { createHardware } from '../hardware/hardware.ts'
 import type { MachineNeeds } from '../needs.ts'
 import { createSystemd } from '../systemd.ts'
@@ -14,7 +16,7 @@ import { maxRequestBytes } from './api.ts'
 import { type ConnectionNeeds, HelperConnection } from './connection.ts'
 import type { HelperNeeds } from './needs.ts'
 import { createOperations, privilegedTools } from './operations.ts'
-import { ownConfig } from './own-config.ts'
+import { ownConfig, readOwnConfig } from './own-config.ts'
 import { createPower } from './power.ts'
 import { openRecord } from './record.ts'
 
@@ -47,14 +49,16 @@ export interface HelperDaemon {
 }
 
 /** Starts it. Faults `operate.untrusted_file`, `socket.busy`, `socket.cannot_listen`, and those of `loadConfig` and `openLedger`. */
-export async function startHelper({ tools: sources, ...needs }: HelperDaemonNeeds, settings: HelperDaemonSettings): Promise<HelperDaemon> {
-  const { clock, log } = needs
+export async function startHelper({ tools: sources, ...given }: HelperDaemonNeeds, settings: HelperDaemonSettings): Promise<HelperDaemon> {
+  const { clock } = given
+  await using stack = new AsyncDisposableStack()
+  const { helper, hardware: devices, logging } = await readOwnConfig(settings.config)
+  const log = both(given.log, stack.use(openOwnLog(clock, logging, dirname(helper.ledger), agentLogName)).log)
+  const needs = { ...given, log }
   const config = ownConfig({ log }, settings.config)
-  const { helper, hardware: devices } = await config.current()
   const socket = helper.socket ?? settings.socket
   const group = groupOf(socket)
   const tools = await privilegedTools(sources)
-  await using stack = new AsyncDisposableStack()
   const record = stack.adopt(openRecord({ clock, log }, helper.ledger), (one) => one.close())
   const hardware = stack.adopt(createHardware(needs, devices), (one) => one.gpio.close())
   const systemd = createSystemd(needs.host)

@@ -1,4 +1,4 @@
-// app.log: what the server tells its operator, kept in a file within the configured size, number and age.
+// app.log and agent.log: what each daemon tells its operator, kept in a file within the configured size, number and age.
 import { join } from 'node:path'
 import type { Clock } from '../../kernel/clock.ts'
 import { type LogFile, openLogFile } from '../../kernel/log-file.ts'
@@ -6,15 +6,17 @@ import { type Log, createLog } from '../../kernel/log.ts'
 import type { LoggingSettings } from './settings.ts'
 
 export const appLogName = 'app.log'
+export const agentLogName = 'agent.log'
 
 /** Opens it in `folder`. A file that cannot be written costs nothing but its lines: the journal has them too. */
-export function openAppLog(
+export function openOwnLog(
   clock: Clock,
   settings: LoggingSettings,
   folder: string,
+  name: string,
 ): { readonly log: Log; readonly file: LogFile } & Disposable {
   const file = openLogFile(clock, {
-    path: join(folder, appLogName),
+    path: join(folder, name),
     maxBytes: settings.max_bytes,
     keepCount: settings.backup_count,
     keepMs: settings.retention_days * 86_400_000,
