@@ -144,7 +144,7 @@ const component = z
       .enum(['auto', 'beside', 'in-place'])
       .default('auto')
       .describe(
-        'beside: the new one is well before the old one ends. auto: so where both can run at once (no port and no writable volume of the machine).',
+        'beside: the new one is well before the old one ends. auto: so where both can run at once (no port that the old one has, and no writable volume).',
       ),
     stop_within: duration({ mostMs: 3_600_000 }).prefault('10s').describe('How long it may take to end before it is killed.'),
     health: health.optional(),
