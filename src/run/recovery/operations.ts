@@ -14,6 +14,9 @@ import { type BackupPlaces, type KeepBackups, backUpService, backupNames, backup
 import { recoverAll } from './recover.ts'
 import { replaceContent } from './replacing.ts'
 
+/** What the node mends by itself is soon done. */
+const patienceMs = 15_000
+
 export type RecoveryNeeds = { readonly clock: Clock; readonly node: RunNode }
 
 export interface Recovery {
@@ -78,25 +81,30 @@ export function recovery({ clock, node }: RecoveryNeeds, places: BackupPlaces, k
         busy.alone([service], 'restore', async () => {
           const definition = (await known.one(service).catch(() => undefined))?.service // on a new machine it may not be known yet
           const all = (definition?.components ?? []).map((one) => placeText({ service, component: one.name }))
-          return node.places.alone(all, 'restore', async () => {
-            const tell = (step: string, text: string, doneBytes?: number, ofBytes?: number): void =>
-              void say({ component: service, step, text, ...(doneBytes === undefined ? {} : { doneBytes, ofBytes }) }).catch(() => {})
-            readBackup(places, service, name) // before anything is stopped
-            const running = await runningOf(service)
-            if (running.length > 0 && !stop) throw fault.still_runs({ service, containers: running.map((one) => one.name) })
-            const stopMs = new Map(definition?.components.map((one) => [one.name, one.stop_within]))
-            for (const one of running.toReversed()) {
-              tell('stop', one.name)
-              await runtime.stop(one.id, stopMs.get(oursIn(one)!.place.component) ?? 10_000)
-            }
-            try {
-              return { ...(await restored(service, name, discard, tell)), stopped: running.map((one) => one.name) }
-            } finally {
-              for (const one of running) await runtime.start(one.id)
-              dropBackups({ clock }, places, service, keep)
-              node.monitor.hint()
-            }
-          })
+          return node.places.alone(
+            all,
+            'restore',
+            async () => {
+              const tell = (step: string, text: string, doneBytes?: number, ofBytes?: number): void =>
+                void say({ component: service, step, text, ...(doneBytes === undefined ? {} : { doneBytes, ofBytes }) }).catch(() => {})
+              readBackup(places, service, name) // before anything is stopped
+              const running = await runningOf(service)
+              if (running.length > 0 && !stop) throw fault.still_runs({ service, containers: running.map((one) => one.name) })
+              const stopMs = new Map(definition?.components.map((one) => [one.name, one.stop_within]))
+              for (const one of running.toReversed()) {
+                tell('stop', one.name)
+                await runtime.stop(one.id, stopMs.get(oursIn(one)!.place.component) ?? 10_000)
+              }
+              try {
+                return { ...(await restored(service, name, discard, tell)), stopped: running.map((one) => one.name) }
+              } finally {
+                for (const one of running) await runtime.start(one.id)
+                dropBackups({ clock }, places, service, keep)
+                node.monitor.hint()
+              }
+            },
+            patienceMs,
+          )
         }),
       async recover(_input, { say }) {
         const { done, running } = await recoverAll(
