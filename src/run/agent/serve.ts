@@ -1,7 +1,7 @@
 // A node's agent as its configuration says: the runtime opened, the node started, its operations offered on its sockets and, if so said, over HTTPS.
 import { readFileSync, readdirSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { openControl } from '../../base/control/server.ts'
 import type { Certificate, HttpsControl } from '../../base/control/https.ts'
 import { createHttpClient } from '../../base/http/client.ts'
@@ -20,6 +20,7 @@ import { changing } from '../node/changing.ts'
 import { type RunNode, startNode } from '../node/node.ts'
 import { observing } from '../node/observing.ts'
 import { nodeApi } from '../node-api.ts'
+import { type Own } from '../own.ts'
 import type { RuntimeKind } from '../runtime.ts'
 import { copyDaily } from '../recovery/daily.ts'
 import { type Recovery, recovery } from '../recovery/operations.ts'
@@ -101,7 +102,8 @@ async function nodeOf(
   const entry = needs.runtimes.find(({ name }) => name === wanted)
   if (!entry) throw fault.no_runtime({ name: wanted, known: needs.runtimes.map(({ name }) => name) })
   const kind = (await entry.load()).default
-  const runtime = await kind.open({ clock, log, env }, { socket: podman_socket ?? podmanSocket(env), folder: join(files.folder, wanted) })
+  const socket = podman_socket ?? podmanSocket(env)
+  const runtime = await kind.open({ clock, log, env }, { socket, folder: join(files.folder, wanted) })
   stack.defer(() => runtime.close())
   const { alert: command, cooldown, interval, flap_count, flap_window, keep_events } = config.monitor
   return startNode(
@@ -110,10 +112,31 @@ async function nodeOf(
       node: files.name,
       folder: files.folder,
       services: files.services,
+      own: ownOf(needs, config, files, socket),
       monitor: { intervalMs: interval, flapCount: flap_count, flapWindowMs: flap_window, keepEventsMs: keep_events },
       alert: { command, cooldownMs: cooldown },
     },
   )
+}
+
+/** What a service could become the agent by, or take from it. */
+function ownOf({ env }: AgentNeeds, { server, routes, peers }: AgentConfig, files: AgentFiles, socket: string): Own {
+  const home = env['HOME']
+  const folders = [
+    files.folder,
+    files.backups,
+    files.runtime,
+    dirname(socket),
+    ...(server.tls_key === undefined ? [] : [server.tls_key]),
+    ...(peers ? [peers.identity] : []),
+    ...(home === undefined ? [] : ['.config', '.local', '.ssh'].map((name) => join(home, name))), // what starts with the user, and its images
+  ]
+  const ports = [
+    ...(server.listen === undefined ? [] : [splitListen(server.listen)]),
+    ...(routes ? [splitListen(routes.listen, 443)] : []),
+    ...(peers ? [splitListen(peers.listen)] : []),
+  ].map(({ port }) => port)
+  return { folders, services: files.services, ports }
 }
 
 /** A restore that a kill cut off is over before anything is started on what it left. */
