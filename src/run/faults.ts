@@ -106,6 +106,11 @@ export const fault = faults('run', {
     message: `${d.path} is the agent's own folder, and the data of no service`,
     hint: 'call the service otherwise',
   }),
+  not_let_in: (d: { reason: string }) => ({
+    kind: 'unavailable',
+    message: `files of users inside containers cannot be reached: ${d.reason}`,
+    hint: 'as the user of the agent: podman unshare true',
+  }),
   own_volume: (d: { place: string; source: string; path: string }) => ({
     kind: 'denied',
     message: `${d.place} wants the volume ${d.source}, and ${d.path} is the agent's own: whoever has it may do all that the agent may`,

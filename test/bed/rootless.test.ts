@@ -1,5 +1,7 @@
-// What podman makes hard for an agent that is not root, seen from outside: ports that answer again after a container died.
-import { writeFileSync } from 'node:fs'
+// What podman makes hard for an agent that is not root, seen from outside: ports that answer again after a container died, files of users inside containers, and the whole
+// way of data: pushed, served by name, backed up, put back.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { request } from 'node:https'
 import { join } from 'node:path'
 import process from 'node:process'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
@@ -15,7 +17,7 @@ beforeEach(({ skip }) => {
 })
 beforeAll(async () => {
   if (missing !== undefined) return
-  node = await createRootlessNode()
+  node = await createRootlessNode('[routes]\nlisten = "127.0.0.1:0"\n')
   keep()
 }, 60_000)
 afterAll(async () => {
@@ -52,4 +54,64 @@ test.for(['no', 'on-failure:5'])('a container that dies (restart = "%s") is back
     await expect.poll(() => inspect(name, '{{.State.Pid}}'), { timeout: 15_000 }).not.toMatch(new RegExp(`^(0|${before})$`))
     await expect.poll(() => ask(port), { timeout: 1_500 }).toBe(200)
   }
+})
+
+/** Asks for a page by the name of the route, believing the node's authority alone. */
+function byName(name: string, path: string): Promise<string> {
+  const ca = readFileSync(join(node.home.folder, 'home/agent/certs/ca.pem'))
+  return new Promise((resolve) => {
+    const asked = request(
+      { host: '127.0.0.1', port: node.told.routesPort!, servername: name, headers: { host: name }, path, ca },
+      (response) => {
+        let text = ''
+        response.setEncoding('utf8').on('data', (part: string) => (text += part))
+        response.on('end', () => resolve(`${response.statusCode} ${text}`))
+      },
+    )
+    asked.on('error', (error) => resolve(String(error))).end()
+  })
+}
+
+test('what is pushed is served by name, and is there again after a restore', async () => {
+  const { bed } = node
+  const port = await freePort()
+  const [web, page] = [join(node.services, 'web'), join(bed.root, 'page')]
+  const more = `volumes = ["${web}:/www"]\nports = ["${port}:80"]\ncmd = ["httpd", "-f", "-p", "80", "-h", "/www"]\n`
+  define('web', `${more}[[components.routes]]\nport = ${port}\nmode = "l7"\nhostname = "web.example"\n`)
+  expect(await bed.mcp(['deploy', 'web'])).toMatchObject({ exitCode: 0 })
+  const push = async (text: string): Promise<void> => {
+    writeFileSync(page, text, { mode: 0o644 })
+    expect(await bed.mcp(['push', page, 'web', 'page'])).toMatchObject({ exitCode: 0 })
+  }
+  await push('first')
+  await expect.poll(() => byName('web.example', '/page'), { timeout: 10_000 }).toBe('200 first')
+  expect(await bed.mcp(['backup', 'web'])).toMatchObject({ exitCode: 0 })
+  await push('second')
+  expect(await byName('web.example', '/page')).toBe('200 second')
+  const before = await inspect('web', '{{.State.Pid}}')
+  expect(await bed.mcp(['restore', 'web'])).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('web runs (web)') as string })
+  expect(await bed.mcp(['restore', 'web', '--stop'])).toMatchObject({ exitCode: 0 })
+  await expect.poll(() => byName('web.example', '/page'), { timeout: 10_000 }).toBe('200 first')
+  expect(await inspect('web', '{{.State.Pid}}')).not.toBe(before)
+})
+
+test('files of a user inside a container are pushed and pulled like others, and lead nowhere else', async () => {
+  const { bed, home } = node
+  const folder = join(node.services, 'own')
+  const script = `mkdir /data/private; echo theirs >/data/private/key; ln -s ${home.folder}/home/agent/mcp.db /data/private/link; chmod 600 /data/private/key; chown -R 1000:1000 /data/private; chmod 700 /data/private; exec sleep 1000`
+  define('own', `volumes = ["${folder}:/data"]\ncmd = ["sh", "-c", "${script}"]\n`)
+  expect(await bed.mcp(['deploy', 'own'])).toMatchObject({ exitCode: 0 })
+  const asUser = (...words: string[]): Promise<string> => home.feed('', ...words)
+  await expect(asUser('cat', join(folder, 'private/key'))).rejects.toThrow('Permission denied')
+  const [here, sent] = [join(bed.root, 'key'), join(bed.root, 'sent')]
+  expect(await bed.mcp(['pull', 'own', 'private/key', here])).toMatchObject({ exitCode: 0 })
+  expect(readFileSync(here, 'utf8')).toBe('theirs\n')
+  writeFileSync(sent, 'ours', { mode: 0o644 })
+  expect(await bed.mcp(['push', sent, 'own', 'private/sent'])).toMatchObject({ exitCode: 0 })
+  expect(await home.podman('exec', 'own', 'cat', '/data/private/sent')).toBe('ours')
+  expect(await home.podman('exec', 'own', 'stat', '-c', '%a %u', '/data/private/sent')).toBe('644 0\n')
+  for (const path of ['private/link', 'private/../../agent/mcp.db', 'private/none'])
+    expect((await bed.mcp(['pull', 'own', path, join(bed.root, 'no')])).exitCode).not.toBe(0)
+  expect(await bed.mcp(['push', sent, 'own', 'private/link/x'])).toMatchObject({ exitCode: 1 })
+  expect((await asUser('ls', '-A', 'agent/between')).trim()).toBe('')
 })

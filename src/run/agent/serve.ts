@@ -15,6 +15,7 @@ import { callRecord } from '../call-record.ts'
 import type { KeptCertificate } from '../certs/keeping.ts'
 import { certificateHandlers } from '../certs/operations.ts'
 import { fault } from '../faults.ts'
+import { type AsOwners, createAsOwners } from '../files/as-owners.ts'
 import { fileHandlers } from '../files/operations.ts'
 import { changing } from '../node/changing.ts'
 import { type RunNode, startNode } from '../node/node.ts'
@@ -41,6 +42,8 @@ export type AgentNeeds = {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly version: string
   readonly peers: PeerStreams
+  /** argv that does a piece of work on files, `answerWork`, in a process of its own. */
+  readonly fileWorker: readonly [string, ...string[]]
   readonly runtimes: readonly { readonly name: string; load(): Promise<{ readonly default: RuntimeKind }> }[]
 }
 
@@ -74,7 +77,7 @@ export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: 
   const handlers = {
     ...observing(node, facts),
     ...changing(node),
-    ...fileHandlers(node, files),
+    ...fileHandlers(node, files, asOwnersOf(needs, node)),
     ...certificateHandlers(kept, source),
     ...recoveryOf(needs, config, files, { node, stack }).handlers,
     ...tokenHandlers({ tokens, validator }),
@@ -117,6 +120,11 @@ async function nodeOf(
       alert: { command, cooldownMs: cooldown },
     },
   )
+}
+
+/** Root may do everything already. */
+function asOwnersOf({ fileWorker, env }: AgentNeeds, { runtime }: RunNode): AsOwners | undefined {
+  return runtime.amongUsers && userInfo().uid !== 0 ? createAsOwners(runtime.amongUsers(fileWorker), env) : undefined
 }
 
 /** What a service could become the agent by, or take from it. */

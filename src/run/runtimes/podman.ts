@@ -47,13 +47,15 @@ export default {
         await client.mustDo({ method: 'GET', path: 'info', doing: 'say what it is' }),
       )
       const limits = (['memory', 'cpu', 'pids'] as const).filter((name) => (isV2 ? controllers.has(name) : !isRootless))
-      return podman({ ...needs, client }, socket, limits)
+      return { ...podman({ ...needs, client }, socket, limits), ...(isRootless ? { amongUsers } : {}) }
     } catch (error) {
       client.close()
       throw error
     }
   },
 } satisfies RuntimeKind
+
+const amongUsers: NonNullable<Runtime['amongUsers']> = (argv) => ['podman', 'unshare', ...argv]
 
 type Limit = 'memory' | 'cpu' | 'pids'
 
