@@ -98,7 +98,7 @@ test('what is pushed is served by name, and is there again after a restore', asy
 test('files of a user inside a container are pushed and pulled like others, and lead nowhere else', async () => {
   const { bed, home } = node
   const folder = join(node.services, 'own')
-  const script = `mkdir /data/private; echo theirs >/data/private/key; ln -s ${home.folder}/home/agent/mcp.db /data/private/link; chmod 600 /data/private/key; chown -R 1000:1000 /data/private; chmod 700 /data/private; exec sleep 1000`
+  const script = `[ -e /data/private ] || { mkdir /data/private; echo theirs >/data/private/key; ln -s ${home.folder}/home/agent/mcp.db /data/private/link; chmod 600 /data/private/key; chown -R 1000:1000 /data/private; chmod 700 /data/private; }; exec sleep 1000`
   define('own', `volumes = ["${folder}:/data"]\ncmd = ["sh", "-c", "${script}"]\n`)
   expect(await bed.mcp(['deploy', 'own'])).toMatchObject({ exitCode: 0 })
   const asUser = (...words: string[]): Promise<string> => home.feed('', ...words)
@@ -110,6 +110,13 @@ test('files of a user inside a container are pushed and pulled like others, and 
   expect(await bed.mcp(['push', sent, 'own', 'private/sent'])).toMatchObject({ exitCode: 0 })
   expect(await home.podman('exec', 'own', 'cat', '/data/private/sent')).toBe('ours')
   expect(await home.podman('exec', 'own', 'stat', '-c', '%a %u', '/data/private/sent')).toBe('644 0\n')
+  expect(await bed.mcp(['backup', 'own'])).toMatchObject({ exitCode: 0, stderr: '' })
+  await home.podman('exec', 'own', 'sh', '-c', 'echo other >/data/private/key; rm -r /data/private/sent; chown 0:0 /data/private')
+  expect(await bed.mcp(['restore', 'own', '--stop'])).toMatchObject({ exitCode: 0, stderr: '' })
+  const back = 'cd "$0" && stat -c "%a %u:%g %n" private private/* && cat private/key'
+  expect(await home.podman('unshare', 'sh', '-c', back, folder)).toBe(
+    '700 1000:1000 private\n600 1000:1000 private/key\n777 1000:1000 private/link\n644 0:0 private/sent\ntheirs\n',
+  )
   for (const path of ['private/link', 'private/../../agent/mcp.db', 'private/none'])
     expect((await bed.mcp(['pull', 'own', path, join(bed.root, 'no')])).exitCode).not.toBe(0)
   expect(await bed.mcp(['push', sent, 'own', 'private/link/x'])).toMatchObject({ exitCode: 1 })

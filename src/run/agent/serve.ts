@@ -22,10 +22,11 @@ import { type RunNode, startNode } from '../node/node.ts'
 import { observing } from '../node/observing.ts'
 import { nodeApi } from '../node-api.ts'
 import { type Own } from '../own.ts'
-import type { RuntimeKind } from '../runtime.ts'
+import type { Runtime, RuntimeKind } from '../runtime.ts'
 import { copyDaily } from '../recovery/daily.ts'
 import { type Recovery, recovery } from '../recovery/operations.ts'
-import { endReplacing } from '../recovery/replacing.ts'
+import { workFolder } from '../recovery/replacing.ts'
+import { endPutBack } from '../recovery/works.ts'
 import { keepRouting } from '../route/routing.ts'
 import { tokenHandlers } from '../token/operations.ts'
 import { openTokens } from '../token/tokens.ts'
@@ -59,7 +60,6 @@ export type Agent = AsyncDisposable & {
 export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: AgentFiles & { readonly name: string }): Promise<Agent> {
   const { clock, log } = needs
   await using stack = new AsyncDisposableStack()
-  endRestores(needs, files.services)
   const node = stack.use(await nodeOf(needs, config, files, stack))
   const ledger = openLedger({ folder: join(files.folder, 'ledger'), origin: `fairlead node ${files.name}`, clock, log })
   stack.defer(() => ledger.close())
@@ -77,7 +77,7 @@ export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: 
   const handlers = {
     ...observing(node, facts),
     ...changing(node),
-    ...fileHandlers(node, files, asOwnersOf(needs, node)),
+    ...fileHandlers(node, files, asOwnersOf(needs, node.runtime)),
     ...certificateHandlers(kept, source),
     ...recoveryOf(needs, config, files, { node, stack }).handlers,
     ...tokenHandlers({ tokens, validator }),
@@ -108,6 +108,7 @@ async function nodeOf(
   const socket = podman_socket ?? podmanSocket(env)
   const runtime = await kind.open({ clock, log, env }, { socket, folder: join(files.folder, wanted) })
   stack.defer(() => runtime.close())
+  await endRestores(needs, files.services, asOwnersOf(needs, runtime))
   const { alert: command, cooldown, interval, flap_count, flap_window, keep_events } = config.monitor
   return startNode(
     { clock, log, env, runtime },
@@ -123,7 +124,7 @@ async function nodeOf(
 }
 
 /** Root may do everything already. */
-function asOwnersOf({ fileWorker, env }: AgentNeeds, { runtime }: RunNode): AsOwners | undefined {
+function asOwnersOf({ fileWorker, env }: AgentNeeds, runtime: Runtime): AsOwners | undefined {
   return runtime.amongUsers && userInfo().uid !== 0 ? createAsOwners(runtime.amongUsers(fileWorker), env) : undefined
 }
 
@@ -148,9 +149,10 @@ function ownOf({ env }: AgentNeeds, { server, routes, peers }: AgentConfig, file
 }
 
 /** A restore that a kill cut off is over before anything is started on what it left. */
-function endRestores({ log }: AgentNeeds, services: string): void {
+async function endRestores({ log }: AgentNeeds, services: string, asOwners: AsOwners | undefined): Promise<void> {
   for (const service of foldersIn(services)) {
-    const outcome = endReplacing(join(services, service))
+    if (!statOf(join(services, service, workFolder))) continue
+    const outcome = await endPutBack(asOwners, join(services, service))
     if (outcome) log.warn('run.restore_was_cut', { service, outcome })
   }
 }
@@ -163,22 +165,18 @@ function foldersIn(path: string): readonly string[] {
 }
 
 function recoveryOf(
-  { clock, log }: AgentNeeds,
+  needs: AgentNeeds,
   { backups }: AgentConfig,
   files: AgentFiles,
   { node, stack }: { readonly node: RunNode; readonly stack: AsyncDisposableStack },
 ): Recovery {
-  const made = recovery({ clock, node }, files, { most: backups.keep, ageMs: backups.keep_for })
+  const { clock, log } = needs
+  const asOwners = asOwnersOf(needs, node.runtime)
+  const made = recovery({ clock, node, asOwners }, files, { most: backups.keep, ageMs: backups.keep_for })
   if (backups.automatic) {
-    const needs = {
-      clock,
-      log,
-      node,
-      recovery: made,
-      snapshots: () => snapshots(files.backups),
-      snapshot: () => snapshot({ clock }, files),
-    }
-    stack.use(copyDaily(needs, files, backups.every))
+    const parts = { clock, log, node, recovery: made }
+    const own = { snapshots: () => snapshots(files.backups), snapshot: () => snapshot({ clock }, files) }
+    stack.use(copyDaily({ ...parts, ...own }, files, backups.every))
   }
   return made
 }

@@ -11,6 +11,7 @@ import { restore, snapshot } from '../agent/snapshot.ts'
 import { nodeClient } from '../client.ts'
 import { onProgress, simulatedText } from '../cli/shown.ts'
 import { fault } from '../faults.ts'
+import { recoveryWorks } from '../recovery/works.ts'
 import { answerWork } from '../files/as-owners.ts'
 import { readWork, storeWork } from '../files/operations.ts'
 
@@ -39,7 +40,7 @@ export default command({
   async run({ terminal, clock, log, env, folders, version, signal, peers, stdin, stdout, self, alias }, { args, flags }) {
     const action = actions.find((one) => one === (args.action ?? 'serve'))
     if (!action) throw fault.unknown_action({ action: args.action!, known: actions })
-    if (action === 'file-work') return void stdout.write(await answerWork(await text(stdin), [readWork, storeWork]))
+    if (action === 'file-work') return void stdout.write(await answerWork(await text(stdin), [readWork, storeWork, ...recoveryWorks]))
     const own = agentFiles(folders, flags.config)
     const { value: config } = await loadConfig({ schema: agentFile, path: own.config, isOptional: flags.config === undefined })
     const files = { ...own, services: config.agent.services ?? own.services, backups: config.backups.folder ?? own.backups }

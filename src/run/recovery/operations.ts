@@ -1,23 +1,24 @@
 // The operations of recovery as the node serves them: one at a time for each service.
 import type { Clock } from '../../kernel/clock.ts'
 import type { Handlers } from '../../base/control/api.ts'
-import { needRoom, putTree } from '../../base/transfer/tree.ts'
 import { makeFolder, statOf } from '../../kernel/file.ts'
 import { join } from 'node:path'
 import { oursIn, placeText } from '../container.ts'
 import { fault } from '../faults.ts'
+import type { AsOwners } from '../files/as-owners.ts'
 import { dataFolder } from '../files/data-folder.ts'
 import { Places } from '../node/places.ts'
 import type { RunNode } from '../node/node.ts'
 import type { recoveryApi } from './api.ts'
 import { type BackupPlaces, type KeepBackups, backUpService, backupNames, backupShown, dropBackups, readBackup } from './backups.ts'
 import { recoverAll } from './recover.ts'
-import { replaceContent } from './replacing.ts'
+import { putBackData } from './works.ts'
 
-/** What the node mends by itself is soon done. */
+/** What the node does by itself, its daily copies too, is soon done. */
 const patienceMs = 15_000
 
-export type RecoveryNeeds = { readonly clock: Clock; readonly node: RunNode }
+/** `asOwners`: where files may be of users inside containers. */
+export type RecoveryNeeds = { readonly clock: Clock; readonly node: RunNode; readonly asOwners?: AsOwners | undefined }
 
 export interface Recovery {
   readonly handlers: Handlers<typeof recoveryApi>
@@ -25,16 +26,20 @@ export interface Recovery {
   backUp(service: string): Promise<void>
 }
 
-export function recovery({ clock, node }: RecoveryNeeds, places: BackupPlaces, keep: KeepBackups): Recovery {
+export function recovery({ clock, node, asOwners }: RecoveryNeeds, places: BackupPlaces, keep: KeepBackups): Recovery {
   const { known, registry, runtime } = node
   const busy = new Places(clock)
+  const alone = <Result>(service: string, doing: string, work: () => Promise<Result>): Promise<Result> =>
+    busy.alone([service], doing, work, patienceMs)
   const take = async (service: string, onBytes?: (done: number, of: number) => void) => {
-    const backup = backupShown(await backUpService({ clock }, places, { service, node: node.name, ...(onBytes ? { onBytes } : {}) }))
+    const backup = backupShown(
+      await backUpService({ clock, asOwners }, places, { service, node: node.name, ...(onBytes ? { onBytes } : {}) }),
+    )
     registry.note({ service }, 'backed-up', `${backup.path} (${backup.files} files, ${backup.sizeBytes} bytes)`)
     return backup
   }
   const backUp = (service: string, onBytes?: (done: number, of: number) => void) =>
-    busy.alone([service], 'backup', async () => {
+    alone(service, 'backup', async () => {
       const backup = await take(service, onBytes)
       dropBackups({ clock }, places, service, keep)
       return backup
@@ -56,12 +61,9 @@ export function recovery({ clock, node }: RecoveryNeeds, places: BackupPlaces, k
     if (isKept) say('backup', 'what is there now')
     const keptAs = isKept ? (await take(service)).name : null
     makeFolder(folder, 0o750)
-    await needRoom(folder, from.sizeBytes)
     let doneBytes = 0
-    const { otherOwners } = await replaceContent(folder, (into) =>
-      putTree(join(backup.path, 'files'), backup.items, into, (sizeBytes) =>
-        say('restore', backup.name, (doneBytes += sizeBytes), from.sizeBytes),
-      ),
+    const { otherOwners } = await putBackData(asOwners, { ...backup, from: join(backup.path, 'files'), folder }, (sizeBytes) =>
+      say('restore', backup.name, (doneBytes += sizeBytes), from.sizeBytes),
     )
     registry.note({ service }, 'restored', `${backup.name}${keptAs === null ? '' : `; what was there is ${keptAs}`}`)
     return { from, keptAs, otherOwners }
@@ -78,7 +80,7 @@ export function recovery({ clock, node }: RecoveryNeeds, places: BackupPlaces, k
         })
       },
       'restore-service': ({ service, name, stop, discard }, { say }) =>
-        busy.alone([service], 'restore', async () => {
+        alone(service, 'restore', async () => {
           const definition = (await known.one(service).catch(() => undefined))?.service // on a new machine it may not be known yet
           const all = (definition?.components ?? []).map((one) => placeText({ service, component: one.name }))
           return node.places.alone(
