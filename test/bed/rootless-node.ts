@@ -28,7 +28,7 @@ export async function createRootlessNode(settings = ''): Promise<RootlessNode> {
     const bed = new Bed()
     const folder = join(home.folder, 'home/agent')
     const services = join(home.folder, 'home/srv')
-    const config = `[agent]\nnode_name = "rift"\nservices = "${services}"\n[monitor]\ninterval = "1s"\n${settings}`
+    const config = `[agent]\nnode_name = "rift"\nservices = "${services}"\n[monitor]\ninterval = "500ms"\n${settings}`
     await home.feed(config, 'sh', '-c', 'mkdir -m 700 agent; mkdir srv; cat >agent/mcp-agent.toml')
     const program = [`${home.folder}/shown/node_modules/node-linux-${process.arch}/bin/node`, `${home.folder}/shown/dist/main.js`]
     const [command, ...args] = home.inside(...program, 'run', 'agent', '--config', join(folder, 'mcp-agent.toml'), '--json')
