@@ -18,7 +18,10 @@ for (let n = 0; n < count; n++) {
   const own = join(folder, `n${n}`)
   mkdirSync(own, { recursive: true })
   const files = agentFiles({ config: own, state: own, runtime: own }, join(own, 'mcp-agent.toml'))
-  const agent = await startAgent({ clock, log, env: {}, version: 'bench', runtimes, peers }, config, { ...files, name: `n${n}` })
+  const agent = await startAgent({ clock, log, env: {}, version: 'bench', runtimes, peers, fileWorker: ['false'] }, config, {
+    ...files,
+    name: `n${n}`,
+  })
   agent.node.registry.setServices([
     { name: `s${n}`, text: `name = "s${n}"\nnode = "n${n}"\n[[components]]\nname = "s${n}"\nimage = "a/b:v1"\n` },
   ])

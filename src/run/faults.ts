@@ -106,6 +106,31 @@ export const fault = faults('run', {
     message: `${d.path} is the agent's own folder, and the data of no service`,
     hint: 'call the service otherwise',
   }),
+  not_let_in: (d: { reason: string }) => ({
+    kind: 'unavailable',
+    message: `files of users inside containers cannot be reached: ${d.reason}`,
+    hint: 'as the user of the agent: podman unshare true',
+  }),
+  own_volume: (d: { place: string; source: string; path: string }) => ({
+    kind: 'denied',
+    message: `${d.place} wants the volume ${d.source}, and ${d.path} is the agent's own: whoever has it may do all that the agent may`,
+    hint: 'name a folder of the service, such as /srv/<service>',
+  }),
+  hidden_path: (d: { of: string; path: string }) => ({
+    kind: 'denied',
+    message: `${d.of} names ${d.path}, and the agent may not look where that leads`,
+    hint: 'a link in a circle, or a folder that another user keeps to itself: name one that the agent may read',
+  }),
+  own_port: (d: { place: string; port: number }) => ({
+    kind: 'conflict',
+    message: `${d.place} wants the port ${d.port}, which is the agent's own`,
+    hint: 'name another port of the machine',
+  }),
+  too_long: (d: { file: string; most: number }) => ({
+    kind: 'config',
+    message: `${d.file} is longer than ${d.most} characters, which no definition needs`,
+    hint: 'is it the right file?',
+  }),
   no_data: (d: { service: string; path: string }) => ({
     kind: 'missing',
     message: `${d.service} has no data folder: there is no ${d.path}`,

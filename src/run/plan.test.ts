@@ -115,8 +115,9 @@ test('what the node does by itself, by what is wrong and by policy', async () =>
 })
 
 test('beside where both can run at once, in place where they would want the same', () => {
-  const way = (component: object): string => {
+  const way = (component: object, before?: object): string => {
     const [made] = service({}, component).components
+    const place = { service: 'web', component: 'web' }
     const image = { reference: 'reg:5000/web:v1', digest: 'sha256:b' }
     const running = {
       id: 'a',
@@ -124,12 +125,15 @@ test('beside where both can run at once, in place where they would want the same
       state: 'running' as const,
       restarts: 0,
       image: { ...image, digest: 'sha256:a' },
-      labels: labelsOf({ service: 'web', component: 'web' }, 'd1'),
+      labels: before ? specOf(place, service({}, before).components[0]!, image, 'd1').labels : labelsOf(place, 'd1'),
     }
-    return planUpdate({ place: { service: 'web', component: 'web' }, component: made!, image, deployment: 'd2' }, [running]).way
+    return planUpdate({ place, component: made!, image, deployment: 'd2' }, [running]).way
   }
   expect(way({})).toBe('beside')
-  expect(way({ ports: ['80:80'] })).toBe('in-place')
+  expect(way({ ports: ['80:80'] })).toBe('in-place') // the labels of the one that runs do not tell which it has
+  expect(way({ ports: ['80:80'] }, { ports: ['0.0.0.0:80:8080'] })).toBe('in-place')
+  expect(way({ ports: ['81:80'] }, { ports: ['80:80', '82:82'] })).toBe('beside')
+  expect(way({ ports: ['80:80'] }, { ports: ['80:80/udp'] })).toBe('beside')
   expect(way({ volumes: ['/srv/web:/data'] })).toBe('in-place')
   expect(way({ volumes: ['/srv/web:/data:ro'] })).toBe('beside')
   expect(way({ network: 'host' })).toBe('in-place')

@@ -34,7 +34,7 @@ export function planUpdate(wanted: Wanted, observed: readonly Container[]): Upda
     return { way: 'nothing', changes: [], steps: [] }
   const running = before.filter(({ container }) => container.state === 'running').map(({ container }) => container.id)
   const all = before.map(({ container }) => container.id)
-  const way = running.length > 0 && isBeside(component) ? 'beside' : 'in-place'
+  const way = running.length > 0 && isBeside(component, before) ? 'beside' : 'in-place'
   const stop: readonly UpdateStep[] = all.length === 0 ? [] : [{ do: 'stop-before', ids: all }]
   const steps: readonly UpdateStep[] = [
     { do: 'create-next', name: nextName(place, deployment) },
@@ -63,9 +63,18 @@ function changesOf({ component, image }: Wanted, first: Ours | undefined): Updat
 }
 
 /** Whether old and new can run at once. */
-function isBeside({ update, ports, volumes, network }: Component): boolean {
+function isBeside({ update, ports, volumes, network }: Component, before: readonly Ours[]): boolean {
   if (update !== 'auto') return update === 'beside'
-  return ports.length === 0 && network !== 'host' && volumes.every(({ isReadOnly }) => isReadOnly)
+  const taken = before.map(({ made }) => portsOf(made))
+  const isFree = ({ hostPort, protocol }: Port): boolean => taken.every((all) => all?.has(`${hostPort}/${protocol}`) === false)
+  return ports.every(isFree) && network !== 'host' && volumes.every(({ isReadOnly }) => isReadOnly)
+}
+
+type Port = Component['ports'][number]
+
+/** The ports of the machine that it has; undefined when its labels do not tell. */
+function portsOf({ ports }: Ours['made']): ReadonlySet<string> | undefined {
+  return Array.isArray(ports) ? new Set((ports as readonly Partial<Port>[]).map((one) => `${one?.hostPort}/${one?.protocol}`)) : undefined
 }
 
 /** One deed of the node by itself. */

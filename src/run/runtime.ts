@@ -121,6 +121,8 @@ export interface Runtime {
   exec(id: string, argv: readonly string[], timeoutMs: number): Promise<{ readonly exitCode: number; readonly output: string }>
   /** argv that runs a command inside with our stdin and stdout. With `stdio` only. */
   stdioArgv(id: string, argv: readonly string[]): readonly [string, ...string[]]
+  /** argv that runs a command of the machine among the users inside containers, so that their files are its own; undefined where ours are no others. */
+  amongUsers?(argv: readonly [string, ...string[]]): readonly [string, ...string[]]
   /** Runs the image's own health check now. With `health-checks` only; undefined when the image has none. */
   checkHealth(id: string): Promise<'starting' | 'healthy' | 'unhealthy' | undefined>
   /** Calls `onHint` soon after something may have changed (its id, if known). A hint, never the truth: some are lost. */

@@ -100,15 +100,15 @@ test('what podman gives up, the agent takes over, each time later than the last'
   await mcp('deploy', 'flaky')
   await root('touch /srv/flaky/bad')
   const starts = async (): Promise<number[]> => (await root('cat /srv/flaky/starts')).split('\n').map(Number)
-  // with each start by the agent podman tries two times more, at once; what is longer is the agent's waiting
+  // with each start by the agent podman tries two times more, at once; what is longer, on a busy machine too, is the agent's waiting
   const waits = async (): Promise<number[]> => {
     const at = await starts()
     return at
       .slice(1)
       .map((one, index) => one - at[index]!)
-      .filter((seconds, index) => index > 0 && seconds > 0.5)
+      .filter((seconds, index) => index > 0 && seconds > 1)
   }
-  await expect.poll(async () => (await waits()).length, { timeout: 60_000, interval: 500 }).toBeGreaterThanOrEqual(3)
+  await expect.poll(async () => (await waits()).length, { timeout: 60_000, interval: 500 }).toBeGreaterThanOrEqual(2)
   const seen = await waits()
   expect(seen).toEqual(seen.toSorted((a, b) => a - b))
   expect(seen.at(-1)).toBeGreaterThan(1.5)

@@ -60,14 +60,15 @@ export interface PodmanHome {
 
 let made = 0
 
-/** Takes a second or two. Needs no `obstacle`. */
-export async function createPodmanHome(): Promise<PodmanHome> {
+/** Takes a second or two. `shown`: a folder of this machine that the user may read whatever lies above it, as `shown` in `folder`. Needs no `obstacle`. */
+export async function createPodmanHome({ shown }: { readonly shown?: string } = {}): Promise<PodmanHome> {
   const folder = mkdtempSync('/var/tmp/flbed-') // on a disk, so that overlays can be native; short, for the sockets in it
   const own = (process.pid % 4_000_000) * 10 + made++
   const uid = 2_000_000_000 + own
   const sub = 600_000_000 + (own % 20_000) * 65_536
   const script = join(import.meta.dirname, 'podman-home.sh')
-  const holder = spawn('unshare', ['--mount', 'sh', script, folder, String(uid), String(sub)], { stdio: ['pipe', 'pipe', 'pipe'] })
+  const words = [script, folder, String(uid), String(sub), ...(shown === undefined ? [] : [shown])]
+  const holder = spawn('unshare', ['--mount', 'sh', ...words], { stdio: ['pipe', 'pipe', 'pipe'] })
   const ended = once(holder, 'exit')
   const close = async (): Promise<void> => {
     holder.stdin.end()

@@ -1,6 +1,7 @@
 #!/bin/sh
 # A user with rootless podman, its API socket, an image and an image registry, in a mount namespace of its own: nothing of the machine is changed, and all of it ends
-# with this script, which ends with its standard input. Arguments: an empty folder, a user id and the first of 65536 subordinate ids, all of them nobody else's.
+# with this script, which ends with its standard input. Arguments: an empty folder, a user id and the first of 65536 subordinate ids, all of them nobody else's, and perhaps
+# a folder that the user is shown as `shown`.
 # Says `registry PORT`, then `ready`.
 set -eu
 folder=$1 uid=$2 sub=$3
@@ -20,6 +21,11 @@ for list in subuid subgid; do echo "$user:$sub:65536" >>"$folder/etc/$list"; don
 for list in passwd group subuid subgid; do
   [ -e "/etc/$list" ] && mount --bind "$folder/etc/$list" "/etc/$list"
 done
+
+if [ -n "${4:-}" ]; then
+  mkdir "$folder/shown"
+  mount --bind -o ro "$4" "$folder/shown"
+fi
 
 # Devices that everybody may open, where the machine keeps them for root; and no half-mounted cgroup v2, which crun refuses.
 for device in net/tun fuse; do
@@ -62,6 +68,7 @@ end() {
   done
   kill_all
   cd /
+  if mountpoint -q "$folder/shown"; then umount -l "$folder/shown" || exit 1; fi
   rm -rf "$folder"
 }
 kill_all() {

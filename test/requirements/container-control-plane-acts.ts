@@ -30,8 +30,24 @@ export const acts: Acts = {
     const pid = (await must(scene, `${podman} inspect --format '{{.State.Pid}}' metacrypt-web`)).trim()
     await must(scene, `kill -9 ${pid}; until curl -sf http://127.0.0.1:8080/ >/dev/null; do sleep 0.05; done`)
   },
+  /** And a container dies while it is away: what starts it again is podman. */
   async 'the agent was stopped'(scene) {
-    await must(scene, 'systemctl stop mcp-agent')
+    const state = `${podman} inspect --format '{{.State.Pid}} {{.State.Running}}' metacrypt-web`
+    const again = 'now=$(state); [ "${now#* }" = true ] && [ "$now" != "$before" ]'
+    const script = `systemctl stop mcp-agent; state() { ${state}; }; before=$(state); kill -9 \${before% *}; until ${again}; do sleep 0.05; done`
+    await must(scene, script)
+  },
+  async 'orion has no network'(scene) {
+    nodesOf(scene).cut('orion', true)
+  },
+  async 'orion has its network again'(scene) {
+    nodesOf(scene).cut('orion', false)
+  },
+  /** What was copied before is a day older then: its name says when it was made, and that is where the agent looks. */
+  async 'a day goes by'(scene) {
+    const yesterday = new Date(Date.now() - 86_400_000).toISOString().slice(0, 10).replaceAll('-', '')
+    const script = `cd /srv/mcp/backups/metacrypt; for one in *; do mv "$one" ${yesterday}T$\{one#*T}; done; systemctl restart mcp-agent`
+    await must(scene, script)
   },
   /** After a kill, which leaves a log of writes beside it; and pages of it are garbage. */
   async 'the database is damaged'(scene) {

@@ -13,7 +13,7 @@ export const containerControlPlane: readonly Requirement[] = [
     8,
     'agent-part',
     '- **mcp-agent** — systemd service on each node (rift). Manages containers via rootless podman, stores registry in SQLite, monitors for drift.',
-    'a service of systemd, installed by one command',
+    'a service of systemd; podman is rootless, the registry is SQLite; what drifts is told further down',
   ),
   requirement(
     9,
@@ -89,7 +89,12 @@ export const containerControlPlane: readonly Requirement[] = [
     'the local file is what the node has',
   ),
   requirement(116, 'sealed-after-restart', 'Metacrypt starts sealed after any restart. Unseal via the API:', 'the status says sealed'),
-  requirement(119, 'unseal-curl', 'curl -sk -X POST https://metacrypt.svc.mcp.metacircular.net:8443/v1/unseal \\', 'over its own API'),
+  requirement(
+    119,
+    'unseal-curl',
+    'curl -sk -X POST https://metacrypt.svc.mcp.metacircular.net:8443/v1/unseal \\',
+    'over its own API, by https',
+  ),
   requirement(120, 'unseal-curl-header', '-H "Content-Type: application/json" \\', 'with this header'),
   requirement(121, 'unseal-curl-body', '-d \'{"password":"<password>"}\'', 'and the password, which opens it'),
   requirement(
@@ -177,9 +182,9 @@ export const containerControlPlane: readonly Requirement[] = [
     225,
     'unreachable-containers',
     "4. Containers keep running independently — podman's restart policy handles them.",
-    'the same containers, before and after',
+    'the same container before and after; one that dies meanwhile runs again, started by podman',
   ),
-  requirement(229, 'token-words', 'MCP CLI shows `UNAUTHENTICATED` or `PERMISSION_DENIED`:', 'this word, and exit code 4'),
+  requirement(229, 'token-words', 'MCP CLI shows `UNAUTHENTICATED` or `PERMISSION_DENIED`:', 'each of these words, with exit code 4'),
   requirement(230, 'token-file', '1. Check token: the mcp-agent service account token is at `~/.config/mcp/token`', 'it is there'),
   requirement(
     231,
@@ -218,7 +223,7 @@ export const containerControlPlane: readonly Requirement[] = [
     249,
     'lost-restore',
     "4. Restore `/srv/` from backups (each service's backup timer creates daily snapshots).",
-    'what was there is there again',
+    'what was there is there again, out of a copy that a timer of the node made, asked by nobody',
   ),
   requirement(250, 'lost-certificate', '5. Provision TLS cert from Metacrypt.', 'the node shows a certificate that is believed'),
   requirement(251, 'lost-start', '6. Start agent: `doas systemctl start mcp-agent`', 'systemd does so'),

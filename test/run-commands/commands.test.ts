@@ -1,5 +1,5 @@
 // `mcp` as a person uses it, against a real agent in which nothing really runs: what it prints, what it writes, and its exit codes.
-import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
@@ -146,6 +146,23 @@ test('a definition that is bad is told with file, line and key, and nothing is c
   expect((await bed.mcp(['list', '--json'])).json).toMatchObject({ nodes: [{ services: [] }] })
   writeFileSync(join(bed.services, 'bad.toml'), 'name = "x')
   expect(await bed.mcp(['service', 'check', 'bad'])).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('bad.toml:1') })
+})
+
+test('a definition that asks for what is the agent’s own is refused by the node, by whatever way it comes, and nothing is changed', async () => {
+  const { bed, agent } = await withNode()
+  bed.define('good', 'rift')
+  symlinkSync(agent.folder, join(bed.root, 'link'))
+  for (const source of [agent.folder, agent.socket, bed.root, join(bed.root, 'link/tokens.json')]) {
+    bed.define('bad', 'rift', 'reg:5000/web:v1', `volumes = ["${source}:/data:ro"]\n`)
+    for (const words of [['deploy', 'bad'], ['sync'], ['adopt', 'bad']]) {
+      const { exitCode, stderr } = await bed.mcp(words)
+      expect([words, exitCode]).toEqual([words, 4])
+      expect(stderr).toMatch(
+        new RegExp(`bad/bad wants the volume ${source}, and .* is the agent's own.*\\n.*hint: name a folder of the service`),
+      )
+    }
+  }
+  expect((await bed.mcp(['list', '--json'])).json).toMatchObject({ nodes: [{ services: [] }] })
 })
 
 test('sync tells, purge forgets what is gone, undeploy takes away', async () => {

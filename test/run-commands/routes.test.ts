@@ -43,7 +43,7 @@ test('a route appears with its definition, changes with it, and goes with its se
     return text
   }
   const route = (port: number, hostname = 'web.rift.example'): string =>
-    `[[components.routes]]\nport = ${port}\nmode = "l7"\nhostname = "${hostname}"\n`
+    `network = "host"\n[[components.routes]]\nport = ${port}\nmode = "l7"\nhostname = "${hostname}"\n`
 
   bed.define('web', 'rift', 'r/web:v1', route(first, 'Web.Rift.example'))
   expect(await bed.mcp(['deploy', 'web'])).toMatchObject(ok)
@@ -72,7 +72,7 @@ test('a route appears with its definition, changes with it, and goes with its se
     .toContain('web.rift.example: another route has that name already')
 
   expect(await say(open('web.rift.example'), 'web.rift.example')).toContain('second') // it stays with whoever has it
-  for (const name of ['web', 'other']) await expect.poll(async () => (await bed.mcp(['stop', name])).exitCode).toBe(0) // not while it is made
+  for (const name of ['web', 'other']) await expect.poll(async () => (await bed.mcp(['stop', name])).exitCode, { timeout: 20_000 }).toBe(0) // not while it is made
   await expect.poll(() => say(open('web.rift.example'), 'web.rift.example')).toBe('')
   expect(kept.destroyed).toBe(false)
 

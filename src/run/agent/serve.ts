@@ -1,7 +1,7 @@
 // A node's agent as its configuration says: the runtime opened, the node started, its operations offered on its sockets and, if so said, over HTTPS.
 import { readFileSync, readdirSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { openControl } from '../../base/control/server.ts'
 import type { Certificate, HttpsControl } from '../../base/control/https.ts'
 import { createHttpClient } from '../../base/http/client.ts'
@@ -15,15 +15,18 @@ import { callRecord } from '../call-record.ts'
 import type { KeptCertificate } from '../certs/keeping.ts'
 import { certificateHandlers } from '../certs/operations.ts'
 import { fault } from '../faults.ts'
+import { type AsOwners, createAsOwners } from '../files/as-owners.ts'
 import { fileHandlers } from '../files/operations.ts'
 import { changing } from '../node/changing.ts'
 import { type RunNode, startNode } from '../node/node.ts'
 import { observing } from '../node/observing.ts'
 import { nodeApi } from '../node-api.ts'
-import type { RuntimeKind } from '../runtime.ts'
+import { type Own } from '../own.ts'
+import type { Runtime, RuntimeKind } from '../runtime.ts'
 import { copyDaily } from '../recovery/daily.ts'
 import { type Recovery, recovery } from '../recovery/operations.ts'
-import { endReplacing } from '../recovery/replacing.ts'
+import { workFolder } from '../recovery/replacing.ts'
+import { endPutBack } from '../recovery/works.ts'
 import { keepRouting } from '../route/routing.ts'
 import { tokenHandlers } from '../token/operations.ts'
 import { openTokens } from '../token/tokens.ts'
@@ -40,6 +43,8 @@ export type AgentNeeds = {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly version: string
   readonly peers: PeerStreams
+  /** argv that does a piece of work on files, `answerWork`, in a process of its own. */
+  readonly fileWorker: readonly [string, ...string[]]
   readonly runtimes: readonly { readonly name: string; load(): Promise<{ readonly default: RuntimeKind }> }[]
 }
 
@@ -55,7 +60,6 @@ export type Agent = AsyncDisposable & {
 export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: AgentFiles & { readonly name: string }): Promise<Agent> {
   const { clock, log } = needs
   await using stack = new AsyncDisposableStack()
-  endRestores(needs, files.services)
   const node = stack.use(await nodeOf(needs, config, files, stack))
   const ledger = openLedger({ folder: join(files.folder, 'ledger'), origin: `fairlead node ${files.name}`, clock, log })
   stack.defer(() => ledger.close())
@@ -73,7 +77,7 @@ export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: 
   const handlers = {
     ...observing(node, facts),
     ...changing(node),
-    ...fileHandlers(node, files),
+    ...fileHandlers(node, files, asOwnersOf(needs, node.runtime)),
     ...certificateHandlers(kept, source),
     ...recoveryOf(needs, config, files, { node, stack }).handlers,
     ...tokenHandlers({ tokens, validator }),
@@ -101,8 +105,10 @@ async function nodeOf(
   const entry = needs.runtimes.find(({ name }) => name === wanted)
   if (!entry) throw fault.no_runtime({ name: wanted, known: needs.runtimes.map(({ name }) => name) })
   const kind = (await entry.load()).default
-  const runtime = await kind.open({ clock, log, env }, { socket: podman_socket ?? podmanSocket(env), folder: join(files.folder, wanted) })
+  const socket = podman_socket ?? podmanSocket(env)
+  const runtime = await kind.open({ clock, log, env }, { socket, folder: join(files.folder, wanted) })
   stack.defer(() => runtime.close())
+  await endRestores(needs, files.services, asOwnersOf(needs, runtime))
   const { alert: command, cooldown, interval, flap_count, flap_window, keep_events } = config.monitor
   return startNode(
     { clock, log, env, runtime },
@@ -110,16 +116,43 @@ async function nodeOf(
       node: files.name,
       folder: files.folder,
       services: files.services,
+      own: ownOf(needs, config, files, socket),
       monitor: { intervalMs: interval, flapCount: flap_count, flapWindowMs: flap_window, keepEventsMs: keep_events },
       alert: { command, cooldownMs: cooldown },
     },
   )
 }
 
+/** Root may do everything already. */
+function asOwnersOf({ fileWorker, env }: AgentNeeds, runtime: Runtime): AsOwners | undefined {
+  return runtime.amongUsers && userInfo().uid !== 0 ? createAsOwners(runtime.amongUsers(fileWorker), env) : undefined
+}
+
+/** What a service could become the agent by, or take from it. */
+function ownOf({ env }: AgentNeeds, { server, routes, peers }: AgentConfig, files: AgentFiles, socket: string): Own {
+  const home = env['HOME']
+  const folders = [
+    files.folder,
+    files.backups,
+    files.runtime,
+    dirname(socket),
+    ...(server.tls_key === undefined ? [] : [server.tls_key]),
+    ...(peers ? [peers.identity] : []),
+    ...(home === undefined ? [] : ['.config', '.local', '.ssh'].map((name) => join(home, name))), // what starts with the user, and its images
+  ]
+  const ports = [
+    ...(server.listen === undefined ? [] : [splitListen(server.listen)]),
+    ...(routes ? [splitListen(routes.listen, 443)] : []),
+    ...(peers ? [splitListen(peers.listen)] : []),
+  ].map(({ port }) => port)
+  return { folders, services: files.services, ports }
+}
+
 /** A restore that a kill cut off is over before anything is started on what it left. */
-function endRestores({ log }: AgentNeeds, services: string): void {
+async function endRestores({ log }: AgentNeeds, services: string, asOwners: AsOwners | undefined): Promise<void> {
   for (const service of foldersIn(services)) {
-    const outcome = endReplacing(join(services, service))
+    if (!statOf(join(services, service, workFolder))) continue
+    const outcome = await endPutBack(asOwners, join(services, service))
     if (outcome) log.warn('run.restore_was_cut', { service, outcome })
   }
 }
@@ -132,22 +165,18 @@ function foldersIn(path: string): readonly string[] {
 }
 
 function recoveryOf(
-  { clock, log }: AgentNeeds,
+  needs: AgentNeeds,
   { backups }: AgentConfig,
   files: AgentFiles,
   { node, stack }: { readonly node: RunNode; readonly stack: AsyncDisposableStack },
 ): Recovery {
-  const made = recovery({ clock, node }, files, { most: backups.keep, ageMs: backups.keep_for })
+  const { clock, log } = needs
+  const asOwners = asOwnersOf(needs, node.runtime)
+  const made = recovery({ clock, node, asOwners }, files, { most: backups.keep, ageMs: backups.keep_for })
   if (backups.automatic) {
-    const needs = {
-      clock,
-      log,
-      node,
-      recovery: made,
-      snapshots: () => snapshots(files.backups),
-      snapshot: () => snapshot({ clock }, files),
-    }
-    stack.use(copyDaily(needs, files, backups.every))
+    const parts = { clock, log, node, recovery: made }
+    const own = { snapshots: () => snapshots(files.backups), snapshot: () => snapshot({ clock }, files) }
+    stack.use(copyDaily({ ...parts, ...own }, files, backups.every))
   }
   return made
 }

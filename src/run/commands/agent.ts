@@ -1,5 +1,6 @@
 // The daemon of a node: keeps what runs as it should be. Also copies of what it knows, and the way back from one.
 import { hostname } from 'node:os'
+import { text } from 'node:stream/consumers'
 import { loadConfig } from '../../base/config/config.ts'
 import { tellReady } from '../../base/supervise/readiness.ts'
 import { type Context, command, stopAsked } from '../../base/terminal/command.ts'
@@ -10,13 +11,18 @@ import { restore, snapshot } from '../agent/snapshot.ts'
 import { nodeClient } from '../client.ts'
 import { onProgress, simulatedText } from '../cli/shown.ts'
 import { fault } from '../faults.ts'
+import { recoveryWorks } from '../recovery/works.ts'
+import { answerWork } from '../files/as-owners.ts'
+import { readWork, storeWork } from '../files/operations.ts'
 
-const actions = ['serve', 'snapshot', 'restore', 'recover'] as const
+const actions = ['serve', 'snapshot', 'restore', 'recover', 'file-work'] as const
+/** How this command is called under each name of the program. */
+const ownWords: Readonly<Record<string, readonly string[]>> = { 'mcp-agent': [], mcp: ['agent'] }
 
 export default command({
   summary: 'be the agent of this machine: keep services as they should be, or copy and put back what it knows',
   description:
-    'Without an action it runs until it is stopped; what it started goes on without it. `snapshot` copies its database while it runs, and keeps the newest 14; `restore FILE` puts one back when it is stopped. `recover` has the agent that runs start everything that should run and does not, at once.',
+    'Without an action it runs until it is stopped; what it started goes on without it. `snapshot` copies its database while it runs, and keeps the newest 14; `restore FILE` puts one back when it is stopped. `recover` has the agent that runs start everything that should run and does not, at once. `file-work` is what the agent calls by itself, for files of users inside containers.',
   args: {
     action: { summary: actions.join(', '), optional: true },
     file: { summary: 'of restore: a snapshot; the newest by default', optional: true },
@@ -31,9 +37,10 @@ export default command({
     ['fairlead run agent', 'keep services as they should be, until stopped'],
     ['fairlead run agent snapshot --config /srv/mcp/mcp-agent.toml', 'copy the database to /srv/mcp/backups/'],
   ],
-  async run({ terminal, clock, log, env, folders, version, signal, peers }, { args, flags }) {
+  async run({ terminal, clock, log, env, folders, version, signal, peers, stdin, stdout, self, alias }, { args, flags }) {
     const action = actions.find((one) => one === (args.action ?? 'serve'))
     if (!action) throw fault.unknown_action({ action: args.action!, known: actions })
+    if (action === 'file-work') return void stdout.write(await answerWork(await text(stdin), [readWork, storeWork, ...recoveryWorks]))
     const own = agentFiles(folders, flags.config)
     const { value: config } = await loadConfig({ schema: agentFile, path: own.config, isOptional: flags.config === undefined })
     const files = { ...own, services: config.agent.services ?? own.services, backups: config.backups.folder ?? own.backups }
@@ -48,7 +55,8 @@ export default command({
     if (action === 'recover') return recover({ terminal, signal }, files.runtime)
     const name = config.agent.node_name ?? hostname().split('.')[0]!.toLowerCase()
     const { runtimes } = await import('../../extensions.ts')
-    await using agent = await startAgent({ clock, log, env, version, runtimes, peers }, config, { ...files, name })
+    const fileWorker = [...self, ...(ownWords[alias ?? ''] ?? ['run', 'agent']), 'file-work'] as const
+    await using agent = await startAgent({ clock, log, env, version, runtimes, peers, fileWorker }, config, { ...files, name })
     const { runtime } = agent.node
     const { isSimulated } = runtime
     terminal.result(

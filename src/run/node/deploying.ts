@@ -19,8 +19,8 @@ export type SayProgress = (component: string, step: string, text: string, bytes?
 
 export type DeployingNeeds = UpdateNeeds & {
   readonly newId: () => string
-  /** Makes the data folder of a service where this component uses it and there is none: a runtime refuses to mount what is not there. */
-  readonly makeDataFolder: (service: string, component: Component) => void
+  /** Refuses what is the node's own, and makes the data folder of a service where this component uses it and there is none: a runtime refuses to mount what is not there. */
+  readonly prepare: (service: string, component: Component) => void
 }
 
 export class Deploying {
@@ -87,7 +87,7 @@ export class Deploying {
       if (before?.digest !== image.digest) registry.setCurrent(place, { ...image, deployment: ours[0]!.deployment })
       return { component: component.name, outcome: 'unchanged', image, reason: null, lastLines: [] }
     }
-    this.#needs.makeDataFolder(place.service, component)
+    this.#needs.prepare(place.service, component)
     const ran = ours.filter(({ container }) => container.state === 'running').map(({ container }) => container.id)
     const end = await carryOutUpdate(this.#needs, {
       folder: this.#folder,

@@ -6,9 +6,22 @@ import type { Component, Health } from '../service/config.ts'
 import type { Container } from '../runtime.ts'
 import { type Verdict, hasHealth } from './health.ts'
 
-type Known = { readonly id: string; verdict: Verdict; bad: number; nextMs: number; isAsking: boolean }
+type Known = {
+  readonly id: string
+  /** The ways in which its definition asks. */
+  readonly ways: string
+  verdict: Verdict
+  bad: number
+  nextMs: number
+  isAsking: boolean
+  /** It is not what its definition says, and waits for a deployment. */
+  isOther: boolean
+  /** It was well once, asked in these ways. */
+  wasWell: boolean
+}
 export type AskHealth = (component: Component, container: Container, signal: AbortSignal) => Promise<Verdict>
 
+const notYet: Verdict = { health: 'starting', reason: 'it was not asked yet' }
 const defaults: Pick<Health, 'interval' | 'retries'> = { interval: 10_000, retries: 3 }
 
 export class HealthRounds {
@@ -25,17 +38,19 @@ export class HealthRounds {
   round(components: readonly ComponentDrift[], signal: AbortSignal, onIll: () => void): void {
     const places = new Set(components.map(({ place }) => placeText(place)))
     for (const key of this.#known.keys()) if (!places.has(key)) this.#known.delete(key)
-    for (const { place, component, current } of components) {
+    for (const { place, component, current, drifts } of components) {
       const key = placeText(place)
       if (!hasHealth(component) || current?.state !== 'running') {
         this.#known.delete(key)
         continue
       }
+      const ways = JSON.stringify([component.health, component.mcp, component.seal])
       let known = this.#known.get(key)
-      if (known?.id !== current.id) {
-        known = { id: current.id, verdict: { health: 'starting', reason: 'it was not asked yet' }, bad: 0, nextMs: 0, isAsking: false }
+      if (known?.id !== current.id || known.ways !== ways) {
+        known = { id: current.id, ways, verdict: notYet, bad: 0, nextMs: 0, isAsking: false, isOther: false, wasWell: false }
         this.#known.set(key, known)
       }
+      known.isOther = drifts.some(({ cause }) => cause === 'image-changed' || cause === 'config-changed')
       if (!known.isAsking && this.#clock.mono() >= known.nextMs) void this.#askOne(known, component, current, signal, onIll)
     }
   }
@@ -46,6 +61,7 @@ export class HealthRounds {
     try {
       const verdict = await this.#ask(component, container, signal)
       known.bad = verdict.health === 'unhealthy' ? known.bad + 1 : 0
+      known.wasWell ||= verdict.health === 'healthy'
       if (verdict.health === 'unhealthy' && known.bad < retries && known.verdict.health !== 'unhealthy') return
       known.verdict = verdict
       if (verdict.health === 'unhealthy' && known.bad >= retries) onIll()
@@ -66,10 +82,12 @@ export class HealthRounds {
     this.#known.delete(place)
   }
 
-  /** Who is ill, by container, with the reason. */
+  /**
+   * Who is ill, by container, with the reason. One that waits for a deployment may well be unable to answer what its next definition asks (after an update that went back,
+   * say): a restart would not help it. It is ill only if it could once.
+   */
   ills(): ReadonlyMap<string, string> {
-    return new Map(
-      [...this.#known.values()].filter(({ verdict }) => verdict.health === 'unhealthy').map(({ id, verdict }) => [id, verdict.reason]),
-    )
+    const ill = [...this.#known.values()].filter(({ verdict, isOther, wasWell }) => verdict.health === 'unhealthy' && (wasWell || !isOther))
+    return new Map(ill.map(({ id, verdict }) => [id, verdict.reason]))
   }
 }

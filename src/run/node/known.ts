@@ -1,6 +1,7 @@
 // The services that the node knows, read once for each text: what should run.
 import type { Desired } from '../drift.ts'
 import { fault } from '../faults.ts'
+import { type Own, refuseOwn } from '../own.ts'
 import type { Component, Service } from '../service/config.ts'
 import { readService } from '../service/read.ts'
 import type { Deployed, Registry } from './registry.ts'
@@ -11,11 +12,13 @@ const never: Deployed = { digests: {}, discarded: new Set() }
 export class Known {
   readonly #registry: Registry
   readonly #node: string
+  readonly #own: Own
   readonly #read = new Map<string, { readonly text: string; readonly service: Service }>()
 
-  constructor(registry: Registry, node: string) {
+  constructor(registry: Registry, node: string, own: Own) {
     this.#registry = registry
     this.#node = node
+    this.#own = own
   }
 
   /** Every service with what it was last deployed by, those that others come after first. A text of another version of us that is not understood is left out. */
@@ -48,10 +51,11 @@ export class Known {
     return { service, text: registered.text, ...(this.#registry.deployed(name).get(name) ?? never) }
   }
 
-  /** A definition that is given, checked: it is for this node. Faults: `config.invalid`, `run.other_name`, `run.other_node`. */
+  /** A definition that is given, checked: it is for this node, and asks for nothing of the node's own. Faults: `config.invalid`, `run.other_name`, `.other_node`, those of `refuseOwn`. */
   async given(text: string, expected?: string): Promise<Service> {
     const service = await readService(text, `${expected ?? 'definition'}.toml`, expected)
     if (service.node !== this.#node) throw fault.other_node({ service: service.name, named: service.node, node: this.#node })
+    refuseOwn(service, this.#own)
     return service
   }
 }

@@ -12,6 +12,7 @@ import { type AlertSettings, alert } from './alerts.ts'
 import { Deploying } from './deploying.ts'
 import { askHealth } from './health.ts'
 import { type AskHealth, HealthRounds } from './health-rounds.ts'
+import { type Own, refuseOwn } from '../own.ts'
 import { Known } from './known.ts'
 import { Monitor, type MonitorSettings } from './monitor.ts'
 import { Offering } from './offering.ts'
@@ -24,6 +25,8 @@ export type NodeSettings = {
   readonly folder: string
   /** Holds a folder for each service's data. */
   readonly services: string
+  /** What no definition may name. */
+  readonly own: Own
   readonly monitor: MonitorSettings
   readonly alert: Omit<AlertSettings, 'node'>
 }
@@ -68,14 +71,15 @@ export function startNode({ clock, log, env, runtime, newId = shortId }: NodeNee
     stack.defer(() => client.close())
     const ask: AskHealth = (component, container, signal) => askHealth({ clock, runtime, client }, component, container, signal)
     const health = new HealthRounds({ clock, ask })
-    const known = new Known(registry, node)
+    const known = new Known(registry, node, settings.own)
     const offering = new Offering(health)
     const places = new Places(clock)
-    const makeDataFolder = (service: string, { volumes }: Component): void => {
-      const own = join(settings.services, service)
-      if (volumes.some(({ source }) => source === own)) makeFolder(own, 0o750)
+    const prepare = (service: string, component: Component): void => {
+      refuseOwn({ name: service, components: [component] }, settings.own) // links may lead elsewhere since it was given
+      const data = join(settings.services, service)
+      if (component.volumes.some(({ source }) => source === data)) makeFolder(data, 0o750)
     }
-    const deploying = new Deploying({ clock, log, runtime, registry, health: ask, newId, makeDataFolder }, plans, stop.signal)
+    const deploying = new Deploying({ clock, log, runtime, registry, health: ask, newId, prepare }, plans, stop.signal)
     const tell = (place: Parameters<typeof alert>[2], event: string, detail: string): void =>
       void alert({ clock, log, registry, env }, { node, ...settings.alert }, place, event, detail)
     const monitor = new Monitor(

@@ -15,6 +15,8 @@ export const manifestFile = z.strictObject({
   service: name,
   node: z.string(),
   at: time,
+  /** Whose numbers the owners of its items are: those of the machine, or those that they have inside containers. */
+  owners: z.enum(['machine', 'inside']).default('machine'),
   items: z
     .array(
       z.discriminatedUnion('is', [

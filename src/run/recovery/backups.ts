@@ -4,21 +4,18 @@ import { join } from 'node:path'
 import type { Clock } from '../../kernel/clock.ts'
 import { reasonOf } from '../../kernel/fault.ts'
 import { makeFolder, movePath, readText, removeFolder, statOf, syncFolder, writeWhole } from '../../kernel/file.ts'
-import { needRoom, takeTree, treeBytes } from '../../base/transfer/tree.ts'
 import { fault } from '../faults.ts'
+import type { AsOwners } from '../files/as-owners.ts'
 import { type DataPlaces, dataFolder } from '../files/data-folder.ts'
 import { type BackupShown, type Manifest, backupName, manifestFile } from './api.ts'
-import { workFolder } from './replacing.ts'
 import { utcName } from './utc-name.ts'
+import { copyData } from './works.ts'
 
 export type BackupPlaces = DataPlaces & {
   /** Holds a folder for each service's backups. */
   readonly backups: string
 }
 export type KeepBackups = { readonly most: number; readonly ageMs: number }
-
-/** What must be free besides what is written. */
-const spareBytes = 64 << 20
 
 /** Names, newest first. */
 export function backupNames({ backups }: BackupPlaces, service: string): readonly string[] {
@@ -68,7 +65,7 @@ export function backupShown({ name, path, at, items, databases, remarks }: Retur
 
 /** Copies the data folder, which may be in use. Faults: `run.own_folder`, `run.no_data`, `transfer.*`, `store.*`; then nothing is left of it. */
 export async function backUpService(
-  { clock }: { readonly clock: Clock },
+  { clock, asOwners }: { readonly clock: Clock; readonly asOwners?: AsOwners | undefined },
   places: BackupPlaces,
   {
     service,
@@ -81,18 +78,12 @@ export async function backUpService(
   const folder = join(places.backups, service)
   makeFolder(folder)
   for (const left of readdirSync(folder)) if (left.endsWith('.partial')) removeFolder(join(folder, left)) // of one that was killed
-  const ofBytes = await treeBytes(root, [workFolder])
-  await needRoom(folder, ofBytes + spareBytes)
   const at = clock.now()
   const name = utcName(at, (one) => statOf(join(folder, one)) !== undefined)
   const partial = join(folder, `${name}.partial`)
   try {
     makeFolder(join(partial, 'files'))
-    let doneBytes = 0
-    const taken = await takeTree(root, join(partial, 'files'), {
-      leaveOut: [workFolder],
-      onBytes: (sizeBytes) => onBytes((doneBytes += sizeBytes), ofBytes),
-    })
+    const taken = await copyData(asOwners, { root, to: join(partial, 'files') }, onBytes)
     const manifest: Manifest = { schema: 1, service, node, at, ...taken }
     writeWhole(join(partial, 'manifest.json'), `${JSON.stringify(manifest)}\n`)
     movePath(partial, join(folder, name))

@@ -19,7 +19,7 @@ export type DailyNeeds = {
 }
 
 /** After a start there is other work first. */
-const firstLookMs = 60_000
+const firstLookMs = 10_000
 const lookEveryMs = 600_000
 /** Nothing is copied twice, and what failed is not tried again, within so long. */
 const againMs = 3_600_000

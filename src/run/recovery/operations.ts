@@ -1,20 +1,24 @@
 // The operations of recovery as the node serves them: one at a time for each service.
 import type { Clock } from '../../kernel/clock.ts'
 import type { Handlers } from '../../base/control/api.ts'
-import { needRoom, putTree } from '../../base/transfer/tree.ts'
 import { makeFolder, statOf } from '../../kernel/file.ts'
 import { join } from 'node:path'
 import { oursIn, placeText } from '../container.ts'
 import { fault } from '../faults.ts'
+import type { AsOwners } from '../files/as-owners.ts'
 import { dataFolder } from '../files/data-folder.ts'
 import { Places } from '../node/places.ts'
 import type { RunNode } from '../node/node.ts'
 import type { recoveryApi } from './api.ts'
 import { type BackupPlaces, type KeepBackups, backUpService, backupNames, backupShown, dropBackups, readBackup } from './backups.ts'
 import { recoverAll } from './recover.ts'
-import { replaceContent } from './replacing.ts'
+import { putBackData } from './works.ts'
 
-export type RecoveryNeeds = { readonly clock: Clock; readonly node: RunNode }
+/** What the node does by itself, its daily copies too, is soon done. */
+const patienceMs = 15_000
+
+/** `asOwners`: where files may be of users inside containers. */
+export type RecoveryNeeds = { readonly clock: Clock; readonly node: RunNode; readonly asOwners?: AsOwners | undefined }
 
 export interface Recovery {
   readonly handlers: Handlers<typeof recoveryApi>
@@ -22,16 +26,20 @@ export interface Recovery {
   backUp(service: string): Promise<void>
 }
 
-export function recovery({ clock, node }: RecoveryNeeds, places: BackupPlaces, keep: KeepBackups): Recovery {
+export function recovery({ clock, node, asOwners }: RecoveryNeeds, places: BackupPlaces, keep: KeepBackups): Recovery {
   const { known, registry, runtime } = node
   const busy = new Places(clock)
+  const alone = <Result>(service: string, doing: string, work: () => Promise<Result>): Promise<Result> =>
+    busy.alone([service], doing, work, patienceMs)
   const take = async (service: string, onBytes?: (done: number, of: number) => void) => {
-    const backup = backupShown(await backUpService({ clock }, places, { service, node: node.name, ...(onBytes ? { onBytes } : {}) }))
+    const backup = backupShown(
+      await backUpService({ clock, asOwners }, places, { service, node: node.name, ...(onBytes ? { onBytes } : {}) }),
+    )
     registry.note({ service }, 'backed-up', `${backup.path} (${backup.files} files, ${backup.sizeBytes} bytes)`)
     return backup
   }
   const backUp = (service: string, onBytes?: (done: number, of: number) => void) =>
-    busy.alone([service], 'backup', async () => {
+    alone(service, 'backup', async () => {
       const backup = await take(service, onBytes)
       dropBackups({ clock }, places, service, keep)
       return backup
@@ -53,12 +61,9 @@ export function recovery({ clock, node }: RecoveryNeeds, places: BackupPlaces, k
     if (isKept) say('backup', 'what is there now')
     const keptAs = isKept ? (await take(service)).name : null
     makeFolder(folder, 0o750)
-    await needRoom(folder, from.sizeBytes)
     let doneBytes = 0
-    const { otherOwners } = await replaceContent(folder, (into) =>
-      putTree(join(backup.path, 'files'), backup.items, into, (sizeBytes) =>
-        say('restore', backup.name, (doneBytes += sizeBytes), from.sizeBytes),
-      ),
+    const { otherOwners } = await putBackData(asOwners, { ...backup, from: join(backup.path, 'files'), folder }, (sizeBytes) =>
+      say('restore', backup.name, (doneBytes += sizeBytes), from.sizeBytes),
     )
     registry.note({ service }, 'restored', `${backup.name}${keptAs === null ? '' : `; what was there is ${keptAs}`}`)
     return { from, keptAs, otherOwners }
@@ -75,28 +80,33 @@ export function recovery({ clock, node }: RecoveryNeeds, places: BackupPlaces, k
         })
       },
       'restore-service': ({ service, name, stop, discard }, { say }) =>
-        busy.alone([service], 'restore', async () => {
+        alone(service, 'restore', async () => {
           const definition = (await known.one(service).catch(() => undefined))?.service // on a new machine it may not be known yet
           const all = (definition?.components ?? []).map((one) => placeText({ service, component: one.name }))
-          return node.places.alone(all, 'restore', async () => {
-            const tell = (step: string, text: string, doneBytes?: number, ofBytes?: number): void =>
-              void say({ component: service, step, text, ...(doneBytes === undefined ? {} : { doneBytes, ofBytes }) }).catch(() => {})
-            readBackup(places, service, name) // before anything is stopped
-            const running = await runningOf(service)
-            if (running.length > 0 && !stop) throw fault.still_runs({ service, containers: running.map((one) => one.name) })
-            const stopMs = new Map(definition?.components.map((one) => [one.name, one.stop_within]))
-            for (const one of running.toReversed()) {
-              tell('stop', one.name)
-              await runtime.stop(one.id, stopMs.get(oursIn(one)!.place.component) ?? 10_000)
-            }
-            try {
-              return { ...(await restored(service, name, discard, tell)), stopped: running.map((one) => one.name) }
-            } finally {
-              for (const one of running) await runtime.start(one.id)
-              dropBackups({ clock }, places, service, keep)
-              node.monitor.hint()
-            }
-          })
+          return node.places.alone(
+            all,
+            'restore',
+            async () => {
+              const tell = (step: string, text: string, doneBytes?: number, ofBytes?: number): void =>
+                void say({ component: service, step, text, ...(doneBytes === undefined ? {} : { doneBytes, ofBytes }) }).catch(() => {})
+              readBackup(places, service, name) // before anything is stopped
+              const running = await runningOf(service)
+              if (running.length > 0 && !stop) throw fault.still_runs({ service, containers: running.map((one) => one.name) })
+              const stopMs = new Map(definition?.components.map((one) => [one.name, one.stop_within]))
+              for (const one of running.toReversed()) {
+                tell('stop', one.name)
+                await runtime.stop(one.id, stopMs.get(oursIn(one)!.place.component) ?? 10_000)
+              }
+              try {
+                return { ...(await restored(service, name, discard, tell)), stopped: running.map((one) => one.name) }
+              } finally {
+                for (const one of running) await runtime.start(one.id)
+                dropBackups({ clock }, places, service, keep)
+                node.monitor.hint()
+              }
+            },
+            patienceMs,
+          )
         }),
       async recover(_input, { say }) {
         const { done, running } = await recoverAll(

@@ -5,7 +5,7 @@ import { routesOf } from './routing.ts'
 
 const service = (name: string, port: number, more = '') =>
   readService(
-    `name = "${name}"\nnode = "rift"\n${more}[[components]]\nname = "${name}"\nimage = "r/a:v1"\n[[components.routes]]\nport = ${port}\nhostname = "Web.example"\n`,
+    `name = "${name}"\nnode = "rift"\n${more}[[components]]\nname = "${name}"\nimage = "r/a:v1"\nnetwork = "host"\n[[components.routes]]\nport = ${port}\nhostname = "Web.example"\n`,
     'a.toml',
   )
 

@@ -32,6 +32,9 @@ const startMs = 60_000
 /** What podman itself needs besides waiting for the container. */
 const stopSpareMs = 30_000
 const removeTries = 4
+/** How long podman may take to tidy up after a container that ended. */
+const tidyMs = 5_000
+const tidyPauseMs = 20
 
 type Parts = { readonly client: PodmanClient; readonly clock: Clock; readonly containers: Containers }
 
@@ -44,13 +47,15 @@ export default {
         await client.mustDo({ method: 'GET', path: 'info', doing: 'say what it is' }),
       )
       const limits = (['memory', 'cpu', 'pids'] as const).filter((name) => (isV2 ? controllers.has(name) : !isRootless))
-      return podman({ ...needs, client }, socket, limits)
+      return { ...podman({ ...needs, client }, socket, limits), ...(isRootless ? { amongUsers } : {}) }
     } catch (error) {
       client.close()
       throw error
     }
   },
 } satisfies RuntimeKind
+
+const amongUsers: NonNullable<Runtime['amongUsers']> = (argv) => ['podman', 'unshare', ...argv]
 
 type Limit = 'memory' | 'cpu' | 'pids'
 
@@ -86,10 +91,7 @@ function podman(needs: RuntimeNeeds & { readonly client: PodmanClient }, socket:
       refuseUnable('podman', can, spec)
       return create(client, spec)
     },
-    async start(id) {
-      const doing = `start ${id}`
-      known(id, doing, await client.call({ method: 'POST', path: `containers/${part(id)}/start`, doing, timeoutMs: startMs }))
-    },
+    start: (id) => start(parts, id),
     stop: (id, stopMs) => stop(parts, id, stopMs),
     remove: (id) => remove(parts, id),
     async rename(id, name) {
@@ -148,6 +150,9 @@ function known(id: string, doing: string, { status, refusal }: Answer): void {
 function lost(error: unknown): Error {
   return error instanceof Fault ? error : unavailable(`the connection was lost: ${reasonOf(error)}`, error)
 }
+
+/** It was up, and is not wholly down. */
+const isUntidied = (state: string): boolean => !['created', 'configured', 'initialized', 'exited'].includes(state)
 
 const isNameTaken = ({ cause }: { readonly cause: string }): boolean =>
   cause === 'that name is already in use' || cause === 'container already exists'
@@ -231,6 +236,24 @@ async function create(client: PodmanClient, spec: ContainerSpec): Promise<string
   if (isNameTaken(refusal)) throw fault.name_taken({ name: spec.name })
   if (refusal.cause === 'image not known') throw fault.no_image({ reference: spec.image.reference, where })
   throw refused(doing, refusal.message)
+}
+
+/**
+ * Of one that has just ended podman may not have tidied up yet, or be about to start it again itself. Started before that, it would come back without its ports: podman
+ * believes that it has them still. What stays untidied is tidied by a stop.
+ */
+async function start(parts: Parts, id: string): Promise<void> {
+  const { client, clock, containers } = parts
+  const doing = `start ${id}`
+  for (const from = clock.mono(); ; await clock.wait(tidyPauseMs)) {
+    const found = await containers.inspect(id)
+    if (!found || !isUntidied(found.state)) break
+    if (await containers.processOf(id)) return
+    if (clock.mono() - from < tidyMs) continue
+    await stop(parts, id, 0)
+    break
+  }
+  known(id, doing, await client.call({ method: 'POST', path: `containers/${part(id)}/start`, doing, timeoutMs: startMs }))
 }
 
 async function stop({ client, containers }: Parts, id: string, stopMs: number): Promise<void> {

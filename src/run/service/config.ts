@@ -1,4 +1,5 @@
 // The service file: what should run, where, and how one knows that it is well. `~/.config/mcp/services/<service>.toml`.
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import { duration } from '../../base/config/duration.ts'
 import { sizeBytes } from '../../base/config/size.ts'
@@ -12,11 +13,15 @@ const noControl = (text: string): boolean => !/\p{Cc}/u.test(text)
 const plain = z.string().refine(noControl, 'may not hold control characters')
 const argv = z.array(z.string().refine((text) => !text.includes('\0'), 'may not hold NUL'))
 
-/** A local part, a tag or a digest that is said: what runs must be told from what ran before. */
+/** `[HOST[:PORT]/]NAME[/NAME…][:TAG][@DIGEST]`: never a way to a file of the machine (docker-archive:/…), which would be another kind of place. */
+const imageText =
+  /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?\/)?[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/
+
+/** With a tag or a digest that is said: what runs must be told from what ran before. */
 const image = plain
   .min(1)
   .max(512)
-  .regex(/^[a-z0-9][\w.:/@-]*$/, 'must be an image such as registry:5000/name:v1.2')
+  .regex(imageText, 'must be an image such as registry:5000/name:v1.2')
   .refine((text) => /@sha256:[0-9a-f]{64}$/.test(text) || /:[\w][\w.-]{0,127}$/.test(text), 'needs a tag or a digest: name:v1.2')
   .refine((text) => !text.endsWith(':latest'), 'needs a tag that means one thing: latest does not')
 
@@ -26,7 +31,7 @@ const portNumber = z.coerce.number().int().min(1).max(65_535)
 const portText = plain.transform((text, context) => {
   const [, address, host, container, protocol] = /^(?:(\[[0-9a-f:.]+\]|[\d.]+):)?(\d+):(\d+)(?:\/(tcp|udp))?$/i.exec(text) ?? []
   const [hostPort, containerPort] = [portNumber.safeParse(host), portNumber.safeParse(container)]
-  if (hostPort.success && containerPort.success)
+  if (hostPort.success && containerPort.success && (address === undefined || isIP(address.replaceAll(/[[\]]/g, '')) > 0))
     return {
       address: address?.replaceAll(/[[\]]/g, '') ?? '127.0.0.1',
       hostPort: hostPort.data,
@@ -41,11 +46,26 @@ const portText = plain.transform((text, context) => {
 const volumeText = plain.transform((text, context) => {
   const [, source, target, options] = /^([^:]+):(\/[^:]*)(?::(ro|rw))?$/.exec(text) ?? []
   const isPath = source?.startsWith('/') === true
-  if (source !== undefined && target !== undefined && (isPath ? !source.split('/').includes('..') : /^[\w][\w.-]*$/.test(source)))
-    return { source, target, isReadOnly: options === 'ro' }
-  context.addIssue({ code: 'custom', message: 'must be such as /srv/name:/data or /srv/name:/data:ro, without ..' })
+  const problem =
+    source === undefined || !isWhole(target!) || !(isPath ? isWhole(source) : /^\w[\w.-]*$/.test(source))
+      ? 'must be such as /srv/name:/data or /srv/name:/data:ro, without ..'
+      : kernelFolders.test(source)
+        ? `${source} is the machine itself: name the folder that is needed`
+        : kernelFolders.test(target!)
+          ? `nothing can be put at ${target} inside: name another folder`
+          : undefined
+  if (problem === undefined) return { source: source!, target: target!, isReadOnly: options === 'ro' }
+  context.addIssue({ code: 'custom', message: problem })
   return z.NEVER
 })
+
+/** All of the machine, or what the kernel shows of it: whoever has that has the machine. */
+const kernelFolders = /^\/(?:(?:proc|sys|dev)(?:\/.*)?)?$/
+
+/** A path with one way to read it: no `.`, no `..`, nothing empty. */
+function isWhole(path: string): boolean {
+  return path === '/' || path.split('/').every((part, at) => (part === '') === (at === 0) && part !== '.' && part !== '..')
+}
 
 const restartText = z.string().transform((text, context) => {
   const [, policy, most] = /^(no|always|unless-stopped|on-failure)(?::(\d{1,4}))?$/.exec(text) ?? []
@@ -99,7 +119,11 @@ const seal = z
   .strictObject({
     check: localUrl.describe('Answers JSON with "sealed": true or false (or HTTP 503 while it is sealed).'),
     unseal: localUrl.describe('Takes POST {"password": …}.'),
-    ca: z.string().optional().describe('The certificate authority of those addresses (PEM file); needed where they are https.'),
+    ca: z
+      .string()
+      .regex(/^\//, 'must be an absolute path')
+      .optional()
+      .describe('The certificate authority of those addresses (PEM file); needed where they are https.'),
   })
   .describe('It starts sealed, and wants a password of a person: mcp unseal.')
 
@@ -144,7 +168,7 @@ const component = z
       .enum(['auto', 'beside', 'in-place'])
       .default('auto')
       .describe(
-        'beside: the new one is well before the old one ends. auto: so where both can run at once (no port and no writable volume of the machine).',
+        'beside: the new one is well before the old one ends. auto: so where both can run at once (no port that the old one has, and no writable volume).',
       ),
     stop_within: duration({ mostMs: 3_600_000 }).prefault('10s').describe('How long it may take to end before it is killed.'),
     health: health.optional(),
@@ -161,6 +185,14 @@ const component = z
     error: 'uses a port twice',
     path: ['ports'],
   })
+  .refine(({ volumes }) => unique(volumes, ({ target }) => target), { error: 'puts two things at one place', path: ['volumes'] })
+  .refine(
+    ({ routes, ports, network }) => network === 'host' || routes.every(({ port }) => ports.some(({ hostPort }) => hostPort === port)),
+    {
+      error: 'leads to a port that is not in ports: no other port of the machine is its own',
+      path: ['routes'],
+    },
+  )
 
 /** The whole file. */
 export const serviceFile = z
@@ -199,5 +231,8 @@ export type Health = z.output<typeof health>
 export type McpHealth = z.output<typeof mcp>
 export type DriftPolicy = Service['on_drift']
 
+/** Of a service file. */
+export const maxServiceLength = 256 << 10
+
 /** What a service file says, on its way between machines: the same text, checked again where it arrives. */
-export const serviceText = z.string().max(256 << 10)
+export const serviceText = z.string().max(maxServiceLength)

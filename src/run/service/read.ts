@@ -1,10 +1,11 @@
 // Reads a service file: wholly understood, or refused with file, line and key.
 import { loadConfig } from '../../base/config/config.ts'
 import { fault } from '../faults.ts'
-import { type Service, serviceFile } from './config.ts'
+import { type Service, maxServiceLength, serviceFile } from './config.ts'
 
-/** The service that `text` defines; `file` is how it is named in faults. Faults: `config.invalid`, `run.other_name` when it is to be called otherwise. */
+/** The service that `text` defines; `file` is how it is named in faults. Faults: `config.invalid`, `run.too_long`, `run.other_name` when it is to be called otherwise. */
 export async function readService(text: string, file: string, expected?: string): Promise<Service> {
+  if (text.length > maxServiceLength) throw fault.too_long({ file, most: maxServiceLength })
   const { value } = await loadConfig({ schema: serviceFile, path: file, text })
   if (expected !== undefined && value.name !== expected) throw fault.other_name({ file, name: value.name, expected })
   return value
