@@ -12,7 +12,7 @@ export const loggingSettings = z.strictObject({
   max_bytes: z
     .int()
     .min(65_536)
-    .max(1 << 34)
+    .max(2 ** 34)
     .default(104_857_600)
     .describe('A log is closed, and a new one begun, when it is this large.'),
   backup_count: z.int().min(0).max(10_000).default(5).describe('How many closed files of each log are kept.'),
