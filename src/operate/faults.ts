@@ -52,6 +52,11 @@ export const fault = faults('operate', {
     message: `${d.name} and ${d.other} have the same token`,
     hint: 'give each a token of its own',
   }),
+  audit_away: (d: { folder: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `the audit log in ${d.folder} cannot be written: ${d.reason}`,
+    hint: 'make room on its disk, or see whether this user may write the folder',
+  }),
   no_audit: (d: { folder: string }) => ({
     kind: 'missing',
     message: `there is no audit log in ${d.folder}`,
