@@ -89,6 +89,18 @@ test('it goes on in a new file when the old one is moved, deleted or rotated by 
   expect(readFileSync(join(folder, 'elsewhere'), 'utf8')).toBe('one\n')
 })
 
+test('it goes on in the file that somebody else made in its place, and in one that was emptied', async () => {
+  const file = open()
+  await write(file, 'one')
+  renameSync(path, join(folder, 'app.log.1'))
+  writeFileSync(path, 'made by another\n')
+  await write(file, 'two')
+  expect(readFileSync(path, 'utf8')).toBe('made by another\ntwo\n')
+  writeFileSync(path, '')
+  await write(file, 'x'.repeat(990))
+  expect(names()).toEqual(['app.log', 'app.log.1']) // no more than 1,000 bytes are in it
+})
+
 test('what cannot be written is counted, and told when it can be again', async () => {
   mkdirSync(path)
   const file = open()

@@ -99,7 +99,11 @@ class RotatingFile implements LogFile {
   #opened(): number {
     const { path, mode = 0o600 } = this.#settings
     if (this.#file !== undefined) {
-      if (statSync(path, { throwIfNoEntry: false })?.ino === this.#inode) return this.#file
+      const stat = statSync(path, { throwIfNoEntry: false })
+      if (stat?.ino === this.#inode) {
+        this.#sizeBytes = stat.size // smaller than we left it, when somebody copied and emptied it
+        return this.#file
+      }
       this.#leave()
     }
     makeFolder(dirname(path), 0o750)

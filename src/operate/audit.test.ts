@@ -7,6 +7,7 @@ import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/cli
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { createTestClock } from '../../test/kit/clock.ts'
+import { loadConfig } from '../base/config/config.ts'
 import { verifyLedger } from '../base/ledger/verify.ts'
 import { tool } from '../base/mcp/tool/tool.ts'
 import { startMachine } from '../daemons/machine.ts'
@@ -162,6 +163,13 @@ describe('verifying', () => {
     expect(readdirSync(logs).filter((name) => /^audit\.\d+\.log$/.test(name))).toHaveLength(2)
     expect(grep('audit_dropped')).toMatchObject([{ from: 1, to: verdict.gaps[0]!.to }])
   })
+})
+
+test('the runbook’s section of the configuration is taken as it stands there', async () => {
+  const text =
+    'logging:\n  max_bytes: 104857600  # 100 MB per file\n  backup_count: 5       # Keep 5 rotated files\n  retention_days: 30    # Delete after 30 days\n'
+  const { value } = await loadConfig({ schema, path: 'config.yml', text })
+  expect(value.logging).toMatchObject({ max_bytes: 104_857_600, backup_count: 5, retention_days: 30 })
 })
 
 test('failures to come in cannot push others out: so many of one source are written, the rest is counted', async () => {

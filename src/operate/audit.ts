@@ -9,9 +9,10 @@ import { dropClosed } from '../base/ledger/retention.ts'
 import { ledgerSecret } from '../base/ledger/secret.ts'
 import type { Attempt, CallRecord } from '../base/mcp/tool/call.ts'
 import type { Clock } from '../kernel/clock.ts'
-import { asFault } from '../kernel/fault.ts'
+import { type Fault, asFault } from '../kernel/fault.ts'
 import { makeFolder } from '../kernel/file.ts'
 import type { Log } from '../kernel/log.ts'
+import { fault } from './faults.ts'
 import type { LoggingSettings } from './logs/settings.ts'
 
 const maxTextLength = 256
@@ -80,7 +81,7 @@ class LedgerAudit implements Audit {
 
   async begin(attempt: Attempt): Promise<number> {
     const open = this.#opened()
-    if (!open) throw new Error(this.#problem)
+    if (!open) throw this.#away()
     const digest =
       attempt.input === undefined ? '' : `,"arguments":"${open.digestOf(open.ledger.next, Buffer.from(JSON.stringify(attempt.input)))}"`
     const durability = attempt.effect === 'change' ? 'synced' : 'written'
@@ -125,10 +126,14 @@ class LedgerAudit implements Audit {
   /** An entry that nobody waits for the failure of: it is logged instead. */
   async #last(line: string): Promise<void> {
     const open = this.#opened()
-    const written = open ? this.#noticed(open.ledger.conclude(line)) : Promise.reject(new Error(this.#problem))
+    const written = open ? this.#noticed(open.ledger.conclude(line)) : Promise.reject(this.#away())
     await written.catch((error: unknown) =>
       this.#needs.log.error('audit.unrecorded', { line: line.slice(0, 1_000), reason: asFault(error).message }),
     )
+  }
+
+  #away(): Fault {
+    return fault.audit_away({ folder: this.#settings.folder, reason: this.#problem ?? 'it is closed' })
   }
 
   async #noticed<T>(writing: Promise<T>): Promise<T> {

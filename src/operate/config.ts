@@ -1,5 +1,6 @@
 // The settings of the machine tools (config.yml): each with a description and a default.
 import { z } from 'zod'
+import { accessSettings } from './access/settings.ts'
 import { credential } from '../base/config/credential.ts'
 import { loggingSettings } from './logs/settings.ts'
 import { metricsSettings } from './metrics/settings.ts'
@@ -39,12 +40,17 @@ const server = z.strictObject({
   port: z.int().min(0).max(65_535).default(8_000).describe('The port to listen on; 0 takes any free one.'),
   token: credential
     .optional()
-    .describe('The token that clients must show as Authorization: Bearer; without it only this machine is answered.'),
+    .describe('The token that clients must show as Authorization: Bearer; without it, and without access, only this machine is answered.'),
   runtime: z
     .string()
     .optional()
     .describe("The folder for the sockets by which this server is offered to a gate; the runtime folder's machine/ by default."),
-  role: z.enum(roles).default('viewer').describe('The role of whoever may reach this server: what the least-trusted of them may do.'),
+  role: z
+    .enum(roles)
+    .default('viewer')
+    .describe(
+      'The role of whoever shows server.token, or is on this machine where no credential is asked for; others have that of access.',
+    ),
   max_sessions: z
     .int()
     .min(1)
@@ -64,6 +70,7 @@ const testing = z.strictObject({
 const config = z.strictObject({
   server: server.prefault({}).describe('Where and for whom the machine tools are served.'),
   hardware: hardwareSettings.prefault({}).describe('Devices: GPIO, I2C, cameras, sensors.'),
+  access: accessSettings.prefault({}).describe('Who may come in over HTTP, and as what.'),
   health: health.prefault({}).describe('How health is measured, and from which values on it warns.'),
   helper: helperSettings.prefault({}).describe('What the privileged helper does, and for whom.'),
   backup: backupSettings.prefault({}).describe('Where backups go, and for how long they stay.'),

@@ -23,6 +23,41 @@ export const fault = faults('operate', {
     message: `what needs root cannot be done: ${d.reason}`,
     hint: 'start the helper: sudo systemctl start raspi-ops-agent',
   }),
+  no_credential: () => ({
+    kind: 'unauthenticated',
+    message: 'this server asks for a credential, and the request has none',
+    hint: 'send Authorization: Bearer with a token of this server or of an issuer that it knows, or come through Cloudflare Access',
+  }),
+  bad_credential: (d: { problem: string }) => ({
+    kind: 'unauthenticated',
+    message: d.problem,
+    hint: 'get a new token of this server, or of an issuer that it knows',
+  }),
+  not_let_in: () => ({
+    kind: 'denied',
+    message: 'the token is good, but of somebody whom no rule of this server lets in',
+    hint: 'whoever runs this machine can name them in its config.yml (access.…rules)',
+  }),
+  keys_away: (d: { problem: string }) => ({
+    kind: 'unavailable',
+    message: `the token cannot be checked now: ${d.problem}`,
+    hint: 'try again in a few seconds',
+  }),
+  bad_keys: (d: { name: string; reason: string }) => ({
+    kind: 'config',
+    message: `the keys of access.issuers.${d.name} cannot be used: ${d.reason}`,
+    hint: 'name a file with a JSON Web Key Set (jwks_file)',
+  }),
+  doubled_token: (d: { name: string; other: string }) => ({
+    kind: 'config',
+    message: `${d.name} and ${d.other} have the same token`,
+    hint: 'give each a token of its own',
+  }),
+  audit_away: (d: { folder: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `the audit log in ${d.folder} cannot be written: ${d.reason}`,
+    hint: 'make room on its disk, or see whether this user may write the folder',
+  }),
   no_audit: (d: { folder: string }) => ({
     kind: 'missing',
     message: `there is no audit log in ${d.folder}`,

@@ -41,6 +41,8 @@ export type MachineServerSettings = {
   readonly config: OperateConfig
   readonly places: Places
   readonly token?: Secret | undefined
+  /** Knows who sends a request, in place of `token`. */
+  readonly admit?: Admit | undefined
   /** Without its helper the server is not well. */
   readonly isHelperExpected?: boolean
 }
@@ -85,7 +87,7 @@ function toolServerOf(
     instructions: 'Tools for the machine this server runs on. Start with system_get_basic_info and system_get_health_snapshot.',
     tools,
     needs: { host, helper, clock, config, metrics, places, version },
-    mayCall: (_principal, tool) => reaches(role, tool.role),
+    mayCall: (principal, tool) => reaches(principal.role ?? role, tool.role),
     sandboxMode: () => config.testing.sandbox_mode,
     admit,
     record: audit,
@@ -100,14 +102,14 @@ export async function startMachineServer(needs: MachineServerNeeds, settings: Ma
   const { clock, log, version } = needs
   const { config, places, token, isHelperExpected = false } = settings
   const { host, port, role } = config.server
-  if (!isLoopback(host) && !token) throw fault.token_wanted({ host })
+  if (!isLoopback(host) && !token && !settings.admit) throw fault.token_wanted({ host })
   await using stack = new AsyncDisposableStack()
   const files = ['audit.log']
   const audit = stack.adopt(openAudit(needs, { ...config.logging, folder: places.logs, secret: places.secret, files }), (one) =>
     one.close(),
   )
   const metrics = stack.adopt(openMetrics(needs, { ...config.metrics, path: places.metrics }), (one) => one.close())
-  const admit = auditedAdmit(admitBearer(token), audit)
+  const admit = auditedAdmit(settings.admit ?? admitBearer(token), audit)
   const server = toolServerOf({ ...needs, metrics, audit, admit }, settings, role)
   const health = stack.use(watchHealth({ ...needs, metrics, audit, server }, { config, places, isHelperExpected }))
   const look = (scope: Scope): Promise<Pick<Health, 'status' | 'checks'>> =>

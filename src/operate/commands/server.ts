@@ -1,12 +1,12 @@
 // Serves the machine's tools to AI clients, over HTTP until it is stopped or over stdio for one client.
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { loadConfig } from '../../base/config/config.ts'
-import { resolveCredential } from '../../base/config/credential.ts'
 import { type SocketNeeds, openControl } from '../../base/control/server.ts'
 import { keepAlive, tellReady } from '../../base/supervise/readiness.ts'
 import { command, stopAsked } from '../../base/terminal/command.ts'
 import { asFault } from '../../kernel/fault.ts'
 import { both } from '../../kernel/log.ts'
+import { openAccess } from '../access/configured.ts'
 import schema from '../config.ts'
 import { fault } from '../faults.ts'
 import { appLogName, openOwnLog } from '../logs/app-log.ts'
@@ -44,9 +44,10 @@ export default command({
     const helper = stack.use(socketLink({ clock, log }, config.helper.socket ?? join(folders.runtime, 'ops-agent.sock')))
     const needs = { clock, log, host: createHost(), helper, version, tools: own, appLog: appLog?.file }
     if (flags.stdio) return await serveMachineOnStdio(needs, { config, places }, stdin, stdout, signal)
-    const token = config.server.token && (await resolveCredential(config.server.token, { env, folder: folders.config }))
+    const access = await openAccess({ clock, log, env, folder: dirname(path) }, config)
+    if (access) stack.use(access)
     const server = stack.adopt(
-      await startMachineServer(needs, { config, places, token, isHelperExpected: context.alias !== undefined }),
+      await startMachineServer(needs, { config, places, admit: access?.admit, isHelperExpected: context.alias !== undefined }),
       (one) => one.close(),
     )
     const offers = stack.use(await machineOffers(needs, server, version))

@@ -88,7 +88,7 @@ class SocketLink implements HelperLink, AsyncDisposable {
 
   async #connect(): Promise<Connection> {
     try {
-      const wire = await connectUnix(this.#socket, { isGathering: true })
+      const wire = await connectUnix(this.#socket)
       const connection = new Connection(this.#needs, wire)
       void wire.ended.then(() => {
         this.#connecting = undefined

@@ -67,7 +67,6 @@ export function openMetrics(needs: MetricsNeeds, settings: KeepingSettings): Met
 class ReadMetrics implements Metrics {
   readonly path: string
   readonly #looking: Looking
-  #reader: Reader | undefined
 
   constructor(needs: MetricsNeeds, { path }: KeepingSettings) {
     this.path = path
@@ -91,13 +90,16 @@ class ReadMetrics implements Metrics {
     // whoever keeps them may begin later
   }
 
+  /** Opened for each question: the writer may put another file in its place. */
   buckets(asked: Parameters<typeof bucketsOf>[1]): Bucket[] {
+    let reader: Reader | undefined
     try {
-      this.#reader ??= readStore(this.path)
-      return bucketsOf(this.#reader, asked)
+      reader = readStore(this.path)
+      return bucketsOf(reader, asked)
     } catch (error) {
-      this.close()
       throw fault.no_metrics({ path: this.path, reason: asFault(error).message }, error)
+    } finally {
+      reader?.close()
     }
   }
 
@@ -114,8 +116,7 @@ class ReadMetrics implements Metrics {
   }
 
   close(): void {
-    this.#reader?.close()
-    this.#reader = undefined
+    // nothing is held
   }
 }
 

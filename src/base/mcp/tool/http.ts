@@ -157,6 +157,11 @@ function refuse(failure: Fault, response: ServerResponse): void {
   )
 }
 
+/** With another role it is another: what the session was opened for no longer holds. */
+function isSame(one: Principal, other: Principal): boolean {
+  return one.name === other.name && one.via === other.via && one.role === other.role
+}
+
 /** Sessions of the eras before 2026-07-28: bounded, each bound to the principal that opened it. */
 class Sessions {
   readonly #options: HttpDoorOptions
@@ -182,7 +187,7 @@ class Sessions {
     if (!id && !isInitialize && request.method !== 'POST') return new Response(null, { status: 405, headers: { allow: 'POST' } })
     if (!id && !isInitialize) throw fault.session_wanted({})
     const session = id ? this.#byId.get(id) : await this.#open(sdk, principal, source)
-    if (!session || session.principal.name !== principal.name || session.principal.via !== principal.via) throw fault.no_session({})
+    if (!session || !isSame(session.principal, principal)) throw fault.no_session({})
     session.usedAt = this.#options.clock.mono()
     session.open++
     response.once('close', () => {
