@@ -86,7 +86,9 @@ make_accounts() {
   fi
   [ -n "$operator" ] && [ "$operator" != root ] || return 0
   id -u "$operator" >/dev/null 2>&1 || fail "there is no user $operator" 'name one with --operator'
+  # systemd-journal: for journalctl without sudo
   for group in "$account" systemd-journal; do
+    getent group "$group" >/dev/null || [ -n "$dry_run" ] || continue
     case " $(id -nG "$operator") " in *" $group "*) ;; *) run usermod --append --groups "$group" "$operator" ;; esac
   done
 }

@@ -1,6 +1,6 @@
 // The machine's MCP server and its helper as deployment/install.sh puts them on a machine with systemd, out of packed and signed releases: installed, updated, brought back, and killed meanwhile.
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import process from 'node:process'
@@ -23,6 +23,7 @@ beforeEach(({ skip }) => {
 beforeAll(async () => {
   if (missing !== undefined) return
   folder = mkdtempSync(join(tmpdir(), 'fairlead-releases-'))
+  chmodSync(folder, 0o755)
   const [up] = await Promise.all([
     createNodes(['pi'], { mounts: [`${repository}:/opt/fairlead:ro`, `${folder}:/mnt/releases:ro`] }),
     makeReleases(),
@@ -125,7 +126,7 @@ test('a dry run does nothing; one command installs it for good, and again it has
     await root(
       'grep -c sandbox_mode: /etc/mcp-raspi/config.yml; id -nG ann; python3 -c "import yaml; yaml.safe_load(open(\'/etc/mcp-raspi/config.yml\'))"',
     ),
-  ).toBe('1\nann mcp-raspi')
+  ).toBe('1\nann systemd-journal mcp-raspi')
   expect(
     await root('find /opt/mcp-raspi/releases/ ! -user root; runuser -u mcp-raspi -- sh -c "touch /opt/mcp-raspi/current/x" 2>&1 || true'),
   ).toContain('Permission denied')
@@ -147,6 +148,25 @@ test('the units are kept to what they need, and are told to be alive', async () 
   expect([agent, server, serverCan]).toEqual(['Uid: 0 0 0 0', `Uid: ${uid} ${uid} ${uid} ${uid}`, 'CapEff: 0000000000000000'])
   // CAP_KILL, CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE at most: the machine itself may have fewer
   expect(Number.parseInt(agentCan!.split(' ')[1]!, 16) & ~0x8_0024).toBe(0)
+  // one whose loop stands still is ended by systemd, and comes back
+  await root(
+    `mkdir -p /run/systemd/system/mcp-raspi-server.service.d; printf '[Service]\\nWatchdogSec=2s\\n' >/run/systemd/system/mcp-raspi-server.service.d/short.conf; systemctl daemon-reload; systemctl restart mcp-raspi-server`,
+  )
+  const before = await root('systemctl show -P MainPID mcp-raspi-server')
+  const told = new Set<string>()
+  const times = async (): Promise<number> => told.add(await root('systemctl show -P WatchdogTimestampMonotonic mcp-raspi-server')).size
+  await expect.poll(times, { timeout: 15_000, interval: 200 }).toBe(5) // it says that it is alive, for longer than it may be silent
+  expect(await root('systemctl show -P MainPID mcp-raspi-server')).toBe(before)
+  await root(`kill -STOP ${before}`)
+  await expect
+    .poll(() => root('systemctl show -P NRestarts mcp-raspi-server; systemctl is-active mcp-raspi-server || true'), {
+      timeout: 15_000,
+      interval: 200,
+    })
+    .toBe('1\nactive')
+  await root(
+    'rm -r /run/systemd/system/mcp-raspi-server.service.d; systemctl daemon-reload; systemctl reset-failed mcp-raspi-server; systemctl restart mcp-raspi-server',
+  )
   await root('systemctl stop raspi-ops-agent')
   expect(await root('systemctl is-active mcp-raspi-server; test -d /run/mcp-raspi/machine; ls /run/mcp-raspi')).toContain('machine')
   await root('systemctl start raspi-ops-agent')
@@ -266,6 +286,12 @@ chown -R mcp-raspi:mcp-raspi /var/lib/mcp-raspi; chown root:mcp-raspi /etc/mcp-r
 systemctl start ${both}`)
   expect(await seen()).toEqual(standing('0.1.0', 'rolled_back'))
   await root(`rm -f ${database}-wal ${database}-shm; echo '# lost' >/etc/mcp-raspi/secrets.env`)
+  // one that the services do not come up with is not kept
+  await root("rm -rf /tmp/bad; cp -r /backup/latest /tmp/bad; echo 'no_such_key: 1' >>/tmp/bad/config/config.yml")
+  const refused = await ran('fairlead operate restore /tmp/bad')
+  expect([refused.code, refused.stderr]).toEqual([5, expect.stringContaining('all is as it was')])
+  expect(await root('grep -c no_such_key /etc/mcp-raspi/config.yml || true; cat /etc/mcp-raspi/secrets.env')).toBe('0\n# lost')
+  expect(await seen()).toEqual(standing('0.1.0', 'rolled_back'))
   await root('age-keygen -o /root/key.txt 2>/dev/null')
   await root('fairlead operate backup --recipient $(age-keygen -y /root/key.txt)')
   expect(await root('ls /backup/mcp-raspi/*.age | wc -l; ls -d /backup/latest 2>/dev/null || true')).toBe('1')
@@ -307,6 +333,11 @@ test('a service that dies again and again is started in the sandbox, loudly; the
     'root:mcp-raspi 640\n1',
   )
   await root(`sed -i 's/sandbox_mode:.*/sandbox_mode: "disabled"/' /etc/mcp-raspi/config.yml; systemctl restart mcp-raspi-server`)
+  // it gave up for another reason: there is nothing that a sandbox could mend
+  await root("echo 'no_such_key: 1' >>/etc/mcp-raspi/config.yml; systemctl restart mcp-raspi-server || true")
+  await expect.poll(() => root('systemctl is-active mcp-raspi-server || true')).toBe('failed')
+  await expect.poll(() => root('journalctl -q -t mcp-raspi-safe-mode -p crit -o cat')).toContain('cannot read its configuration')
+  await root("sed -i '/no_such_key/d' /etc/mcp-raspi/config.yml; systemctl start mcp-raspi-server")
   expect((await call('manage_server_status')).structuredContent).toMatchObject({ sandboxMode: 'disabled' })
 }, 60_000)
 

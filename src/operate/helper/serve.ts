@@ -69,7 +69,7 @@ export async function startHelper({ tools: sources, ...given }: HelperDaemonNeed
   const limits = { maxFrameBytes: maxRequestBytes, maxDepth, maxElements, budget: new ByteBudget(budgetBytes) }
   const server = unixServer(
     (wire) => connections.add(wire),
-    (wire) => ({ limits, isGathering: true, onBadLine: (problem) => connections.of(wire()).badLine(problem) }),
+    (wire) => ({ limits, onBadLine: (problem) => connections.of(wire()).badLine(problem) }),
   )
   server.maxConnections = helper.max_connections
   server.on('drop', () => log.warn('helper.connection.dropped', { max: helper.max_connections }))
