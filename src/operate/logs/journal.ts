@@ -118,7 +118,10 @@ function entryOf(line: string): { entry: JournalEntry; cursor: string } | undefi
   } catch {
     return undefined
   }
-  const text = (name: string): string | undefined => (typeof fields[name] === 'string' ? (fields[name] as string) : undefined)
+  const text = (name: string): string | undefined => {
+    const value = fields[name]
+    return typeof value === 'string' ? value : undefined
+  }
   const priority = priorities[Number(text('PRIORITY') ?? Number.NaN)]
   const pid = Number(text('_PID') ?? Number.NaN)
   const optional = { priority, unit: text('_SYSTEMD_UNIT'), identifier: text('SYSLOG_IDENTIFIER'), boot: text('_BOOT_ID') }
@@ -137,6 +140,6 @@ function entryOf(line: string): { entry: JournalEntry; cursor: string } | undefi
 function messageOf(value: unknown): string {
   if (value === null) return '(longer than 4 KiB, and not shown)'
   const bytes = Array.isArray(value) && value.every((one) => typeof one === 'number')
-  const text = typeof value === 'string' ? value : bytes ? Buffer.from(value as number[]).toString('utf8') : JSON.stringify(value ?? '')
+  const text = typeof value === 'string' ? value : bytes ? Buffer.from(value).toString('utf8') : JSON.stringify(value ?? '')
   return text.length > maxMessageLength ? `${text.slice(0, maxMessageLength)}…` : text
 }
