@@ -118,7 +118,10 @@ function entryOf(line: string): { entry: JournalEntry; cursor: string } | undefi
   } catch {
     return undefined
   }
-  const text = (name: string): string | undefined => (typeof fields[name] === 'string' ? fields[name] : undefined)
+  const text = (name: string): string | undefined => {
+    const value = fields[name]
+    return typeof value === 'string' ? value : undefined
+  }
   const priority = priorities[Number(text('PRIORITY') ?? Number.NaN)]
   const pid = Number(text('_PID') ?? Number.NaN)
   const optional = { priority, unit: text('_SYSTEMD_UNIT'), identifier: text('SYSLOG_IDENTIFIER'), boot: text('_BOOT_ID') }

@@ -48,7 +48,7 @@ export default tool({
   limits: { maxOutputBytes: 1 << 20 },
   handle: async ({ places }: MachineNeeds, { event, tool: name, principal, since, until, ...asked }, { signal }) => {
     const wants = (entry: Readonly<Record<string, unknown>>): boolean =>
-      (event === undefined || String(entry['event'] ?? '').startsWith(event)) &&
+      (event === undefined || (typeof entry['event'] === 'string' && entry['event'].startsWith(event))) &&
       (name === undefined || entry['tool'] === name) &&
       (principal === undefined || entry['principal'] === principal)
     const found = await readOwn(
