@@ -1,7 +1,7 @@
 // Goes back to a release that was kept: the last good one, or the one that is named.
 import { userInfo } from 'node:os'
 import { command } from '../../base/terminal/command.ts'
-import { isUnfinished, resume, rollBack } from '../update/engine.ts'
+import { isUnfinished, lastGood, resume, rollBack } from '../update/engine.ts'
 import { engineOf } from '../update/engine-of.ts'
 import { fault } from '../update/faults.ts'
 import { carryOutAsJob } from '../update/launch.ts'
@@ -18,10 +18,16 @@ export default command({
   async run(context, { args: { version }, flags }) {
     const engine = await engineOf(context, flags.config)
     if (userInfo().uid !== 0) throw fault.root_wanted({ what: 'go back to another release' })
-    const words = [...(version === undefined ? [] : [version]), ...(flags.config ? ['--config', flags.config] : [])]
-    if (!flags.here) return carryOutAsJob(context, engine, ['rollback', '--here', ...words])
-    const { needs, settings } = engine
-    const { from, to } = await (isUnfinished(settings.root) ? resume(needs, settings) : rollBack(needs, settings, version))
-    context.terminal.result({ from, to }, () => `${to} runs; before it was ${from}`)
+    const { needs, settings, releases } = engine
+    const target = version ?? lastGood(releases, settings.root)
+    if (target === undefined) throw fault.no_way_back({ version: 'before this one', kept: releases.kept().join(', ') })
+    // named, so that a unit that is killed at its very end, and begun anew, does not go back once more
+    if (!flags.here)
+      return carryOutAsJob(context, engine, ['rollback', '--here', target, ...(flags.config ? ['--config', flags.config] : [])])
+    const isOver = !isUnfinished(settings.root) && releases.current() === target
+    const { from, to } = isOver
+      ? { from: target, to: target }
+      : await (isUnfinished(settings.root) ? resume(needs, settings) : rollBack(needs, settings, target))
+    context.terminal.result({ from, to }, () => (from === to ? `${to} runs already` : `${to} runs; before it was ${from}`))
   },
 })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { loadConfig } from '../../base/config/config.ts'
 import { resolveCredential } from '../../base/config/credential.ts'
 import { type SocketNeeds, openControl } from '../../base/control/server.ts'
+import { keepAlive, tellReady } from '../../base/supervise/readiness.ts'
 import { command, stopAsked } from '../../base/terminal/command.ts'
 import { asFault } from '../../kernel/fault.ts'
 import schema from '../config.ts'
@@ -39,6 +40,8 @@ export default command({
     const server = stack.adopt(await startMachineServer(needs, { config, token }), (one) => one.close())
     const offers = stack.use(await machineOffers(needs, server, version))
     stack.use(await openOwnApi({ clock, log, offers }, config.server.runtime ?? join(folders.runtime, 'machine')))
+    stack.use(keepAlive({ clock, log }, env))
+    await tellReady(env)
     terminal.result({ url: server.url, health: server.healthUrl }, () => `machine tools at ${server.url}, health at ${server.healthUrl}`)
     await stopAsked({ signal })
   },

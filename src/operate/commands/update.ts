@@ -2,7 +2,7 @@
 import { userInfo } from 'node:os'
 import { command } from '../../base/terminal/command.ts'
 import { isUnfinished, resume, update } from '../update/engine.ts'
-import { type Engine, engineOf } from '../update/engine-of.ts'
+import { engineOf } from '../update/engine-of.ts'
 import { fault } from '../update/faults.ts'
 import { carryOutAsJob } from '../update/launch.ts'
 import { compareVersions, isVersion } from '../update/version.ts'
@@ -47,20 +47,13 @@ export default command({
       return carryOutAsJob(context, engine, ['update', '--here', ...words])
     }
     if (flags.resume || isUnfinished(engine.installation.root)) return told(terminal, await resume(engine.needs, engine.settings))
-    told(terminal, await update(engine.needs, engine.settings, () => tarballOf(engine, flags)))
+    const [current, source] = [engine.releases.current(), engine.source(flags.from)]
+    const version = flags.to ?? (await source.versions())[0] ?? current
+    if (version === current) return terminal.result({ from: current, to: current }, () => `${current} runs already`)
+    if (compareVersions(version, current) < 0) throw fault.not_newer({ version, current })
+    told(terminal, await update(engine.needs, engine.settings, () => source.tarball(version)))
   },
 })
-
-async function tarballOf(
-  engine: Engine,
-  { from, to }: { readonly from?: string | undefined; readonly to?: string | undefined },
-): Promise<Uint8Array> {
-  const source = engine.source(from)
-  const current = engine.releases.current()
-  const version = to ?? (await source.versions())[0]
-  if (version === undefined || compareVersions(version, current) <= 0) throw fault.not_newer({ version: version ?? 'nothing', current })
-  return source.tarball(version)
-}
 
 function told(
   terminal: { result(object: unknown, human: () => string): void },

@@ -7,7 +7,7 @@ import process from 'node:process'
 import { killPoints } from '../../../test/kit/kill-points.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { type Units, systemUnits } from '../systemd.ts'
-import { type EngineNeeds, type EngineSettings, isUnfinished, resume, rollBack, update } from './engine.ts'
+import { type EngineNeeds, type EngineSettings, isUnfinished, lastGood, resume, rollBack, update } from './engine.ts'
 import { Releases } from './releases.ts'
 
 export type Work = {
@@ -60,7 +60,7 @@ const settings: EngineSettings = { root: folder, trust: { signers: work.signers,
 try {
   if (isUnfinished(folder)) await resume(needs, settings)
   else if (work.do === 'update') await update(needs, settings, async () => readFileSync(work.tarball!))
-  else await rollBack(needs, settings)
+  else await rollBack(needs, settings, lastGood(releases, folder)!)
 } catch (error) {
   const { code } = error as { code?: string }
   if (!['update.went_back', 'update.not_newer', 'update.not_signed'].includes(code ?? '')) console.error(error)

@@ -77,15 +77,19 @@ export function update(needs: EngineNeeds, settings: EngineSettings, tarball: ()
   })
 }
 
-/** Goes to a release that was kept, by default the last good one. Faults as for `update`, `update.no_way_back`. */
-export function rollBack(needs: EngineNeeds, settings: EngineSettings, wanted?: string): Promise<Change> {
+/** The release to go back to when nobody names one: the last good one, or else the newest that is older than the one that runs. */
+export function lastGood(releases: Releases, root: string): string | undefined {
+  const [kept, current] = [releases.kept(), releases.current()]
+  const told = readVersion(root)?.previous_good_version
+  return told && told !== current && kept.includes(told) ? told : kept[kept.indexOf(current) + 1]
+}
+
+/** Goes to a release that was kept. Faults as for `update`, `update.no_way_back`. */
+export function rollBack(needs: EngineNeeds, settings: EngineSettings, wanted: string): Promise<Change> {
   return change(needs, settings, async () => {
     const [from, kept] = [needs.releases.current(), needs.releases.kept()]
-    const good =
-      wanted ?? readVersion(settings.root)?.previous_good_version ?? kept.find((version) => kept.indexOf(version) > kept.indexOf(from))
-    if (good === undefined || good === from || !kept.includes(good))
-      throw fault.no_way_back({ version: good ?? 'before this one', kept: kept.join(', ') })
-    return { kind: 'rollback', from, to: good, wasThere: true }
+    if (wanted === from || !kept.includes(wanted)) throw fault.no_way_back({ version: wanted, kept: kept.join(', ') })
+    return { kind: 'rollback', from, to: wanted, wasThere: true }
   })
 }
 

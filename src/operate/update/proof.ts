@@ -1,7 +1,7 @@
 // The proof that a release is well: its services stay up, /health answers with its version, and a real MCP client has a tool called.
 import { createHttpClient } from '../../base/http/client.ts'
 import { openProbe } from '../../base/mcp/probe.ts'
-import type { Clock } from '../../kernel/clock.ts'
+import { type Clock, deadline } from '../../kernel/clock.ts'
 import { asFault } from '../../kernel/fault.ts'
 import type { Secret } from '../../kernel/secret.ts'
 
@@ -14,20 +14,17 @@ export type ProofSettings = { readonly url: string; readonly token?: Secret | un
 
 /** What is wrong with the release that should answer there, or undefined when it proved to be well. */
 export async function problemOf({ clock }: ProofNeeds, { url, token }: ProofSettings, version: string): Promise<string | undefined> {
-  const timeout = new AbortController()
-  const cancel = clock.after(answerWithinMs, () => timeout.abort(new Error(`no answer within ${answerWithinMs} ms`)))
+  const signal = deadline(clock, answerWithinMs)
   try {
-    const found = await healthAt(new URL('/health', url), timeout.signal)
+    const found = await healthAt(new URL('/health', url), signal)
     if (found.status !== 200) return `/health answers ${found.status}: ${found.text.slice(0, 300)}`
     const { version: told } = JSON.parse(found.text) as { version?: unknown }
     if (told !== version) return `/health is of version ${String(told)}`
-    await using probe = await openProbe(clock, { name: url, url: String(new URL('/mcp', url)), token: token?.reveal() }, timeout.signal)
+    await using probe = await openProbe(clock, { name: url, url: String(new URL('/mcp', url)), token: token?.reveal() }, signal)
     await probe.call('system_get_basic_info')
     return undefined
   } catch (error) {
     return asFault(error).message
-  } finally {
-    cancel()
   }
 }
 

@@ -69,7 +69,7 @@ export class Releases {
       setMode(target, isExecutable ? 0o755 : 0o644)
     }
     makeFolder(join(beside, 'venv/bin'), 0o755)
-    pointLink(join(beside, 'venv/bin/pip'), '../../deployment/pip')
+    pointLink(join(beside, 'venv/bin/pip'), '../../deployment/machine/pip')
     for (const folder of ['.', ...folders(files), 'venv', 'venv/bin']) setMode(join(beside, folder), 0o755)
     removeFolder(this.folderOf(version))
     moveFile(beside, this.folderOf(version))
