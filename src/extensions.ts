@@ -19,6 +19,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['gate', 'serve'], summary: 'run the gate: every call checked, recorded and kept alive', load: () => import('./gate/commands/serve.ts') },
   { path: ['gate', 'smoke'], summary: 'hand-shake and beat for every connector, check the doctrine, leave a receipt', load: () => import('./gate/commands/smoke.ts') },
   { path: ['gate', 'stdio'], summary: 'be a stdio MCP server that is the gate: for a client of this machine', load: () => import('./gate/commands/stdio.ts') },
+  { path: ['operate', 'agent'], summary: 'be the privileged helper of the machine tools, at a socket for their server alone', load: () => import('./operate/commands/agent.ts') },
   { path: ['operate', 'release'], summary: 'sign a package, so that machines take it as a release', load: () => import('./operate/commands/release.ts') },
   { path: ['operate', 'rollback'], summary: 'go back to a release that was kept', load: () => import('./operate/commands/rollback.ts') },
   { path: ['operate', 'server'], summary: 'serve the machine tools to AI clients (MCP)', load: () => import('./operate/commands/server.ts') },

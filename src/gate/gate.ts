@@ -2,10 +2,8 @@
 import { join } from 'node:path'
 import type { Clock } from '../kernel/clock.ts'
 import { asFault } from '../kernel/fault.ts'
-import { makeFolder, readText, writeWhole } from '../kernel/file.ts'
+import { makeFolder } from '../kernel/file.ts'
 import type { Log } from '../kernel/log.ts'
-import { randomId } from '../kernel/random.ts'
-import { Secret } from '../kernel/secret.ts'
 import type { Rule } from '../base/access/policy.ts'
 import type { Credentials } from '../base/access/principal.ts'
 import { openControl } from '../base/control/server.ts'
@@ -13,6 +11,7 @@ import { openSqliteKv } from '../base/kv/sqlite.ts'
 import type { Identity } from '../base/identity/identity.ts'
 import { keepCheckpoints } from '../base/ledger/keep-checkpoints.ts'
 import { type Ledger, openLedger } from '../base/ledger/ledger.ts'
+import { ledgerSecret } from '../base/ledger/secret.ts'
 import { Access } from './access-now.ts'
 import { gateApi } from './api.ts'
 import { Approvals } from './approval/approvals.ts'
@@ -226,12 +225,4 @@ function joinedSettings({ upstreams }: LineUp, { listWaitMs = defaultListWaitMs,
     requestTimeoutMs: most('requestTimeoutMs') + defaultListWaitMs,
     maxPageBytes: Math.floor(limits.maxFrameBytes / 2),
   }
-}
-
-function ledgerSecret(path: string): Secret {
-  const present = readText(path)
-  if (present !== undefined) return new Secret(present.trim())
-  const made = randomId(32)
-  writeWhole(path, `${made}\n`)
-  return new Secret(made)
 }

@@ -2,6 +2,7 @@
 import {
   type Stats,
   chmodSync,
+  chownSync,
   closeSync,
   constants,
   fchmodSync,
@@ -161,6 +162,15 @@ export function removeFile(path: string): void {
 export function setMode(path: string, mode: number): void {
   try {
     chmodSync(path, mode)
+  } catch (error) {
+    throw fault.unwritable({ path, reason: reasonOf(error) }, error)
+  }
+}
+
+/** Gives what is at `path` to a group (its number); the owner stays. */
+export function setGroup(path: string, group: number): void {
+  try {
+    chownSync(path, -1, group)
   } catch (error) {
     throw fault.unwritable({ path, reason: reasonOf(error) }, error)
   }

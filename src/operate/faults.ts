@@ -22,6 +22,51 @@ export const fault = faults('operate', {
     message: `what needs root cannot be done: ${d.reason}`,
     hint: 'start the helper: sudo systemctl start raspi-ops-agent',
   }),
+  helper_lost: (d: { tool: string }) => ({
+    kind: 'unavailable',
+    message: `the helper ended while it was at ${d.tool}: whether it was done is not known`,
+    hint: 'look at the machine before you ask again; the helper is started again by itself',
+  }),
+  helper_busy: (d: { maxCalls: number }) => ({
+    kind: 'limited',
+    message: `${d.maxCalls} calls wait for the helper already`,
+    hint: 'wait for some of them to end, then try again',
+  }),
+  bad_request: (d: { problem: string }) => ({
+    kind: 'usage',
+    message: `the helper does not take that: ${d.problem}`,
+    hint: 'ask by a server of the same version as the helper',
+  }),
+  unknown_operation: (d: { operation: string }) => ({
+    kind: 'missing',
+    message: `the helper knows no operation ${d.operation}`,
+    hint: 'fairlead operate tools lists them',
+  }),
+  not_listed: (d: { tool: string; list: string; name: string }) => ({
+    kind: 'denied',
+    message: `${d.tool} may not touch ${d.name}: it is not on the list helper.allow.${d.list}`,
+    hint: 'whoever is root on this machine can put it there, in its config.yml',
+  }),
+  switched_off: (d: { tool: string; key: string }) => ({
+    kind: 'denied',
+    message: `${d.tool} is not allowed on this machine: ${d.key} is off`,
+    hint: `whoever is root on this machine can set ${d.key} in its config.yml`,
+  }),
+  too_often: (d: { tool: string; waitMs: number }) => ({
+    kind: 'limited',
+    message: `${d.tool} was called too often: once more in ${Math.ceil(d.waitMs / 1_000)} s`,
+    hint: 'wait, or have the limits in the configuration of the helper raised',
+  }),
+  unrecorded: (d: { tool: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `${d.tool} was not done, since it could not be recorded: ${d.reason}`,
+    hint: 'make room on the disk of the ledger (helper.ledger), then try again',
+  }),
+  untrusted_file: (d: { path: string; problem: string; hint: string }) => ({
+    kind: 'config',
+    message: `${d.path} is not used: ${d.problem}`,
+    hint: d.hint,
+  }),
   no_processes: (d: { reason: string }) => ({
     kind: 'unavailable',
     message: `the processes of this machine cannot be listed: ${d.reason}`,

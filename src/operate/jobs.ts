@@ -2,7 +2,7 @@
 import { exec } from '../kernel/exec.ts'
 import { faults } from '../kernel/fault.ts'
 import { randomId } from '../kernel/random.ts'
-import { runSystem, systemUnits } from './systemd.ts'
+import { runSystem, systemUnits } from './units.ts'
 
 const fault = faults('job', {
   busy: (d: { kind: string; id: string }) => ({

@@ -228,3 +228,19 @@ test('the machine file has one table for each capability', async () => {
     message: "f.toml:1 gat: unknown key; did you mean 'gate'?",
   })
 })
+
+describe('YAML that other programs read, too', () => {
+  const read = (text: string, isYaml11Too: boolean) =>
+    loadConfig({ schema: z.strictObject({ a: z.unknown(), b: z.unknown().optional() }), path: 'x.yml', text, isYaml11Too })
+  test.each(['a: yes', 'a: [on, x]', 'a: 2:00', 'a: 1_000', 'a: 017', 'a: 2024-01-01', 'a: {b: off}'])(
+    '%s means something else to them',
+    async (text) => {
+      await expect(read(text, true)).rejects.toThrow(/x\.yml:1 a.*YAML 1\.1/)
+      await expect(read(text, false)).resolves.toBeDefined()
+    },
+  )
+  test('what is the same to all is taken', async () => {
+    const text = 'a: {b: true, c: "yes", d: [1, 2.5, null, text, "2:00"]}\nb: 104857600  # 100 MB\n'
+    expect((await read(text, true)).value).toEqual({ a: { b: true, c: 'yes', d: [1, 2.5, null, 'text', '2:00'] }, b: 104_857_600 })
+  })
+})

@@ -2,7 +2,7 @@
 import type { z } from 'zod'
 import { readText, statOf } from '../../kernel/file.ts'
 import { type Document, type Path, fault, valueAt } from './document.ts'
-import { formatOf, readDocument } from './format.ts'
+import { type Reading, formatOf, readDocument } from './format.ts'
 import { pathText, problemsOf } from './problem.ts'
 
 const maxBytes = 1 << 20
@@ -13,7 +13,7 @@ export type Loaded<Value> = {
   originOf(path: Path): Promise<string>
 }
 
-export type Source<Schema extends z.ZodType> = {
+export type Source<Schema extends z.ZodType> = Reading & {
   readonly schema: Schema
   /** The file, as it shall be named in faults; its ending tells the format. */
   readonly path: string
@@ -29,12 +29,13 @@ export async function loadConfig<Schema extends z.ZodType>({
   path,
   text,
   isOptional,
+  ...reading
 }: Source<Schema>): Promise<Loaded<z.output<Schema>>> {
   const format = formatOf(path)
   const content = text ?? contentOf(path)
   if (content === undefined && !isOptional) throw fault.absent({ file: path })
   const document: Document =
-    content === undefined ? { value: {}, lineOf: async () => undefined } : await readDocument(path, format, content)
+    content === undefined ? { value: {}, lineOf: async () => undefined } : await readDocument(path, format, content, reading)
   const result = schema.safeParse(document.value)
   if (!result.success) {
     const problems = problemsOf(schema, document.value, result.error.issues)

@@ -10,11 +10,13 @@ export function formatOf(file: string): Format {
   throw fault.unknown_format({ file })
 }
 
+/** `isYaml11Too`: YAML that programs of YAML 1.1 (PyYAML) would read as something else is a problem. */
+export type Reading = { readonly isYaml11Too?: boolean }
+
 /** Reads `text`, which `file` names in faults. Every syntax error that the parser can tell is in the one fault, `config.invalid`. */
-export async function readDocument(file: string, format: Format, text: string): Promise<Document> {
+export async function readDocument(file: string, format: Format, text: string, { isYaml11Too }: Reading = {}): Promise<Document> {
   const plain = text.replace(/^\uFEFF/, '')
-  const { read } = format === 'toml' ? await import('./toml.ts') : await import('./yaml.ts')
-  const result = read(plain)
+  const result = format === 'toml' ? (await import('./toml.ts')).read(plain) : (await import('./yaml.ts')).read(plain, isYaml11Too)
   if ('problems' in result) throw fault.invalid({ file, problems: result.problems })
   return result
 }

@@ -4,7 +4,7 @@ import { basename, dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../kernel/clock.ts'
 import { asFault, faults, reasonOf } from '../../kernel/fault.ts'
-import { movePath, removeFile, setMode, statOf } from '../../kernel/file.ts'
+import { movePath, removeFile, setGroup, setMode, statOf } from '../../kernel/file.ts'
 import { type FolderLock, lockFolder } from '../store/lock.ts'
 import { answeredLine, tooLargeLine } from './bad-line.ts'
 import { type LinesOptions, linesWire } from './lines.ts'
@@ -61,9 +61,15 @@ export async function connectUnix(path: string, options: LinesOptions = {}): Pro
   return wire
 }
 
-/** A server that hands each connection over as a wire. The caller decides path, folder and mode, and listens. */
-export function unixServer(accept: (wire: Wire) => void, options: LinesOptions = {}): Server {
-  return createServer((socket) => accept(socketWire(socket, options)))
+/** A server that hands each connection over as a wire. `optionsOf`: of each connection, which is known when they are used. The caller decides path, folder and mode, and listens. */
+export function unixServer(accept: (wire: Wire) => void, optionsOf: (wire: () => Wire) => LinesOptions = () => ({})): Server {
+  return createServer((socket) => {
+    const wire: Wire = socketWire(
+      socket,
+      optionsOf(() => wire),
+    )
+    accept(wire)
+  })
 }
 
 const maxPreambleBytes = 16_384
@@ -129,16 +135,17 @@ export async function listenUnix(server: Server, path: string): Promise<void> {
 }
 
 /**
- * Listens at `path` for whoever `mode` lets connect, from the first moment on, and keeps others from taking it over, by a lock in its folder, until it
- * is disposed of; the server is closed by its owner. Faults `socket.busy`, `socket.cannot_listen`, and those of `lockFolder` but `store.locked`.
+ * Listens at `path` for whoever `mode` and `group` let connect, from the first moment on, and keeps others from taking it over, by a lock in its folder,
+ * until it is disposed of; the server is closed by its owner. Faults `socket.busy`, `socket.cannot_listen`, and those of `lockFolder` but `store.locked`.
  */
-export async function holdUnix(server: Server, path: string, mode: number): Promise<Disposable> {
+export async function holdUnix(server: Server, path: string, mode: number, group?: number): Promise<Disposable> {
   const lock = lockOf(path)
   try {
     await removeDead(path)
     const beside = `${path}.new` // nobody knows it while anybody might still connect
     removeFile(beside)
     await bind(server, beside)
+    if (group !== undefined) setGroup(beside, group)
     setMode(beside, mode)
     movePath(beside, path)
   } catch (error) {

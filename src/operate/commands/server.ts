@@ -8,7 +8,7 @@ import { command, stopAsked } from '../../base/terminal/command.ts'
 import { asFault } from '../../kernel/fault.ts'
 import schema from '../config.ts'
 import { fault } from '../faults.ts'
-import { noHelper } from '../helper/link.ts'
+import { socketLink } from '../helper/socket-link.ts'
 import { createHost } from '../host.ts'
 import { machineOffers } from '../offers.ts'
 import { serveMachineOnStdio, startMachineServer } from '../server.ts'
@@ -33,10 +33,11 @@ export default command({
     const config = flags.port === undefined ? value : { ...value, server: { ...value.server, port: flags.port } }
     const { tools } = await import('../../extensions.ts')
     const own = tools.filter(({ owner }) => owner === 'operate')
-    const needs = { clock, log, host: createHost(), helper: noHelper('this server has no link to it'), version, tools: own }
-    if (flags.stdio) return serveMachineOnStdio(needs, { config }, stdin, stdout, signal)
-    const token = config.server.token && (await resolveCredential(config.server.token, { env, folder: folders.config }))
     await using stack = new AsyncDisposableStack()
+    const helper = stack.use(socketLink({ clock, log }, config.helper.socket ?? join(folders.runtime, 'ops-agent.sock')))
+    const needs = { clock, log, host: createHost(), helper, version, tools: own }
+    if (flags.stdio) return await serveMachineOnStdio(needs, { config }, stdin, stdout, signal)
+    const token = config.server.token && (await resolveCredential(config.server.token, { env, folder: folders.config }))
     const server = stack.adopt(await startMachineServer(needs, { config, token }), (one) => one.close())
     const offers = stack.use(await machineOffers(needs, server, version))
     stack.use(await openOwnApi({ clock, log, offers }, config.server.runtime ?? join(folders.runtime, 'machine')))

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { killPoints } from '../../../test/kit/kill-points.ts'
 import { systemClock } from '../../kernel/clock.ts'
-import { type Units, systemUnits } from '../systemd.ts'
+import { type Units, systemUnits } from '../units.ts'
 import { type EngineNeeds, type EngineSettings, isUnfinished, lastGood, resume, rollBack, update } from './engine.ts'
 import { Releases } from './releases.ts'
 

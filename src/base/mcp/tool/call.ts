@@ -6,10 +6,12 @@ import type { Log } from '../../../kernel/log.ts'
 import type { Principal } from '../../access/principal.ts'
 import { type Annotations, type Call, type Caller, type SandboxMode, type Tool, type ToolSource, isReal } from './tool.ts'
 
-const defaultTimeoutMs = 30_000
+/** How long a call may take when its tool does not say it. */
+export const defaultTimeoutMs = 30_000
 const defaultMaxOutputBytes = 256 << 10
 
-const fault = faults('tool', {
+/** What keeps a tool from being called, and what can go wrong with its call. */
+export const fault = faults('tool', {
   unknown: (d: { tool: string }) => ({
     kind: 'missing',
     message: `there is no tool named ${d.tool}`,
@@ -98,7 +100,7 @@ export type ToolboxOptions<Needs> = {
 }
 
 /** Each problem with the key it is about, in words. Loaded when needed: a start shall not wait for it. */
-async function problemsOf(schema: z.ZodType, value: unknown, { issues }: z.ZodError): Promise<string[]> {
+export async function problemsOf(schema: z.ZodType, value: unknown, { issues }: z.ZodError): Promise<string[]> {
   const { pathText, problemsOf: found } = await import('../../config/problem.ts')
   return found(schema, value, issues.slice(0, 8)).map(({ path, problem }) => (path.length > 0 ? `${pathText(path)}: ${problem}` : problem))
 }
@@ -147,7 +149,7 @@ async function describe<Needs>(tool: Tool<Needs>): Promise<ListedTool> {
 }
 
 /** Runs `work` until it ends, the caller leaves or the time is up, whichever is first; work that ignores its signal is left behind. */
-async function within<T>(
+export async function within<T>(
   tool: string,
   timeoutMs: number,
   clock: Clock,
