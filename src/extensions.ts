@@ -21,6 +21,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['gate', 'stdio'], summary: 'be a stdio MCP server that is the gate: for a client of this machine', load: () => import('./gate/commands/stdio.ts') },
   { path: ['operate', 'agent'], summary: 'be the privileged helper of the machine tools, at a socket for their server alone', load: () => import('./operate/commands/agent.ts') },
   { path: ['operate', 'release'], summary: 'sign a package, so that machines take it as a release', load: () => import('./operate/commands/release.ts') },
+  { path: ['operate', 'restore'], summary: 'put a backup of the machine server back', load: () => import('./operate/commands/restore.ts') },
   { path: ['operate', 'rollback'], summary: 'go back to a release that was kept', load: () => import('./operate/commands/rollback.ts') },
   { path: ['operate', 'server'], summary: 'serve the machine tools to AI clients (MCP)', load: () => import('./operate/commands/server.ts') },
   { path: ['operate', 'update'], summary: 'update the machine server and its helper to a signed release', load: () => import('./operate/commands/update.ts') },

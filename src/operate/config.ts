@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { credential } from '../base/config/credential.ts'
 import { roles, sandboxModes } from '../base/mcp/tool/tool.ts'
+import { backupSettings } from './backup/settings.ts'
 import { helperSettings } from './helper/settings.ts'
 import { updateSettings } from './update/settings.ts'
 
@@ -54,6 +55,7 @@ const config = z.strictObject({
   server: server.prefault({}).describe('Where and for whom the machine tools are served.'),
   health: health.prefault({}).describe('How health is measured, and from which values on it warns.'),
   helper: helperSettings.prefault({}).describe('What the privileged helper does, and for whom.'),
+  backup: backupSettings.prefault({}).describe('Where backups go, and for how long they stay.'),
   updates: updateSettings.prefault({}).describe('Where releases come from, and whose signature counts.'),
   testing: testing.prefault({}).describe('Whether tools really do what they say.'),
 })
