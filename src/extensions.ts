@@ -19,12 +19,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['gate', 'serve'], summary: 'run the gate: every call checked, recorded and kept alive', load: () => import('./gate/commands/serve.ts') },
   { path: ['gate', 'smoke'], summary: 'hand-shake and beat for every connector, check the doctrine, leave a receipt', load: () => import('./gate/commands/smoke.ts') },
   { path: ['gate', 'stdio'], summary: 'be a stdio MCP server that is the gate: for a client of this machine', load: () => import('./gate/commands/stdio.ts') },
-  { path: ['operate', 'agent'], summary: 'be the privileged helper of the machine tools, at a socket for their server alone', load: () => import('./operate/commands/agent.ts') },
   { path: ['operate', 'release'], summary: 'sign a package, so that machines take it as a release', load: () => import('./operate/commands/release.ts') },
-  { path: ['operate', 'restore'], summary: 'put a backup of the machine server back', load: () => import('./operate/commands/restore.ts') },
-  { path: ['operate', 'rollback'], summary: 'go back to a release that was kept', load: () => import('./operate/commands/rollback.ts') },
-  { path: ['operate', 'server'], summary: 'serve the machine tools to AI clients (MCP)', load: () => import('./operate/commands/server.ts') },
-  { path: ['operate', 'update'], summary: 'update the machine server and its helper to a signed release', load: () => import('./operate/commands/update.ts') },
   { path: ['reach', 'accept-files'], summary: 'say whose files are taken', load: () => import('./reach/commands/accept-files.ts') },
   { path: ['reach', 'agent'], summary: 'keep this identity reachable: its port, its registration, its connections', load: () => import('./reach/commands/agent.ts') },
   { path: ['reach', 'backup'], summary: 'write a sealed backup of the identity', load: () => import('./reach/commands/backup.ts') },
@@ -83,10 +78,19 @@ export const configs = [
 ]
 
 export const tools = [
+  { owner: 'operate', name: 'process-info', load: () => import('./operate/tools/process-info.ts') },
   { owner: 'operate', name: 'process-list', load: () => import('./operate/tools/process-list.ts') },
+  { owner: 'operate', name: 'process-signal', load: () => import('./operate/tools/process-signal.ts') },
+  { owner: 'operate', name: 'service-control', load: () => import('./operate/tools/service-control.ts') },
+  { owner: 'operate', name: 'service-enable', load: () => import('./operate/tools/service-enable.ts') },
+  { owner: 'operate', name: 'service-list', load: () => import('./operate/tools/service-list.ts') },
+  { owner: 'operate', name: 'service-status', load: () => import('./operate/tools/service-status.ts') },
+  { owner: 'operate', name: 'system-cancel', load: () => import('./operate/tools/system-cancel.ts') },
   { owner: 'operate', name: 'system-get-basic-info', load: () => import('./operate/tools/system-get-basic-info.ts') },
   { owner: 'operate', name: 'system-get-health-snapshot', load: () => import('./operate/tools/system-get-health-snapshot.ts') },
   { owner: 'operate', name: 'system-get-network-info', load: () => import('./operate/tools/system-get-network-info.ts') },
+  { owner: 'operate', name: 'system-reboot', load: () => import('./operate/tools/system-reboot.ts') },
+  { owner: 'operate', name: 'system-shutdown', load: () => import('./operate/tools/system-shutdown.ts') },
 ]
 
 export const checks = [

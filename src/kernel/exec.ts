@@ -98,3 +98,13 @@ export function execAtTerminal(
     child.once('close', resolve)
   })
 }
+
+/** Signals one process. False when there is none; the system's error (`EPERM`) for one that we may not signal. */
+export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal)
+  } catch (error) {
+    if (reasonOf(error) === 'ESRCH') return false
+    throw error
+  }
+}

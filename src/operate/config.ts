@@ -5,6 +5,7 @@ import { roles, sandboxModes } from '../base/mcp/tool/tool.ts'
 import { backupSettings } from './backup/settings.ts'
 import { helperSettings } from './helper/settings.ts'
 import { updateSettings } from './update/settings.ts'
+import { helperSettings, powerSettings } from './helper/settings.ts'
 
 const percentLimit = (what: string, standard: number): z.ZodDefault<z.ZodNumber> =>
   z.number().min(1).max(100).default(standard).describe(`Warn when ${what} is at least this many percent.`)
@@ -57,6 +58,7 @@ const config = z.strictObject({
   helper: helperSettings.prefault({}).describe('What the privileged helper does, and for whom.'),
   backup: backupSettings.prefault({}).describe('Where backups go, and for how long they stay.'),
   updates: updateSettings.prefault({}).describe('Where releases come from, and whose signature counts.'),
+  power: powerSettings.prefault({}).describe('Whether the machine may be rebooted or turned off, and how often.'),
   testing: testing.prefault({}).describe('Whether tools really do what they say.'),
 })
 

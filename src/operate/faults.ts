@@ -67,6 +67,46 @@ export const fault = faults('operate', {
     message: `${d.path} is not used: ${d.problem}`,
     hint: d.hint,
   }),
+  bad_unit: (d: { unit: string }) => ({
+    kind: 'usage',
+    message: `${JSON.stringify(d.unit)} is no name of a unit`,
+    hint: 'service_list names the units of this machine',
+  }),
+  unknown_unit: (d: { unit: string }) => ({
+    kind: 'missing',
+    message: `there is no unit ${d.unit} on this machine`,
+    hint: 'service_list names the units of this machine',
+  }),
+  systemd_refused: (d: { reason: string }) => ({
+    kind: 'unavailable',
+    message: `systemd did not do it: ${d.reason}`,
+    hint: 'look at the unit and its log: systemctl status UNIT, journalctl -u UNIT',
+  }),
+  not_that_process: (d: { pid: number; name: string; problem: string }) => ({
+    kind: 'conflict',
+    message: `the process ${d.pid} is not signalled as ${d.name}: ${d.problem}`,
+    hint: 'process_list tells pid and name of each process',
+  }),
+  no_process: (d: { pid: number }) => ({
+    kind: 'missing',
+    message: `there is no process ${d.pid}`,
+    hint: 'process_list tells pid and name of each process',
+  }),
+  power_busy: (d: { action: string; dueAt: string }) => ({
+    kind: 'conflict',
+    message: `a ${d.action} is on its way already, at ${d.dueAt}`,
+    hint: 'cancel it first, by system_cancel',
+  }),
+  sandboxed_meanwhile: (d: { action: string }) => ({
+    kind: 'denied',
+    message: `the ${d.action} was dropped: a sandbox mode was set meanwhile`,
+  }),
+  nothing_planned: () => ({ kind: 'missing', message: 'there is no reboot and no shutdown to cancel' }),
+  not_confirmed: (d: { hostname: string }) => ({
+    kind: 'usage',
+    message: `a shutdown is not undone from afar: it wants confirm to be the name of this machine, ${d.hostname}`,
+    hint: 'ask whoever you work for, then call again with confirm',
+  }),
   no_processes: (d: { reason: string }) => ({
     kind: 'unavailable',
     message: `the processes of this machine cannot be listed: ${d.reason}`,

@@ -21,8 +21,8 @@ export interface Host {
   space(path: string): Promise<Space | Unavailable>
   /** Addresses by interface. */
   addresses(): ReadonlyMap<string, readonly Address[]>
-  /** Runs a command of the system; faults as `exec` has them. */
-  run(argv: readonly [string, ...string[]], timeoutMs: number): Promise<ExecResult>
+  /** Runs a command of the system, with at most 64 KiB of output unless told otherwise; faults as `exec` has them. */
+  run(argv: readonly [string, ...string[]], timeoutMs: number, maxBytes?: number): Promise<ExecResult>
 }
 
 const reasons: Readonly<Record<string, string>> = {
@@ -97,6 +97,6 @@ export function createHost(root = ''): Host {
           (all ?? []).map(({ family, address, cidr }) => ({ family, address, prefixLength: Number(cidr?.split('/')[1] ?? 0) })),
         ]),
       ),
-    run: (argv, timeoutMs) => exec(argv, { env, timeoutMs, maxBytes: 64 << 10 }),
+    run: (argv, timeoutMs, maxBytes = 64 << 10) => exec(argv, { env, timeoutMs, maxBytes }),
   }
 }

@@ -1,4 +1,5 @@
 // Reads what the kernel says of one process in /proc/<pid>; pure functions.
+import { basename } from 'node:path'
 
 /** `startTicks` since boot; user and system time together in `cpuTicks` (USER_HZ, 100 a second on Linux for every architecture Node runs on). */
 export type ProcessStat = {
@@ -59,6 +60,20 @@ export function parseCmdline(text: string): string[] {
   return text.replace(/\0$/, '').split('\0')
 }
 
+/** The kernel keeps this many characters of a command's name. */
+const shortNameLength = 15
+
+/** Whether the kernel may have cut the name: then the command line is needed to know it. */
+export function isCut({ command }: Pick<ProcessStat, 'command'>): boolean {
+  return command.length === shortNameLength
+}
+
+/** The name that people know a process by. */
+export function processName({ command }: Pick<ProcessStat, 'command'>, cmdline: readonly string[]): string {
+  const first = cmdline[0] === undefined ? '' : basename(cmdline[0])
+  return isCut({ command }) && first.startsWith(command) ? first : command
+}
+
 /** Names by user id, from /etc/passwd. */
 export function parsePasswd(text: string): ReadonlyMap<number, string> {
   const names = new Map<number, string>()
@@ -67,4 +82,10 @@ export function parsePasswd(text: string): ReadonlyMap<number, string> {
     if (name && uid && !names.has(Number(uid))) names.set(Number(uid), name)
   }
   return names
+}
+
+/** The unit of systemd in /proc/<pid>/cgroup, of version 2 (`0::/…`) or of systemd's own hierarchy of version 1. */
+export function unitOfCgroup(text: string): string | undefined {
+  const path = /^(?:0:|\d+:name=systemd):(.*)$/m.exec(text)?.[1]
+  return path?.split('/').findLast((part) => /\.(?:service|scope|slice|socket|mount|swap)$/.test(part))
 }

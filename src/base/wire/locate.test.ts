@@ -1,7 +1,7 @@
 // Finding without parsing agrees with parsing.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { elements, locate, members } from './locate.ts'
+import { unclearName, elements, locate, members } from './locate.ts'
 
 const bytesOf = (value: unknown, indent?: number): Buffer => Buffer.from(JSON.stringify(value, undefined, indent))
 const read = (bytes: Buffer, [start, end]: readonly [number, number]): unknown => JSON.parse(bytes.toString('utf8', start, end))
@@ -30,4 +30,16 @@ test('names lead to a value, or to nothing', () => {
   expect(read(bytes, locate(bytes, [0, bytes.length], 'a', 'b"')!)).toEqual([1, { c: '}' }])
   expect(locate(bytes, [0, bytes.length], 'a', 'x')).toBeUndefined()
   expect(locate(bytes, [0, bytes.length], 'd', 'x')).toBeUndefined()
+})
+
+test.each([
+  ['{"a":1,"b":{"c":[{"d":1,"d":2}]}}', 'd'],
+  ['{"a":1,"\\u0061":2}', 'a'],
+  ['[{"x":1},{"x":1}]', undefined],
+  ['{"a":{"a":{"a":"a"}},"b":"{\\"a\\":1,\\"a\\":2}"}', undefined],
+  ['{"a":[{"__proto__":1}]}', '__proto__'],
+  ['1', undefined],
+])('an unclear name in %s is found at any depth: %s', (text, name) => {
+  const bytes = Buffer.from(text)
+  expect(unclearName(bytes, [0, bytes.length])).toBe(name)
 })

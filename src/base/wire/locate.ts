@@ -86,3 +86,26 @@ export function elements(bytes: Uint8Array, span: Span): Span[] {
   }
   return found
 }
+
+/**
+ * A name that readers may understand in several ways, in the object at `span` or in any object inside of it: one that stands twice, or `__proto__`. Undefined
+ * when there is none. For messages whose every member is acted on.
+ */
+export function unclearName(bytes: Uint8Array, span: Span): string | undefined {
+  const first = bytes[span[0]]
+  if (first === 0x5b) {
+    for (const element of elements(bytes, span)) {
+      const found = unclearName(bytes, element)
+      if (found !== undefined) return found
+    }
+  }
+  if (first !== 0x7b) return undefined
+  const seen = new Set<string>()
+  for (const { name, value } of members(bytes, span)) {
+    if (seen.has(name) || name === '__proto__') return name
+    seen.add(name)
+    const found = unclearName(bytes, value)
+    if (found !== undefined) return found
+  }
+  return undefined
+}

@@ -172,7 +172,10 @@ function classify(scanner: Scanner, bytes: Buffer): Frame {
 /** MCP: an id is a string or an integer, never null; only an error that answers unreadable bytes has the id null. */
 function checkId(scanner: Scanner, bytes: Buffer, span: Span, kind: Frame['kind']): void {
   const [start, end] = span
-  if (end - start > maxIdBytes) scanner.refuse(`an id of more than ${maxIdBytes} bytes`, start)
+  if (end - start > maxIdBytes) {
+    delete scanner.places.id // no answer could carry it
+    scanner.refuse(`an id of more than ${maxIdBytes} bytes`, start)
+  }
   if (bytes[start] === quote) return
   const text = bytes.toString('latin1', start, end)
   if (integer.test(text) || (kind === 'error' && text === 'null')) return

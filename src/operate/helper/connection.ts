@@ -4,6 +4,7 @@ import type { Log } from '../../kernel/log.ts'
 import { errorFrame, idToken, paramsOf, resultFrame } from '../../base/mcp/message.ts'
 import { badLineAnswer } from '../../base/wire/bad-line.ts'
 import { type Frame, idKey } from '../../base/wire/frame.ts'
+import { unclearName } from '../../base/wire/locate.ts'
 import { rescan } from '../../base/wire/scan.ts'
 import type { Sink, Wire } from '../../base/wire/wire.ts'
 import { fault } from '../faults.ts'
@@ -67,8 +68,8 @@ export class HelperConnection implements Sink {
 
   /** As `LinesOptions.onBadLine`. */
   badLine(problem: Fault): 'skip' | 'end' {
-    this.#wire.write(badLineAnswer(problem))
     void this.#refuse(problem)
+    this.#wire.write(badLineAnswer(problem))
     return this.#refused < maxRefused ? 'skip' : 'end'
   }
 
@@ -78,15 +79,22 @@ export class HelperConnection implements Sink {
     if (this.#refused === maxRefused) await this.#wire.close()
   }
 
+  #answerRefused(id: string, problem: Fault): void {
+    this.#wire.write(faultFrame(id, problem))
+    void this.#refuse(problem)
+  }
+
   #request(frame: Frame): void {
     const id = idToken(frame)
     if (frame.method === pingMethod) return void this.#wire.write(resultFrame(id, {}))
     const key = idKey(frame, frame.at.id!)
-    if (this.#atWork.has(key)) {
-      const problem = fault.bad_request({ problem: 'an id that is in use' })
-      this.#wire.write(faultFrame('null', problem))
-      return void this.#refuse(problem)
-    }
+    if (this.#atWork.has(key)) return this.#answerRefused('null', fault.bad_request({ problem: 'an id that is in use' }))
+    const unclear = frame.at.params && unclearName(frame.bytes, frame.at.params)
+    if (unclear !== undefined)
+      return this.#answerRefused(
+        id,
+        fault.bad_request({ problem: `${JSON.stringify(unclear.slice(0, 64))} can be understood in two ways` }),
+      )
     const stop = new AbortController()
     this.#atWork.set(key, stop)
     void this.#perform(frame, id, stop.signal).finally(() => {

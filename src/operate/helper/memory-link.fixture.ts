@@ -4,17 +4,23 @@ import { silentLog } from '../../kernel/log.ts'
 import type { Call } from '../../base/mcp/tool/tool.ts'
 import schema from '../config.ts'
 import { createHost } from '../host.ts'
+import { createSystemd } from '../systemd.ts'
 import type { HelperLink } from './link.ts'
 import type { HelperNeeds } from './needs.ts'
+import { createPower } from './power.ts'
 
 /** The needs of a helper on this machine, with what the test has of its own. */
 export function helperNeeds(changes: Partial<HelperNeeds> = {}): HelperNeeds {
+  const { host = createHost(), clock = systemClock, log = silentLog } = changes
+  const systemd = createSystemd(host)
   return {
-    host: createHost(),
-    clock: systemClock,
-    log: silentLog,
+    host,
+    clock,
+    log,
     config: schema.parse({}),
     allows: () => true,
+    systemd,
+    power: createPower({ clock, log, systemd, record: { note: async () => {} }, isReal: async () => true }),
     version: '0.0.1',
     ...changes,
   }

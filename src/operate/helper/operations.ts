@@ -1,7 +1,6 @@
 // Decides by the helper's own configuration whether a tool may be performed, has it performed, and records both. What the server says is never believed.
 import type { z } from 'zod'
 import { type Grant, GrantVerifier } from '../../base/access/grant.ts'
-import { matcher } from '../../base/access/pattern.ts'
 import { type RateLimit, rateLimit } from '../../base/access/rate.ts'
 import { defaultTimeoutMs, problemsOf, fault as toolFault, within } from '../../base/mcp/tool/call.ts'
 import { type Caller, type Tool, type ToolSource, isReal, reaches } from '../../base/mcp/tool/tool.ts'
@@ -9,6 +8,7 @@ import { asFault } from '../../kernel/fault.ts'
 import type { OperateConfig } from '../config.ts'
 import { fault } from '../faults.ts'
 import type { MachineNeeds } from '../needs.ts'
+import { allowedBy } from './allowed.ts'
 import { type HelperAnswer, type HelperRequest, request } from './api.ts'
 import type { HelperNeeds } from './needs.ts'
 import { type HelperCall, type PrivilegedTool, isPrivileged } from './privileged.ts'
@@ -53,10 +53,9 @@ export function createOperations(own: OperationsNeeds, tools: ReadonlyMap<string
   const rulesOf = (config: OperateConfig): Rules => {
     let rules = made.get(config)
     if (!rules) {
-      const { allow, grants, changes_per_minute: perMinute } = config.helper
-      const lists = new Map(Object.entries(allow).map(([list, names]) => [list, matcher(names)]))
+      const { grants, changes_per_minute: perMinute } = config.helper
       rules = {
-        needs: { ...own, config, allows: (list, name) => lists.get(list)!(name) },
+        needs: { ...own, config, allows: allowedBy(config) },
         grants: new GrantVerifier(own, grants),
         changes: rateLimit(clock, { burst: perMinute, perSecond: perMinute / 60 }),
       }

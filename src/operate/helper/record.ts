@@ -87,7 +87,7 @@ function recordIn({ log, ledger, digestOf }: RecordNeeds): HelperRecord {
       ),
     denied: (asked, code, reason) => last(`${who('permission_denied', asked)},"code":${text(code)},"reason":${text(reason)}`),
     refused: (link, code, problem) => last(`"event":"refused","link":${link},"code":${text(code)},"reason":${text(problem)}`),
-    note: (event, members) => last(`"event":"${event}",${JSON.stringify(members).slice(1, -1)}`),
+    note: (event, members) => last(JSON.stringify({ event, ...members }).slice(1, -1)),
     close: () => ledger.close(),
   }
 }

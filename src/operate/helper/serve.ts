@@ -8,11 +8,13 @@ import { ByteBudget } from '../../base/wire/budget.ts'
 import type { ToolSource } from '../../base/mcp/tool/tool.ts'
 import { fault } from '../faults.ts'
 import type { MachineNeeds } from '../needs.ts'
+import { createSystemd } from '../systemd.ts'
 import { maxRequestBytes } from './api.ts'
 import { type ConnectionNeeds, HelperConnection } from './connection.ts'
 import type { HelperNeeds } from './needs.ts'
 import { createOperations, privilegedTools } from './operations.ts'
 import { ownConfig } from './own-config.ts'
+import { createPower } from './power.ts'
 import { openRecord } from './record.ts'
 
 /** Of what is at work when the helper is told to stop. */
@@ -22,7 +24,9 @@ const maxDepth = 32
 const maxElements = 20_000
 const budgetBytes = 8 << 20
 
-export type HelperDaemonNeeds = Omit<HelperNeeds, 'config' | 'allows'> & { readonly tools: readonly ToolSource<MachineNeeds>[] }
+export type HelperDaemonNeeds = Pick<HelperNeeds, 'clock' | 'log' | 'host' | 'version'> & {
+  readonly tools: readonly ToolSource<MachineNeeds>[]
+}
 
 export type HelperDaemonSettings = {
   /** The configuration file. */
@@ -51,7 +55,11 @@ export async function startHelper({ tools: sources, ...needs }: HelperDaemonNeed
   const tools = await privilegedTools(sources)
   await using stack = new AsyncDisposableStack()
   const record = stack.adopt(openRecord({ clock, log }, helper.ledger), (one) => one.close())
-  const connections = new Connections({ operations: createOperations({ ...needs, config, record }, tools), record, log }, helper.max_calls)
+  const systemd = createSystemd(needs.host)
+  const isReal = async (): Promise<boolean> => (await config.current()).testing.sandbox_mode === 'disabled'
+  const power = createPower({ clock, log, systemd, record, isReal })
+  const operations = createOperations({ ...needs, systemd, power, config, record }, tools)
+  const connections = new Connections({ operations, record, log }, helper.max_calls)
   const limits = { maxFrameBytes: maxRequestBytes, maxDepth, maxElements, budget: new ByteBudget(budgetBytes) }
   const server = unixServer(
     (wire) => connections.add(wire),

@@ -62,3 +62,14 @@ export const helperSettings = z.strictObject({
   max_connections: z.int().min(1).max(1_000).default(16).describe('Connections to the socket at one time.'),
   max_calls: z.int().min(1).max(10_000).default(256).describe('Calls at work for one connection; more of them wait outside.'),
 })
+
+export const powerSettings = z.strictObject({
+  allow_reboot: z.boolean().default(false).describe('Whether system_reboot may be called.'),
+  allow_shutdown: z.boolean().default(false).describe('Whether system_shutdown may be called: nobody can undo it from afar.'),
+  min_reboot_interval_seconds: z
+    .int()
+    .min(0)
+    .max(2_592_000)
+    .default(3_600)
+    .describe('The machine has been up for so long before it is rebooted or turned off: so that it cannot be kept from working.'),
+})

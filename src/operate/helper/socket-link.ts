@@ -28,6 +28,8 @@ type Pending = {
   readonly reject: (problem: Fault) => void
 }
 
+type Progress = { readonly progressToken: number; readonly progress: number; readonly total?: number; readonly message?: string }
+
 export type SocketLinkNeeds = { readonly clock: Clock; readonly log: Log }
 
 /** A link to the helper at `socket`. */
@@ -164,7 +166,7 @@ class Connection implements Sink {
   }
 
   #progress(frame: Frame): void {
-    const { progressToken, progress, total, message } = paramsOf(frame) as Record<string, never>
+    const { progressToken, progress, total, message } = paramsOf(frame) as Progress
     this.#pending.get(String(progressToken))?.progress(progress, total, message)
   }
 

@@ -1,5 +1,4 @@
 // process_list: the processes of this machine, filtered, ordered and a page at a time.
-import { basename } from 'node:path'
 import { z } from 'zod'
 import { tool } from '../../base/mcp/tool/tool.ts'
 import { bytes, orUnavailable, time } from '../answers.ts'
@@ -10,10 +9,12 @@ import type { MachineNeeds } from '../needs.ts'
 import { parseBootTime } from '../proc.ts'
 import {
   type ProcessStat,
+  isCut,
   parseCmdline,
   parsePasswd,
   parseProcessStat,
   parseProcessStatus,
+  processName,
   processStates,
   ticksPerSecond,
 } from '../process.ts'
@@ -23,8 +24,6 @@ const atOnce = 32
 /** Of one command line, as read; what is shown is cut at `maxShown` characters. */
 const maxCmdlineBytes = 8 << 10
 const maxShown = 1_000
-/** The kernel keeps this many characters of a command's name. */
-const shortNameLength = 15
 
 const input = z.strictObject({
   name: z
@@ -69,11 +68,8 @@ async function look(host: Host, pid: string, users: ReadonlyMap<number, string>)
   const parsed = parseProcessStat(stat)
   const { uid, rssBytes } = parseProcessStatus(status)
   if (!parsed || uid === undefined) return undefined
-  let name = parsed.command
-  if (name.length === shortNameLength) {
-    const first = basename(parseCmdline(known(await host.text(`/proc/${pid}/cmdline`, maxCmdlineBytes)) ?? '')[0] ?? '')
-    if (first.startsWith(name)) name = first
-  }
+  const cmdline = isCut(parsed) ? parseCmdline(known(await host.text(`/proc/${pid}/cmdline`, maxCmdlineBytes)) ?? '') : []
+  const name = processName(parsed, cmdline)
   return { ...parsed, name, uid, user: users.get(uid) ?? String(uid), rssBytes }
 }
 
