@@ -12,3 +12,16 @@ export const bytes = z.int().min(0)
 export const percentage = z.number().min(0).max(100)
 /** ISO 8601 in UTC. */
 export const time = z.string()
+
+/** A job that was begun, or how far one is. */
+export const jobAnswer = z.object({
+  jobId: z.string().describe('For manage_get_job, which tells how far it is.'),
+  state: z.enum(['running', 'done', 'failed']),
+  lines: z.array(z.string()).optional().describe('What it said last.'),
+})
+
+/** A job that has just begun. */
+export const begun = (jobId: string): z.input<typeof jobAnswer> => ({ jobId, state: 'running' })
+
+/** In place of a job that a sandbox keeps from being begun. */
+export const simulatedJob = (): z.input<typeof jobAnswer> => ({ jobId: 'simulated', state: 'done', lines: [] })

@@ -3,9 +3,9 @@ import { z } from 'zod'
 import { credential } from '../base/config/credential.ts'
 import { roles, sandboxModes } from '../base/mcp/tool/tool.ts'
 import { backupSettings } from './backup/settings.ts'
-import { helperSettings } from './helper/settings.ts'
-import { updateSettings } from './update/settings.ts'
+
 import { helperSettings, powerSettings } from './helper/settings.ts'
+import { updateSettings } from './update/settings.ts'
 
 const percentLimit = (what: string, standard: number): z.ZodDefault<z.ZodNumber> =>
   z.number().min(1).max(100).default(standard).describe(`Warn when ${what} is at least this many percent.`)

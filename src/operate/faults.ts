@@ -2,6 +2,7 @@
 import { faults } from '../kernel/fault.ts'
 
 export const fault = faults('operate', {
+  root_wanted: (d: { what: string }) => ({ kind: 'denied', message: `only root may ${d.what}`, hint: 'run it with sudo or doas' }),
   bad_cursor: (d: { problem: string }) => ({
     kind: 'usage',
     message: `the cursor cannot be used: ${d.problem}`,

@@ -23,7 +23,7 @@ const fault = faults('job', {
 })
 
 /** One at a time of each. */
-export const jobKinds = ['update', 'os-update', 'backup'] as const
+export const jobKinds = ['update', 'os-update', 'backup-now'] as const
 export type JobKind = (typeof jobKinds)[number]
 export type Job = {
   readonly id: string
@@ -35,10 +35,10 @@ export type Job = {
 const maxLines = 20
 const unitOf = (kind: JobKind): string => `mcp-raspi-${kind}.service`
 const described = (id: string): string => `Fairlead job ${id}`
-const jobName = /^(update|os-update|backup)\.[\w-]{8}$/
+const jobName = /^(update|os-update|backup-now)\.[\w-]{8}$/
 
-/** Begins it and returns its id. Killed, it is begun anew. Faults `job.busy`, `job.not_started`. */
-export async function startJob(kind: JobKind, argv: readonly [string, ...string[]]): Promise<string> {
+/** Begins it and returns its id; `before` is carried out first. Killed, it is begun anew. Faults `job.busy`, `job.not_started`. */
+export async function startJob(kind: JobKind, argv: readonly [string, ...string[]], before?: string): Promise<string> {
   const unit = unitOf(kind)
   const last = await lastOf(kind)
   if (last?.state === 'running') throw fault.busy({ kind, id: last.id })
@@ -52,6 +52,7 @@ export async function startJob(kind: JobKind, argv: readonly [string, ...string[
     'StartLimitIntervalSec=0',
     'EnvironmentFile=-/etc/mcp-raspi/secrets.env',
     'UMask=0022',
+    ...(before === undefined ? [] : [`ExecStartPre=${before}`]),
   ]
   const { exitCode, stderr } = await runSystem([
     'systemd-run',
@@ -60,6 +61,7 @@ export async function startJob(kind: JobKind, argv: readonly [string, ...string[
     `--description=${described(id)}`,
     '--service-type=exec',
     '--setenv=HOME=/root',
+    '--setenv=DEBIAN_FRONTEND=noninteractive',
     ...properties.map((property) => `--property=${property}`),
     '--',
     ...argv,

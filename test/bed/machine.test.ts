@@ -186,6 +186,149 @@ test('a release that does not start, and one that starts and is not well, are ta
   }
 }, 60_000)
 
+/** A tool called at the server as anybody on the machine may. */
+async function call(
+  tool: string,
+  input: object = {},
+): Promise<{
+  readonly isError?: boolean
+  readonly structuredContent?: Record<string, unknown>
+  readonly content: readonly { readonly text: string }[]
+}> {
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: tool, arguments: input } })
+  const script = `
+import json, sys, urllib.request as r
+def ask(body, session=None):
+    h = {'content-type': 'application/json', 'accept': 'application/json, text/event-stream'}
+    if session: h['mcp-session-id'] = session
+    a = r.urlopen(r.Request('http://127.0.0.1:8000/mcp', json.dumps(body).encode(), h))
+    return a.headers.get('mcp-session-id'), a.read().decode()
+s, _ = ask({'jsonrpc': '2.0', 'id': 0, 'method': 'initialize', 'params': {'protocolVersion': '2025-11-25', 'capabilities': {}, 'clientInfo': {'name': 't', 'version': '1'}}})
+ask({'jsonrpc': '2.0', 'method': 'notifications/initialized'}, s)
+_, text = ask(json.load(sys.stdin), s)
+print(next((l[6:] for l in text.splitlines() if l.startswith('data: ') and '"id":1' in l.replace(' ', '')), text))`
+  const { code, stdout, stderr } = await nodes.exec('pi', ['python3', '-c', script], { input: body })
+  if (code !== 0) throw new Error(stderr)
+  return (JSON.parse(stdout) as { result: Awaited<ReturnType<typeof call>> }).result
+}
+
+test('tools tell of releases, and have the helper begin what takes long: update, rollback and backup are jobs', async () => {
+  await root(
+    "sed -i 's/server_max_role: viewer/server_max_role: admin/; s/^  port: 8000/&\\n  role: admin/' /etc/mcp-raspi/config.yml; systemctl restart mcp-raspi-server",
+  )
+  expect((await call('manage_server_status')).structuredContent).toMatchObject({
+    version: '0.1.0',
+    helper: { answers: true },
+    releases: expect.arrayContaining(['0.1.0', '0.2.0']) as string[],
+  })
+  expect((await call('manage_check_for_updates')).structuredContent).toMatchObject({ current: '0.1.0', newer: true, available: ['0.2.0'] })
+  const ended = async (tool: string): Promise<unknown> => {
+    const begun = await call(tool)
+    expect(begun).toMatchObject({ structuredContent: { state: 'running' } })
+    const { jobId } = begun.structuredContent as { jobId: string }
+    const state = async (): Promise<unknown> =>
+      (await call('manage_get_job', { jobId }).catch(() => undefined))?.structuredContent?.['state']
+    await expect.poll(state, { timeout: 30_000, interval: 300 }).not.toSatisfy((one) => one === 'running' || one === undefined)
+    return state()
+  }
+  expect(await ended('manage_update_server')).toBe('done')
+  expect(await seen()).toEqual(standing('0.2.0', 'success'))
+  expect(await ended('manage_rollback_server')).toBe('done')
+  expect(await seen()).toEqual(standing('0.1.0', 'rolled_back'))
+  expect(await ended('manage_backup_server')).toBe('done')
+  expect(await root('ls /backup/latest')).toBe('config\ndata\nversion.json')
+  expect((await call('manage_preview_os_updates')).structuredContent).toHaveProperty('updates')
+}, 120_000)
+
+test('a backup is put back by hand as the runbook has it, over a database whose log was left behind; and by command, sealed too', async () => {
+  const database = '/var/lib/mcp-raspi/metrics/proof.db'
+  const sqlite = (sql: string): string =>
+    `python3 -c 'import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchone())' ${database} "${sql}"`
+  // a program that has the database open, with its log, and is killed: the log stays
+  const writer = `python3 -c '
+import os, sqlite3
+c = sqlite3.connect("${database}", isolation_level=None)
+c.execute("PRAGMA journal_mode=wal"); c.execute("PRAGMA wal_autocheckpoint=0"); c.execute("CREATE TABLE IF NOT EXISTS t (v)"); c.execute("DELETE FROM t"); c.execute("INSERT INTO t VALUES (%s)")
+%s
+os.kill(os.getpid(), 9)' || true`
+  const write = (value: string, more = ''): string => writer.replace('%s', `'${value}'`.replaceAll("'", '\\"')).replace('%s', more)
+  await root(write('old', 'os.system("fairlead operate backup >/dev/null")'))
+  const archive = await root(
+    'ls -t /backup/mcp-raspi/*.tar.gz | head -1; stat -c %a $(ls -t /backup/mcp-raspi/*.tar.gz | head -1) /backup/latest',
+  )
+  expect(archive).toMatch(/^\/backup\/mcp-raspi\/\d{8}-\d{6}\.tar\.gz\n600\n700$/)
+  await root(write('new'))
+  expect(await root(`test -s ${database}-wal && echo left`)).toBe('left')
+  await root(`systemctl stop mcp-raspi-server raspi-ops-agent
+cd /tmp; rm -rf 20*; tar -xzf ${archive.split('\n')[0]}
+cp -r /tmp/20*/config/* /etc/mcp-raspi/; cp -r /tmp/20*/data/* /var/lib/mcp-raspi/
+chown -R mcp-raspi:mcp-raspi /var/lib/mcp-raspi; chown root:mcp-raspi /etc/mcp-raspi/*; chmod 640 /etc/mcp-raspi/config.yml; chmod 600 /etc/mcp-raspi/secrets.env
+systemctl start ${both}`)
+  expect(await seen()).toEqual(standing('0.1.0', 'rolled_back'))
+  await root(`rm -f ${database}-wal ${database}-shm; echo '# lost' >/etc/mcp-raspi/secrets.env`)
+  await root('age-keygen -o /root/key.txt 2>/dev/null')
+  await root('fairlead operate backup --recipient $(age-keygen -y /root/key.txt)')
+  expect(await root('ls /backup/mcp-raspi/*.age | wc -l; ls -d /backup/latest 2>/dev/null || true')).toBe('1')
+  await root(`rm ${database}; echo '# worse' >/etc/mcp-raspi/secrets.env`)
+  const closed = await ran('fairlead operate restore $(ls /backup/mcp-raspi/*.age)')
+  expect([closed.code, closed.stderr]).toEqual([2, expect.stringContaining('is sealed')])
+  await root('fairlead operate restore $(ls /backup/mcp-raspi/*.age) --key /root/key.txt')
+  expect(
+    await root(
+      `${sqlite('SELECT v FROM t')}; cat /etc/mcp-raspi/secrets.env; stat -c '%U:%G %a' /etc/mcp-raspi /etc/mcp-raspi/config.yml /etc/mcp-raspi/secrets.env ${database}`,
+    ),
+  ).toBe("('old',)\n# lost\nroot:mcp-raspi 750\nroot:mcp-raspi 640\nroot:root 600\nmcp-raspi:mcp-raspi 644")
+  expect(await seen()).toEqual(standing('0.1.0', 'rolled_back'))
+  expect(await root('ls -d /etc/mcp-raspi.* /var/lib/mcp-raspi.* /opt/mcp-raspi/staging/restore* 2>/dev/null || true')).toBe(
+    '/opt/mcp-raspi/staging/restore.lock',
+  )
+}, 60_000)
+
+test('a service that dies again and again is started in the sandbox, loudly; the runbook’s way leads out', async () => {
+  const pid = () => root('systemctl show -P MainPID mcp-raspi-server')
+  const mode = () => root('grep -o \'sandbox_mode: "[a-z]*"\' /etc/mcp-raspi/config.yml')
+  for (let deaths = 0; (await mode()) !== 'sandbox_mode: "full"' && deaths < 12; deaths++) {
+    const now = await pid()
+    await root(`kill -9 ${now} 2>/dev/null || true`)
+    await expect
+      .poll(async () => (await mode()).includes('full') || ((await pid()) !== now && (await pid()) !== '0'), {
+        timeout: 15_000,
+        interval: 100,
+      })
+      .toBe(true)
+  }
+  expect(await mode()).toBe('sandbox_mode: "full"')
+  await expect.poll(() => root('systemctl is-active mcp-raspi-server || true'), { timeout: 15_000, interval: 200 }).toBe('active')
+  expect((await call('manage_server_status')).structuredContent).toMatchObject({ sandboxMode: 'full' })
+  expect(await root('journalctl -q -t mcp-raspi-safe-mode -p crit -o cat')).toContain(
+    'SAFE MODE: mcp-raspi-server.service died again and again',
+  )
+  expect(await root('stat -c "%U:%G %a" /etc/mcp-raspi/config.yml; grep -c sandbox_mode: /etc/mcp-raspi/config.yml')).toBe(
+    'root:mcp-raspi 640\n1',
+  )
+  await root(`sed -i 's/sandbox_mode:.*/sandbox_mode: "disabled"/' /etc/mcp-raspi/config.yml; systemctl restart mcp-raspi-server`)
+  expect((await call('manage_server_status')).structuredContent).toMatchObject({ sandboxMode: 'disabled' })
+}, 60_000)
+
+test('an incident: stopped, the evidence kept with its hashes, what is suspicious shown, credentials new and told to nobody', async () => {
+  await root(
+    'echo \'{"event":"permission_denied","principal":"mallory"}\' >>/var/log/mcp-raspi/app.log; echo \'MCP_TOKEN=known-to-mallory\n# stays\' >/etc/mcp-raspi/secrets.env',
+  )
+  const said = await root('fairlead operate incident --rotate MCP_TOKEN')
+  expect(said).toContain('mallory')
+  expect(await root(`systemctl is-active ${both} || true`)).toBe('inactive\ninactive')
+  const folder = /evidence: (\S+), /.exec(said)![1]!
+  expect(await root(`cd ${folder} && sha256sum --quiet -c SHA256SUMS && sha256sum SHA256SUMS | cut -d' ' -f1; stat -c %a .; ls`)).toMatch(
+    new RegExp(`^${/is ([0-9a-f]{64})/.exec(said)![1]}\n700\nSHA256SUMS\nagent-logs\nconfig\njournal.json\nlogs\nversion.json$`),
+  )
+  const secrets = await root('cat /etc/mcp-raspi/secrets.env; stat -c %a /etc/mcp-raspi/secrets.env')
+  expect(secrets).toMatch(/^MCP_TOKEN=[\w-]{43}\n# stays\n600$/)
+  expect(said).not.toContain(/=(.*)/.exec(secrets)![1])
+  expect(await root(`grep -r known-to-mallory ${folder} || true`)).toBe('')
+  await root(`systemctl start ${both}`)
+  expect(await seen()).toEqual(standing('0.1.0', 'rolled_back'))
+})
+
 test('killed at any moment, it comes to an end by itself: the old release or the new one, running, and version.json tells which', async () => {
   for (let round = 0; round < (isLong ? 200 : 3); round++) {
     const isBack = (await seen()).told === '0.2.0'

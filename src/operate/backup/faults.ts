@@ -2,7 +2,6 @@
 import { faults } from '../../kernel/fault.ts'
 
 export const fault = faults('backup', {
-  root_wanted: (d: { what: string }) => ({ kind: 'denied', message: `only root may ${d.what}`, hint: 'run it with sudo or doas' }),
   too_large: (d: { path: string; maxBytes: number }) => ({
     kind: 'limited',
     message: `${d.path} has more than ${d.maxBytes} bytes: it cannot be sealed or opened here`,

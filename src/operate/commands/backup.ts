@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { loadConfig } from '../../base/config/config.ts'
 import { sizeText } from '../../base/terminal/amount.ts'
 import { command } from '../../base/terminal/command.ts'
-import { fault } from '../backup/faults.ts'
 import { takeBackup } from '../backup/take.ts'
 import schema from '../config.ts'
+import { fault } from '../faults.ts'
 import { installationAt } from '../installation.ts'
 
 export default command({

@@ -8,6 +8,7 @@ import { Secret } from '../../kernel/secret.ts'
 import { fault } from '../backup/faults.ts'
 import { restoreBackup } from '../backup/restore.ts'
 import schema from '../config.ts'
+import { fault as operateFault } from '../faults.ts'
 import { installationAt } from '../installation.ts'
 import { systemUnits } from '../units.ts'
 
@@ -23,7 +24,7 @@ export default command({
   },
   examples: [['fairlead operate restore /backup/mcp-raspi/20261130-020000.tar.gz', 'put that one back']],
   async run({ terminal, clock, log }, { args: { backup }, flags }) {
-    if (userInfo().uid !== 0) throw fault.root_wanted({ what: 'put a backup back' })
+    if (userInfo().uid !== 0) throw operateFault.root_wanted({ what: 'put a backup back' })
     const installation = installationAt()
     const { value } = await loadConfig({ schema, path: flags.config ?? join(installation.config, 'config.yml'), isOptional: true })
     const from = backup ?? join(value.backup.folder, 'latest')

@@ -1,10 +1,12 @@
 // Goes back to a release that was kept: the last good one, or the one that is named.
 import { userInfo } from 'node:os'
 import { command } from '../../base/terminal/command.ts'
-import { isUnfinished, lastGood, resume, rollBack } from '../update/engine.ts'
+import { isUnfinished, resume, rollBack } from '../update/engine.ts'
 import { engineOf } from '../update/engine-of.ts'
+import { fault as operateFault } from '../faults.ts'
 import { fault } from '../update/faults.ts'
 import { carryOutAsJob } from '../update/launch.ts'
+import { lastGood } from '../update/releases.ts'
 
 export default command({
   summary: 'go back to a release that was kept',
@@ -17,7 +19,7 @@ export default command({
   examples: [['fairlead operate rollback', 'to the release before this one']],
   async run(context, { args: { version }, flags }) {
     const engine = await engineOf(context, flags.config)
-    if (userInfo().uid !== 0) throw fault.root_wanted({ what: 'go back to another release' })
+    if (userInfo().uid !== 0) throw operateFault.root_wanted({ what: 'go back to another release' })
     const { needs, settings, releases } = engine
     const target = version ?? lastGood(releases, settings.root)
     if (target === undefined) throw fault.no_way_back({ version: 'before this one', kept: releases.kept().join(', ') })

@@ -3,6 +3,7 @@ import { userInfo } from 'node:os'
 import { command } from '../../base/terminal/command.ts'
 import { isUnfinished, resume, update } from '../update/engine.ts'
 import { engineOf } from '../update/engine-of.ts'
+import { fault as operateFault } from '../faults.ts'
 import { fault } from '../update/faults.ts'
 import { carryOutAsJob } from '../update/launch.ts'
 import { compareVersions, isVersion } from '../update/version.ts'
@@ -37,7 +38,7 @@ export default command({
         newer[0] === undefined ? `${current} is the newest release` : `${current} runs, and there is ${newer.join(', ')}`,
       )
     }
-    if (userInfo().uid !== 0) throw fault.root_wanted({ what: 'update the machine server' })
+    if (userInfo().uid !== 0) throw operateFault.root_wanted({ what: 'update the machine server' })
     if (!flags.here) {
       const words = [
         ...(flags.to ? ['--to', flags.to] : []),

@@ -7,8 +7,8 @@ import process from 'node:process'
 import { killPoints } from '../../../test/kit/kill-points.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { type Units, systemUnits } from '../units.ts'
-import { type EngineNeeds, type EngineSettings, isUnfinished, lastGood, resume, rollBack, update } from './engine.ts'
-import { Releases } from './releases.ts'
+import { type EngineNeeds, type EngineSettings, isUnfinished, resume, rollBack, update } from './engine.ts'
+import { Releases, lastGood } from './releases.ts'
 
 export type Work = {
   readonly do: 'update' | 'rollback'

@@ -77,13 +77,6 @@ export function update(needs: EngineNeeds, settings: EngineSettings, tarball: ()
   })
 }
 
-/** The release to go back to when nobody names one: the last good one, or else the newest that is older than the one that runs. */
-export function lastGood(releases: Releases, root: string): string | undefined {
-  const [kept, current] = [releases.kept(), releases.current()]
-  const told = readVersion(root)?.previous_good_version
-  return told && told !== current && kept.includes(told) ? told : kept[kept.indexOf(current) + 1]
-}
-
 /** Goes to a release that was kept. Faults as for `update`, `update.no_way_back`. */
 export function rollBack(needs: EngineNeeds, settings: EngineSettings, wanted: string): Promise<Change> {
   return change(needs, settings, async () => {

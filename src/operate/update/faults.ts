@@ -58,7 +58,6 @@ export const fault = faults('update', {
     hint: 'fairlead operate update begins one',
   }),
   failed: (d: { problem: string }) => ({ kind: 'unavailable', message: d.problem, hint: 'journalctl -u mcp-raspi-update' }),
-  root_wanted: (d: { what: string }) => ({ kind: 'denied', message: `only root may ${d.what}`, hint: 'run it with sudo or doas' }),
   bad_key: (d: { path: string }) => ({
     kind: 'usage',
     message: `${d.path} holds no signing key`,

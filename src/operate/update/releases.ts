@@ -6,6 +6,7 @@ import { makeFolder, moveFile, pointLink, removeFolder, setMode, syncFolder, wri
 import { fault } from './faults.ts'
 import { type Release, openRelease } from './release.ts'
 import type { PackedFile } from './tarball.ts'
+import { readVersion } from './version-file.ts'
 import { isVersion, newestFirst } from './version.ts'
 
 type Trust = Parameters<typeof openRelease>[1]
@@ -42,6 +43,11 @@ export class Releases {
     const version = basename(target)
     if (!isVersion(version)) throw fault.not_installed({ path: this.#root, problem: `current leads to ${target}` })
     return version
+  }
+
+  /** The program of the release that runs now: it must be able to end what it begins, whatever becomes of the link meanwhile. */
+  program(): string {
+    return join(this.folderOf(this.current()), 'bin/fairlead')
   }
 
   /** From now on `current` is that one: before it was the other, and nothing lies between. */
@@ -89,6 +95,13 @@ export class Releases {
       return [{ path, bytes: stat.isFile() ? readFileSync(join(root, path)) : Buffer.alloc(0), isExecutable: (stat.mode & 0o100) !== 0 }]
     })
   }
+}
+
+/** The release to go back to when nobody names one: the last good one, or else the newest that is older than the one that runs. */
+export function lastGood(releases: Releases, root: string): string | undefined {
+  const [kept, current] = [releases.kept(), releases.current()]
+  const told = readVersion(root)?.previous_good_version
+  return told && told !== current && kept.includes(told) ? told : kept[kept.indexOf(current) + 1]
 }
 
 function folders(files: readonly PackedFile[]): readonly string[] {

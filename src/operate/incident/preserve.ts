@@ -1,0 +1,90 @@
+// Keeps the evidence of an incident: logs, records, configuration and the journal as they are, each with its hash, in a folder that root alone can enter.
+import { createHash } from 'node:crypto'
+import { createReadStream, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { takeTree } from '../../base/transfer/tree.ts'
+import { exec } from '../../kernel/exec.ts'
+import { makeFolder, statOf, writeWhole } from '../../kernel/file.ts'
+import { type Installation, units } from '../installation.ts'
+import { versionFile } from '../update/version-file.ts'
+
+export type Evidence = {
+  readonly folder: string
+  readonly files: number
+  /** Of the list of all hashes: whoever has it can prove that nothing was changed since. */
+  readonly sha256: string
+  readonly remarks: readonly { readonly path: string; readonly remark: string }[]
+}
+
+const journalBytes = 256 << 20
+const journalTimeoutMs = 120_000
+export const sumsName = 'SHA256SUMS'
+
+/** Copies what there is to `folder`, a new one. Credentials are no part of it. Faults `transfer.*`, `file.*`. */
+export async function preserve({ logs, config, root }: Installation, folder: string): Promise<Evidence> {
+  makeFolder(folder)
+  const sums: string[] = []
+  const remarks: { path: string; remark: string }[] = []
+  for (const [from, into, leaveOut] of [
+    [logs, 'logs', []],
+    [`${logs}-agent`, 'agent-logs', []],
+    [config, 'config', ['secrets.env']],
+  ] as const) {
+    if (!statOf(from)) continue
+    makeFolder(join(folder, into))
+    const taken = await takeTree(from, join(folder, into), { leaveOut })
+    for (const item of taken.items) if (item.is === 'file') sums.push(`${item.sha256}  ${into}/${item.path}`)
+    remarks.push(...taken.remarks.map(({ path, remark }) => ({ path: join(from, path), remark })))
+  }
+  const keep = (name: string, bytes: Uint8Array): void => {
+    writeWhole(join(folder, name), bytes)
+    sums.push(`${createHash('sha256').update(bytes).digest('hex')}  ${name}`)
+  }
+  if (statOf(versionFile(root))) keep('version.json', readFileSync(versionFile(root)))
+  keep('journal.json', Buffer.from(await journal(remarks)))
+  const list = `${sums.sort().join('\n')}\n`
+  writeWhole(join(folder, sumsName), list)
+  return { folder, files: sums.length, sha256: createHash('sha256').update(list).digest('hex'), remarks }
+}
+
+async function journal(remarks: { path: string; remark: string }[]): Promise<string> {
+  const words = units.map((unit) => `--unit=${unit}`)
+  try {
+    const { stdout } = await exec(['journalctl', '--quiet', '--no-pager', '--output=json', ...words], {
+      env: { PATH: '/usr/bin:/bin' },
+      timeoutMs: journalTimeoutMs,
+      maxBytes: journalBytes,
+    })
+    return stdout
+  } catch (error) {
+    remarks.push({ path: 'journal', remark: (error as Error).message })
+    return ''
+  }
+}
+
+export type Suspicion = { readonly file: string; readonly count: number; readonly last: readonly string[] }
+
+/** What the runbook looks for. */
+const suspicious = /auth|login|permission|denied|refused/i
+const keptOfEach = 20
+const shownLength = 500
+
+/** The entries of each log in the evidence that tell of people who were let in or kept out: how many, and the last of them. */
+export async function suspicions(folder: string): Promise<readonly Suspicion[]> {
+  const listed = readFileSync(join(folder, sumsName), 'utf8').split('\n')
+  const logs = listed.map((line) => line.slice(66)).filter((path) => /^(?:agent-)?logs\//.test(path) && !path.endsWith('.gz'))
+  const found: Suspicion[] = []
+  for (const file of logs) {
+    let count = 0
+    const last: string[] = []
+    for await (const line of createInterface({ input: createReadStream(join(folder, file)), crlfDelay: Infinity })) {
+      if (!suspicious.test(line)) continue
+      count++
+      last.push(line.slice(0, shownLength))
+      if (last.length > keptOfEach) last.shift()
+    }
+    if (count > 0) found.push({ file, count, last })
+  }
+  return found
+}
