@@ -9,9 +9,9 @@ loud() {
   wall -- "$1" 2>/dev/null || true
   echo "$1"
 }
-result=$(systemctl show --property=Result --value -- "$unit")
-if [ "$result" != start-limit-hit ]; then
-  loud "$unit has failed ($result) and stays stopped: journalctl -u $unit -n 50"
+# systemd starts what fails again, until it gives up; only a configuration that cannot be read (2) is left alone at once, since it stays as bad as it is
+if [ "$(systemctl show --property=ExecMainStatus --value -- "$unit")" = 2 ]; then
+  loud "$unit cannot read its configuration and stays stopped: journalctl -u $unit -n 50"
   exit 0
 fi
 if grep -Eq '^[[:space:]]*sandbox_mode:[[:space:]]*"?full"?' "$config"; then

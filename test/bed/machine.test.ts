@@ -1,6 +1,6 @@
 // The machine's MCP server and its helper as deployment/install.sh puts them on a machine with systemd, out of packed and signed releases: installed, updated, brought back, and killed meanwhile.
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import process from 'node:process'
@@ -23,6 +23,7 @@ beforeEach(({ skip }) => {
 beforeAll(async () => {
   if (missing !== undefined) return
   folder = mkdtempSync(join(tmpdir(), 'fairlead-releases-'))
+  chmodSync(folder, 0o755)
   const [up] = await Promise.all([
     createNodes(['pi'], { mounts: [`${repository}:/opt/fairlead:ro`, `${folder}:/mnt/releases:ro`] }),
     makeReleases(),
@@ -307,6 +308,11 @@ test('a service that dies again and again is started in the sandbox, loudly; the
     'root:mcp-raspi 640\n1',
   )
   await root(`sed -i 's/sandbox_mode:.*/sandbox_mode: "disabled"/' /etc/mcp-raspi/config.yml; systemctl restart mcp-raspi-server`)
+  // it gave up for another reason: there is nothing that a sandbox could mend
+  await root("echo 'no_such_key: 1' >>/etc/mcp-raspi/config.yml; systemctl restart mcp-raspi-server || true")
+  await expect.poll(() => root('systemctl is-active mcp-raspi-server || true')).toBe('failed')
+  await expect.poll(() => root('journalctl -q -t mcp-raspi-safe-mode -p crit -o cat')).toContain('cannot read its configuration')
+  await root("sed -i '/no_such_key/d' /etc/mcp-raspi/config.yml; systemctl start mcp-raspi-server")
   expect((await call('manage_server_status')).structuredContent).toMatchObject({ sandboxMode: 'disabled' })
 }, 60_000)
 
