@@ -26,6 +26,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['operate', 'restore'], summary: 'put a backup of the machine server back', load: () => import('./operate/commands/restore.ts') },
   { path: ['operate', 'rollback'], summary: 'go back to a release that was kept', load: () => import('./operate/commands/rollback.ts') },
   { path: ['operate', 'server'], summary: 'serve the machine tools to AI clients (MCP)', load: () => import('./operate/commands/server.ts') },
+  { path: ['operate', 'tools'], summary: 'list the machine tools: who may call each, who does it, what becomes of it in a sandbox', load: () => import('./operate/commands/tools.ts') },
   { path: ['operate', 'update'], summary: 'update the machine server and its helper to a signed release', load: () => import('./operate/commands/update.ts') },
   { path: ['reach', 'accept-files'], summary: 'say whose files are taken', load: () => import('./reach/commands/accept-files.ts') },
   { path: ['reach', 'agent'], summary: 'keep this identity reachable: its port, its registration, its connections', load: () => import('./reach/commands/agent.ts') },

@@ -7,7 +7,7 @@ export const backupSettings = z.strictObject({
     .regex(/^\//, 'must be an absolute path')
     .default('/backup')
     .describe('Holds mcp-raspi/<DATE>.tar.gz, and latest/ with the newest one unpacked.'),
-  keep_days: z.int().min(1).max(3_650).default(30).describe('Archives that are older go; the newest stays in any case.'),
+  keep_days: z.int().min(1).max(3_650).default(30).describe('Archives that are older go with the next backup.'),
   recipients: z
     .array(z.string().regex(/^age1[0-9a-z]+$/, 'must be an age recipient'))
     .max(16)

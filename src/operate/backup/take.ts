@@ -1,6 +1,6 @@
 // Takes a backup while the services run: the configuration, the data with its databases as they stood at one moment, and version.json, in the runbook's layout.
 import { readFileSync, readdirSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { ageSeal } from '../../base/identity/age.ts'
 import { snapshotStore } from '../../base/store/snapshot.ts'
 import { needRoom, takeTree, treeBytes } from '../../base/transfer/tree.ts'
@@ -42,7 +42,7 @@ export async function takeBackup({ clock }: { readonly clock: Clock }, settings:
     const packed = await pack(base, name, settings.recipients)
     if (settings.recipients.length === 0) replaceLatest(work, join(settings.folder, 'latest'))
     else removeFolder(join(settings.folder, 'latest'))
-    clean(base, basename(packed), clock.now() - settings.keepDays * dayMs)
+    clean(base, clock.now() - settings.keepDays * dayMs)
     return { path: packed, sizeBytes: statOf(packed)!.size, remarks }
   } finally {
     removeFolder(work)
@@ -117,9 +117,9 @@ function replaceLatest(work: string, latest: string): void {
   removeFolder(before)
 }
 
-function clean(base: string, newest: string, oldestMs: number): void {
+function clean(base: string, oldestMs: number): void {
   for (const name of readdirSync(base)) {
-    if (!archive.test(name) || name === newest) continue
+    if (!archive.test(name)) continue
     const stat = statOf(join(base, name))
     if (stat && stat.mtimeMs < oldestMs) removeFile(join(base, name))
   }

@@ -266,12 +266,15 @@ describe('killed at each moment, it comes to its end when it is begun again', { 
   })
 })
 
-test('services that were stopped are started for the proof, and are stopped again', async () => {
-  const { folder, run } = await machine()
+test.for([
+  [true, 0, standing('0.2.0', 'success', ['0.1.0', '0.2.0'])],
+  [false, 1, standing('0.1.0', 'rolled_back', ['0.0.9', '0.1.0'])],
+] as const)('services that were stopped are started for the proof, and are stopped again (well: %s)', async ([isWell, code, end]) => {
+  const { folder, run } = await machine({ isWell })
   for (const { pid } of running(folder)) process.kill(-pid, 'SIGKILL')
   await expect.poll(() => running(folder)).toEqual([])
-  expect(await run(-1)).toBe(0)
-  expect(seen(folder)).toEqual({ ...standing('0.2.0', 'success', ['0.1.0', '0.2.0']), runs: [] })
+  expect(await run(-1)).toBe(code)
+  expect(seen(folder)).toEqual({ ...end, runs: [] })
 })
 
 test('what nobody trusts changes nothing: not the link, not the services, not a file', async () => {

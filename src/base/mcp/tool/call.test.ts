@@ -197,6 +197,7 @@ describe('sandbox', () => {
   test('a change is simulated and marked, or refused where nothing can stand in for it', async () => {
     const { box, lines } = boxOf({ sandboxMode: () => 'partial' })
     expect(await box.call(ann, 'add_numbers', { amount: 2 }, call)).toMatchObject({
+      content: [{ text: '{"sum":40}' }, { text: 'simulated (partial): this did not really happen' }],
       structuredContent: { sum: 40 },
       _meta: { 'fairlead/simulated': 'partial' },
     })

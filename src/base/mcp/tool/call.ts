@@ -198,11 +198,10 @@ async function perform<Needs>(
   const maxOutputBytes = tool.limits?.maxOutputBytes ?? defaultMaxOutputBytes
   const sizeBytes = Buffer.byteLength(text)
   if (sizeBytes > maxOutputBytes) throw fault.too_large({ tool: name, sizeBytes, maxOutputBytes })
-  return {
-    content: [{ type: 'text', text }],
-    structuredContent: checked.data,
-    ...(why === undefined ? {} : { _meta: { 'fairlead/simulated': why } }),
-  }
+  const content: ToolAnswer['content'] = [{ type: 'text', text }]
+  if (why === undefined) return { content, structuredContent: checked.data }
+  content.push({ type: 'text', text: `simulated (${why}): this did not really happen` }) // agents are shown this, and no _meta
+  return { content, structuredContent: checked.data, _meta: { 'fairlead/simulated': why } }
 }
 
 /** Makes a toolbox. Tools are loaded when first asked for; a failed load is tried again by the next call. */

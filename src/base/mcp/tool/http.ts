@@ -67,7 +67,8 @@ export type HttpLimits = {
 
 export type HttpDoorOptions = {
   readonly loadSdk: () => Promise<Sdk>
-  readonly serverFor: (sdk: Sdk, principal: Principal) => Server
+  /** `source`: the address that the request came from, of a session that opened it. */
+  readonly serverFor: (sdk: Sdk, principal: Principal, source: string) => Server
   readonly admit: Admit
   readonly clock: Clock
   readonly log: Log
@@ -89,7 +90,13 @@ type Session = {
   usedAt: number
   open: number
 }
-type Asked = { readonly request: Request; readonly body: unknown; readonly principal: Principal; readonly response: ServerResponse }
+type Asked = {
+  readonly request: Request
+  readonly body: unknown
+  readonly principal: Principal
+  readonly source: string
+  readonly response: ServerResponse
+}
 
 async function readBody(request: IncomingMessage, maxBodyBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = []
@@ -162,13 +169,13 @@ class Sessions {
     return this.#byId.size
   }
 
-  async answer(sdk: Sdk, { request, body, principal, response }: Asked): Promise<Response> {
+  async answer(sdk: Sdk, { request, body, principal, source, response }: Asked): Promise<Response> {
     const id = request.headers.get('mcp-session-id')
     const isInitialize = (body as { method?: unknown } | undefined)?.method === 'initialize'
     // Without a session a GET or DELETE can only be a client of the stateless era, or one that has lost its way
     if (!id && !isInitialize && request.method !== 'POST') return new Response(null, { status: 405, headers: { allow: 'POST' } })
     if (!id && !isInitialize) throw fault.session_wanted({})
-    const session = id ? this.#byId.get(id) : await this.#open(sdk, principal)
+    const session = id ? this.#byId.get(id) : await this.#open(sdk, principal, source)
     if (!session || session.principal.name !== principal.name || session.principal.via !== principal.via) throw fault.no_session({})
     session.usedAt = this.#options.clock.mono()
     session.open++
@@ -185,9 +192,9 @@ class Sessions {
     this.#byId.clear()
   }
 
-  async #open(sdk: Sdk, principal: Principal): Promise<Session> {
+  async #open(sdk: Sdk, principal: Principal, source: string): Promise<Session> {
     this.#makeRoom()
-    const server = this.#options.serverFor(sdk, principal)
+    const server = this.#options.serverFor(sdk, principal, source)
     const transport = new sdk.WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => randomId(),
       onsessioninitialized: (id) => {
@@ -235,11 +242,12 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
   const { log, limits } = options
   const maxBodyBytes = limits?.maxBodyBytes ?? 1 << 20
   const sessions = new Sessions(options)
-  const principals = new WeakMap<Request, Principal>()
+  const askers = new WeakMap<Request, { readonly principal: Principal; readonly source: string }>()
   let modern: ReturnType<Sdk['createMcpHandler']> | undefined
 
   const answer = async (request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<Response> => {
     const principal = await options.admit(request)
+    const source = (request.socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '')
     const body =
       request.method === 'POST'
         ? (JSON.parse(
@@ -248,13 +256,17 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
         : undefined
     const sdk = await options.loadSdk()
     const asked = webRequest(request, signal)
-    if (await sdk.isLegacyRequest(asked, body)) return sessions.answer(sdk, { request: asked, body, principal, response })
-    modern ??= sdk.createMcpHandler(({ requestInfo }) => options.serverFor(sdk, principals.get(requestInfo!)!), {
+    if (await sdk.isLegacyRequest(asked, body)) return sessions.answer(sdk, { request: asked, body, principal, source, response })
+    const serverOf = (one: Request): Server => {
+      const asker = askers.get(one)!
+      return options.serverFor(sdk, asker.principal, asker.source)
+    }
+    modern ??= sdk.createMcpHandler(({ requestInfo }) => serverOf(requestInfo!), {
       legacy: 'reject',
       maxSubscriptions: 64,
       onerror: (error) => log.debug('mcp.refused', { error }),
     })
-    principals.set(asked, principal)
+    askers.set(asked, { principal, source })
     return modern.fetch(asked, { parsedBody: body })
   }
 

@@ -19,15 +19,16 @@ const count = tool({
   title: 'Count',
   description: 'Counts.',
   input: z.strictObject({ to: z.int().min(0).max(10), hang: z.boolean().default(false), slow: z.boolean().default(false) }),
-  output: z.object({ reached: z.int(), who: z.string() }),
+  output: z.object({ reached: z.int(), who: z.string(), from: z.string().optional() }),
   annotations: { readOnlyHint: true },
   role: 'viewer',
   effect: 'observe',
-  async handle(needs: { who: string }, { to, hang, slow }, { signal, progress }) {
+  async handle(needs: { who: string }, { to, hang, slow }, { signal, progress, caller }) {
     for (let done = 1; done <= to; done++) progress(done, to, `at ${done}`)
     if (hang) await once(signal, 'abort').then(() => aborted.push(String(to)))
     if (slow) await systemClock.wait(50)
-    return { reached: to, who: needs.who }
+    const from = caller.grant && `${caller.grant} ${caller.source} ${/^(?:\d+|"[\w-]+")$/.test(caller.requestId)}`
+    return { reached: to, who: needs.who, ...(from ? { from } : {}) }
   },
 })
 const secretTool = { ...count, name: 'hidden_tool', role: 'admin' } as Tool<{ who: string }>
@@ -113,6 +114,13 @@ describe.each([
       structuredContent: { reached: 3, who: 'me' },
       content: [{ type: 'text', text: '{"reached":3,"who":"me"}' }],
     })
+  })
+
+  test('a tool is told where a call comes from, and the grant that came with it', async () => {
+    const { url } = await listen()
+    const { client } = await connect(url, options)
+    const answer = await client.callTool({ name: 'count_up', arguments: { to: 1 }, _meta: { 'fairlead/grant': 'signed' } })
+    expect(answer.structuredContent).toMatchObject({ from: 'signed 127.0.0.1 true' })
   })
 
   test('progress arrives in order, for who asked for it', async () => {

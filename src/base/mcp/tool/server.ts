@@ -38,7 +38,13 @@ export interface ToolServer {
   close(): Promise<void>
 }
 
-function sdkServer<Needs>(sdk: Sdk, toolbox: Toolbox, principal: Principal, options: ToolServerOptions<Needs>): Server {
+/** Where a client that is not asked over HTTP comes from. */
+const onWire = 'wire'
+const onStdio = 'stdio'
+
+type Asker = { readonly principal: Principal; readonly source: string }
+
+function sdkServer<Needs>(sdk: Sdk, toolbox: Toolbox, { principal, source }: Asker, options: ToolServerOptions<Needs>): Server {
   const { name, title, version, instructions } = options
   const server = new sdk.Server({ name, title, version }, { capabilities: { tools: {} }, ...(instructions ? { instructions } : {}) })
   const asProtocolError = (error: unknown): Error => {
@@ -52,8 +58,12 @@ function sdkServer<Needs>(sdk: Sdk, toolbox: Toolbox, principal: Principal, opti
   })
   server.setRequestHandler('tools/call', async ({ params }, { mcpReq }) => {
     const progressToken = mcpReq._meta?.progressToken
+    const grant = (mcpReq._meta as Record<string, unknown> | undefined)?.['fairlead/grant']
     const call = {
       signal: mcpReq.signal,
+      requestId: JSON.stringify(mcpReq.id),
+      source,
+      ...(typeof grant === 'string' ? { grant } : {}),
       progress(progress: number, total?: number, message?: string): void {
         if (progressToken === undefined) return
         const told = { progressToken, progress, ...(total === undefined ? {} : { total }), ...(message === undefined ? {} : { message }) }
@@ -127,16 +137,16 @@ export function createToolServer<Needs>(options: ToolServerOptions<Needs>): Tool
   const loadSdk = (): Promise<Sdk> => (sdk ??= import('@modelcontextprotocol/server'))
   const door = createHttpDoor({
     loadSdk,
-    serverFor: (loaded, principal) => sdkServer(loaded, toolbox, principal, options),
+    serverFor: (loaded, principal, source) => sdkServer(loaded, toolbox, { principal, source }, options),
     admit: options.admit,
     clock,
     log,
     ...(options.limits ? { limits: options.limits } : {}),
   })
 
-  const serve = async (wire: Wire, transport: WireTransport, principal: Principal): Promise<void> => {
+  const serve = async (wire: Wire, transport: WireTransport, asker: Asker): Promise<void> => {
     const [loaded, { serveStdio }] = await Promise.all([loadSdk(), import('@modelcontextprotocol/server/stdio')])
-    serveStdio(() => sdkServer(loaded, toolbox, principal, options), {
+    serveStdio(() => sdkServer(loaded, toolbox, asker, options), {
       transport,
       maxSubscriptions: 16,
       onerror: (error) => log.debug('mcp.refused', { error }),
@@ -146,7 +156,7 @@ export function createToolServer<Needs>(options: ToolServerOptions<Needs>): Tool
 
   return {
     handle: (request, response) => door.handle(request, response),
-    overWire: (wire, principal) => serve(wire, new WireTransport(wire), principal),
+    overWire: (wire, principal) => serve(wire, new WireTransport(wire), { principal, source: onWire }),
     async overStdio(input, output, principal, signal) {
       // The end of the input is held back until all that came before it is answered: `printf … | server` gets its answers
       const held = new Transform({
@@ -173,7 +183,7 @@ export function createToolServer<Needs>(options: ToolServerOptions<Needs>): Tool
       const stop = (): void => void wire.close()
       signal.addEventListener('abort', stop, { once: true })
       if (signal.aborted) stop()
-      await serve(wire, transport, principal)
+      await serve(wire, transport, { principal, source: onStdio })
       signal.removeEventListener('abort', stop)
       input.destroy() // else an open stdin keeps the process alive
     },
