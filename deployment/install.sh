@@ -9,7 +9,7 @@ Usage: install.sh [--from PATH] [--node FILE] [--operator USER] [--no-start] [--
 
   --from PATH      what to install: the folder of the program, or the tarball of `npm pack`; by default the folder that this script came in
   --node FILE      a Node (24 or later) to put beside the releases, where the machine has none
-  --operator USER  who joins the group mcp-raspi, to read logs and databases; by default who ran sudo or doas
+  --operator USER  who joins the groups mcp-raspi and systemd-journal, to read logs and databases; by default who ran sudo or doas
   --no-start       installs and enables the services, and does not start them
   --dry-run        says what would be done, and does nothing
 USAGE
@@ -86,7 +86,11 @@ make_accounts() {
   fi
   [ -n "$operator" ] && [ "$operator" != root ] || return 0
   id -u "$operator" >/dev/null 2>&1 || fail "there is no user $operator" 'name one with --operator'
-  case " $(id -nG "$operator") " in *" $account "*) ;; *) run usermod --append --groups "$account" "$operator" ;; esac
+  # systemd-journal: for journalctl without sudo
+  for group in "$account" systemd-journal; do
+    getent group "$group" >/dev/null || [ -n "$dry_run" ] || continue
+    case " $(id -nG "$operator") " in *" $group "*) ;; *) run usermod --append --groups "$group" "$operator" ;; esac
+  done
 }
 
 make_folders() {

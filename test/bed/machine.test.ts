@@ -126,7 +126,7 @@ test('a dry run does nothing; one command installs it for good, and again it has
     await root(
       'grep -c sandbox_mode: /etc/mcp-raspi/config.yml; id -nG ann; python3 -c "import yaml; yaml.safe_load(open(\'/etc/mcp-raspi/config.yml\'))"',
     ),
-  ).toBe('1\nann mcp-raspi')
+  ).toBe('1\nann systemd-journal mcp-raspi')
   expect(
     await root('find /opt/mcp-raspi/releases/ ! -user root; runuser -u mcp-raspi -- sh -c "touch /opt/mcp-raspi/current/x" 2>&1 || true'),
   ).toContain('Permission denied')
@@ -148,6 +148,25 @@ test('the units are kept to what they need, and are told to be alive', async () 
   expect([agent, server, serverCan]).toEqual(['Uid: 0 0 0 0', `Uid: ${uid} ${uid} ${uid} ${uid}`, 'CapEff: 0000000000000000'])
   // CAP_KILL, CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE at most: the machine itself may have fewer
   expect(Number.parseInt(agentCan!.split(' ')[1]!, 16) & ~0x8_0024).toBe(0)
+  // one whose loop stands still is ended by systemd, and comes back
+  await root(
+    `mkdir -p /run/systemd/system/mcp-raspi-server.service.d; printf '[Service]\\nWatchdogSec=2s\\n' >/run/systemd/system/mcp-raspi-server.service.d/short.conf; systemctl daemon-reload; systemctl restart mcp-raspi-server`,
+  )
+  const before = await root('systemctl show -P MainPID mcp-raspi-server')
+  const told = new Set<string>()
+  const times = async (): Promise<number> => told.add(await root('systemctl show -P WatchdogTimestampMonotonic mcp-raspi-server')).size
+  await expect.poll(times, { timeout: 15_000, interval: 200 }).toBe(5) // it says that it is alive, for longer than it may be silent
+  expect(await root('systemctl show -P MainPID mcp-raspi-server')).toBe(before)
+  await root(`kill -STOP ${before}`)
+  await expect
+    .poll(() => root('systemctl show -P NRestarts mcp-raspi-server; systemctl is-active mcp-raspi-server || true'), {
+      timeout: 15_000,
+      interval: 200,
+    })
+    .toBe('1\nactive')
+  await root(
+    'rm -r /run/systemd/system/mcp-raspi-server.service.d; systemctl daemon-reload; systemctl reset-failed mcp-raspi-server; systemctl restart mcp-raspi-server',
+  )
   await root('systemctl stop raspi-ops-agent')
   expect(await root('systemctl is-active mcp-raspi-server; test -d /run/mcp-raspi/machine; ls /run/mcp-raspi')).toContain('machine')
   await root('systemctl start raspi-ops-agent')

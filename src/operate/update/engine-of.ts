@@ -3,7 +3,6 @@ import { isLoopback } from '../../base/http/host.ts'
 import { loadConfig } from '../../base/config/config.ts'
 import { resolveCredential } from '../../base/config/credential.ts'
 import type { Context } from '../../base/terminal/command.ts'
-import type { Secret } from '../../kernel/secret.ts'
 import schema, { type OperateConfig } from '../config.ts'
 import { type Installation, installationAt } from '../installation.ts'
 import { systemUnits } from '../units.ts'
@@ -32,8 +31,11 @@ export async function engineOf({ clock, log, env, terminal }: Parts, configPath?
   const { value: config } = await loadConfig({ schema, path })
   const { updates, server } = config
   const releases = new Releases(installation.root)
-  const token = server.token && (await resolveCredential(server.token, { env, folder: installation.config }))
-  const proof = { url: urlOf(config), ...(token ? { token } : {}) } satisfies { url: string; token?: Secret }
+  // asked for when it is needed: whoever only looks which releases there are may not read credentials
+  const problem = async (release: string): Promise<string | undefined> => {
+    const token = server.token && (await resolveCredential(server.token, { env, folder: installation.config }))
+    return problemOf({ clock }, { url: urlOf(config), token }, release)
+  }
   return {
     installation,
     config,
@@ -43,7 +45,7 @@ export async function engineOf({ clock, log, env, terminal }: Parts, configPath?
       log,
       units: systemUnits,
       releases,
-      problemOf: (version) => problemOf({ clock }, proof, version),
+      problemOf: problem,
       say: (text) => terminal.log(text),
     },
     settings: {
