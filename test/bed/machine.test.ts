@@ -286,6 +286,12 @@ chown -R mcp-raspi:mcp-raspi /var/lib/mcp-raspi; chown root:mcp-raspi /etc/mcp-r
 systemctl start ${both}`)
   expect(await seen()).toEqual(standing('0.1.0', 'rolled_back'))
   await root(`rm -f ${database}-wal ${database}-shm; echo '# lost' >/etc/mcp-raspi/secrets.env`)
+  // one that the services do not come up with is not kept
+  await root("rm -rf /tmp/bad; cp -r /backup/latest /tmp/bad; echo 'no_such_key: 1' >>/tmp/bad/config/config.yml")
+  const refused = await ran('fairlead operate restore /tmp/bad')
+  expect([refused.code, refused.stderr]).toEqual([5, expect.stringContaining('all is as it was')])
+  expect(await root('grep -c no_such_key /etc/mcp-raspi/config.yml || true; cat /etc/mcp-raspi/secrets.env')).toBe('0\n# lost')
+  expect(await seen()).toEqual(standing('0.1.0', 'rolled_back'))
   await root('age-keygen -o /root/key.txt 2>/dev/null')
   await root('fairlead operate backup --recipient $(age-keygen -y /root/key.txt)')
   expect(await root('ls /backup/mcp-raspi/*.age | wc -l; ls -d /backup/latest 2>/dev/null || true')).toBe('1')

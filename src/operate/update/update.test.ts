@@ -24,7 +24,6 @@ import { systemUnits } from '../units.ts'
 import type { Work } from './engine.fixture.ts'
 import { Releases } from './releases.ts'
 import { openRelease, signRelease } from './release.ts'
-import { sourceOf } from './source.ts'
 import { type PackedFile, packTarball, unpackTarball } from './tarball.ts'
 import { readVersion, writeVersion } from './version-file.ts'
 import { compareVersions, newestFirst } from './version.ts'
@@ -135,19 +134,6 @@ describe('what is taken as a release', () => {
     expect(newestFirst([...ordered].sort())).toEqual(ordered.toReversed())
     for (const [at, one] of ordered.entries()) expect(compareVersions(one, ordered[at]!)).toBe(0)
     expect(newestFirst(['01.0.0', '1.0', '../1.0.0', '1.0.0+build', 'latest'])).toEqual([])
-  })
-})
-
-test('a folder is a source: what is there by name, newest first', async () => {
-  const folder = newFolder()
-  for (const version of ['0.2.0', '0.10.0']) writeFileSync(join(folder, `fairlead-${version}.tgz`), version)
-  writeFileSync(join(folder, 'other-0.3.0.tgz'), '')
-  const source = sourceOf({ source: folder, package: 'fairlead', work: folder }, {})
-  expect(await source.versions()).toEqual(['0.10.0', '0.2.0'])
-  expect(Buffer.from(await source.tarball('0.2.0')).toString()).toBe('0.2.0')
-  await expect(source.tarball('0.3.0')).rejects.toMatchObject({ code: 'update.no_such_version' })
-  await expect(sourceOf({ source: join(folder, 'none'), package: 'fairlead', work: folder }, {}).versions()).rejects.toMatchObject({
-    code: 'update.no_source',
   })
 })
 
