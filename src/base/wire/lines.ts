@@ -49,6 +49,7 @@ class LinesWire implements Wire {
   #backlog: Frame[] = []
   readonly #waiting = new Set<() => void>()
   #isBlocked = false
+  #isGathering = false
   #sawEof = false
 
   constructor(from: Readable, to: Writable, options: LinesOptions) {
@@ -66,6 +67,7 @@ class LinesWire implements Wire {
 
   write(frame: Frame): boolean {
     if (this.#over || this.#to.destroyed || this.#to.writableEnded) return true
+    this.#gather()
     const hasRoom = frame.bytes.length <= copiedBytes ? this.#to.write(lineOf(frame.bytes)) : this.#writeLong(frame.bytes)
     if (this.#to.writableLength > 2 * this.#limits.maxFrameBytes) {
       this.#finish({ why: 'cut', problem: 'the other side reads too slowly' })
@@ -74,17 +76,25 @@ class LinesWire implements Wire {
     return hasRoom
   }
 
+  /** What is written in one turn leaves in one call of the system: many answers at once cost hardly more than one. */
+  #gather(): void {
+    if (this.#isGathering) return
+    this.#isGathering = true
+    this.#to.cork()
+    process.nextTick(() => {
+      this.#isGathering = false
+      this.#to.uncork()
+    })
+  }
+
   /** What waits for the other side to read it counts, too. */
   #writeLong(bytes: Uint8Array): boolean {
     const { budget } = this.#limits
-    this.#to.cork()
     if (budget && bytes.length > freeBytes) {
       budget.hold(bytes.length)
       this.#to.write(bytes, () => budget.give(bytes.length))
     } else this.#to.write(bytes)
-    const hasRoom = this.#to.write(lineFeed)
-    process.nextTick(() => this.#to.uncork())
-    return hasRoom
+    return this.#to.write(lineFeed)
   }
 
   room(): Promise<void> {

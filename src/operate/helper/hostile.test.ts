@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cleanUp, keep } from '../../../test/kit/cleanup.ts'
 import { issueGrant } from '../../base/access/grant.ts'
 import { createIdentity } from '../../base/identity/identity.ts'
-import { type TestHelper, deeds, lampTools, testHelper } from './helper.fixture.ts'
+import { type TestHelper, testHelper } from './helper.fixture.ts'
+import { deeds } from './lamps.fixture.ts'
 
 const gate = createIdentity(new Uint8Array(32).fill(7))
 const thief = createIdentity(new Uint8Array(32).fill(8))
@@ -12,7 +13,6 @@ let own: TestHelper
 beforeAll(async () => {
   own = testHelper(
     `helper:\n  ledger: LEDGER\n  server_max_role: operator\n  grants: {issuers: ["${gate.peerId}"]}\n  allow: {pins: [kitchen]}\n`,
-    lampTools,
   )
   await own.start()
   keep()

@@ -141,12 +141,13 @@ export function createOperations(own: OperationsNeeds, tools: ReadonlyMap<string
         throw error
       }
       const startedMs = clock.mono()
-      const begin = await record.begin(asked(), isChange).catch((error: unknown) => {
+      const { seq: begin, written } = record.begin(asked(), isChange)
+      const recorded = written.catch((error: unknown) => {
         const reason = asFault(error).message
         own.log.error('helper.unrecorded', { tool: operation, reason })
         if (isChange) throw fault.unrecorded({ tool: operation, reason }, error)
-        return 0 // looking harms nobody
       })
+      if (isChange) await recorded // looking harms nobody: its line is written together with that of its end
       try {
         const answer = await run(admitted, incoming)
         await record.end(begin, answer.simulated === undefined ? 'done' : 'simulated', clock.mono() - startedMs)

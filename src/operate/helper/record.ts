@@ -34,8 +34,8 @@ export type Asked = {
 }
 
 export interface HelperRecord {
-  /** Resolves when it is written, and with `isSynced` when a loss of power cannot undo it. Rejects when it cannot be. */
-  begin(asked: Asked, isSynced: boolean): Promise<number>
+  /** `written` resolves when it is, with `isSynced` when a loss of power cannot undo it, and rejects when it cannot be. */
+  begin(asked: Asked, isSynced: boolean): { readonly seq: number; readonly written: Promise<unknown> }
   end(begin: number, outcome: string, durationMs: number, reason?: string): Promise<void>
   denied(asked: Asked, code: string, reason: string): Promise<void>
   /** Something that is no request that could be understood. */
@@ -79,7 +79,10 @@ function recordIn({ log, ledger, digestOf }: RecordNeeds): HelperRecord {
       .catch((error: unknown) => log.error('helper.unrecorded', { line: line.slice(0, 1_000), reason: asFault(error).message }))
   }
   return {
-    begin: async (asked, isSynced) => (await ledger.append(who('tool_call.begin', asked), isSynced ? 'synced' : 'written')).seq,
+    begin: (asked, isSynced) => ({
+      seq: ledger.next,
+      written: ledger.append(who('tool_call.begin', asked), isSynced ? 'synced' : 'written'),
+    }),
     end: (begin, outcome, durationMs, reason) =>
       last(
         `"event":"tool_call.end","begin":${begin},"outcome":"${outcome}","ms":${Math.round(durationMs * 1_000) / 1_000}` +
