@@ -14,7 +14,7 @@ if [ "$(systemctl show --property=ExecMainStatus --value -- "$unit")" = 2 ]; the
   loud "$unit cannot read its configuration and stays stopped: journalctl -u $unit -n 50"
   exit 0
 fi
-if grep -Eq '^[[:space:]]*sandbox_mode:[[:space:]]*"?full"?' "$config"; then
+if grep -Eq "^[[:space:]]*sandbox_mode:[[:space:]]*[\"']?full" "$config"; then
   loud "$unit dies again and again in safe mode too, and stays stopped: journalctl -u $unit -n 50"
   exit 0
 fi
