@@ -32,7 +32,7 @@ export default command({
   async run(context, { flags }) {
     const { terminal, log: told, clock, folders, env, stdin, stdout, signal, version } = context
     const path = flags.config ?? join(folders.config, 'config.yml')
-    const { value } = await loadConfig({ schema, path, isOptional: flags.config === undefined })
+    const { value } = await loadConfig({ schema, path, isOptional: flags.config === undefined, isYaml11Too: true })
     const config = flags.port === undefined ? value : { ...value, server: { ...value.server, port: flags.port } }
     const places = placesOf(context, config)
     const { tools } = await import('../../extensions.ts')
