@@ -1,6 +1,6 @@
 // The settings of the gate: each with a description and a default.
 import { z } from 'zod'
-import { jwtAlgorithms } from '../base/access/jwt.ts'
+import { jwtAlgorithms } from '../base/access/jwt-algorithms.ts'
 import { credential } from '../base/config/credential.ts'
 import { duration } from '../base/config/duration.ts'
 import { maxFrameBytes } from '../base/config/size.ts'

@@ -1,7 +1,8 @@
 // Whose signed tokens the gate takes, and which principal each of them is: identity providers, and Cloudflare Access.
 import type { JWTPayload } from 'jose'
 import { audiencesOf, scopesOf, verifiedEmail } from '../base/access/claims.ts'
-import { type JwtAlgorithm, JwtVerifier } from '../base/access/jwt.ts'
+import { JwtVerifier } from '../base/access/jwt.ts'
+import type { JwtAlgorithm } from '../base/access/jwt-algorithms.ts'
 import type { KeySet } from '../base/access/key-set.ts'
 import type { Principal } from '../base/access/principal.ts'
 import type { Clock } from '../kernel/clock.ts'

@@ -2,12 +2,8 @@
 import type { JWTPayload, LocalJWKSet } from 'jose'
 import type { Clock } from '../../kernel/clock.ts'
 import { asFault } from '../../kernel/fault.ts'
+import type { JwtAlgorithm } from './jwt-algorithms.ts'
 import type { KeySet } from './key-set.ts'
-
-/** Asymmetric signatures only; `none` and shared secrets cannot be configured. */
-export const jwtAlgorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const
-
-export type JwtAlgorithm = (typeof jwtAlgorithms)[number]
 
 /** Somebody whose signature is believed, and what is made of the claims below it. */
 export type JwtIssuer<Accepted> = {

@@ -1,7 +1,8 @@
 // Who sends a request over HTTP, and what they may: whatever is shown must prove somebody, all of it the same one; nothing shown is nobody.
 import type { JWTPayload } from 'jose'
 import { audiencesOf, claimTexts, verifiedEmail } from '../../base/access/claims.ts'
-import { type JwtAlgorithm, type JwtIssuer, JwtVerifier, looksLikeJwt } from '../../base/access/jwt.ts'
+import type { JwtAlgorithm } from '../../base/access/jwt-algorithms.ts'
+import { type JwtIssuer, JwtVerifier, looksLikeJwt } from '../../base/access/jwt.ts'
 import type { KeySet } from '../../base/access/key-set.ts'
 import { matcher } from '../../base/access/pattern.ts'
 import { type Principal, bearerToken, tokenHash } from '../../base/access/principal.ts'

@@ -1,6 +1,6 @@
 // The section `access` of the configuration: who may come in over HTTP, by which credential, and as what.
 import { z } from 'zod'
-import { jwtAlgorithms } from '../../base/access/jwt.ts'
+import { jwtAlgorithms } from '../../base/access/jwt-algorithms.ts'
 import { credential } from '../../base/config/credential.ts'
 import { hasUserInfo, isSafeUrl, safeUrlWords } from '../../base/http/safe-url.ts'
 import { roles } from '../../base/mcp/tool/tool.ts'
