@@ -1,10 +1,10 @@
-// Writes src/extensions.ts: every extension file of the tree with a lazy import. `--check` only tells whether it is up to date.
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+// Writes src/extensions.ts: every extension file of the tree with a lazy import; and the pages of docs/reference that are made from extensions. `--check` only tells
+// whether they are up to date.
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 const root = resolve(import.meta.dirname, '..')
-const target = 'src/extensions.ts'
 
 /** Folders below src that are no capability: `src/<capability>/<plural>/` is looked for in all others. */
 const notCapabilities = new Set(['kernel', 'base', 'daemons', 'commands', 'web'])
@@ -91,14 +91,32 @@ async function generated(problems: string[]): Promise<string> {
   return parts.join('\n')
 }
 
-/** Writes what is right even when some files are not; the exit code is 1 for those, and with `isCheck` for a stale list. */
+/** The machine tools, as a page for people. */
+async function toolsPage(problems: string[]): Promise<string> {
+  const load = async (file: string): Promise<unknown> => import(pathToFileURL(join(root, 'src', file)).href)
+  const { permissionPage, permissionTable } = (await load('operate/permissions.ts')) as typeof import('../src/operate/permissions.ts')
+  const loaded = await Promise.all(filesOf(['operate'], ['*/tools'], problems).map(({ file }) => load(file)))
+  const tools = (loaded as { default: Parameters<typeof permissionTable>[0][number] }[]).map((one) => one.default)
+  return permissionPage(permissionTable(tools))
+}
+
+const targets: Readonly<Record<string, (problems: string[]) => Promise<string>>> = {
+  'src/extensions.ts': generated,
+  'docs/reference/machine-tools.md': toolsPage,
+}
+
+/** Writes what is right even when some files are not; the exit code is 1 for those, and with `isCheck` for a stale file. */
 async function main(isCheck: boolean): Promise<number> {
   const problems: string[] = []
-  const wanted = await generated(problems)
-  const path = join(root, target)
-  const present = existsSync(path) ? readFileSync(path, 'utf8') : ''
-  if (wanted !== present && isCheck) problems.push(`${target} is stale: run \`npm run generate\` and commit the result`)
-  if (wanted !== present && !isCheck) writeFileSync(path, wanted)
+  for (const [target, make] of Object.entries(targets)) {
+    const wanted = await make(problems)
+    const path = join(root, target)
+    const present = existsSync(path) ? readFileSync(path, 'utf8') : ''
+    if (wanted !== present && isCheck) problems.push(`${target} is stale: run \`npm run generate\` and commit the result`)
+    if (wanted === present || isCheck) continue
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, wanted)
+  }
   for (const problem of problems) process.stderr.write(`generate: error: ${problem}\n`)
   return problems.length > 0 ? 1 : 0
 }

@@ -21,6 +21,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['gate', 'stdio'], summary: 'be a stdio MCP server that is the gate: for a client of this machine', load: () => import('./gate/commands/stdio.ts') },
   { path: ['operate', 'agent'], summary: 'be the privileged helper of the machine tools, at a socket for their server alone', load: () => import('./operate/commands/agent.ts') },
   { path: ['operate', 'server'], summary: 'serve the machine tools to AI clients (MCP)', load: () => import('./operate/commands/server.ts') },
+  { path: ['operate', 'tools'], summary: 'list the machine tools: who may call each, who does it, what becomes of it in a sandbox', load: () => import('./operate/commands/tools.ts') },
   { path: ['reach', 'accept-files'], summary: 'say whose files are taken', load: () => import('./reach/commands/accept-files.ts') },
   { path: ['reach', 'agent'], summary: 'keep this identity reachable: its port, its registration, its connections', load: () => import('./reach/commands/agent.ts') },
   { path: ['reach', 'backup'], summary: 'write a sealed backup of the identity', load: () => import('./reach/commands/backup.ts') },

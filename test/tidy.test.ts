@@ -17,7 +17,7 @@ test.each(Object.entries({ ...imports, ...words }))('%s', (_, rule) => {
   expect(rule(files).map(({ path, line, problem, instead }) => `${path}:${line} ${problem}; instead: ${instead}`)).toEqual([])
 })
 
-test('src/extensions.ts is up to date', () => {
+test('src/extensions.ts and docs/reference are up to date', () => {
   const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts', 'generate.ts'), '--check'], { encoding: 'utf8' })
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
 })
