@@ -10,11 +10,9 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../src/kernel/clock.ts'
 import { silentLog } from '../src/kernel/log.ts'
-import schema from '../src/operate/config.ts'
-import { noHelper } from '../src/operate/helper/link.ts'
 import { plainCall } from '../src/operate/helper/memory-link.fixture.ts'
 import { socketLink } from '../src/operate/helper/socket-link.ts'
-import { createHost } from '../src/operate/host.ts'
+import { machineNeeds } from '../src/operate/needs.fixture.ts'
 import readPin from '../src/operate/tools/gpio-read-pin.ts'
 import basicInfo from '../src/operate/tools/system-get-basic-info.ts'
 import { buildNote, launcher } from './kit/build.ts'
@@ -151,7 +149,7 @@ async function timed(count: number, act: () => Promise<unknown>): Promise<number
 }
 
 async function measureTool(port: number): Promise<void> {
-  const needs = { host: createHost(), clock: systemClock, config: schema.parse({}), helper: noHelper('none'), version: '1' }
+  const needs = machineNeeds()
   const url = `http://127.0.0.1:${port}/mcp`
   const headers = {
     'content-type': 'application/json',

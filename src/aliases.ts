@@ -8,7 +8,12 @@ export type Alias = {
   readonly folders: OwnFolders
 }
 
-const raspi: OwnFolders = { config: '/etc/mcp-raspi', state: '/var/lib/mcp-raspi', runtime: '/run/mcp-raspi' }
+const raspi: OwnFolders = {
+  config: '/etc/mcp-raspi',
+  state: '/var/lib/mcp-raspi',
+  runtime: '/run/mcp-raspi',
+  log: '/var/log/mcp-raspi',
+}
 
 export const aliases: readonly Alias[] = [
   { name: 'bmp', path: ['reach'], folders: { home: '~/.bmp' } },

@@ -1,4 +1,5 @@
 // argv → command → exit code: the only file that reads argv and the environment, owns the standard streams and ends the process.
+import { fstatSync } from 'node:fs'
 import module from 'node:module'
 import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -67,9 +68,18 @@ function upToDashes(argv: readonly string[]): readonly string[] {
   return end < 0 ? argv : argv.slice(0, end)
 }
 
+/** Whether stderr is the stream that systemd connected to its journal (systemd.exec(5), JOURNAL_STREAM), and not redirected since. */
+function isJournal(): boolean {
+  const stream = env['JOURNAL_STREAM']
+  if (!stream) return false
+  const { dev, ino } = fstatSync(2)
+  return stream === `${dev}:${ino}`
+}
+
 function openTerminal(json: boolean): Terminal {
   const colour = process.stdout.isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
   return createTerminal({
+    isJournal: isJournal(),
     stdout: process.stdout,
     stderr: process.stderr,
     isTerminal: process.stderr.isTTY && env['TERM'] !== 'dumb',

@@ -4,7 +4,7 @@ import { jwtAlgorithms } from '../base/access/jwt.ts'
 import { credential } from '../base/config/credential.ts'
 import { duration } from '../base/config/duration.ts'
 import { maxFrameBytes } from '../base/config/size.ts'
-import { hostOf, isLoopback } from '../base/http/host.ts'
+import { hasUserInfo, isSafeUrl, safeUrlWords } from '../base/http/safe-url.ts'
 import { defaultChildren } from './children.ts'
 import { limit, patterns, role, rule } from './rule/config.ts'
 
@@ -14,22 +14,11 @@ const fingerprint = z
 
 export const isolations = ['session', 'principal', 'shared'] as const
 
-/** True for `https://name:password@host`. */
-function hasUserInfo(text: string): boolean {
-  if (!URL.canParse(text)) return false
-  const { username, password } = new URL(text)
-  return username !== '' || password !== ''
-}
-
 /** An address whose answers nobody on the way can change. */
 const safeUrl = z
   .url({ protocol: /^https?$/ })
   .refine((text) => !hasUserInfo(text), 'may not hold a user name or password')
-  .refine((text) => !URL.canParse(text) || isSafe(text), 'must be https, or http to this machine (127.0.0.1)')
-
-function isSafe(url: string): boolean {
-  return new URL(url).protocol === 'https:' || isLoopback(hostOf(url))
-}
+  .refine(isSafeUrl, safeUrlWords)
 
 const originWords = 'must be an address alone, in lower case: no path, no slash at the end'
 const origin = (text: string): boolean => !URL.canParse(text) || new URL(text).origin === text
@@ -100,7 +89,7 @@ const upstream = z
   .refine((value) => [value.command, value.url, value.sse, value.peer, value.socket].filter((way) => way !== undefined).length === 1, {
     error: 'needs exactly one of command, url, sse, peer and socket',
   })
-  .refine(({ token, url, sse }) => token === undefined || [url, sse].every((address) => address === undefined || isSafe(address)), {
+  .refine(({ token, url, sse }) => token === undefined || [url, sse].every((address) => address === undefined || isSafeUrl(address)), {
     error:
       'would be readable on the way, and told to whoever the name leads to: url and sse must be https then, or http to this machine (127.0.0.1)',
     path: ['token'],

@@ -1,5 +1,6 @@
 // Whose signed tokens the gate takes, and which principal each of them is: identity providers, and Cloudflare Access.
 import type { JWTPayload } from 'jose'
+import { audiencesOf, scopesOf, verifiedEmail } from '../base/access/claims.ts'
 import { type JwtAlgorithm, JwtVerifier } from '../base/access/jwt.ts'
 import type { KeySet } from '../base/access/key-set.ts'
 import type { Principal } from '../base/access/principal.ts'
@@ -77,18 +78,7 @@ function named(name: string | undefined, via: 'jwt' | 'cloudflare', untilMs: num
   return name === undefined ? undefined : { name, via, untilMs }
 }
 
-/** An address that the issuer has not verified is whatever its owner typed in. */
-function personOf({ sub, email, email_verified: isVerified }: JWTPayload, claim: 'sub' | 'email'): string | undefined {
-  if (claim === 'sub') return typeof sub === 'string' ? sub : undefined
-  return typeof email === 'string' && isVerified === true ? email : undefined
-}
-
-function audiencesOf({ aud }: JWTPayload): readonly string[] {
-  return Array.isArray(aud) ? aud.filter((one) => typeof one === 'string') : typeof aud === 'string' ? [aud] : []
-}
-
-/** `scope` as RFC 9068 has it, `scp` as some issuers do. */
-function scopesOf({ scope, scp }: JWTPayload): ReadonlySet<string> {
-  const all = [scope, scp].flatMap((one): unknown[] => (typeof one === 'string' ? one.split(' ') : Array.isArray(one) ? one : []))
-  return new Set(all.filter((one) => typeof one === 'string'))
+function personOf(claims: JWTPayload, claim: 'sub' | 'email'): string | undefined {
+  if (claim === 'email') return verifiedEmail(claims)
+  return typeof claims.sub === 'string' ? claims.sub : undefined
 }

@@ -41,6 +41,8 @@ export type ExecOptions = {
   readonly timeoutMs?: number
   /** Of stdout and of stderr, each; 1 MiB by default. */
   readonly maxBytes?: number
+  /** So many lines of stdout are enough: the command is ended when it has printed them. */
+  readonly enoughLines?: number
 }
 
 /** Runs `argv` and answers when it has ended, whatever its exit code; faults: `exec.not_found`, `exec.timed_out`, `exec.too_much`, `exec.failed_to_start`. */
@@ -65,6 +67,12 @@ export function exec(argv: readonly [string, ...string[]], options: ExecOptions 
       })
       return () => Buffer.concat(chunks).toString('utf8')
     }
+    let leftLines = options.enoughLines ?? Number.POSITIVE_INFINITY
+    if (options.enoughLines !== undefined)
+      child.stdout.on('data', (chunk: Buffer) => {
+        for (let at = chunk.indexOf(0x0a); at >= 0 && leftLines > 0; at = chunk.indexOf(0x0a, at + 1)) leftLines--
+        if (leftLines === 0) child.kill('SIGKILL')
+      })
     const stdout = collect(child.stdout)
     const stderr = collect(child.stderr)
     child.on('error', (error: NodeJS.ErrnoException) => {

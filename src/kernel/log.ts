@@ -24,13 +24,24 @@ function plain(key: string, value: unknown): unknown {
 }
 
 /** A log that hands each finished line (without line feed) to `write`; lines below `level` are dropped. */
-export function createLog(write: (line: string) => void, now: () => number, level: Level = 'info'): Log {
+export function createLog(write: (line: string, level: Level) => void, now: () => number, level: Level = 'info'): Log {
   const least = levels.indexOf(level)
   const at =
     (name: Level) =>
     (event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
       if (levels.indexOf(name) < least) return
-      write(JSON.stringify({ time: new Date(now()).toISOString(), level: name, event, ...fields }, plain))
+      write(JSON.stringify({ time: new Date(now()).toISOString(), level: name, event, ...fields }, plain), name)
+    }
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+/** Tells both. */
+export function both(one: Log, other: Log): Log {
+  const at =
+    (name: Level) =>
+    (event: string, fields?: Readonly<Record<string, unknown>>): void => {
+      one[name](event, fields)
+      other[name](event, fields)
     }
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }

@@ -1,6 +1,9 @@
 // The settings of the machine tools (config.yml): each with a description and a default.
 import { z } from 'zod'
+import { accessSettings } from './access/settings.ts'
 import { credential } from '../base/config/credential.ts'
+import { loggingSettings } from './logs/settings.ts'
+import { metricsSettings } from './metrics/settings.ts'
 import { roles, sandboxModes } from '../base/mcp/tool/tool.ts'
 import { hardwareSettings } from './hardware/settings.ts'
 import { helperSettings, powerSettings } from './helper/settings.ts'
@@ -15,6 +18,12 @@ const health = z.strictObject({
   swap_percent: percentLimit('swap in use', 80),
   disk_percent: percentLimit('a filesystem in use', 90),
   temperature_celsius: z.number().min(1).max(150).default(80).describe('Warn when a sensor reads at least this many degrees Celsius.'),
+  least_free_mb: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(64)
+    .describe('The server is not ready when less than this is free, in MiB, where it keeps its logs and metrics.'),
   load_per_cpu: z
     .number()
     .min(0.1)
@@ -28,12 +37,17 @@ const server = z.strictObject({
   port: z.int().min(0).max(65_535).default(8_000).describe('The port to listen on; 0 takes any free one.'),
   token: credential
     .optional()
-    .describe('The token that clients must show as Authorization: Bearer; without it only this machine is answered.'),
+    .describe('The token that clients must show as Authorization: Bearer; without it, and without access, only this machine is answered.'),
   runtime: z
     .string()
     .optional()
     .describe("The folder for the sockets by which this server is offered to a gate; the runtime folder's machine/ by default."),
-  role: z.enum(roles).default('viewer').describe('The role of whoever may reach this server: what the least-trusted of them may do.'),
+  role: z
+    .enum(roles)
+    .default('viewer')
+    .describe(
+      'The role of whoever shows server.token, or is on this machine where no credential is asked for; others have that of access.',
+    ),
   max_sessions: z
     .int()
     .min(1)
@@ -52,9 +66,12 @@ const testing = z.strictObject({
 
 const config = z.strictObject({
   server: server.prefault({}).describe('Where and for whom the machine tools are served.'),
+  access: accessSettings.prefault({}).describe('Who may come in over HTTP, and as what.'),
   hardware: hardwareSettings.prefault({}).describe('Devices: GPIO, I2C, cameras, sensors.'),
   health: health.prefault({}).describe('How health is measured, and from which values on it warns.'),
   helper: helperSettings.prefault({}).describe('What the privileged helper does, and for whom.'),
+  logging: loggingSettings.prefault({}).describe('What is written down, and how long it is kept.'),
+  metrics: metricsSettings.prefault({}).describe('What is measured over time, and how long it is kept.'),
   power: powerSettings.prefault({}).describe('Whether the machine may be rebooted or turned off, and how often.'),
   testing: testing.prefault({}).describe('Whether tools really do what they say.'),
 })

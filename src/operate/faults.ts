@@ -22,6 +22,71 @@ export const fault = faults('operate', {
     message: `what needs root cannot be done: ${d.reason}`,
     hint: 'start the helper: sudo systemctl start raspi-ops-agent',
   }),
+  no_credential: () => ({
+    kind: 'unauthenticated',
+    message: 'this server asks for a credential, and the request has none',
+    hint: 'send Authorization: Bearer with a token of this server or of an issuer that it knows, or come through Cloudflare Access',
+  }),
+  bad_credential: (d: { problem: string }) => ({
+    kind: 'unauthenticated',
+    message: d.problem,
+    hint: 'get a new token of this server, or of an issuer that it knows',
+  }),
+  not_let_in: () => ({
+    kind: 'denied',
+    message: 'the token is good, but of somebody whom no rule of this server lets in',
+    hint: 'whoever runs this machine can name them in its config.yml (access.…rules)',
+  }),
+  keys_away: (d: { problem: string }) => ({
+    kind: 'unavailable',
+    message: `the token cannot be checked now: ${d.problem}`,
+    hint: 'try again in a few seconds',
+  }),
+  bad_keys: (d: { name: string; reason: string }) => ({
+    kind: 'config',
+    message: `the keys of access.issuers.${d.name} cannot be used: ${d.reason}`,
+    hint: 'name a file with a JSON Web Key Set (jwks_file)',
+  }),
+  doubled_token: (d: { name: string; other: string }) => ({
+    kind: 'config',
+    message: `${d.name} and ${d.other} have the same token`,
+    hint: 'give each a token of its own',
+  }),
+  no_audit: (d: { folder: string }) => ({
+    kind: 'missing',
+    message: `there is no audit log in ${d.folder}`,
+    hint: 'name the folder of the logs, such as /var/log/mcp-raspi, or that of a copy',
+  }),
+  no_logs: (d: { folder: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `the logs in ${d.folder} cannot be read: ${d.reason}`,
+    hint: 'check that the folder is there, and that this user is in the group that may read it (mcp-raspi)',
+  }),
+  no_journal: (d: { reason: string }) => ({
+    kind: 'unavailable',
+    message: `the journal cannot be read: ${d.reason}`,
+    hint: 'run on a machine with systemd, as a user in the group systemd-journal',
+  }),
+  bad_journal_filter: (d: { problem: string }) => ({
+    kind: 'usage',
+    message: `the journal cannot be searched for that: ${d.problem}`,
+    hint: 'name a unit as systemctl does (nginx.service), a boot by its number or id (0, -1), and a regular expression as PCRE has them',
+  }),
+  no_metrics: (d: { path: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `no metrics can be read from ${d.path}: ${d.reason}`,
+    hint: 'they are kept while the server runs: fairlead operate server (and this user may have to join its group)',
+  }),
+  metrics_elsewhere: (d: { path: string }) => ({
+    kind: 'unavailable',
+    message: `this server does not sample: it only reads ${d.path}`,
+    hint: 'ask the server that does, over HTTP',
+  }),
+  bad_range: (d: { problem: string }) => ({
+    kind: 'usage',
+    message: `the range cannot be asked for: ${d.problem}`,
+    hint: 'give times as 2026-11-30T08:00:00Z, from before to, and bucket_seconds of at most 300, or a multiple of 300, or above 3600 a multiple of 3600',
+  }),
   helper_lost: (d: { tool: string }) => ({
     kind: 'unavailable',
     message: `the helper ended while it was at ${d.tool}: whether it was done is not known`,

@@ -1,7 +1,7 @@
 // The machine as its kernel shows it: small text files below /proc, /sys and /etc, read with bounds; an absence is told with its reason.
 import { access, constants, open, readdir, readlink, statfs } from 'node:fs/promises'
 import { machine, networkInterfaces } from 'node:os'
-import { type ExecResult, exec } from '../kernel/exec.ts'
+import { type ExecOptions, type ExecResult, exec } from '../kernel/exec.ts'
 
 /** What cannot be known here, and why. Tools answer with it instead of inventing a value. */
 export type Unavailable = { unavailable: string }
@@ -28,7 +28,7 @@ export interface Host {
   /** Whether a program is there to be run. */
   finds(program: string): Promise<boolean>
   /** Runs a command of the system, with at most 64 KiB of output unless told otherwise; faults as `exec` has them. */
-  run(argv: readonly [string, ...string[]], timeoutMs: number, maxBytes?: number): Promise<ExecResult>
+  run(argv: readonly [string, ...string[]], timeoutMs: number, limits?: Pick<ExecOptions, 'maxBytes' | 'enoughLines'>): Promise<ExecResult>
 }
 
 const reasons: Readonly<Record<string, string>> = {
@@ -109,6 +109,6 @@ export function createHost(root = ''): Host {
       const places = env.PATH.split(':').map((folder) => access(`${folder}/${program}`, constants.X_OK))
       return (await Promise.allSettled(places)).some(({ status }) => status === 'fulfilled')
     },
-    run: (argv, timeoutMs, maxBytes = 64 << 10) => exec(argv, { env, timeoutMs, maxBytes }),
+    run: (argv, timeoutMs, limits) => exec(argv, { env, timeoutMs, maxBytes: 64 << 10, ...limits }),
   }
 }

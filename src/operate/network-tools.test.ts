@@ -8,12 +8,10 @@ import { dirname, join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { z } from 'zod'
 import type { Tool } from '../base/mcp/tool/tool.ts'
-import { systemClock } from '../kernel/clock.ts'
 import { capabilitiesOf } from './capabilities.ts'
-import schema from './config.ts'
-import { noHelper } from './helper/link.ts'
 import { plainCall } from './helper/memory-link.fixture.ts'
 import { createHost } from './host.ts'
+import { machineNeeds } from './needs.fixture.ts'
 import type { MachineNeeds } from './needs.ts'
 import { isHostName, isInterfaceName, parseIwLink, parseListeners, parsePing } from './network.ts'
 import connectivity from './tools/network-check-connectivity.ts'
@@ -36,13 +34,7 @@ function machine(files: Record<string, string>): string {
   }
   return root
 }
-const needsOf = (root: string): MachineNeeds => ({
-  host: createHost(root),
-  clock: systemClock,
-  config: schema.parse({}),
-  helper: noHelper('none here'),
-  version: '1',
-})
+const needsOf = (root: string): MachineNeeds => machineNeeds({ host: createHost(root) })
 async function ask<In extends z.ZodObject, Out extends z.ZodObject>(
   tool: Tool<MachineNeeds, In, Out>,
   given: z.input<In>,

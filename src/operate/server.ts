@@ -1,24 +1,29 @@
 // The machine's MCP server: its tools at /mcp, its health at /health, or one client on stdio.
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { userInfo } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
 import type { Principal } from '../base/access/principal.ts'
 import { answerJson } from '../base/http/answer.ts'
 import { isLoopback } from '../base/http/host.ts'
+import { metricsType } from '../base/http/metrics.ts'
 import { openListener } from '../base/http/listener.ts'
-import { admitBearer } from '../base/mcp/tool/http.ts'
+import { type Admit, admitBearer, sourceOf } from '../base/mcp/tool/http.ts'
 import { type ToolServer, createToolServer } from '../base/mcp/tool/server.ts'
 import { type ToolSource, reaches } from '../base/mcp/tool/tool.ts'
 import type { Clock } from '../kernel/clock.ts'
+import { asFault, outside } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Secret } from '../kernel/secret.ts'
+import { type Audit, openAudit } from './audit.ts'
 import type { OperateConfig } from './config.ts'
 import { fault } from './faults.ts'
 import type { HelperLink } from './helper/link.ts'
-import { type Host, isKnown } from './host.ts'
+import { type Health, type HealthNeeds, type Scope, watchHealth } from './health.ts'
+import type { Host } from './host.ts'
+import { type Metrics, openMetrics } from './metrics/metrics.ts'
+import { metricsPage } from './metrics/page.ts'
 import type { MachineNeeds } from './needs.ts'
-
-/** The loop of a server that works well turns every few milliseconds. */
-const maxLagMs = 1_000
+import type { Places } from './places.ts'
 
 export type MachineServerNeeds = {
   readonly clock: Clock
@@ -28,9 +33,19 @@ export type MachineServerNeeds = {
   /** Fairlead's own version. */
   readonly version: string
   readonly tools: readonly ToolSource<MachineNeeds>[]
+  /** Where the log is kept besides, if it is. */
+  readonly appLog?: HealthNeeds['appLog']
 }
 
-export type MachineServerSettings = { readonly config: OperateConfig; readonly token?: Secret | undefined }
+export type MachineServerSettings = {
+  readonly config: OperateConfig
+  readonly places: Places
+  readonly token?: Secret | undefined
+  /** Knows who sends a request, in place of `token`. */
+  readonly admit?: Admit | undefined
+  /** Without its helper the server is not well. */
+  readonly isHelperExpected?: boolean
+}
 
 export interface MachineServer {
   /** The MCP endpoint. */
@@ -42,18 +57,27 @@ export interface MachineServer {
   close(): Promise<void>
 }
 
-type Check = { readonly ok: boolean; readonly reason?: string }
-type Health = {
-  readonly status: 'ok' | 'unhealthy'
-  readonly version: string
-  readonly uptimeSeconds: number
-  readonly sessions: number
-  readonly checks: Readonly<Record<string, Check>>
+/** What is kept of the machine and of its calls. */
+type Kept = { readonly metrics: Metrics; readonly audit: Audit }
+
+/** Whoever comes in, and whoever does not, is written down. */
+function auditedAdmit(admit: Admit, audit: Audit): Admit {
+  return async (request) => {
+    try {
+      const principal = await admit(request)
+      audit.login(principal, sourceOf(request, principal))
+      return principal
+    } catch (error) {
+      const { code, message } = asFault(error)
+      audit.authFailed(sourceOf(request), code, message)
+      throw error
+    }
+  }
 }
 
 function toolServerOf(
-  { tools, host, helper, clock, log, version }: MachineServerNeeds,
-  { config, token }: MachineServerSettings,
+  { tools, host, helper, clock, log, version, metrics, audit, admit }: MachineServerNeeds & Kept & { readonly admit: Admit },
+  { config, places }: MachineServerSettings,
   role: string,
 ): ToolServer {
   return createToolServer({
@@ -62,69 +86,99 @@ function toolServerOf(
     version,
     instructions: 'Tools for the machine this server runs on. Start with system_get_basic_info and system_get_health_snapshot.',
     tools,
-    needs: { host, helper, clock, config, version },
-    mayCall: (_principal, tool) => reaches(role, tool.role),
+    needs: { host, helper, clock, config, metrics, places, version },
+    mayCall: (principal, tool) => reaches(principal.role ?? role, tool.role),
     sandboxMode: () => config.testing.sandbox_mode,
-    admit: admitBearer(token),
+    admit,
+    record: audit,
     clock,
     log,
     limits: { maxSessions: config.server.max_sessions, sessionIdleMs: config.server.session_idle_minutes * 60_000 },
   })
 }
 
-async function healthOf({ clock, host, version }: MachineServerNeeds, server: ToolServer, startedAt: number): Promise<Health> {
-  const asked = clock.mono()
-  await new Promise((resolve) => setImmediate(resolve))
-  const lagMs = Math.round(clock.mono() - asked)
-  const proc = await host.text('/proc/uptime')
-  const { problem, sessions } = server.state
-  const checks: Record<string, Check> = {
-    loop: lagMs <= maxLagMs ? { ok: true } : { ok: false, reason: `the event loop was late by ${lagMs} ms` },
-    proc: isKnown(proc) ? { ok: true } : { ok: false, reason: proc.unavailable },
-    tools: problem ? { ok: false, reason: problem.message } : { ok: true },
-  }
-  const status = Object.values(checks).every(({ ok }) => ok) ? 'ok' : 'unhealthy'
-  return { status, version, uptimeSeconds: Math.round((clock.mono() - startedAt) / 1_000), sessions, checks }
-}
-
 /** Serves over HTTP. Faults `operate.token_wanted`, `http.port_busy`, `http.cannot_listen`. */
 export async function startMachineServer(needs: MachineServerNeeds, settings: MachineServerSettings): Promise<MachineServer> {
-  const { clock, log } = needs
-  const { host, port, role } = settings.config.server
-  if (!isLoopback(host) && !settings.token) throw fault.token_wanted({ host })
-  const startedAt = clock.mono()
-  const server = toolServerOf(needs, settings, role)
-  const health = (): Promise<Pick<Health, 'status' | 'checks'>> =>
-    healthOf(needs, server, startedAt).catch((error: unknown) => {
+  const { clock, log, version } = needs
+  const { config, places, token, isHelperExpected = false } = settings
+  const { host, port, role } = config.server
+  if (!isLoopback(host) && !token && !settings.admit) throw fault.token_wanted({ host })
+  await using stack = new AsyncDisposableStack()
+  const files = ['audit.log']
+  const audit = stack.adopt(openAudit(needs, { ...config.logging, folder: places.logs, secret: places.secret, files }), (one) =>
+    one.close(),
+  )
+  const metrics = stack.adopt(openMetrics(needs, { ...config.metrics, path: places.metrics }), (one) => one.close())
+  const admit = auditedAdmit(settings.admit ?? admitBearer(token), audit)
+  const server = toolServerOf({ ...needs, metrics, audit, admit }, settings, role)
+  const health = stack.use(watchHealth({ ...needs, metrics, audit, server }, { config, places, isHelperExpected }))
+  const look = (scope: Scope): Promise<Pick<Health, 'status' | 'checks'>> =>
+    health.look(scope).catch((error: unknown) => {
       log.error('machine.health', { error })
       return { status: 'unhealthy', checks: { health: { ok: false, reason: 'health could not be determined' } } }
     })
+  const answerHealth = (scope: Scope) => (_request: IncomingMessage, response: ServerResponse) =>
+    void look(scope).then((told) => answerJson(response, told.status === 'ok' ? 200 : 503, told))
+  /** For whoever may call a tool. */
+  const answerMetrics = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    try {
+      await admit(request)
+      const text = await metricsPage({ metrics, server: server.state, version })
+      response.writeHead(200, { 'content-type': metricsType, 'cache-control': 'no-store' }).end(text)
+    } catch (error) {
+      const { kind, message, hint } = asFault(error)
+      const challenge: Record<string, string> = kind === 'unauthenticated' ? { 'www-authenticate': 'Bearer' } : {}
+      answerJson(response, outside[kind].httpStatus, { error: { message, hint } }, challenge)
+    }
+  }
+  const pages = new Map<string, (request: IncomingMessage, response: ServerResponse) => void>([
+    ['/health', answerHealth('all')],
+    ['/health/live', answerHealth('live')],
+    ['/health/ready', answerHealth('ready')],
+    ['/metrics', (request, response) => void answerMetrics(request, response)],
+  ])
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
-    const path = (request.url ?? '/').split('?')[0]
+    const path = (request.url ?? '/').split('?')[0]!
     if (path === '/mcp') return server.handle(request, response)
     request.resume()
-    if (path !== '/health')
-      return answerJson(response, 404, { error: { message: `there is nothing at ${path}`, hint: 'MCP is at /mcp, health at /health' } })
+    const page = pages.get(path)
+    if (!page)
+      return answerJson(response, 404, {
+        error: { message: `there is nothing at ${path}`, hint: `MCP is at /mcp; there are ${[...pages.keys()].join(', ')}` },
+      })
     if (request.method !== 'GET' && request.method !== 'HEAD')
-      return answerJson(response, 405, { error: { message: 'health is told by GET' } }, { allow: 'GET, HEAD' })
-    void health().then((told) => answerJson(response, told.status === 'ok' ? 200 : 503, told))
+      return answerJson(response, 405, { error: { message: `${path} is told by GET` } }, { allow: 'GET, HEAD' })
+    page(request, response)
   }
-  const listener = await openListener({ clock: needs.clock, name: 'the machine tools', host, port, handle })
-  log.info('machine.listening', { url: `${listener.url}/mcp`, role, sandbox: settings.config.testing.sandbox_mode })
+  const refused = (reason: string, request: IncomingMessage): void => audit.authFailed(sourceOf(request), 'http.refused', reason)
+  const listener = stack.adopt(await openListener({ clock, name: 'the machine tools', host, port, handle, refused }), (one) => one.close())
+  stack.adopt(server, (one) => one.close())
+  log.info('machine.listening', { url: `${listener.url}/mcp`, role, sandbox: config.testing.sandbox_mode })
+  metrics.begin() // after the port is taken: two servers must not fight for the database
+  const held = stack.move()
   return {
     url: `${listener.url}/mcp`,
     healthUrl: `${listener.url}/health`,
     async health() {
-      const { status, checks } = await health()
-      const reasons = Object.values(checks).flatMap(({ reason }) => (reason === undefined ? [] : [reason]))
+      const { status, checks } = await look('all')
+      const reasons = Object.values(checks).flatMap(({ ok, reason, optional }) => (ok || optional || reason === undefined ? [] : [reason]))
       return { isOk: status === 'ok', ...(reasons.length === 0 ? {} : { reason: reasons.join('; ') }) }
     },
-    async close() {
-      await server.close()
-      await listener.close()
-    },
+    close: () => held.disposeAsync(),
   }
 }
+
+/** Whoever started the process, by number where the machine knows no name. */
+function localUser(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return `uid ${process.getuid?.()}`
+  }
+}
+
+/** One for each server on stdio that runs at the same time: a ledger has one writer. */
+const stdioAudits = Array.from({ length: 32 }, (_, at) => `audit.stdio${at + 1}.log`)
 
 /** Serves one client on stdio: whoever started the process, who may do all that this user may. Ends with the input. */
 export async function serveMachineOnStdio(
@@ -134,8 +188,15 @@ export async function serveMachineOnStdio(
   output: Writable,
   signal: AbortSignal,
 ): Promise<void> {
-  const local: Principal = { name: 'local', via: 'door' }
-  const server = toolServerOf(needs, settings, 'admin')
+  const local: Principal = { name: localUser(), via: 'door' }
+  const { metrics: kept } = settings.config
+  const metrics = openMetrics(needs, { ...kept, path: settings.places.metrics, isReader: true })
+  const { places } = settings
+  const audit = openAudit(needs, { ...settings.config.logging, folder: places.logs, secret: places.secret, files: stdioAudits })
+  audit.login(local, 'stdio')
+  const server = toolServerOf({ ...needs, metrics, audit, admit: () => local }, settings, 'admin')
   await server.overStdio(input, output, local, signal)
   await server.close()
+  metrics.close()
+  await audit.close()
 }

@@ -56,7 +56,7 @@ export interface Systemd {
 
 export function createSystemd(host: Pick<Host, 'run'>): Systemd {
   const ask = async (...argv: readonly string[]): Promise<unknown> => {
-    const { exitCode, stdout, stderr } = await host.run([...bus, 'call', '--', ...argv], timeoutMs, maxBytes)
+    const { exitCode, stdout, stderr } = await host.run([...bus, 'call', '--', ...argv], timeoutMs, { maxBytes })
     if (exitCode !== 0)
       throw fault.systemd_refused({ reason: (stderr.trim().split('\n').at(-1) ?? '').slice(0, 300) || `exit code ${exitCode}` })
     return stdout.trim() === '' ? undefined : (JSON.parse(stdout) as { data: unknown[] }).data[0]

@@ -6,10 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { z } from 'zod'
 import type { Tool } from '../base/mcp/tool/tool.ts'
 import type { Clock } from '../kernel/clock.ts'
-import schema from './config.ts'
-import { noHelper } from './helper/link.ts'
 import { plainCall } from './helper/memory-link.fixture.ts'
 import { createHost } from './host.ts'
+import { machineNeeds } from './needs.fixture.ts'
 import type { MachineNeeds } from './needs.ts'
 import processList from './tools/process-list.ts'
 import basicInfo from './tools/system-get-basic-info.ts'
@@ -85,7 +84,7 @@ function needsOf(at: string, during: () => void = () => {}): MachineNeeds {
       during()
     },
   }
-  return { host: createHost(at), clock, config: schema.parse({}), helper: noHelper('none here'), version: '9.9.9' }
+  return machineNeeds({ host: createHost(at), clock, version: '9.9.9' })
 }
 
 /** As the server calls it: defaults filled in, the answer checked against its schema. */

@@ -69,7 +69,7 @@ export const doors: readonly Door[] = [
     what: 'file writes',
     modules: /^(?:node:)?fs(?:\/promises)?$/,
     names: writes,
-    allowed: /^src\/(?:kernel\/file\.ts|base\/(?:store|ledger|transfer)\/)/,
+    allowed: /^src\/(?:kernel\/(?:log-)?file\.ts|base\/(?:store|ledger|transfer)\/)/,
     instead: 'writeWhole, makeFolder or removeFile of kernel/file.ts',
   },
   {

@@ -13,6 +13,8 @@ export type Principal = {
   readonly via: Via
   /** When the proof ends (wall time): what only listens ends with it, so that whoever listens proves it again. Undefined: it has no end. */
   readonly untilMs?: number
+  /** What its credential lets it do, where that says so; undefined: whatever its door lets everyone do. */
+  readonly role?: string
 }
 
 /** Somebody who is let in nowhere: what HTTP answers, and why. The reason is theirs to read, so it repeats nothing of a credential. */

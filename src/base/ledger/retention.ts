@@ -1,6 +1,6 @@
-// Drops the oldest files of a ledger for good. The hashes of what was in them stay, signed, so that everything else can be proved as before.
+// Drops the oldest files of a ledger for good. Where a checkpoint covers them, the hashes of what was in them stay, signed, so that everything else can be proved as before.
 import { basename } from 'node:path'
-import { removeFile, syncFolder } from '../../kernel/file.ts'
+import { removeFile, statOf, syncFolder } from '../../kernel/file.ts'
 import { lockFolder } from '../store/lock.ts'
 import { readCheckpoints, readStretches } from './checkpoint-files.ts'
 import type { LedgerPlace } from './checkpointing.ts'
@@ -27,6 +27,25 @@ export function dropSegments({ folder, file }: Omit<LedgerPlace, 'origin'>, keep
     removeFile(path)
     leftBytes -= sizeBytes
     dropped.push({ file: basename(path), from: firstSeq, to, sizeBytes })
+  }
+  if (dropped.length > 0) syncFolder(folder)
+  return dropped
+}
+
+/**
+ * Drops closed files, the oldest first, that are more than `keepCount` or were last written before `beforeMs`, signed or not: for a record that has no owner's key, and whose
+ * bounds are a number and an age. A verifier reports what is missing, and the rest verifies. Fault `ledger.unreadable`.
+ */
+export function dropClosed({ folder, file }: Omit<LedgerPlace, 'origin'>, keepCount: number, beforeMs: number): DroppedSegment[] {
+  const names = namesOf(folder, file ?? 'ledger.jsonl')
+  const segments = listSegments(names)
+  const closed = segments.filter(({ path }) => path !== names.active)
+  const dropped: DroppedSegment[] = []
+  for (const [index, { path, firstSeq, sizeBytes }] of closed.entries()) {
+    if (firstSeq === undefined || (closed.length - index <= keepCount && (statOf(path)?.mtimeMs ?? 0) >= beforeMs)) break
+    const next = segments[segments.findIndex((segment) => segment.path === path) + 1]?.firstSeq
+    removeFile(path)
+    dropped.push({ file: basename(path), from: firstSeq, to: next === undefined ? firstSeq : next - 1, sizeBytes })
   }
   if (dropped.length > 0) syncFolder(folder)
   return dropped

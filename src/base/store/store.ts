@@ -21,6 +21,10 @@ export type StoreOptions = {
   readonly isSynced?: boolean
   /** How long a statement waits for another connection's lock; 5,000 by default. */
   readonly busyTimeoutMs?: number
+  /** 0o600 by default. Whom it lets read the file can read it also when it is closed: then there is no log beside it, which only a writer could open. */
+  readonly mode?: number
+  /** A file that this makes can get smaller, by `PRAGMA incremental_vacuum`. */
+  readonly canShrink?: boolean
 }
 
 export interface Store {
@@ -63,11 +67,20 @@ export function openStore(options: StoreOptions): Store {
   return storeOver(database, options, setAside)
 }
 
-function prepare({ path, migrations, log, isSynced = false, busyTimeoutMs = 5_000 }: StoreOptions): DatabaseSync {
+function prepare({
+  path,
+  migrations,
+  log,
+  isSynced = false,
+  busyTimeoutMs = 5_000,
+  mode = fileMode,
+  canShrink,
+}: StoreOptions): DatabaseSync {
   let database: DatabaseSync | undefined
   try {
-    closeSync(openSync(path, 'a', fileMode)) // an empty file is a valid database, and its mode becomes that of -wal and -shm
+    closeSync(openSync(path, 'a', mode)) // an empty file is a valid database, and its mode becomes that of -wal and -shm
     database = new DatabaseSync(path, { timeout: busyTimeoutMs })
+    if (canShrink) database.exec('PRAGMA auto_vacuum = incremental') // before the journal's mode, which writes the first page
     const journal = database.prepare('PRAGMA journal_mode = wal').get() as { journal_mode: string }
     if (journal.journal_mode !== 'wal') log.warn('store.no_wal', { path, journalMode: journal.journal_mode })
     // normal: what is written survives SIGKILL, not every loss of power
@@ -99,7 +112,7 @@ function migrate(database: DatabaseSync, path: string, migrations: readonly stri
   }
 }
 
-function storeOver(database: DatabaseSync, { path }: StoreOptions, setAside: string | undefined): Store {
+function storeOver(database: DatabaseSync, { path, mode = fileMode }: StoreOptions, setAside: string | undefined): Store {
   const prepared = new Map<string, StatementSync>()
   const statement = (sql: string): StatementSync => {
     let found = prepared.get(sql)
@@ -146,7 +159,13 @@ function storeOver(database: DatabaseSync, { path }: StoreOptions, setAside: str
     },
     close: () => {
       prepared.clear()
-      if (database.isOpen) database.close()
+      if (!database.isOpen) return
+      try {
+        if (mode !== fileMode) database.exec('PRAGMA journal_mode = delete')
+      } catch {
+        // somebody reads it: the log stays
+      }
+      database.close()
     },
   }
 }

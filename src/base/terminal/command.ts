@@ -50,6 +50,8 @@ export type Folders = {
   readonly config: string
   readonly state: string
   readonly runtime: string
+  /** Set when a runbook's name keeps its logs in a folder of their own. */
+  readonly log?: string
   /** Set when a runbook's name keeps all its files in one folder (`bmp`: `~/.bmp`): they go right into it, not into a capability's folder below `state`. */
   readonly home?: string
 }

@@ -2,6 +2,7 @@
 // a pipe gets no colour and no progress; `--json` prints the same result as one object; a fault is printed once, with its hint.
 import type { Writable } from 'node:stream'
 import type { Fault } from '../../kernel/fault.ts'
+import type { Level } from '../../kernel/log.ts'
 import { visibleJson, visibleText } from './visible.ts'
 
 export interface Terminal {
@@ -16,7 +17,7 @@ export interface Terminal {
   /** No more steps are to come: the last one is cleared away. */
   done(): void
   /** A line for the operator (stderr), with --json too; it does not run into a step that is shown. */
-  log(line: string): void
+  log(line: string, level?: Level): void
   /** `fairlead: error: …` and `fairlead: hint: …`, or the fault as JSON. */
   fault(fault: Fault): void
   /** Emphasis where stdout is a terminal, plain text elsewhere. */
@@ -30,10 +31,15 @@ export type TerminalOptions = {
   readonly isTerminal: boolean
   readonly json: boolean
   readonly colour: boolean
+  /** stderr is the journal of systemd: lines begin with their priority (sd-daemon(3)), so that `journalctl -p err` finds errors. */
+  readonly isJournal?: boolean
 }
 
+/** Of syslog (RFC 5424 §6.2.1). */
+const priorities: Readonly<Record<Level, number>> = { error: 3, warn: 4, info: 6, debug: 7 }
+
 /** A terminal over two streams; with `json` notes and progress are silent and results and faults are objects. */
-export function createTerminal({ stdout, stderr, isTerminal, json, colour }: TerminalOptions): Terminal {
+export function createTerminal({ stdout, stderr, isTerminal, json, colour, isJournal = false }: TerminalOptions): Terminal {
   let hasProgress = false
   const clear = (): void => {
     if (hasProgress) stderr.write('\r\x1b[K')
@@ -43,6 +49,7 @@ export function createTerminal({ stdout, stderr, isTerminal, json, colour }: Ter
     clear()
     stream.write(text.endsWith('\n') ? text : `${text}\n`)
   }
+  const told = (text: string, level: Level): string => (isJournal ? `<${priorities[level]}>${text}` : text)
   const paint = (code: number) => (text: string) => (colour ? `\x1b[${code}m${text}\x1b[0m` : text)
   return {
     result: (object, human) => say(stdout, json ? visibleJson(JSON.stringify(object, undefined, 2)) : human()),
@@ -57,11 +64,11 @@ export function createTerminal({ stdout, stderr, isTerminal, json, colour }: Ter
       hasProgress = true
     },
     done: clear,
-    log: (line) => say(stderr, line),
+    log: (line, level = 'info') => say(stderr, told(line, level)),
     fault(fault) {
-      if (json) return say(stderr, visibleJson(JSON.stringify({ error: fault })))
-      say(stderr, `fairlead: error: ${visibleText(fault.message)}`)
-      if (fault.hint) say(stderr, `fairlead: hint: ${visibleText(fault.hint)}`)
+      if (json) return say(stderr, told(visibleJson(JSON.stringify({ error: fault })), 'error'))
+      say(stderr, told(`fairlead: error: ${visibleText(fault.message)}`, 'error'))
+      if (fault.hint) say(stderr, told(`fairlead: hint: ${visibleText(fault.hint)}`, 'info'))
     },
     style: { bold: paint(1), dim: paint(2), good: paint(32), bad: paint(31) },
   }

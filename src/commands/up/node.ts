@@ -186,10 +186,18 @@ async function startRegistry({ context: { clock, log, env }, identities, ports, 
   )
 }
 
-async function startTools({ context: { clock, log, version }, identities, ports, operate }: Plan) {
-  const [{ startMachine }, { tools }] = await Promise.all([import('../../daemons/machine.ts'), import('../../extensions.ts')])
+async function startTools({ context: { clock, log, folders, version }, identities, ports, operate }: Plan) {
+  const [{ startMachine }, { placesOf }, { tools }] = await Promise.all([
+    import('../../daemons/machine.ts'),
+    import('../../operate/places.ts'),
+    import('../../extensions.ts'),
+  ])
   const server = { ...operate.server, port: ports['machine-port'] ?? operate.server.port }
-  const settings = { config: { ...operate, server }, token: new Secret(identities.tokens.machine.value) }
+  const settings = {
+    config: { ...operate, server },
+    places: placesOf({ folders }, operate),
+    token: new Secret(identities.tokens.machine.value),
+  }
   return listening({ part: 'the machine tools', host: server.host, port: server.port, flag: 'machine-port' }, () =>
     startMachine({ clock, log, version, tools }, settings),
   )

@@ -7,9 +7,7 @@ import type { z } from 'zod'
 import schema from '../config.ts'
 import { helperNeeds, memoryLink, plainCall } from '../helper/memory-link.fixture.ts'
 import type { PrivilegedTool } from '../helper/privileged.ts'
-import { createHost } from '../host.ts'
-import type { MachineNeeds } from '../needs.ts'
-import { systemClock } from '../../kernel/clock.ts'
+import { machineNeeds } from '../needs.fixture.ts'
 import cameraInfo from '../tools/camera-get-info.ts'
 import takePhoto from '../tools/camera-take-photo.ts'
 import configurePin from '../tools/gpio-configure-pin.ts'
@@ -26,13 +24,8 @@ afterAll(() => rmSync(media, { recursive: true, force: true }))
 const config = schema.parse({
   hardware: { backend: 'simulated', camera: { media_root: media }, gpio: { safe_states: { 'gpiochip0:17': 'low' } } },
 })
-const needs: MachineNeeds = {
-  host: createHost(),
-  clock: systemClock,
-  config,
-  version: '1',
-  helper: memoryLink(helperNeeds({ config, allows: (_, name) => ['gpiochip0:17', '1:0x48'].includes(name) })),
-}
+const allowed = ['gpiochip0:17', '1:0x48']
+const needs = machineNeeds({ config, helper: memoryLink(helperNeeds({ config, allows: (_, name) => allowed.includes(name) })) })
 
 async function ask<In extends z.ZodObject, Out extends z.ZodObject>(
   tool: PrivilegedTool<In, Out>,

@@ -2,9 +2,7 @@
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 import type { Tool } from '../../base/mcp/tool/tool.ts'
-import { systemClock } from '../../kernel/clock.ts'
-import schema from '../config.ts'
-import { createHost } from '../host.ts'
+import { machineNeeds } from '../needs.fixture.ts'
 import type { MachineNeeds } from '../needs.ts'
 import { type HelperLink, noHelper } from './link.ts'
 import { helperNeeds, memoryLink, plainCall } from './memory-link.fixture.ts'
@@ -29,13 +27,7 @@ const stop = privilegedTool({
   },
   simulate: ({ fan }) => ({ stopped: fan, by: 'nobody' }),
 })
-const needsOf = (helper: HelperLink): MachineNeeds => ({
-  helper,
-  host: createHost(),
-  clock: systemClock,
-  config: schema.parse({}),
-  version: '1',
-})
+const needsOf = (helper: HelperLink): MachineNeeds => machineNeeds({ helper })
 
 test('the server asks the helper', async () => {
   expect(isPrivileged(stop as Tool<MachineNeeds>)).toBe(true)

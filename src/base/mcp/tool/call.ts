@@ -4,7 +4,17 @@ import type { Clock } from '../../../kernel/clock.ts'
 import { type Fault, asFault, faults, outside } from '../../../kernel/fault.ts'
 import type { Log } from '../../../kernel/log.ts'
 import type { Principal } from '../../access/principal.ts'
-import { type Annotations, type Call, type Caller, type SandboxMode, type Tool, type ToolSource, isReal } from './tool.ts'
+import {
+  type Annotations,
+  type Call,
+  type Caller,
+  type Effect,
+  type Role,
+  type SandboxMode,
+  type Tool,
+  type ToolSource,
+  isReal,
+} from './tool.ts'
 
 /** How long a call may take when its tool does not say it. */
 export const defaultTimeoutMs = 30_000
@@ -43,6 +53,11 @@ export const fault = faults('tool', {
     hint: 'try again; if it stays so, look at the load of the machine',
   }),
   cancelled: (d: { tool: string }) => ({ kind: 'unavailable', message: `the call of ${d.tool} was cancelled by its caller` }),
+  unrecorded: (d: { tool: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `${d.tool} was not done, since it could not be recorded: ${d.reason}`,
+    hint: 'make room on the disk of the audit log, or see who may write it, then try again',
+  }),
   busy: (d: { maxCalls: number }) => ({
     kind: 'limited',
     message: `${d.maxCalls} calls are running already`,
@@ -86,6 +101,25 @@ export interface Toolbox {
   readonly running: number
 }
 
+/** A call before it is begun, or refused. `role`: what it needs. */
+export type Attempt = {
+  readonly tool: string
+  readonly caller: Caller
+  readonly role: Role | undefined
+  readonly effect: Effect | undefined
+  readonly input: unknown
+}
+
+/** Where every call is written down. A call that only observes goes on when it cannot be; others are refused then. */
+export interface CallRecord {
+  /** Resolves with the number of the entry when it is written. */
+  begin(attempt: Attempt): Promise<number>
+  /** Never rejects. */
+  end(begin: number, attempt: Attempt, outcome: 'done' | 'simulated' | 'failed', durationMs: number, code?: string): Promise<void>
+  /** Never rejects. */
+  denied(attempt: Attempt, code: string): Promise<void>
+}
+
 export type ToolboxOptions<Needs> = {
   readonly tools: readonly ToolSource<Needs>[]
   readonly needs: Needs
@@ -93,6 +127,7 @@ export type ToolboxOptions<Needs> = {
   mayCall(principal: Principal, tool: Tool<Needs>): boolean
   /** Asked for every call, so that a change counts at once; `disabled` when absent. */
   readonly sandboxMode?: () => SandboxMode
+  readonly record?: CallRecord
   readonly clock: Clock
   readonly log: Log
   /** Calls at work at one time; 1000 by default. */
@@ -204,9 +239,41 @@ async function perform<Needs>(
   return { content, structuredContent: checked.data, _meta: { 'fairlead/simulated': why } }
 }
 
+/** Writes down that a call is begun, then how it ended; what it failed with is its answer. */
+async function recorded<Needs>(
+  attempt: Attempt,
+  work: () => Promise<ToolAnswer>,
+  { record, clock, log }: ToolboxOptions<Needs>,
+): Promise<ToolAnswer> {
+  const { tool, caller, effect } = attempt
+  const who = { tool, principal: caller.principal.name, via: caller.principal.via }
+  const startedAt = clock.mono()
+  const durationMs = (): number => Math.round(clock.mono() - startedAt)
+  let begin: number | undefined
+  try {
+    begin = await record?.begin(attempt).catch((error: unknown) => {
+      const reason = asFault(error).message
+      if (effect !== 'observe') throw fault.unrecorded({ tool, reason }, error)
+      log.error('tool_call.unrecorded', { ...who, reason })
+      return undefined
+    })
+    const answer = await work()
+    const outcome = answer._meta ? 'simulated' : 'done'
+    log.info('tool_call', { ...who, outcome, durationMs: durationMs() })
+    if (begin !== undefined) await record!.end(begin, attempt, outcome, durationMs())
+    return answer
+  } catch (error) {
+    const failure = asFault(error)
+    const { code, message } = failure
+    log[outside[failure.kind].level]('tool_call', { ...who, outcome: 'failed', code, error: message, durationMs: durationMs() })
+    if (begin !== undefined) await record!.end(begin, attempt, 'failed', durationMs(), code)
+    return answerOf(failure)
+  }
+}
+
 /** Makes a toolbox. Tools are loaded when first asked for; a failed load is tried again by the next call. */
 export function createToolbox<Needs>(options: ToolboxOptions<Needs>): Toolbox {
-  const { clock, log, maxCalls = 1_000 } = options
+  const { log, record, maxCalls = 1_000 } = options
   const listed = new Map<string, Promise<ListedTool>>()
   let loading: Promise<ReadonlyMap<string, Tool<Needs>>> | undefined
   let problem: Fault | undefined
@@ -238,33 +305,28 @@ export function createToolbox<Needs>(options: ToolboxOptions<Needs>): Toolbox {
       return Promise.all(allowed.map(listing))
     },
     async call(principal, name, input, call) {
+      const { requestId = 'unknown', source = 'unknown', grant } = call
+      const caller = { principal, requestId, source, ...(grant === undefined ? {} : { grant }) }
       const tool = (await tools()).get(name)
-      if (!tool) throw fault.unknown({ tool: name.slice(0, 64) })
-      const who = { tool: name, principal: principal.name, via: principal.via }
-      if (!options.mayCall(principal, tool)) {
-        log.warn('permission_denied', { ...who, role: tool.role })
-        return answerOf(fault.denied({ tool: name, principal: principal.name, role: tool.role }))
+      const attempt: Attempt = { tool: name.slice(0, 64), caller, role: tool?.role, effect: tool?.effect, input }
+      if (!tool || !options.mayCall(principal, tool)) {
+        const { role } = attempt
+        const refusal = role ? fault.denied({ tool: name, principal: principal.name, role }) : fault.unknown({ tool: attempt.tool })
+        if (role) log.warn('permission_denied', { tool: name, principal: principal.name, via: principal.via, role })
+        await record?.denied(attempt, refusal.code)
+        if (!tool) throw refusal
+        return answerOf(refusal)
       }
-      const startedAt = clock.mono()
-      const durationMs = (): number => Math.round(clock.mono() - startedAt)
       running++
       try {
-        if (running > maxCalls) throw fault.busy({ maxCalls })
-        const { requestId = 'unknown', source = 'unknown', grant } = call
-        const caller = { principal, requestId, source, ...(grant === undefined ? {} : { grant }) }
-        const answer = await perform(tool, input, { call, caller }, options)
-        log.info('tool_call', { ...who, outcome: answer._meta ? 'simulated' : 'done', durationMs: durationMs() })
-        return answer
-      } catch (error) {
-        const failure = asFault(error)
-        log[outside[failure.kind].level]('tool_call', {
-          ...who,
-          outcome: 'failed',
-          code: failure.code,
-          error: failure.message,
-          durationMs: durationMs(),
-        })
-        return answerOf(failure)
+        return await recorded(
+          attempt,
+          () => {
+            if (running > maxCalls) throw fault.busy({ maxCalls })
+            return perform(tool, input, { call, caller }, options)
+          },
+          options,
+        )
       } finally {
         running--
       }

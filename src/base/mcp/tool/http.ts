@@ -56,6 +56,12 @@ export function admitBearer(token: Secret | undefined): Admit {
   }
 }
 
+/** The address that a request came from. What Cloudflare says of it counts only beside its assertion, which was proved. */
+export function sourceOf({ headers, socket }: IncomingMessage, principal?: Principal): string {
+  const said = principal?.via === 'cloudflare' ? headers['cf-connecting-ip'] : undefined
+  return typeof said === 'string' ? said.slice(0, 64) : (socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '')
+}
+
 export type HttpLimits = {
   /** Of one request; 1 MiB by default: arguments of tools are small. */
   readonly maxBodyBytes?: number
@@ -151,6 +157,11 @@ function refuse(failure: Fault, response: ServerResponse): void {
   )
 }
 
+/** With another role it is another: what the session was opened for no longer holds. */
+function isSame(one: Principal, other: Principal): boolean {
+  return one.name === other.name && one.via === other.via && one.role === other.role
+}
+
 /** Sessions of the eras before 2026-07-28: bounded, each bound to the principal that opened it. */
 class Sessions {
   readonly #options: HttpDoorOptions
@@ -176,7 +187,7 @@ class Sessions {
     if (!id && !isInitialize && request.method !== 'POST') return new Response(null, { status: 405, headers: { allow: 'POST' } })
     if (!id && !isInitialize) throw fault.session_wanted({})
     const session = id ? this.#byId.get(id) : await this.#open(sdk, principal, source)
-    if (!session || session.principal.name !== principal.name || session.principal.via !== principal.via) throw fault.no_session({})
+    if (!session || !isSame(session.principal, principal)) throw fault.no_session({})
     session.usedAt = this.#options.clock.mono()
     session.open++
     response.once('close', () => {
@@ -247,7 +258,7 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
 
   const answer = async (request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<Response> => {
     const principal = await options.admit(request)
-    const source = (request.socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '')
+    const source = sourceOf(request, principal)
     const body =
       request.method === 'POST'
         ? (JSON.parse(
