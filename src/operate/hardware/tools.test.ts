@@ -1,5 +1,4 @@
 // The tools for devices, on simulated ones: every answer is what its schema says and says that it is simulated; subjects name what is touched.
-import { machineNeeds } from '../needs.fixture.ts'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +7,7 @@ import type { z } from 'zod'
 import schema from '../config.ts'
 import { helperNeeds, memoryLink, plainCall } from '../helper/memory-link.fixture.ts'
 import type { PrivilegedTool } from '../helper/privileged.ts'
+import { machineNeeds } from '../needs.fixture.ts'
 import cameraInfo from '../tools/camera-get-info.ts'
 import takePhoto from '../tools/camera-take-photo.ts'
 import configurePin from '../tools/gpio-configure-pin.ts'
@@ -24,10 +24,8 @@ afterAll(() => rmSync(media, { recursive: true, force: true }))
 const config = schema.parse({
   hardware: { backend: 'simulated', camera: { media_root: media }, gpio: { safe_states: { 'gpiochip0:17': 'low' } } },
 })
-const needs = machineNeeds({
-  config,
-  helper: memoryLink(helperNeeds({ config, allows: (_, name) => ['gpiochip0:17', '1:0x48'].includes(name) })),
-})
+const allowed = ['gpiochip0:17', '1:0x48']
+const needs = machineNeeds({ config, helper: memoryLink(helperNeeds({ config, allows: (_, name) => allowed.includes(name) })) })
 
 async function ask<In extends z.ZodObject, Out extends z.ZodObject>(
   tool: PrivilegedTool<In, Out>,
@@ -80,12 +78,13 @@ describe('on simulated devices', () => {
 })
 
 test('what a call touches is what the allow-lists name', () => {
-  const subjects = [readPin, writePin, configurePin, setPwm].map((tool) => tool.privileged.subjects!({ chip: 'gpiochip0', pin: 17 }))
+  const onPins = [readPin, writePin, configurePin, setPwm] as unknown as PrivilegedTool[]
+  const subjects = onPins.map((tool) => tool.privileged.subjects!({ chip: 'gpiochip0', pin: 17 }))
   expect(subjects).toEqual(Array.from({ length: 4 }, () => [{ list: 'pins', name: 'gpiochip0:17' }]))
-  for (const tool of [i2cRead, i2cWrite]) {
-    expect(tool.privileged.subjects!({ bus: 1, address: 0x76 } as never)).toEqual([{ list: 'i2c', name: '1:0x76' }])
+  for (const tool of [i2cRead, i2cWrite] as unknown as PrivilegedTool[]) {
+    expect(tool.privileged.subjects!({ bus: 1, address: 0x76 })).toEqual([{ list: 'i2c', name: '1:0x76' }])
   }
-  expect(takePhoto.privileged.subjects!({ camera: 'rpicam0' } as never)).toEqual([{ list: 'cameras', name: 'rpicam0' }])
+  expect(takePhoto.privileged.subjects!(takePhoto.input.parse({ camera: 'rpicam0' }))).toEqual([{ list: 'cameras', name: 'rpicam0' }])
 })
 
 test.each([
@@ -110,10 +109,12 @@ test.each([
 })
 
 test('in a sandbox nothing is invented: what was asked for, and that nothing happened', () => {
-  const simulate = <In extends z.ZodObject>(tool: PrivilegedTool<In>, given: z.input<In>): unknown =>
-    tool.output.parse(tool.simulate!(needs, tool.input.parse(given)))
-  expect(simulate(readPin as never, { pin: 4 })).toMatchObject({ level: { unavailable: expect.any(String) }, simulated: true })
-  expect(simulate(writePin as never, { pin: 4, level: 'high' })).toMatchObject({ level: 'high', simulated: true })
-  expect(simulate(i2cRead as never, { address: 8 })).toMatchObject({ bytes: [], simulated: true })
-  expect(simulate(cameraInfo as never, {})).toMatchObject({ cameras: { unavailable: expect.any(String) }, simulated: true })
+  const simulate = (tool: unknown, given: object): unknown => {
+    const { input, output, simulate: pretend } = tool as PrivilegedTool
+    return output.parse(pretend!(needs, input.parse(given)))
+  }
+  expect(simulate(readPin, { pin: 4 })).toMatchObject({ level: { unavailable: expect.any(String) }, simulated: true })
+  expect(simulate(writePin, { pin: 4, level: 'high' })).toMatchObject({ level: 'high', simulated: true })
+  expect(simulate(i2cRead, { address: 8 })).toMatchObject({ bytes: [], simulated: true })
+  expect(simulate(cameraInfo, {})).toMatchObject({ cameras: { unavailable: expect.any(String) }, simulated: true })
 })
