@@ -1,5 +1,4 @@
 // The tools for the network: real sockets of this test, a name server of its own, and programs that write down what they were asked.
-import { machineNeeds } from './needs.fixture.ts'
 import { once } from 'node:events'
 import { createSocket } from 'node:dgram'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
