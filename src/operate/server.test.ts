@@ -40,14 +40,10 @@ async function start(config: object = {}, token?: Secret, log = silentLog): Prom
 
 async function callAll(client: Client): Promise<Record<string, Record<string, unknown>>> {
   const { tools: listed } = await client.listTools()
-  expect(listed.map(({ name }) => name).sort()).toEqual([
-    'process_list',
-    'system_get_basic_info',
-    'system_get_health_snapshot',
-    'system_get_network_info',
-  ])
+  const looking = ['process_list', 'system_get_basic_info', 'system_get_health_snapshot', 'system_get_network_info']
+  expect(listed.map(({ name }) => name)).toEqual(expect.arrayContaining(looking))
   const answers: Record<string, Record<string, unknown>> = {}
-  for (const { name, annotations, outputSchema } of listed) {
+  for (const { name, annotations, outputSchema } of listed.filter((one) => looking.includes(one.name))) {
     expect(annotations).toMatchObject({ readOnlyHint: true })
     expect(outputSchema).toBeDefined() // the client checks every answer against it
     const answer = await client.callTool({ name, arguments: name === 'process_list' ? { limit: 500, sort: 'pid' } : {} })
