@@ -58,7 +58,7 @@ function sdkServer<Needs>(sdk: Sdk, toolbox: Toolbox, { principal, source }: Ask
   })
   server.setRequestHandler('tools/call', async ({ params }, { mcpReq }) => {
     const progressToken = mcpReq._meta?.progressToken
-    const grant = (mcpReq._meta)?.['fairlead/grant']
+    const grant = mcpReq._meta?.['fairlead/grant']
     const call = {
       signal: mcpReq.signal,
       requestId: JSON.stringify(mcpReq.id),
