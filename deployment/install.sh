@@ -189,7 +189,7 @@ install_config() {
   [ -e "$config/secrets.env" ] || echo '# Credentials, as NAME=value; config.yml names them: { env: NAME }.' | put "$config/secrets.env" 600
   own "$config/config.yml" "root:$account" 640
   own "$config/secrets.env" root:root 600
-  put /etc/logrotate.d/mcp-raspi 644 <"$here/machine/logrotate" || true
+  put /etc/logrotate.d/mcp-raspi 644 <"$here/logrotate/mcp-raspi" || true
   put /etc/tmpfiles.d/mcp-raspi.conf 644 <"$here/machine/tmpfiles.conf" && run systemd-tmpfiles --create /etc/tmpfiles.d/mcp-raspi.conf
   put /usr/local/bin/mcp-backup.sh 755 <"$here/machine/mcp-backup.sh" || true
   put /usr/local/bin/mcp-health.sh 755 <"$here/machine/mcp-health.sh" || true

@@ -1,4 +1,5 @@
 // A log's file is closed when it is large, kept in number and age, and goes on whatever others do to it.
+import { logrotateConfig } from '../../test/kit/logrotate.ts'
 import {
   chmodSync,
   existsSync,
@@ -73,10 +74,7 @@ test('it goes on in a new file when the old one is moved, deleted or rotated by 
   await write(file, 'two')
   rmSync(path)
   await write(file, 'three')
-  writeFileSync(
-    join(folder, 'logrotate.conf'),
-    readFileSync('deployment/logrotate/mcp-raspi', 'utf8').replace(/^\/var\/log\/mcp-raspi.*\{$/m, `${path} {`),
-  )
+  writeFileSync(join(folder, 'logrotate.conf'), logrotateConfig(path))
   chmodSync(join(folder, 'logrotate.conf'), 0o644)
   const { exitCode, stderr } = await exec(['logrotate', '-f', '-s', join(folder, 'state'), join(folder, 'logrotate.conf')], {
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },

