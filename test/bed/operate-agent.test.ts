@@ -159,3 +159,71 @@ describe('services', () => {
     ])
   }, 60_000)
 })
+
+describe('processes', () => {
+  test('a process is signalled by number and name together, and only one that is on the list', async () => {
+    await root('systemctl start lamp')
+    const pid = Number(await show('MainPID'))
+    const told = await call(
+      ['process_signal', { pid, name: 'cat', signal: 'KILL' }],
+      ['process_signal', { pid: 1, name: 'sleep', signal: 'KILL' }],
+      ['process_signal', { pid: Number(await show('MainPID', 'dbus')), name: 'sleep', signal: 'KILL' }],
+    )
+    expect(told.map(codeOf)).toEqual(['operate.not_listed', 'tool.bad_input', 'operate.not_that_process'])
+    expect(await show('ActiveState')).toBe('active')
+    const [info, killed] = await call(['process_info', { pid }], ['process_signal', { pid, name: 'sleep', signal: 'KILL' }])
+    expect(info!.structuredContent).toMatchObject({ name: 'sleep', arguments: ['/bin/sleep', '1000000'], unit: 'lamp.service', ppid: 1 })
+    expect(killed!.structuredContent).toEqual({ pid, name: 'sleep', signal: 'KILL' })
+    await expect.poll(() => show('Result'), { timeout: 5_000 }).toBe('signal')
+  }, 60_000)
+})
+
+describe('a server that was taken over', () => {
+  const asServer = (script: string) => nodes.exec('pi', ['runuser', '-u', 'mcp-raspi', '--', 'sh', '-c', script])
+  test('cannot change what the helper goes by, nor its record, nor its socket; a stranger cannot even open it', async () => {
+    for (const path of ['/etc/mcp-raspi/config.yml', '/var/log/mcp-raspi-agent/ledger/audit.log', '/run/mcp-raspi/other.sock'])
+      expect((await asServer(`: >>${path}`)).code, path).not.toBe(0)
+    for (const path of ['/etc/mcp-raspi/config.yml', '/run/mcp-raspi/ops-agent.sock', '/var/log/mcp-raspi-agent/ledger/audit.log'])
+      expect((await asServer(`rm -f ${path} || mv ${path} ${path}.old`)).code, path).not.toBe(0)
+    const open = 'python3 -c "import socket; socket.socket(socket.AF_UNIX).connect(\'/run/mcp-raspi/ops-agent.sock\')"'
+    expect((await asServer(open)).code).toBe(0)
+    expect((await nodes.exec('pi', ['runuser', '-u', 'nobody', '--', 'sh', '-c', open])).stderr).toContain('PermissionError')
+    expect(await root('stat -c "%U:%G %a" /run/mcp-raspi /run/mcp-raspi/ops-agent.sock')).toBe('root:mcp-raspi 750\nroot:mcp-raspi 660')
+  }, 60_000)
+})
+
+describe('the sandbox, by the step of the runbook', () => {
+  const sed = (mode: string) => root(`sed -i 's/sandbox_mode:.*/sandbox_mode: "${mode}"/' /etc/mcp-raspi/config.yml`)
+  test('counts for a helper that was not restarted', async () => {
+    await root('systemctl start lamp')
+    await sed('full')
+    const [stopped] = await call(['service_control', { unit: 'lamp', action: 'stop' }])
+    expect(stopped!._meta).toEqual({ 'fairlead/simulated': 'full' })
+    expect(await show('ActiveState')).toBe('active')
+    await sed('disabled')
+    await call(['service_control', { unit: 'lamp', action: 'stop' }])
+    expect(await show('ActiveState')).toBe('inactive')
+  }, 60_000)
+})
+
+describe('power', () => {
+  test('the answer comes first; it can be cancelled; then the machine really restarts', async () => {
+    const [planned] = await call(['system_reboot', { reason: 'test', delaySeconds: 60 }])
+    const [again, off] = await call(
+      ['system_reboot', { reason: 'twice', delaySeconds: 60 }],
+      ['system_shutdown', { reason: 'test', confirm: 'another machine' }],
+    )
+    const [cancelled] = await call(['system_cancel', {}])
+    const [none] = await call(['system_cancel', {}])
+    expect(Date.parse(planned!.structuredContent!['dueAt'] as string)).toBeGreaterThan(Date.now())
+    expect(codeOf(again!)).toBe('operate.power_busy')
+    expect(cancelled!.structuredContent).toMatchObject({ cancelled: 'reboot', reason: 'test' })
+    expect(codeOf(none!)).toBe('operate.nothing_planned')
+    expect(codeOf(off!)).toBe('operate.not_confirmed')
+    const [told] = await call(['system_reboot', { reason: 'test', delaySeconds: 1 }])
+    expect(told!.structuredContent).toMatchObject({ dueAt: expect.any(String) as string })
+    await expect.poll(async () => (await nodes.exec('pi', ['true'])).code, { timeout: 20_000, interval: 200 }).not.toBe(0)
+    await nodes.boot('pi')
+    expect(await root('cat /var/log/mcp-raspi-agent/ledger/audit.log')).toMatch(/"event":"power.begin","action":"reboot","reason":"test"/)
+  }, 90_000)
+})

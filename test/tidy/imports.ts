@@ -195,7 +195,7 @@ export const closed: Rule = (files) => {
           found.push(finding({ file, entry }, `${start} reaches the package ${entry.from}`, 'cut the way there, or load it elsewhere'))
       }
     }
-    walk(start)
+    for (const { path, isTest } of files) if (!isTest && (path === start || (start.endsWith('/') && path.startsWith(start)))) walk(path)
     return found
   })
 }

@@ -212,7 +212,7 @@ describe('who imports whom', () => {
 
   test('closed', () => {
     const helper = {
-      'src/daemons/helper.ts': "import { a } from '../operate/a.ts'",
+      'src/operate/tools/helper.ts': "import { a } from '../a.ts'",
       'src/operate/a.ts': "const b = import('../base/peer/b.ts')",
     }
     expect(findings(imports.closed, { ...helper, 'src/base/peer/b.ts': "import { createLibp2p } from 'libp2p'" })).toEqual([

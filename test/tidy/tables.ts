@@ -130,9 +130,10 @@ export const packages: readonly Package[] = [
   },
 ]
 
-/** Packages that a program may reach through all its imports, lazy ones too. The helper runs as root: its list is short and written down. */
+/** Packages that what starts in a file, or in any file of a folder, may reach through all its imports, lazy ones too. The helper runs as root, with the tools: its list is short and written down. */
 export const closures: Readonly<Record<string, RegExp>> = {
-  'src/daemons/helper.ts': /^(?:zod|smol-toml|yaml|toml-eslint-parser)$/,
+  'src/operate/helper/serve.ts': /^(?:zod|smol-toml|yaml|toml-eslint-parser)$/,
+  'src/operate/tools/': /^(?:zod|smol-toml|yaml|toml-eslint-parser)$/,
 }
 
 export const maxLines = 400

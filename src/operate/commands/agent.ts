@@ -13,7 +13,7 @@ export default command({
   flags: {
     config: { summary: 'the configuration file; config.yml in the configuration folder by default', value: 'FILE' },
   },
-  examples: [['sudo raspi-ops-agent', 'serve at /run/mcp-raspi/ops-agent.sock until stopped']],
+  examples: [['fairlead operate agent', 'serve at /run/mcp-raspi/ops-agent.sock until stopped']],
   async run({ terminal, log, clock, folders, env, signal, version, onReload }, { flags }) {
     const { tools } = await import('../../extensions.ts')
     const own = tools.filter(({ owner }) => owner === 'operate')

@@ -29,7 +29,7 @@ export default command({
   ],
   async run({ terminal, log, clock, folders, env, stdin, stdout, signal, version }, { flags }) {
     const path = flags.config ?? join(folders.config, 'config.yml')
-    const { value } = await loadConfig({ schema, path, isOptional: flags.config === undefined })
+    const { value } = await loadConfig({ schema, path, isOptional: flags.config === undefined, isYaml11Too: true })
     const config = flags.port === undefined ? value : { ...value, server: { ...value.server, port: flags.port } }
     const { tools } = await import('../../extensions.ts')
     const own = tools.filter(({ owner }) => owner === 'operate')

@@ -8,9 +8,12 @@ import type { Call } from '../../base/mcp/tool/tool.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { silentLog } from '../../kernel/log.ts'
 import { type TestHelper, testHelper } from './helper.fixture.ts'
-import { deeds, lampBlow, lampSet, lampWatch, letGo } from './lamps.fixture.ts'
+import { deeds, lampBlow, lampSet, lampTools, lampWatch, letGo } from './lamps.fixture.ts'
 import type { HelperLink } from './link.ts'
-import { plainCall } from './memory-link.fixture.ts'
+import { helperNeeds, plainCall } from './memory-link.fixture.ts'
+import { createOperations, privilegedTools } from './operations.ts'
+import { ownConfig } from './own-config.ts'
+import type { HelperRecord } from './record.ts'
 import { socketLink } from './socket-link.ts'
 
 const gate = createIdentity(new Uint8Array(32).fill(7))
@@ -173,6 +176,49 @@ describe('how often', () => {
     const { link } = await started('helper: {ledger: LEDGER, server_max_role: admin}\n')
     await link.ask(lampBlow, kitchen, plainCall())
     await expect(link.ask(lampBlow, kitchen, plainCall())).rejects.toMatchObject({ code: 'operate.too_often' })
+  })
+})
+
+describe('many calls', () => {
+  test('ten thousand are all answered and recorded, and leave nothing behind', async () => {
+    const { own, link } = await started()
+    let left = 10_000
+    const ask = async (): Promise<void> => {
+      while (left-- > 0) expect(await link.ask(lampWatch, { wait: false, fill: 1 }, call)).toEqual({ seen: 'x' })
+    }
+    const call = plainCall()
+    await Promise.all(Array.from({ length: 16 }, ask))
+    expect(await link.health()).toEqual({ ok: true })
+    expect(own.recorded().filter(({ event, outcome }) => event === 'tool_call.end' && outcome === 'done')).toHaveLength(10_000)
+  }, 60_000)
+})
+
+describe('a record that cannot be written', () => {
+  test('stops changes, and not looking', async () => {
+    const own = testHelper(operator)
+    const record: HelperRecord = {
+      begin: () => ({ seq: 1, written: Promise.reject(new Error('no space left on the disk')) }),
+      end: async () => {},
+      denied: async () => {},
+      refused: async () => {},
+      note: async () => {},
+      close: async () => {},
+    }
+    const tools = await privilegedTools(lampTools)
+    const operations = createOperations({ ...helperNeeds(), config: ownConfig({ log: silentLog }, own.configFile), record }, tools)
+    const { caller } = plainCall()
+    const perform = (method: string, given: object) =>
+      operations.perform({
+        ...plainCall(),
+        link: 1,
+        method,
+        params: { arguments: given, principal: { name: 'ann', via: 'token' }, request: caller.requestId, source: caller.source },
+        arguments: undefined,
+        afterReply() {},
+      })
+    await expect(perform('lamp_set', kitchen)).rejects.toMatchObject({ code: 'operate.unrecorded', kind: 'unavailable' })
+    expect(deeds).toEqual([])
+    expect(await perform('lamp_watch', {})).toEqual({ output: { seen: '' } })
   })
 })
 

@@ -43,7 +43,7 @@ export const helperSettings = z.strictObject({
   ledger: z
     .string()
     .min(1)
-    .default('/var/log/mcp-raspi/agent')
+    .default('/var/log/mcp-raspi-agent/ledger')
     .describe('The folder of the record of all that was asked of the helper; it must be one that only root can write.'),
   server_max_role: z
     .enum(roles)
