@@ -59,7 +59,7 @@ function uncovered(lines: readonly string[], requirements: readonly Requirement[
     const quotes = requirements.filter(({ line }) => line === at + 1).map(({ quote }) => quote)
     const isFence = text.trimStart().startsWith('```')
     if (isFence) isCode = !isCode
-    if (isFence || (!isCode && /^(?:#.*|-+|\*\*Steps\*\*:|)$/.test(text.trim()))) return []
+    if (isFence || (!isCode && /^(?:#.*|-+|\|[-|]+\||\*\*Steps\*\*:|)$/.test(text.trim()))) return []
     const left = quotes.reduce((rest, quote) => rest.replace(quote, ' '), text).trim()
     const missing = isCode ? (/\w/.test(left) ? [left] : []) : (left.match(/`[^`]+`/g) ?? (quotes.length === 0 ? [left] : []))
     return missing.map((words) => `${at + 1}: ${words}`)

@@ -18,13 +18,14 @@ const release = (version: string, change = ''): string => `cd "$(mktemp -d)"
 tar -C ${shared} -cf - package.json bin dist deployment LICENSE verify-installation.sh | tar -xf -
 before=$(sed -n 's/^  "version": "\\(.*\\)",/\\1/p' package.json)
 sed -i 's/"version": "'"$before"'"/"version": "${version}"/' package.json
-sed -i "s/version:\`$before\`/version:\`${version}\`/" dist/*.js
+sed -i 's/version:\`'"$before"'\`/version:\`${version}\`/' dist/*.js
 ${change}
 cd .. && mkdir -p packed && rm -rf packed/package && mv "$OLDPWD" packed/package && (cd packed && find package -type f | tar -czf ../packed.tgz -T -)
 mkdir -p /srv/releases
 [ -e /root/release.key ] || fairlead operate release --new-key --key /root/release.key >/root/signer
 fairlead operate release packed.tgz --key /root/release.key --out /srv/releases
-sed -i "s|^  source: .*|  source: /srv/releases|; s|^  signers: .*|  signers: [$(cat /root/signer)]|; s|^  keep_versions: .*|  keep_versions: 3\\n  health_seconds: 10|" /etc/mcp-raspi/config.yml`
+grep -q health_seconds /etc/mcp-raspi/config.yml || sed -i 's/^  keep_versions: 3/&\\n  health_seconds: 10/' /etc/mcp-raspi/config.yml
+sed -i "s|^  source: .*|  source: /srv/releases|; s|^  signers: .*|  signers: [$(cat /root/signer)]|" /etc/mcp-raspi/config.yml`
 
 export const acts: Acts = {
   async 'the power is cut'(scene) {
