@@ -3,7 +3,7 @@ import type { Given } from '../access/argument-rule.ts'
 import type { Kind, Target } from '../access/policy.ts'
 import type { Exchange } from './exchange.ts'
 import { paramsOf } from './message.ts'
-import { type Frame, stringAt, token } from '../wire/frame.ts'
+import { type Frame, type Span, stringAt, token } from '../wire/frame.ts'
 import { members } from '../wire/locate.ts'
 
 const named: Readonly<Record<string, { readonly kind: Kind; readonly place: 'name' | 'uri' }>> = {
@@ -67,15 +67,25 @@ export function isRecorded(exchange: Pick<Exchange, 'frame' | 'era'>): boolean {
   return targetsOf(exchange)[0]!.kind === 'method'
 }
 
-/** The arguments of a call where they stand in its bytes; read only as far as a rule looks at them. */
 function givenIn(frame: Frame): Given {
   const span = frame.at.arguments
   if (!span) return []
-  if (frame.bytes[span[0]] !== 0x7b) return undefined
-  return {
-    *[Symbol.iterator]() {
-      for (const { name, value } of members(frame.bytes, span)) yield { name, text: () => token(frame, value) }
-    },
+  return frame.bytes[span[0]] === 0x7b ? new GivenMembers(frame, span) : undefined
+}
+
+/** The arguments of a call where they stand in its bytes; read only as far as a rule looks at them. A class, since a generator function made for each call leaves a map in the old generation. */
+class GivenMembers {
+  readonly #frame: Frame
+  readonly #span: Span
+
+  constructor(frame: Frame, span: Span) {
+    this.#frame = frame
+    this.#span = span
+  }
+
+  *[Symbol.iterator]() {
+    const frame = this.#frame
+    for (const { name, value } of members(frame.bytes, this.#span)) yield { name, text: () => token(frame, value) }
   }
 }
 
