@@ -68,8 +68,9 @@ export class Pair {
 }
 
 /** An MCP client of the server at `url`. */
-export async function clientOf(url: string, token?: string): Promise<Client> {
-  const client = new Client({ name: 'test', version: '1' })
+export async function clientOf(url: string, token?: string, era: 'legacy' | 'modern' = 'modern'): Promise<Client> {
+  const mode = era === 'modern' ? { pin: '2026-07-28' } : ('legacy' as const)
+  const client = new Client({ name: 'test', version: '1' }, { versionNegotiation: { mode } })
   const requestInit = token === undefined ? {} : { requestInit: { headers: { authorization: `Bearer ${token}` } } }
   await client.connect(new StreamableHTTPClientTransport(new URL(url), requestInit))
   later(() => client.close())
