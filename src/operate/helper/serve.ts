@@ -60,7 +60,7 @@ export async function startHelper({ tools: sources, ...given }: HelperDaemonNeed
   const socket = helper.socket ?? settings.socket
   const group = groupOf(socket)
   const tools = await privilegedTools(sources)
-  const record = stack.adopt(openRecord({ clock, log }, helper.ledger), (one) => one.close())
+  const record = stack.adopt(openRecord({ clock, log }, helper.ledger, logging), (one) => one.close())
   const hardware = stack.adopt(createHardware(needs, devices), (one) => one.gpio.close())
   const systemd = createSystemd(needs.host)
   const isReal = async (): Promise<boolean> => (await config.current()).testing.sandbox_mode === 'disabled'

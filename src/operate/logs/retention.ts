@@ -1,0 +1,33 @@
+// How long closed files of a record are kept, by number and by age: looked at each minute. What went is told, so that a verifier's gap can be held against an entry.
+import { dropClosed } from '../../base/ledger/retention.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import { asFault } from '../../kernel/fault.ts'
+import type { Log } from '../../kernel/log.ts'
+import type { LoggingSettings } from './settings.ts'
+
+const everyMs = 60_000
+
+export type Kept = { readonly folder: string; readonly file: string }
+export type Dropped = { readonly from: number; readonly to: number; readonly files: number }
+
+/** `place`: as it is then; undefined: nowhere yet. Returns what ends it. */
+export function keepRetained(
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  { backup_count: keepCount, retention_days: days }: Pick<LoggingSettings, 'backup_count' | 'retention_days'>,
+  place: () => Kept | undefined,
+  told: (dropped: Dropped) => void,
+): () => void {
+  let cancel = (): void => {}
+  const retain = (): void => {
+    const kept = place()
+    try {
+      const dropped = kept ? dropClosed(kept, keepCount, clock.now() - days * 86_400_000) : []
+      if (dropped.length > 0) told({ from: dropped[0]!.from, to: dropped.at(-1)!.to, files: dropped.length })
+    } catch (error) {
+      log.error('audit.not_retained', { folder: kept?.folder, reason: asFault(error).message })
+    }
+    cancel = clock.after(everyMs, retain)
+  }
+  retain()
+  return () => cancel()
+}
