@@ -18,6 +18,9 @@ export type Daemon = {
   stop(signal?: NodeJS.Signals): Promise<void>
 }
 
+/** As bin/fairlead starts daemons. */
+const asLauncher = ['--max-semi-space-size=1']
+
 export class Pair {
   readonly home = mkdtempSync(join(tmpdir(), 'fairlead-pair-'))
   readonly configFile = join(this.home, 'config/config.yml')
@@ -42,7 +45,7 @@ export class Pair {
 
   /** Rejects with what it wrote when it ends before it is ready. */
   async start(args: readonly string[]): Promise<Daemon> {
-    const child = spawn(process.execPath, [main, ...args], {
+    const child = spawn(process.execPath, [...asLauncher, main, ...args], {
       env: { PATH: process.env['PATH'], LC_ALL: 'C', FAIRLEAD_HOME: this.home },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
