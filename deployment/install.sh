@@ -101,8 +101,10 @@ make_folders() {
   folder /var/lib/mcp-raspi/metrics "$account:$account" 750
   folder /var/log/mcp-raspi "$account:$account" 750
   for path in /var/lib/mcp-raspi-agent /var/log/mcp-raspi-agent; do folder "$path" "root:$account" 750; done
+  folder /var/lib/mcp-raspi-agent/media "root:$account" 750
   # root writes where the server's account can put nothing in its way; people find it beside the other logs
   [ -e /var/log/mcp-raspi/agent.log ] || [ -L /var/log/mcp-raspi/agent.log ] || run ln -s ../mcp-raspi-agent/agent.log /var/log/mcp-raspi/agent.log
+  [ -e /var/log/mcp-raspi/agent ] || [ -L /var/log/mcp-raspi/agent ] || run ln -s ../mcp-raspi-agent/ledger /var/log/mcp-raspi/agent
   for path in /backup /backup/mcp-raspi; do [ -d "$path" ] || folder "$path" root:root 700; done
 }
 

@@ -123,6 +123,7 @@ export const tools = [
   { owner: 'operate', name: 'service-control', load: () => import('./operate/tools/service-control.ts') },
   { owner: 'operate', name: 'service-enable', load: () => import('./operate/tools/service-enable.ts') },
   { owner: 'operate', name: 'service-list', load: () => import('./operate/tools/service-list.ts') },
+  { owner: 'operate', name: 'service-logs', load: () => import('./operate/tools/service-logs.ts') },
   { owner: 'operate', name: 'service-status', load: () => import('./operate/tools/service-status.ts') },
   { owner: 'operate', name: 'system-cancel', load: () => import('./operate/tools/system-cancel.ts') },
   { owner: 'operate', name: 'system-get-basic-info', load: () => import('./operate/tools/system-get-basic-info.ts') },

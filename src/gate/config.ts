@@ -1,6 +1,7 @@
 // The settings of the gate: each with a description and a default.
 import { z } from 'zod'
 import { jwtAlgorithms } from '../base/access/jwt-algorithms.ts'
+import { maxRoles } from '../base/access/grant.ts'
 import { credential } from '../base/config/credential.ts'
 import { duration } from '../base/config/duration.ts'
 import { maxFrameBytes } from '../base/config/size.ts'
@@ -26,6 +27,21 @@ const noUserInfo = 'may not hold a user name or password: keep the token elsewhe
 
 const digest = z.string().regex(/^sha256-[A-Za-z0-9+/]{43}=$/, 'must be sha256- and Base64: openssl dgst -sha256 -binary FILE | base64')
 
+const grants = z
+  .strictObject({
+    audience: z
+      .string()
+      .min(1)
+      .max(128)
+      .default('raspi-ops-agent')
+      .describe('For whom they are: what the daemon that acts by them has as its own name (helper.grants.audience).'),
+    roles: z
+      .record(z.string().regex(/^[a-z][a-z0-9-]{0,63}$/, 'must be lower-case letters, digits and hyphens'), z.array(z.string()).min(1))
+      .refine((all) => Object.keys(all).length > 0 && Object.keys(all).length <= maxRoles, `must name 1 to ${maxRoles} roles`)
+      .describe('Which principals hold a role of that daemon, by role; * stands for any characters. Whom none names holds none.'),
+  })
+  .describe('It is told with each call, signed by the gate and good for a minute, who calls and which roles they hold.')
+
 /** How a server is served, whoever names it. */
 const serving = {
   isolation: z
@@ -38,6 +54,7 @@ const serving = {
     .prefault('5m')
     .describe('A child that nobody used for this long is stopped; the next call starts it again.'),
   request_timeout: duration({ leastMs: 100 }).prefault('10m').describe('A request without an answer for this long is given up.'),
+  grants: grants.optional(),
   approve: patterns("tools need a person's yes for each call"),
   new_tools: z
     .enum(['pin', 'quarantine', 'trust'])
@@ -50,6 +67,11 @@ const serving = {
     .default('quarantine')
     .describe('A tool whose definition holds hidden characters, or whose name looks like that of another: held back, or reported only.'),
 }
+
+const readable =
+  'would be readable on the way, and told to whoever the name leads to: url and sse must be https then, or http to this machine (127.0.0.1)'
+const isUnread = ({ url, sse }: { readonly url?: string | undefined; readonly sse?: string | undefined }): boolean =>
+  [url, sse].every((address) => address === undefined || isSafeUrl(address))
 
 const upstream = z
   .strictObject({
@@ -89,11 +111,8 @@ const upstream = z
   .refine((value) => [value.command, value.url, value.sse, value.peer, value.socket].filter((way) => way !== undefined).length === 1, {
     error: 'needs exactly one of command, url, sse, peer and socket',
   })
-  .refine(({ token, url, sse }) => token === undefined || [url, sse].every((address) => address === undefined || isSafeUrl(address)), {
-    error:
-      'would be readable on the way, and told to whoever the name leads to: url and sse must be https then, or http to this machine (127.0.0.1)',
-    path: ['token'],
-  })
+  .refine((value) => value.token === undefined || isUnread(value), { error: readable, path: ['token'] })
+  .refine((value) => value.grants === undefined || isUnread(value), { error: readable, path: ['grants'] })
   .refine((value) => value.integrity === undefined || value.command !== undefined, {
     error: 'integrity is for a command',
     path: ['integrity'],

@@ -1,8 +1,10 @@
 // A gate as its configuration says: settings checked, upstreams' transports made, children guarded.
 import { hash } from 'node:crypto'
-import { isAbsolute, join } from 'node:path'
+import { dirname, isAbsolute, join } from 'node:path'
 import { resolveCredential } from '../base/config/credential.ts'
-import { redacting } from '../kernel/log.ts'
+import { makeFolder } from '../kernel/file.ts'
+import { type Log, redacting } from '../kernel/log.ts'
+import type { Identity } from '../base/identity/identity.ts'
 import { createHttpClient } from '../base/http/client.ts'
 import { startGuard } from '../base/supervise/guard.ts'
 import { limitsOf } from '../base/wire/walk.ts'
@@ -13,6 +15,7 @@ import type { Connector } from './connector-kind.ts'
 import { type Gate, type GateNeeds, type GateSettings, startGate } from './gate.ts'
 import type { Configured } from './line-up.ts'
 import type { Changeable, Reading } from './reload.ts'
+import { grantSigner } from './grants.ts'
 import { rulesOf } from './rule/roles.ts'
 import { type Named, Offered } from './offered.ts'
 import type { DialPeer, GateConfig, UpstreamConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
@@ -40,6 +43,9 @@ export type ConfiguredGateNeeds = Omit<GateNeeds, 'read' | 'offers'> & {
   readonly isLocalOnly?: boolean
 }
 
+/** `grantSigner`: made when the first upstream is to get grants. */
+type Kit = UpstreamKit & IssuerKit & { grantSigner(): Identity }
+
 /** Where the ledger and sessions of this gate live. */
 export function gateFolder(config: GateConfig, state: string): string {
   return config.state ?? join(state, 'gate')
@@ -57,7 +63,8 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
   const client = createHttpClient()
   stack.defer(() => client.close())
   const limits = limitsOf(config.max_frame_bytes)
-  const kit: UpstreamKit & IssuerKit = {
+  let signer: Identity | undefined
+  const kit: Kit = {
     clock,
     log,
     guard,
@@ -65,6 +72,7 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     limits,
     env,
     ...(needs.dialPeer ? { dialPeer: needs.dialPeer } : {}),
+    grantSigner: () => (signer ??= openSigner(log, join(gateFolder(config, needs.state), 'grants.secret'))),
     keySets: new Map(),
     pathOf: (path) => (isAbsolute(path) ? path : join(folder, path)),
     async reveal(value) {
@@ -137,12 +145,7 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
   }
 }
 
-async function changeableOf(
-  kit: UpstreamKit & IssuerKit,
-  kinds: readonly UpstreamKind[],
-  config: GateConfig,
-  offered: Offered,
-): Promise<Changeable> {
+async function changeableOf(kit: Kit, kinds: readonly UpstreamKind[], config: GateConfig, offered: Offered): Promise<Changeable> {
   const own = Object.entries(config.upstreams).map(([name, settings]): Named => ({ name, settings, digest: '' }))
   const upstreams = [...own, ...offered.upstreams(config)].map(async ({ name, settings: one, digest, ailing }): Promise<Configured> => {
     const kind = kinds.find(({ key }) => one[key] !== undefined)!
@@ -153,6 +156,7 @@ async function changeableOf(
       requestTimeoutMs: one.request_timeout,
       approve: one.approve,
       pins: { newTools: one.new_tools, suspiciousTools: one.suspicious_tools, fingerprints: one.pins },
+      ...(one.grants ? { grants: { ...one.grants, signer: kit.grantSigner() } } : {}),
       transport: await kind.transport(kit, name, one),
       fingerprint: await fingerprintOf(kit, one, digest),
       ...(ailing ? { ailing } : {}),
@@ -204,6 +208,14 @@ const changeable: ReadonlySet<string> = new Set([
 function differences(before: GateConfig, after: GateConfig): readonly string[] {
   const keys = new Set([...Object.keys(before), ...Object.keys(after)]) as ReadonlySet<keyof GateConfig>
   return [...keys].filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key])).map((key) => `gate.${key}`)
+}
+
+/** Told once: daemons name it to believe the grants. */
+function openSigner(log: Log, path: string): Identity {
+  makeFolder(dirname(path))
+  const signer = grantSigner(path)
+  log.info('gate.grants', { issuer: signer.peerId })
+  return signer
 }
 
 function splitListen(listen: string): [host: string, port: number] {

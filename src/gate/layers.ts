@@ -7,6 +7,7 @@ import type { Log } from '../kernel/log.ts'
 import { approvalLayer } from './approval/layer.ts'
 import type { Approvals } from './approval/approvals.ts'
 import type { Drain } from './drain.ts'
+import { grantLayer } from './grants.ts'
 import { type Handles, handleLayer } from './handles.ts'
 import { type Limits, limitLayer } from './limit.ts'
 import type { GateMetrics } from './metrics.ts'
@@ -62,6 +63,7 @@ export function layersOf(
     handleLayer({ handles, upstream: name, refused }),
     recordLayer(record),
     carryLayer,
+    grantLayer(clock, () => upstream.settings.grants),
   ]
   return { layers, listChanged: pin.listChanged }
 }

@@ -17,6 +17,7 @@ import type { Sink } from '../base/wire/wire.ts'
 import { Breaker } from './breaker.ts'
 import type { Children, Idle } from './children.ts'
 import { fault } from './faults.ts'
+import type { GrantSettings } from './grants.ts'
 import type { PinSettings } from './pin/pins.ts'
 import { Pooled } from './pooled.ts'
 import { Starting, type UpstreamState, isWrongEra } from './starting.ts'
@@ -43,6 +44,8 @@ export type UpstreamSettings = {
   readonly pins?: PinSettings
   /** Patterns of tools of which each call needs a person's yes. */
   readonly approve?: readonly string[]
+  /** It gets a grant with each call; absent: none. */
+  readonly grants?: GrantSettings
   /** Why it is not well, as far as others than the gate know. */
   readonly ailing?: () => string | undefined
 }
@@ -50,7 +53,7 @@ export type UpstreamSettings = {
 /** What an endpoint and its sessions need of what serves them: one server, whichever it is now, or all of them. */
 export interface Served {
   readonly name: string
-  readonly settings: Pick<UpstreamSettings, 'isolation' | 'idleMs' | 'requestTimeoutMs' | 'approve'>
+  readonly settings: Pick<UpstreamSettings, 'isolation' | 'idleMs' | 'requestTimeoutMs' | 'approve' | 'grants'>
   readonly transport: Pick<Transport, 'isCostly'>
   /** Told of what it answers, and of what it does not; absent: nobody leaves it alone. */
   readonly breaker?: Breaker

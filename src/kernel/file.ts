@@ -63,10 +63,30 @@ export function changeMark(path: string): string {
 /** Makes the folder and its parents; folders that this call makes get `mode`. */
 export function makeFolder(path: string, mode = 0o700): void {
   try {
-    mkdirSync(path, { recursive: true, mode })
+    makeWithParents(path, mode)
   } catch (error) {
     throw fault.unwritable({ path, reason: reasonOf(error) }, error)
   }
+}
+
+/** Node's `recursive` never ends below /proc, where a folder that is there says ENOENT of all that is to be made in it. */
+function makeWithParents(path: string, mode: number): void {
+  try {
+    return mkdirSync(path, { mode })
+  } catch (error) {
+    if (reasonOf(error) !== 'ENOENT') return throwUnlessFolder(path, error)
+  }
+  const parent = dirname(path)
+  if (parent !== path) makeWithParents(parent, mode)
+  try {
+    mkdirSync(path, { mode })
+  } catch (error) {
+    throwUnlessFolder(path, error) // somebody else may have made it
+  }
+}
+
+function throwUnlessFolder(path: string, error: unknown): void {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error
 }
 
 /** Replaces the file as one step: written beside it, synced, renamed over it, the folder synced. With `owner`, which only root may give, its mode does not heed the umask. */

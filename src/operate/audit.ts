@@ -5,7 +5,6 @@ import type { Principal } from '../base/access/principal.ts'
 import { type RateLimit, rateLimit } from '../base/access/rate.ts'
 import { argumentDigests } from '../base/ledger/argument.ts'
 import { type Ledger, openLedger } from '../base/ledger/ledger.ts'
-import { dropClosed } from '../base/ledger/retention.ts'
 import { ledgerSecret } from '../base/ledger/secret.ts'
 import type { Attempt, CallRecord } from '../base/mcp/tool/call.ts'
 import type { Clock } from '../kernel/clock.ts'
@@ -13,10 +12,10 @@ import { type Fault, asFault } from '../kernel/fault.ts'
 import { makeFolder } from '../kernel/file.ts'
 import type { Log } from '../kernel/log.ts'
 import { fault } from './faults.ts'
+import { keepRetained } from './logs/retention.ts'
 import type { LoggingSettings } from './logs/settings.ts'
 
 const maxTextLength = 256
-const retainEveryMs = 60_000
 const againEveryMs = 5_000
 /** The same principal from the same place is noted as come in once in so long; so many are remembered. */
 const loginMs = 15 * 60_000
@@ -64,14 +63,17 @@ class LedgerAudit implements Audit {
   #problem: string | undefined
   #unwritten = 0
   #triedAt = Number.NEGATIVE_INFINITY
-  #cancel = (): void => {}
+  readonly #endRetaining: () => void
 
   constructor(needs: AuditNeeds, settings: AuditSettings) {
     this.#needs = needs
     this.#settings = settings
     this.#failures = rateLimit(needs.clock, failures)
     this.#opened()
-    this.#retain()
+    const place = () => this.#open && { folder: settings.folder, file: this.#open.file }
+    this.#endRetaining = keepRetained(needs, settings, place, ({ from, to, files }) => {
+      void this.#last(`"event":"audit_dropped","from":${from},"to":${to},"files":${files}`)
+    })
   }
 
   get problem(): string | undefined {
@@ -117,7 +119,7 @@ class LedgerAudit implements Audit {
   }
 
   async close(): Promise<void> {
-    this.#cancel()
+    this.#endRetaining()
     await this.#open?.ledger.close()
     this.#open = undefined
     this.#triedAt = Number.POSITIVE_INFINITY
@@ -171,21 +173,6 @@ class LedgerAudit implements Audit {
       this.#problem = reason
     }
     return undefined
-  }
-
-  /** Closed files beyond their number and age go; what went is an entry, which a verifier's gap can be held against. */
-  #retain(): void {
-    const { clock, log } = this.#needs
-    const { folder, backup_count: keepCount, retention_days: days } = this.#settings
-    try {
-      const file = this.#open?.file
-      const dropped = file === undefined ? [] : dropClosed({ folder, file }, keepCount, clock.now() - days * 86_400_000)
-      if (dropped.length > 0)
-        void this.#last(`"event":"audit_dropped","from":${dropped[0]!.from},"to":${dropped.at(-1)!.to},"files":${dropped.length}`)
-    } catch (error) {
-      log.error('audit.not_retained', { folder, reason: asFault(error).message })
-    }
-    this.#cancel = clock.after(retainEveryMs, () => this.#retain())
   }
 }
 

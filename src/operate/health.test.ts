@@ -42,7 +42,7 @@ function watch(
     server: { state: { sessions: 0, running: 0, problem: undefined } },
     version: '1',
   }
-  const made = watchHealth({ ...needs, ...changes }, { config: schema.parse({ health }), places, isHelperExpected })
+  const made = watchHealth({ ...needs, ...changes }, { limits: () => schema.parse({ health }).health, places, isHelperExpected })
   watches.push(made)
   return made
 }

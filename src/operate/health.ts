@@ -21,7 +21,8 @@ export type HealthNeeds = {
 }
 
 export type HealthSettings = {
-  readonly config: Pick<OperateConfig, 'health'>
+  /** As they are now. */
+  readonly limits: () => OperateConfig['health']
   readonly places: Places
   /** The helper belongs to this server: without it, it is not well. Else it is only told whether it is there. */
   readonly isHelperExpected: boolean
@@ -99,12 +100,12 @@ async function helperOf(helper: HelperLink, isExpected: boolean): Promise<Check>
   return ok ? good : { ...bad(reason ?? 'it does not answer'), ...(isExpected ? {} : { optional: true }) }
 }
 
-async function diskOf(host: Host, { config, places }: HealthSettings): Promise<Check> {
-  const leastBytes = config.health.least_free_mb * 2 ** 20
+async function diskOf(host: Host, { limits, places }: HealthSettings): Promise<Check> {
+  const leastMb = limits().least_free_mb
   for (const folder of [places.logs, dirname(places.metrics)]) {
     const space = await host.space(folder)
-    if (isKnown(space) && space.availableBytes < leastBytes)
-      return bad(`there are ${Math.floor(space.availableBytes / 2 ** 20)} MiB free for ${folder}, less than ${config.health.least_free_mb}`)
+    if (isKnown(space) && space.availableBytes < leastMb * 2 ** 20)
+      return bad(`there are ${Math.floor(space.availableBytes / 2 ** 20)} MiB free for ${folder}, less than ${leastMb}`)
   }
   return good
 }

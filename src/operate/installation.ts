@@ -8,6 +8,8 @@ export type Installation = {
   readonly config: string
   readonly state: string
   readonly logs: string
+  /** Root's, where the server's account can put nothing in the way. */
+  readonly helperLogs: string
   readonly backups: string
 }
 
@@ -18,6 +20,7 @@ export function installationAt(place = '/'): Installation {
     config: join(place, 'etc/mcp-raspi'),
     state: join(place, 'var/lib/mcp-raspi'),
     logs: join(place, 'var/log/mcp-raspi'),
+    helperLogs: join(place, 'var/log/mcp-raspi-agent'),
     backups: join(place, 'backup'),
   }
 }

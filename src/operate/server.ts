@@ -24,6 +24,7 @@ import { type Metrics, openMetrics } from './metrics/metrics.ts'
 import { metricsPage } from './metrics/page.ts'
 import type { MachineNeeds } from './needs.ts'
 import type { Places } from './places.ts'
+import { type Changes, type InForce, changed } from './reload.ts'
 
 export type MachineServerNeeds = {
   readonly clock: Clock
@@ -54,6 +55,8 @@ export interface MachineServer {
   readonly healthUrl: string
   /** What is told there, and why it is not well. */
   health(): Promise<{ readonly isOk: boolean; readonly reason?: string }>
+  /** Goes on by another configuration, as far as it can. Fault `operate.token_wanted`. */
+  take(next: InForce): Changes
   close(): Promise<void>
 }
 
@@ -75,43 +78,61 @@ function auditedAdmit(admit: Admit, audit: Audit): Admit {
   }
 }
 
+/** `now`: what is in force at each call. */
 function toolServerOf(
   { tools, host, helper, clock, log, version, metrics, audit, admit }: MachineServerNeeds & Kept & { readonly admit: Admit },
-  { config, places }: MachineServerSettings,
-  role: string,
+  places: Places,
+  now: () => OperateConfig,
+  roleOf: (principal: Principal) => string,
 ): ToolServer {
+  const needs: MachineNeeds = {
+    host,
+    helper,
+    clock,
+    metrics,
+    places,
+    version,
+    get config() {
+      return now()
+    },
+  }
+  const { max_sessions: maxSessions, session_idle_minutes: idleMinutes } = now().server
   return createToolServer({
     name: 'fairlead-machine',
     title: 'Fairlead machine tools',
     version,
     instructions: 'Tools for the machine this server runs on. Start with system_get_basic_info and system_get_health_snapshot.',
     tools,
-    needs: { host, helper, clock, config, metrics, places, version },
-    mayCall: (principal, tool) => reaches(principal.role ?? role, tool.role),
-    sandboxMode: () => config.testing.sandbox_mode,
+    needs,
+    mayCall: (principal, tool) => reaches(roleOf(principal), tool.role),
+    sandboxMode: () => now().testing.sandbox_mode,
     admit,
     record: audit,
     clock,
     log,
-    limits: { maxSessions: config.server.max_sessions, sessionIdleMs: config.server.session_idle_minutes * 60_000 },
+    limits: { maxSessions, sessionIdleMs: idleMinutes * 60_000 },
   })
 }
 
 /** Serves over HTTP. Faults `operate.token_wanted`, `http.port_busy`, `http.cannot_listen`. */
 export async function startMachineServer(needs: MachineServerNeeds, settings: MachineServerSettings): Promise<MachineServer> {
   const { clock, log, version } = needs
-  const { config, places, token, isHelperExpected = false } = settings
-  const { host, port, role } = config.server
-  if (!isLoopback(host) && !token && !settings.admit) throw fault.token_wanted({ host })
+  const { places, token, isHelperExpected = false } = settings
+  const { logging, metrics: kept, server: listening, testing } = settings.config
+  const { host, port } = listening
+  const admitted = (admit: Admit | undefined): Admit => {
+    if (!admit && !token && !isLoopback(host)) throw fault.token_wanted({ host })
+    return admit ?? admitBearer(token)
+  }
+  let now = { config: settings.config, admit: admitted(settings.admit) }
   await using stack = new AsyncDisposableStack()
   const files = ['audit.log']
-  const audit = stack.adopt(openAudit(needs, { ...config.logging, folder: places.logs, secret: places.secret, files }), (one) =>
-    one.close(),
-  )
-  const metrics = stack.adopt(openMetrics(needs, { ...config.metrics, path: places.metrics }), (one) => one.close())
-  const admit = auditedAdmit(settings.admit ?? admitBearer(token), audit)
-  const server = toolServerOf({ ...needs, metrics, audit, admit }, settings, role)
-  const health = stack.use(watchHealth({ ...needs, metrics, audit, server }, { config, places, isHelperExpected }))
+  const audit = stack.adopt(openAudit(needs, { ...logging, folder: places.logs, secret: places.secret, files }), (one) => one.close())
+  const metrics = stack.adopt(openMetrics(needs, { ...kept, path: places.metrics }), (one) => one.close())
+  const admit = auditedAdmit((request) => now.admit(request), audit)
+  const roleOf = (principal: Principal): string => principal.role ?? now.config.server.role
+  const server = toolServerOf({ ...needs, metrics, audit, admit }, places, () => now.config, roleOf)
+  const health = stack.use(watchHealth({ ...needs, metrics, audit, server }, { limits: () => now.config.health, places, isHelperExpected }))
   const look = (scope: Scope): Promise<Pick<Health, 'status' | 'checks'>> =>
     health.look(scope).catch((error: unknown) => {
       log.error('machine.health', { error })
@@ -153,7 +174,7 @@ export async function startMachineServer(needs: MachineServerNeeds, settings: Ma
   const refused = (reason: string, request: IncomingMessage): void => audit.authFailed(sourceOf(request), 'http.refused', reason)
   const listener = stack.adopt(await openListener({ clock, name: 'the machine tools', host, port, handle, refused }), (one) => one.close())
   stack.adopt(server, (one) => one.close())
-  log.info('machine.listening', { url: `${listener.url}/mcp`, role, sandbox: config.testing.sandbox_mode })
+  log.info('machine.listening', { url: `${listener.url}/mcp`, role: listening.role, sandbox: testing.sandbox_mode })
   metrics.begin() // after the port is taken: two servers must not fight for the database
   const held = stack.move()
   return {
@@ -163,6 +184,11 @@ export async function startMachineServer(needs: MachineServerNeeds, settings: Ma
       const { status, checks } = await look('all')
       const reasons = Object.values(checks).flatMap(({ ok, reason, optional }) => (ok || optional || reason === undefined ? [] : [reason]))
       return { isOk: status === 'ok', ...(reasons.length === 0 ? {} : { reason: reasons.join('; ') }) }
+    },
+    take({ config: next, admit: nextAdmit }) {
+      const { config, ...changes } = changed(now.config, next)
+      now = { config, admit: admitted(nextAdmit) }
+      return changes
     },
     close: () => held.disposeAsync(),
   }
@@ -194,7 +220,12 @@ export async function serveMachineOnStdio(
   const { places } = settings
   const audit = openAudit(needs, { ...settings.config.logging, folder: places.logs, secret: places.secret, files: stdioAudits })
   audit.login(local, 'stdio')
-  const server = toolServerOf({ ...needs, metrics, audit, admit: () => local }, settings, 'admin')
+  const server = toolServerOf(
+    { ...needs, metrics, audit, admit: () => local },
+    places,
+    () => settings.config,
+    () => 'admin',
+  )
   await server.overStdio(input, output, local, signal)
   await server.close()
   metrics.close()

@@ -117,11 +117,13 @@ test('a dry run does nothing; one command installs it for good, and again it has
   expect(await root('/tmp/program/verify-installation.sh')).toContain('all is well')
   expect(
     await root(
-      'stat -c "%U:%G %a %n" /etc/mcp-raspi/config.yml /etc/mcp-raspi/secrets.env /run/mcp-raspi /opt/mcp-raspi/releases/0.1.0/dist/main.js',
+      'stat -c "%U:%G %a %n" /etc/mcp-raspi/config.yml /etc/mcp-raspi/secrets.env /run/mcp-raspi /opt/mcp-raspi/releases/0.1.0/dist/main.js /var/lib/mcp-raspi-agent/media',
     ),
   ).toBe(
-    'root:mcp-raspi 640 /etc/mcp-raspi/config.yml\nroot:root 600 /etc/mcp-raspi/secrets.env\nroot:mcp-raspi 750 /run/mcp-raspi\nroot:root 644 /opt/mcp-raspi/releases/0.1.0/dist/main.js',
+    'root:mcp-raspi 640 /etc/mcp-raspi/config.yml\nroot:root 600 /etc/mcp-raspi/secrets.env\nroot:mcp-raspi 750 /run/mcp-raspi\nroot:root 644 /opt/mcp-raspi/releases/0.1.0/dist/main.js\nroot:mcp-raspi 750 /var/lib/mcp-raspi-agent/media',
   )
+  for (const asked of ['verify', 'verify /var/log/mcp-raspi'])
+    expect(await root(`fairlead operate audit ${asked}`)).toMatch(/\/var\/log\/mcp-raspi\/audit\.log: intact[\s\S]*\/audit\.log: intact/)
   expect(
     await root(
       'grep -c sandbox_mode: /etc/mcp-raspi/config.yml; id -nG ann; python3 -c "import yaml; yaml.safe_load(open(\'/etc/mcp-raspi/config.yml\'))"',

@@ -26,22 +26,25 @@ async function root(script: string, input?: string): Promise<string> {
 
 type Found = { entries: { message: string; priority: string; unit: string }[]; cursor?: string }
 
-async function journal(input: object): Promise<Found> {
+const journal = (input: object): Promise<Found> => ask('logs_query_journal', input)
+
+async function ask<Answer>(name: string, input: object): Promise<Answer> {
   const lines = [
     { method: 'initialize', id: 1, params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 't', version: '1' } } },
     { method: 'notifications/initialized' },
-    { method: 'tools/call', id: 2, params: { name: 'logs_query_journal', arguments: input } },
+    { method: 'tools/call', id: 2, params: { name, arguments: input } },
   ].map((message) => `${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`)
-  const said = await root('/opt/fairlead/bin/fairlead operate server --stdio 2>/dev/null', lines.join(''))
+  const said = await root('/opt/fairlead/bin/fairlead operate server --stdio --config /etc/t/stdio.yml 2>/dev/null', lines.join(''))
   const { result } = JSON.parse(said.split('\n').at(-1)!) as {
-    result: { isError?: true; content: { text: string }[]; structuredContent: Found }
+    result: { isError?: true; content: { text: string }[]; structuredContent: Answer }
   }
   if (result.isError) throw new Error(result.content[0]!.text)
   return result.structuredContent
 }
 
 test('errors of the server are errors of its unit, for journalctl -p err and for logs_query_journal', async () => {
-  await root('mkdir -p /etc/t; cat >/etc/t/config.yml', 'metrics: { storage_path: /dev/null/metrics.db }\nserver: { port: 0 }\n')
+  await root('mkdir -p /etc/t; cat >/etc/t/stdio.yml', 'helper: { allow: { units: [machine.service] } }\n')
+  await root('cat >/etc/t/config.yml', 'metrics: { storage_path: /dev/null/metrics.db }\nserver: { port: 0 }\n')
   await root(
     'systemd-run --quiet --unit=machine -p Environment=FAIRLEAD_HOME=/var/lib/t /opt/fairlead/bin/fairlead operate server --config /etc/t/config.yml',
   )
@@ -52,6 +55,12 @@ test('errors of the server are errors of its unit, for journalctl -p err and for
 
   const errors = await journal({ unit: 'machine', priority: 'err', pattern: 'metrics\\.not_' })
   expect(errors.entries).toMatchObject([{ message: expect.stringContaining('metrics.not_kept'), priority: 'err', unit: 'machine.service' }])
+
+  const first5 = { unit: 'machine', priority: 'err', which: 'first', limit: 5 }
+  const { unit, lines: ofUnit } = await ask<{ unit: string; lines: { message: string }[] }>('service_logs', first5)
+  expect(unit).toBe('machine.service')
+  expect(ofUnit.map(({ message }) => message).join('\n')).toContain('metrics.not_kept')
+  await expect(ask('service_logs', { unit: 'systemd-journald' })).rejects.toThrow(/helper\.allow\.units/)
 
   await root('for i in 1 2 3 4 5; do echo "count $i" | systemd-cat -t counter; done')
   const counts = ({ entries }: Found): string[] => entries.map(({ message }) => message)

@@ -2,7 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import process from 'node:process'
 import { Client } from '@modelcontextprotocol/client'
@@ -109,7 +109,7 @@ test('a client finds it with its schemas, the helper does it and records it, by 
   expect((await ring(first, 'great')).structuredContent).toEqual({ rung: 3, pid: helper.pid })
   expect(readFileSync(join(copy, 'great.rung'), 'utf8')).toBe('3')
   expect(recorded().slice(-2)).toMatchObject([
-    { event: 'tool_call.begin', tool: 'bell_ring', principal: 'local', source: 'stdio', subjects: ['pins:great'] },
+    { event: 'tool_call.begin', tool: 'bell_ring', principal: userInfo().username, source: 'stdio', subjects: ['pins:great'] },
     { event: 'tool_call.end', outcome: 'done' },
   ])
 

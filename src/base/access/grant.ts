@@ -9,7 +9,8 @@ export const maxGrantMs = 60_000
 /** How far the clocks of issuer and verifier may be apart. */
 const skewMs = 5_000
 const maxLength = 4_096
-const maxRoles = 16
+/** A grant names no more. */
+export const maxRoles = 16
 const maxProofs = 1_000
 const header = { alg: 'EdDSA', typ: 'JWT' }
 

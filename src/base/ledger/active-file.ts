@@ -1,5 +1,6 @@
 // The file that a ledger writes, which may be moved away under it, and those it has left but not yet synced.
 import { closeSync, constants, existsSync, fstatSync, ftruncateSync, openSync, renameSync, statSync } from 'node:fs'
+import { makeFolder } from '../../kernel/file.ts'
 import type { Disk } from './disk.ts'
 import { type Names, closedName } from './segments.ts'
 
@@ -84,7 +85,9 @@ export class ActiveFile {
     for (const file of [...this.#retired.splice(0), this.#file]) closeSync(file)
   }
 
+  /** Whoever clears old files away may take the empty folder, too. */
   #open(): void {
+    makeFolder(this.#names.folder, this.#mode | ((this.#mode & 0o444) >> 2))
     this.#file = openSync(this.#names.active, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND, this.#mode)
     const stat = fstatSync(this.#file)
     this.#inode = stat.ino

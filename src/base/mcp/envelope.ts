@@ -57,6 +57,17 @@ export function withMeta(frame: Frame, name: string, text: string): Frame {
   return splice(frame, [insertInto(frame.bytes, 0, `"params":{${whole}}`)])
 }
 
+/** The request with this text, and none that was there, as the member `name` of `params._meta`; undefined: without the member. */
+export function withOwnMember(frame: Frame, name: string, text: string | undefined): Frame {
+  const { meta: metaSpan, inMeta } = frame.at
+  const isThere = inMeta?.[name] !== undefined
+  if (text === undefined && !isThere) return frame
+  if (!metaSpan) return rescan(withMeta(frame, name, text!).bytes)
+  const kept = membersText(frame, metaSpan, (other) => other !== name)
+  const own = text === undefined ? [] : [`${JSON.stringify(name)}:${text}`]
+  return rescan(splice(frame, [{ span: metaSpan, with: Buffer.from(`{${[...own, ...kept].join(',')}}`) }]).bytes)
+}
+
 /** The frame with another id token and, where it has one, another progress token; a progress notification without a new token is not for this client. */
 export function readdressed(frame: Frame, id: string, progressToken: string | undefined): Frame | undefined {
   if (frame.kind === 'result' || frame.kind === 'error')

@@ -39,6 +39,8 @@ export const meta = {
   logLevel: 'io.modelcontextprotocol/logLevel',
   serverInfo: 'io.modelcontextprotocol/serverInfo',
   subscriptionId: 'io.modelcontextprotocol/subscriptionId',
+  /** Ours: a signed statement of the caller's roles (base/access/grant.ts). */
+  grant: 'fairlead/grant',
 } as const
 
 /** RFC 5424 severities as MCP names them, the least first. */

@@ -27,6 +27,7 @@ const known = {
     'traceparent',
     'tracestate',
     'baggage',
+    'fairlead/grant',
     'io.modelcontextprotocol/protocolVersion',
     'io.modelcontextprotocol/clientCapabilities',
     'io.modelcontextprotocol/clientInfo',

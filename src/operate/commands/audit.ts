@@ -1,12 +1,14 @@
 // Checks the audit logs in a folder, the server's and the helper's: intact, or which entry is the first bad one, and what is missing.
-import { type Dirent, readdirSync } from 'node:fs'
+import { type Dirent, readdirSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { namesOf, readWatermark } from '../../base/ledger/segments.ts'
 import { verdictText } from '../../base/ledger/verdict-text.ts'
 import { verifyLedger } from '../../base/ledger/verify.ts'
 import { command } from '../../base/terminal/command.ts'
 import { reasonOf } from '../../kernel/fault.ts'
+import { statOf } from '../../kernel/file.ts'
 import { fault } from '../faults.ts'
+import { installationAt } from '../installation.ts'
 
 export default command({
   summary: 'verify the audit logs: intact, or which entry is the first bad one',
@@ -14,16 +16,20 @@ export default command({
     'Checks every audit log in the folder and right below it (those of the server, of servers on stdio, and of the helper), also in a copy that was made for an investigation. Entries of deleted files are reported as missing, and the rest is checked all the same. Exit code 3: one of them is not intact.',
   args: {
     action: { summary: 'what to do with them', choices: ['verify'] },
-    folder: { summary: "the folder of the logs; /var/log/mcp-raspi under the runbook's name", optional: true },
+    folder: { summary: 'the folder of the logs; without it those of mcp-raspi-server and raspi-ops-agent, and your own', optional: true },
   },
   examples: [
+    ['fairlead operate audit verify', 'check every entry of the server and of the helper that are installed here'],
     ['fairlead operate audit verify /var/log/mcp-raspi', 'check every entry of all audit logs'],
     ['fairlead operate audit verify /tmp/incident-logs-20261130', 'check a copy'],
   ],
-  async run({ terminal, folders, alias, signal }, { args }) {
-    const folder = args.folder ?? folders.log ?? join(folders.state, ...(alias === undefined ? ['machine', 'log'] : ['log']))
-    const found = [folder, ...subfolders(folder)].flatMap((one) => auditLogs(one).map((file) => ({ folder: one, file })))
-    if (found.length === 0) throw fault.no_audit({ folder })
+  async run({ terminal, folders, signal }, { args }) {
+    const own = join(folders.state, 'machine', 'log')
+    const { logs, helperLogs } = installationAt()
+    const places = args.folder === undefined ? [own, logs, helperLogs].filter((folder) => statOf(folder)) : [args.folder]
+    const all = new Map(places.flatMap((folder) => [folder, ...subfolders(folder)]).map((folder) => [realpathSync(folder), folder]))
+    const found = [...all.values()].flatMap((folder) => auditLogs(folder).map((file) => ({ folder, file })))
+    if (found.length === 0) throw fault.no_audit({ folder: args.folder ?? own })
     const verdicts = await Promise.all(found.map((place) => verdictOn(place, signal)))
     terminal.result(verdicts, () => verdicts.map(({ log, ...verdict }) => `${log}: ${verdictText(verdict)}`).join('\n\n'))
     return verdicts.every(({ intact }) => intact) ? 0 : 3
@@ -47,7 +53,8 @@ function auditLogs(folder: string): string[] {
 }
 
 function subfolders(folder: string): string[] {
-  return entriesOf(folder).flatMap((entry) => (entry.isDirectory() ? [join(folder, entry.name)] : []))
+  const paths = entriesOf(folder).map(({ name }) => join(folder, name))
+  return paths.filter((path) => statOf(path)?.isDirectory()) // links too: that to the helper's
 }
 
 function entriesOf(folder: string): Dirent[] {

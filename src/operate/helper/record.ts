@@ -11,6 +11,8 @@ import { type Ledger, openLedger } from '../../base/ledger/ledger.ts'
 import { ledgerSecret } from '../../base/ledger/secret.ts'
 import { distrustOf } from '../../base/config/trusted.ts'
 import { fault } from '../faults.ts'
+import { keepRetained } from '../logs/retention.ts'
+import type { LoggingSettings } from '../logs/settings.ts'
 
 const maxTextLength = 256
 
@@ -48,18 +50,37 @@ export interface HelperRecord {
 const text = (value: string): string => JSON.stringify(value.length > maxTextLength ? `${value.slice(0, maxTextLength)}…` : value)
 
 /** Where the record of a helper is. */
-export function helperLedger(folder: string): LedgerPlace {
+export function helperLedger(folder: string): LedgerPlace & { readonly file: string } {
   return { folder, file: 'audit.log', origin: `raspi-ops-agent/${hostname()}` }
 }
 
 /** Opens the record in `folder`, which root alone may change: its group may read it. Faults: those of `openLedger`, `operate.untrusted_file`. */
-export function openRecord({ clock, log }: { readonly clock: Clock; readonly log: Log }, folder: string): HelperRecord {
+export function openRecord(
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  folder: string,
+  logging: Pick<LoggingSettings, 'max_bytes' | 'backup_count' | 'retention_days'>,
+): HelperRecord {
   if (!statOf(folder)) makeFolder(folder, 0o750)
   const secretFile = join(folder, 'ledger.secret')
   const secret = ledgerSecret(secretFile)
   const found = distrustOf(secretFile, 0o600)
   if (found) throw fault.untrusted_file({ path: secretFile, ...found })
-  return recordIn({ log, ledger: openLedger({ ...helperLedger(folder), clock, log, mode: 0o640 }), digestOf: argumentDigests(secret) })
+  const place = helperLedger(folder)
+  const ledger = openLedger({ ...place, clock, log, mode: 0o640, maxSegmentBytes: logging.max_bytes })
+  const record = recordIn({ log, ledger, digestOf: argumentDigests(secret) })
+  const endRetaining = keepRetained(
+    { clock, log },
+    logging,
+    () => place,
+    (dropped) => void record.note('audit_dropped', dropped),
+  )
+  return {
+    ...record,
+    close() {
+      endRetaining()
+      return record.close()
+    },
+  }
 }
 
 type RecordNeeds = { readonly log: Log; readonly ledger: Ledger; readonly digestOf: ReturnType<typeof argumentDigests> }

@@ -12,11 +12,12 @@ import { agentLogName, openOwnLog } from '../logs/app-log.ts'
 import { createHardware } from '../hardware/hardware.ts'
 import type { MachineNeeds } from '../needs.ts'
 import { createSystemd } from '../systemd.ts'
+import { readTrusted } from '../trusted-config.ts'
 import { maxRequestBytes } from './api.ts'
 import { type ConnectionNeeds, HelperConnection } from './connection.ts'
 import type { HelperNeeds } from './needs.ts'
 import { createOperations, privilegedTools } from './operations.ts'
-import { ownConfig, readOwnConfig } from './own-config.ts'
+import { ownConfig } from './own-config.ts'
 import { createPower } from './power.ts'
 import { openRecord } from './record.ts'
 
@@ -52,14 +53,14 @@ export interface HelperDaemon {
 export async function startHelper({ tools: sources, ...given }: HelperDaemonNeeds, settings: HelperDaemonSettings): Promise<HelperDaemon> {
   const { clock } = given
   await using stack = new AsyncDisposableStack()
-  const { helper, hardware: devices, logging } = await readOwnConfig(settings.config)
+  const { helper, hardware: devices, logging } = await readTrusted(settings.config)
   const log = both(given.log, stack.use(openOwnLog(clock, logging, dirname(helper.ledger), agentLogName)).log)
   const needs = { ...given, log }
   const config = ownConfig({ log }, settings.config)
   const socket = helper.socket ?? settings.socket
   const group = groupOf(socket)
   const tools = await privilegedTools(sources)
-  const record = stack.adopt(openRecord({ clock, log }, helper.ledger), (one) => one.close())
+  const record = stack.adopt(openRecord({ clock, log }, helper.ledger, logging), (one) => one.close())
   const hardware = stack.adopt(createHardware(needs, devices), (one) => one.gpio.close())
   const systemd = createSystemd(needs.host)
   const isReal = async (): Promise<boolean> => (await config.current()).testing.sandbox_mode === 'disabled'

@@ -53,6 +53,7 @@ class SocketLink implements HelperLink, AsyncDisposable {
     call: Call,
   ): Promise<z.input<Out>> {
     const connection = await this.#connection()
+    if (tool.effect === 'change') await connection.ask(pingMethod, {}, false) // a helper that hangs is found out before it has something to do
     const { principal, requestId, source, grant } = call.caller
     const params = {
       arguments: input,

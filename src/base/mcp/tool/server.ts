@@ -5,6 +5,7 @@ import type { JSONRPCMessage, Server, Transport } from '@modelcontextprotocol/se
 import { Fault, outside } from '../../../kernel/fault.ts'
 import type { Principal } from '../../access/principal.ts'
 import { asBuffer, idKey } from '../../wire/frame.ts'
+import { meta } from '../protocol.ts'
 import { linesWire } from '../../wire/lines.ts'
 import { scan } from '../../wire/scan.ts'
 import type { Wire } from '../../wire/wire.ts'
@@ -58,7 +59,7 @@ function sdkServer<Needs>(sdk: Sdk, toolbox: Toolbox, { principal, source }: Ask
   })
   server.setRequestHandler('tools/call', async ({ params }, { mcpReq }) => {
     const progressToken = mcpReq._meta?.progressToken
-    const grant = mcpReq._meta?.['fairlead/grant']
+    const grant = mcpReq._meta?.[meta.grant]
     const call = {
       signal: mcpReq.signal,
       requestId: JSON.stringify(mcpReq.id),
