@@ -156,6 +156,16 @@ export const fault = faults('run', {
     message: `there is no new certificate: ${d.reason}`,
     hint: 'the one before stays in use; is openssl installed, or the PKI reachable? mcp cert status tells how long it lasts',
   }),
+  challenge_failed: (d: { name: string; directory: string; listen: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `${d.directory} gives no certificate for ${d.name}: ${d.reason}`,
+    hint: `the name must lead to this machine, and its port 80 to ${d.listen}, where the agent answers while the authority looks; one that is there stays in use`,
+  }),
+  no_route_certificate: (d: { name: string; known: readonly string[] }) => ({
+    kind: 'missing',
+    message: `there is no route with mode = "l7" called ${d.name}`,
+    hint: d.known.length === 0 ? 'routes are served where [routes] is configured' : `there are: ${d.known.join(', ')}`,
+  }),
   no_certificate: () => ({
     kind: 'missing',
     message: 'this agent has no certificate: it answers on its sockets alone',

@@ -1,6 +1,7 @@
 // The agent's door for other machines: HTTPS with the node's certificate, and bearer tokens.
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { resolveCredential } from '../../base/config/credential.ts'
 import { type HttpsControl, openHttpsControl } from '../../base/control/https.ts'
 import type { ControlNeeds } from '../../base/control/answering.ts'
@@ -55,6 +56,26 @@ export function certificateSource(
         },
       }
     : { name: 'built-in', issue: () => issue(certs, name, names) }
+}
+
+/** Where the certificates of routes come from, and lie: the ACME server of the configuration, or else as the agent's own. */
+export async function routeCertificates(
+  needs: Pick<CertificateNeeds, 'clock' | 'env'>,
+  { acme, pki }: Pick<AgentConfig, 'acme' | 'pki'>,
+  place: Place,
+  stack: AsyncDisposableStack,
+): Promise<{ readonly source: (hostname: string) => CertificateSource; readonly folder: string }> {
+  if (!acme) {
+    const source = (hostname: string): CertificateSource =>
+      certificateSource(needs, pki, place, { commonName: hostname, names: [hostname] })
+    return { source, folder: join(place.certs, 'routes') }
+  }
+  const { directory, contact, ca, listen } = acme
+  const http = createHttpClient({ authority: ca === undefined ? undefined : readFileSync(ca, 'utf8') })
+  stack.defer(() => http.close())
+  const folder = join(place.certs, 'acme', new URL(directory).host) // another authority's certificates are not taken for its own
+  const { acmeSources } = await import('../certs/acme/acme.ts')
+  return { source: acmeSources({ clock: needs.clock, http }, { directory, contact, folder, ...splitListen(listen, 80) }), folder }
 }
 
 /** Listens. Faults: those of `openHttpsControl`. */
