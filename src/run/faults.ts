@@ -116,6 +116,11 @@ export const fault = faults('run', {
     message: `${d.place} wants the volume ${d.source}, and ${d.path} is the agent's own: whoever has it may do all that the agent may`,
     hint: 'name a folder of the service, such as /srv/<service>',
   }),
+  low_port: (d: { place: string; port: number; least: number }) => ({
+    kind: 'conflict',
+    message: `${d.place} publishes the port ${d.port}, and the agent's user may take those from ${d.least} on`,
+    hint: `publish another one (a route takes 443 and leads names to it), or on the node, as root: sysctl net.ipv4.ip_unprivileged_port_start=${d.port}`,
+  }),
   hidden_path: (d: { of: string; path: string }) => ({
     kind: 'denied',
     message: `${d.of} names ${d.path}, and the agent may not look where that leads`,

@@ -29,7 +29,9 @@ export const agentFile = z.strictObject({
         .array(z.string())
         .max(64)
         .default([])
-        .describe('Host names and addresses in its certificate, besides node_name, the host name and that of listen.'),
+        .describe(
+          'Host names and addresses in its certificate, besides node_name, the host name and that of listen (0.0.0.0: all addresses of the machine).',
+        ),
     })
     .refine(({ tls_cert, tls_key }) => (tls_cert === undefined) === (tls_key === undefined), 'tls_cert and tls_key go together')
     .prefault({}),

@@ -1,6 +1,6 @@
 // The agent's door for other machines: HTTPS with the node's certificate, and bearer tokens.
 import { readFileSync } from 'node:fs'
-import { hostname } from 'node:os'
+import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { resolveCredential } from '../../base/config/credential.ts'
 import { type HttpsControl, openHttpsControl } from '../../base/control/https.ts'
@@ -30,7 +30,7 @@ export async function agentCertificate(
   const { tls_cert, tls_key, listen } = server
   const paths = tls_cert === undefined || tls_key === undefined ? certificatePaths(certs) : { cert: tls_cert, key: tls_key }
   const host = splitListen(listen!).host
-  const names = [...new Set([name, hostname(), 'localhost', '127.0.0.1', ...(isAny(host) ? [] : [host]), ...server.names])]
+  const names = [...new Set([name, hostname(), 'localhost', '127.0.0.1', ...(isAny(host) ? machineAddresses() : [host]), ...server.names])]
   const source = certificateSource(needs, pki, { certs, folder, name }, { commonName: server.names[0] ?? name, names })
   return { kept: await keepCertificate({ ...needs, onChange }, { paths, certs, source }), source: source.name }
 }
@@ -100,3 +100,14 @@ export function splitListen(text: string, defaultPort = agentPort): { readonly h
 }
 
 const isAny = (host: string): boolean => host === '0.0.0.0' || host === '::'
+
+const mostAddresses = 32
+
+/** Where it can be reached when it listens at all of them; those of one link alone lead nowhere without the link's name. */
+function machineAddresses(): readonly string[] {
+  const all = Object.values(networkInterfaces()).flatMap((interfaces) => interfaces ?? [])
+  return all
+    .filter(({ internal, address }) => !internal && !/^fe[89ab]/i.test(address))
+    .map(({ address }) => address)
+    .slice(0, mostAddresses)
+}

@@ -8,7 +8,7 @@ import { createHttpClient } from '../../base/http/client.ts'
 import type { PeerStreams } from '../../base/terminal/command.ts'
 import { openLedger } from '../../base/ledger/ledger.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { statOf } from '../../kernel/file.ts'
+import { readText, statOf } from '../../kernel/file.ts'
 import type { Log } from '../../kernel/log.ts'
 import { callRecord } from '../call-record.ts'
 import type { KeptCertificate } from '../certs/keeping.ts'
@@ -148,7 +148,13 @@ function ownOf({ env }: AgentNeeds, { server, routes, acme, peers }: AgentConfig
     ...(acme ? [splitListen(acme.listen, 80)] : []),
     ...(peers ? [splitListen(peers.listen)] : []),
   ].map(({ port }) => port)
-  return { folders, services: files.services, ports }
+  return { folders, services: files.services, ports, leastPort: leastPort() }
+}
+
+/** What the kernel says of users that are not root; 1024 where it says nothing. */
+function leastPort(): number {
+  if (userInfo().uid === 0) return 0
+  return Number(readText('/proc/sys/net/ipv4/ip_unprivileged_port_start') ?? 1_024)
 }
 
 /** A restore that a kill cut off is over before anything is started on what it left. */

@@ -6,14 +6,17 @@ import { type Fault, asFault } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { CertificateFacts } from '../certs/certificate.ts'
 import { type CertificateSource, type KeptCertificate, keepCertificate } from '../certs/keeping.ts'
+import { type Place, differences, labels, madeOf, placeText } from '../container.ts'
+import { byPlace } from '../drift.ts'
 import { fault } from '../faults.ts'
 import type { RunNode } from '../node/node.ts'
-import type { Service } from '../service/config.ts'
+import type { Container } from '../runtime.ts'
+import type { Component, Service } from '../service/config.ts'
 
 export type RoutingNeeds = {
   readonly clock: Clock
   readonly log: Log
-  readonly node: Pick<RunNode, 'known' | 'registry'>
+  readonly node: Pick<RunNode, 'known' | 'registry' | 'runtime'>
   readonly router: Pick<Router, 'setRoutes' | 'setCertificate'>
   /** Where the certificate of that name comes from. */
   readonly source: (hostname: string) => CertificateSource
@@ -24,7 +27,40 @@ const lookEveryMs = 30_000
 /** A certificate that could not be got is not asked for again for so long, doubled with each time: who gives them counts failures. */
 const again = { firstMs: 300_000, mostMs: 6 * 3_600_000 }
 
+const hasRoutes = ({ components }: Pick<Service, 'components'>): boolean => components.some(({ routes }) => routes.length > 0)
+
 type Held = Route & { readonly service: string }
+
+/**
+ * The services with the routes that count now: those of the definition, unless what runs waits for a deployment, or is the one before while the next one shows what it can; then
+ * those that it was made with.
+ */
+export function served<Of extends Pick<Service, 'name' | 'components'>>(
+  services: readonly Of[],
+  observed: readonly Container[],
+  current: (place: Place) => { readonly deployment: string } | undefined,
+): readonly Of[] {
+  const places = byPlace(observed)
+  return services.map((service) => ({
+    ...service,
+    components: service.components.map((component) => {
+      const place = { service: service.name, component: component.name }
+      const ours = places.get(placeText(place)) ?? []
+      const serving = ours.find(({ deployment }) => deployment === current(place)?.deployment) ?? ours[0]
+      const isOther = serving && (serving.reference !== component.image || differences(madeOf(component), serving.made).length > 0)
+      return isOther ? { ...component, routes: routesMadeWith(serving.container) ?? component.routes } : component
+    }),
+  }))
+}
+
+/** Undefined: it was made before they were noted. */
+function routesMadeWith(container: Container): Component['routes'] | undefined {
+  try {
+    return JSON.parse(container.labels[labels.routes] ?? '') as Component['routes']
+  } catch {
+    return undefined
+  }
+}
 
 /** Of active services. A name that two want stays with the one that has it (`before`), else it is the first one's, by service; who is left out is told. */
 export function routesOf(
@@ -62,6 +98,7 @@ export function keepRouting({ clock, log, node, router, source }: RoutingNeeds, 
   let held: ReadonlyMap<string, Held> = new Map()
   let wake = (): void => {}
   const unfollow = node.registry.follow(() => wake())
+  node.registry.onCurrent = () => wake()
 
   const isDue = (name: string): boolean => !kept.has(name) && clock.mono() >= (failures.get(name)?.notBefore ?? 0)
   /** Answers with why there is none. */
@@ -96,10 +133,11 @@ export function keepRouting({ clock, log, node, router, source }: RoutingNeeds, 
     for (let name = secured().find(isDue); name !== undefined && !stop.signal.aborted; name = secured().find(isDue)) await keep(name)
   }
   const look = async (): Promise<void> => {
-    const now = routesOf(
-      (await node.known.all()).map(({ service }) => service),
-      held,
-    )
+    const services = (await node.known.all()).map(({ service }) => service)
+    const observed = held.size > 0 || services.some(hasRoutes) ? await node.runtime.list().catch(() => undefined) : []
+    if (!observed) return // routes stay as they are until the runtime is back
+    const current = (place: Place) => node.registry.current(place)
+    const now = routesOf(served(services, observed, current), held)
     held = now.routes
     router.setRoutes([...held.values()])
     const refused = new Set(now.refused.map(({ service, name }) => `${service} ${name}`))
@@ -143,6 +181,7 @@ export function keepRouting({ clock, log, node, router, source }: RoutingNeeds, 
     },
     async [Symbol.asyncDispose]() {
       unfollow()
+      node.registry.onCurrent = () => {}
       stop.abort()
       await over
       await tending
