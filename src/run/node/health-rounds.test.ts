@@ -46,8 +46,8 @@ test('what waits for a deployment is ill only if it was well before, asked in th
 test('who is asked more often than everything is looked at is waited for, one answer at a time', async () => {
   const clock = createTestClock()
   let asked = 0
-  let answer = (_: Verdict): void => {}
-  const rounds = new HealthRounds({ clock, ask: () => (asked++, new Promise((resolve) => (answer = resolve))) })
+  const answer = Promise.withResolvers<Verdict>()
+  const rounds = new HealthRounds({ clock, ask: () => (asked++, answer.promise) })
   const health = { tcp: '127.0.0.1:1', interval: '200ms' }
   const [component] = serviceFile.parse({ name: 'web', node: 'rift', components: [{ name: 'web', image: 'a/b:v1', health }] }).components
   const one: ComponentDrift = { place: { service: 'web', component: 'web' }, component: component!, current, others: [], drifts: [] }
@@ -58,7 +58,7 @@ test('who is asked more often than everything is looked at is waited for, one an
   await clock.advance(200)
   round()
   expect([asked, rounds.dueInMs(5_000)]).toEqual([1, 200]) // the first has not answered yet
-  answer({ health: 'healthy', reason: '' })
+  answer.resolve({ health: 'healthy', reason: '' })
   await expect.poll(() => rounds.verdict('web/web')?.health).toBe('healthy')
   await clock.advance(200)
   round()
