@@ -50,6 +50,7 @@ describe('help', () => {
   test('--version and --json', async () => {
     expect((await run(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
     expect(JSON.parse((await run(['--json', '--version'])).stdout)).toHaveProperty('version')
+    for (const name of ['mcp', 'mcp-agent']) expect((await run(['--as', name, '--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
     expect(JSON.parse((await run(['--json'])).stdout)).toHaveProperty('commands.0.path')
   })
 })

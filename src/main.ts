@@ -167,14 +167,18 @@ async function runCommand(start: Start, found: Found & { is: 'command' }, termin
   return (await command.run(contextOf(start, terminal, stop.signal, reloads), parsed.input)) ?? 0
 }
 
+function tellVersion(terminal: Terminal): number {
+  const { version } = manifest
+  terminal.result({ version }, () => version)
+  return 0
+}
+
 async function answer(start: Start, terminal: Terminal, stop: AbortController): Promise<number> {
   const found = findCommand(commands, start.program, start.words)
+  const isVersion = start.words.length === 1 && start.words[0] === '--version' // also where the program is one command
+  if (isVersion) return tellVersion(terminal)
   if (found.is === 'command') return runCommand(start, found, terminal, stop)
-  if (start.words.includes('--version')) {
-    const { version } = manifest
-    terminal.result({ version }, () => version)
-    return 0
-  }
+  if (start.words.includes('--version')) return tellVersion(terminal)
   const listed = commands.filter(({ path }) => found.path.every((word, at) => path[at] === word))
   terminal.result({ commands: listed.map(({ path, summary }) => ({ path, summary })) }, () =>
     commandList(commands, start.program, found.path, terminal.style),

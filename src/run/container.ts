@@ -11,6 +11,8 @@ export const labels = {
   image: 'fairlead.image',
   /** JSON of all that it was made of: drift is told field by field, also when every record of ours is lost. */
   made: 'fairlead.made',
+  /** JSON of the routes of its definition when it was made: a name leads to what serves, not to what was only asked for. */
+  routes: 'fairlead.routes',
 } as const
 
 /** `service` or `service/component`, as a person writes it. */
@@ -54,6 +56,7 @@ export function specOf(place: Place, component: Component, image: ResolvedImage,
       ...labelsOf(place, deployment),
       [labels.image]: image.reference,
       [labels.made]: JSON.stringify(made),
+      [labels.routes]: JSON.stringify(component.routes),
     },
   }
 }

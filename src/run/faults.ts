@@ -116,6 +116,11 @@ export const fault = faults('run', {
     message: `${d.place} wants the volume ${d.source}, and ${d.path} is the agent's own: whoever has it may do all that the agent may`,
     hint: 'name a folder of the service, such as /srv/<service>',
   }),
+  low_port: (d: { place: string; port: number; least: number }) => ({
+    kind: 'conflict',
+    message: `${d.place} publishes the port ${d.port}, and the agent's user may take those from ${d.least} on`,
+    hint: `publish another one (a route takes 443 and leads names to it), or on the node, as root: sysctl net.ipv4.ip_unprivileged_port_start=${d.port}`,
+  }),
   hidden_path: (d: { of: string; path: string }) => ({
     kind: 'denied',
     message: `${d.of} names ${d.path}, and the agent may not look where that leads`,
@@ -155,6 +160,16 @@ export const fault = faults('run', {
     kind: 'unavailable',
     message: `there is no new certificate: ${d.reason}`,
     hint: 'the one before stays in use; is openssl installed, or the PKI reachable? mcp cert status tells how long it lasts',
+  }),
+  challenge_failed: (d: { name: string; directory: string; listen: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `${d.directory} gives no certificate for ${d.name}: ${d.reason}`,
+    hint: `the name must lead to this machine, and its port 80 to ${d.listen}, where the agent answers while the authority looks; one that is there stays in use`,
+  }),
+  no_route_certificate: (d: { name: string; known: readonly string[] }) => ({
+    kind: 'missing',
+    message: `there is no route with mode = "l7" called ${d.name}`,
+    hint: d.known.length === 0 ? 'routes are served where [routes] is configured' : `there are: ${d.known.join(', ')}`,
   }),
   no_certificate: () => ({
     kind: 'missing',

@@ -17,7 +17,7 @@ beforeEach(() => {
 })
 
 const refused = (component: object): unknown => {
-  const own = { folders: [join(root, 'srv/mcp'), join(root, 'run/podman')], services, ports: [9444] }
+  const own = { folders: [join(root, 'srv/mcp'), join(root, 'run/podman')], services, ports: [9444], leastPort: 1_024 }
   const service = serviceFile.parse({ name: 'web', node: 'rift', components: [{ name: 'api', image: 'web:v1', ...component }] })
   try {
     refuseOwn(service, own)
@@ -26,6 +26,11 @@ const refused = (component: object): unknown => {
     return error
   }
 }
+test('a port that its user may not take is refused with what to do', () => {
+  expect(refused({ ports: ['443:8443'] })).toMatchObject({ code: 'run.low_port', message: expect.stringContaining('the port 443') })
+  expect(refused({ ports: ['1024:80'] })).toBe(undefined)
+})
+
 const volume = (source: string): unknown => refused({ volumes: [`${join(root, source)}:/data:ro`] })
 
 test.each(['srv/mcp', 'srv/mcp/certs', 'srv/mcp/tokens.json', 'srv', 'run', 'run/podman/podman.sock', 'srv/web/link', 'srv/web/up/mcp'])(

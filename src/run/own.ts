@@ -13,9 +13,11 @@ export type Own = {
   readonly services: string
   /** Where it listens itself. */
   readonly ports: readonly number[]
+  /** The first port that its user may listen at; the others take a right. */
+  readonly leastPort: number
 }
 
-/** Links are followed as they lie now. Faults: `run.own_volume`, `.own_port`, `.hidden_path`. */
+/** Links are followed as they lie now. Faults: `run.own_volume`, `.own_port`, `.low_port`, `.hidden_path`. */
 export function refuseOwn({ name, components }: Pick<Service, 'name' | 'components'>, own: Own): void {
   for (const component of components) {
     const place = placeText({ service: name, component: component.name })
@@ -25,11 +27,13 @@ export function refuseOwn({ name, components }: Pick<Service, 'name' | 'componen
     }
     const port = ownPort(component, own)
     if (port !== undefined) throw fault.own_port({ place, port })
+    const low = component.ports.find(({ hostPort }) => hostPort < own.leastPort)
+    if (low) throw fault.low_port({ place, port: low.hostPort, least: own.leastPort })
   }
 }
 
 /** The folder of ours that is there, around it, or in it; undefined: none is. `of`: who names that path. Fault `run.hidden_path`. */
-export function ownAt(of: string, path: string, { folders, services }: Omit<Own, 'ports'>): string | undefined {
+export function ownAt(of: string, path: string, { folders, services }: Pick<Own, 'folders' | 'services'>): string | undefined {
   const real = realPath(of, path)
   const data = realPath(of, services)
   return folders.find((folder) => {

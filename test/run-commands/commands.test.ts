@@ -137,6 +137,7 @@ test('a definition that is bad is told with file, line and key, and nothing is c
     expect([words, exitCode]).toEqual([words, 2])
     expect(stderr).toContain(`${file}:7 components[0].image: needs a tag that means one thing`)
     expect(stderr).toContain(`${file}:8 components[0].prots: unknown key; did you mean 'ports'?`)
+    expect(stderr).toContain('mcp service check')
   }
   expect((await bed.mcp(['list', '--json'])).json).toMatchObject({ nodes: [{ services: [] }] })
   const all = await bed.mcp(['service', 'check'])

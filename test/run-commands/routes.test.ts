@@ -60,6 +60,11 @@ test('a route appears with its definition, changes with it, and goes with its se
   expect(kept.authorized).toBe(true)
   expect(await say(kept, 'web.rift.example')).toContain('first') // the connection goes on
 
+  // An update that goes back leaves the name where it was.
+  bed.define('web', 'rift', 'r/web:v2', `${route(second)}[components.health]\ntcp = "127.0.0.1:1"\nwithin = "700ms"\n`)
+  expect(await bed.mcp(['deploy', 'web'])).toMatchObject({ exitCode: 1 })
+  expect(await say(open('web.rift.example'), 'web.rift.example')).toContain('first')
+
   bed.define('web', 'rift', 'r/web:v1', route(second))
   expect(await bed.mcp(['sync'])).toMatchObject(ok)
   await expect.poll(() => say(open('web.rift.example'), 'web.rift.example')).toContain('second')

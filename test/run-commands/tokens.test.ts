@@ -1,6 +1,7 @@
 // `mcp` from another machine: pinning, tokens, who may what, and a stream that somebody else ends.
 import { execFileSync } from 'node:child_process'
 import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { z } from 'zod'
@@ -49,6 +50,17 @@ test('what is pinned is what a person compared; nothing is kept without', async 
       exitCode: 2,
       stderr: expect.stringContaining('is no address of a node'),
     })
+})
+
+test('where it listens at all addresses, its certificate names them', async () => {
+  const bed = new Bed()
+  const agent = await bed.agent('rift', '[server]\nlisten = "0.0.0.0:0"\n')
+  const own = Object.values(networkInterfaces()).flatMap((all) => all ?? [])
+  const outside = own.find(({ internal, family }) => !internal && family === 'IPv4')?.address ?? '127.0.0.1'
+  expect(await bed.mcp(['node', 'add', 'rift', `${outside}:${agent.told.port}`, '--ca', join(agent.folder, 'certs/ca.pem')])).toMatchObject(
+    ok,
+  )
+  expect(await bed.mcp(['status'])).toMatchObject({ exitCode: 4, stdout: expect.stringContaining('no token was shown') }) // it was reached
 })
 
 test('a token lets in, says how far, and ends', async () => {

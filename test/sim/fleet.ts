@@ -97,7 +97,7 @@ class Fleet {
         node: 'rift',
         folder,
         services: '/nowhere', // no component here has a volume
-        own: { folders: [], services: '/nowhere', ports: [] },
+        own: { folders: [], services: '/nowhere', ports: [], leastPort: 0 },
         monitor: { intervalMs: 5_000, flapCount: 3, flapWindowMs: 600_000, keepEventsMs: 86_400_000 },
         alert: { command: [], cooldownMs: 900_000 },
       },

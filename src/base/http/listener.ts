@@ -14,7 +14,10 @@ const fault = faults('http', {
   cannot_listen: (d: { name: string; host: string; port: number; reason: string }) => ({
     kind: 'unavailable',
     message: `${d.name} cannot listen on ${d.host}:${d.port}: ${d.reason}`,
-    hint: 'name an address of this machine, such as 127.0.0.1',
+    hint:
+      d.reason === 'EACCES'
+        ? 'ports below 1024 take a right: AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit, or choose another one'
+        : 'name an address of this machine, such as 127.0.0.1',
   }),
 })
 

@@ -29,7 +29,9 @@ export const agentFile = z.strictObject({
         .array(z.string())
         .max(64)
         .default([])
-        .describe('Host names and addresses in its certificate, besides node_name, the host name and that of listen.'),
+        .describe(
+          'Host names and addresses in its certificate, besides node_name, the host name and that of listen (0.0.0.0: all addresses of the machine).',
+        ),
     })
     .refine(({ tls_cert, tls_key }) => (tls_cert === undefined) === (tls_key === undefined), 'tls_cert and tls_key go together')
     .prefault({}),
@@ -47,6 +49,18 @@ export const agentFile = z.strictObject({
     })
     .optional()
     .describe('Without it the node has an authority of its own.'),
+  acme: z
+    .strictObject({
+      directory: z
+        .url({ protocol: /^https$/ })
+        .describe('The ACME server that makes the certificates of routes (l7): https://…/directory.'),
+      terms_agreed: z.literal(true).describe('true says that you agree to its terms.'),
+      contact: z.array(z.email()).max(8).default([]).describe('Where its messages go.'),
+      ca: absolute.optional().describe('The certificate authority of that address (PEM).'),
+      listen: z.string().default('0.0.0.0:80').describe('Where the agent answers while it looks: what port 80 of those names leads to.'),
+    })
+    .optional()
+    .describe("Without it they are of the PKI, or of the node's own authority."),
   routes: z
     .strictObject({
       listen: z.string().describe('Where TLS is taken for the names of [[components.routes]], such as 0.0.0.0:443.'),

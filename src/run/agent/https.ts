@@ -1,6 +1,7 @@
 // The agent's door for other machines: HTTPS with the node's certificate, and bearer tokens.
 import { readFileSync } from 'node:fs'
-import { hostname } from 'node:os'
+import { hostname, networkInterfaces } from 'node:os'
+import { join } from 'node:path'
 import { resolveCredential } from '../../base/config/credential.ts'
 import { type HttpsControl, openHttpsControl } from '../../base/control/https.ts'
 import type { ControlNeeds } from '../../base/control/answering.ts'
@@ -29,7 +30,7 @@ export async function agentCertificate(
   const { tls_cert, tls_key, listen } = server
   const paths = tls_cert === undefined || tls_key === undefined ? certificatePaths(certs) : { cert: tls_cert, key: tls_key }
   const host = splitListen(listen!).host
-  const names = [...new Set([name, hostname(), 'localhost', '127.0.0.1', ...(isAny(host) ? [] : [host]), ...server.names])]
+  const names = [...new Set([name, hostname(), 'localhost', '127.0.0.1', ...(isAny(host) ? machineAddresses() : [host]), ...server.names])]
   const source = certificateSource(needs, pki, { certs, folder, name }, { commonName: server.names[0] ?? name, names })
   return { kept: await keepCertificate({ ...needs, onChange }, { paths, certs, source }), source: source.name }
 }
@@ -57,6 +58,26 @@ export function certificateSource(
     : { name: 'built-in', issue: () => issue(certs, name, names) }
 }
 
+/** Where the certificates of routes come from, and lie: the ACME server of the configuration, or else as the agent's own. */
+export async function routeCertificates(
+  needs: Pick<CertificateNeeds, 'clock' | 'env'>,
+  { acme, pki }: Pick<AgentConfig, 'acme' | 'pki'>,
+  place: Place,
+  stack: AsyncDisposableStack,
+): Promise<{ readonly source: (hostname: string) => CertificateSource; readonly folder: string }> {
+  if (!acme) {
+    const source = (hostname: string): CertificateSource =>
+      certificateSource(needs, pki, place, { commonName: hostname, names: [hostname] })
+    return { source, folder: join(place.certs, 'routes') }
+  }
+  const { directory, contact, ca, listen } = acme
+  const http = createHttpClient({ authority: ca === undefined ? undefined : readFileSync(ca, 'utf8') })
+  stack.defer(() => http.close())
+  const folder = join(place.certs, 'acme', new URL(directory).host) // another authority's certificates are not taken for its own
+  const { acmeSources } = await import('../certs/acme/acme.ts')
+  return { source: acmeSources({ clock: needs.clock, http }, { directory, contact, folder, ...splitListen(listen, 80) }), folder }
+}
+
 /** Listens. Faults: those of `openHttpsControl`. */
 export async function openAgentDoor(
   needs: ControlNeeds<typeof nodeApi>,
@@ -79,3 +100,14 @@ export function splitListen(text: string, defaultPort = agentPort): { readonly h
 }
 
 const isAny = (host: string): boolean => host === '0.0.0.0' || host === '::'
+
+const mostAddresses = 32
+
+/** Where it can be reached when it listens at all of them; those of one link alone lead nowhere without the link's name. */
+function machineAddresses(): readonly string[] {
+  const all = Object.values(networkInterfaces()).flatMap((interfaces) => interfaces ?? [])
+  return all
+    .filter(({ internal, address }) => !internal && !/^fe[89ab]/i.test(address))
+    .map(({ address }) => address)
+    .slice(0, mostAddresses)
+}

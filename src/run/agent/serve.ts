@@ -6,10 +6,9 @@ import { openControl } from '../../base/control/server.ts'
 import type { Certificate, HttpsControl } from '../../base/control/https.ts'
 import { createHttpClient } from '../../base/http/client.ts'
 import type { PeerStreams } from '../../base/terminal/command.ts'
-import type { Router } from '../../base/http/route/router.ts'
 import { openLedger } from '../../base/ledger/ledger.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { statOf } from '../../kernel/file.ts'
+import { readText, statOf } from '../../kernel/file.ts'
 import type { Log } from '../../kernel/log.ts'
 import { callRecord } from '../call-record.ts'
 import type { KeptCertificate } from '../certs/keeping.ts'
@@ -27,13 +26,13 @@ import { copyDaily } from '../recovery/daily.ts'
 import { type Recovery, recovery } from '../recovery/operations.ts'
 import { workFolder } from '../recovery/replacing.ts'
 import { endPutBack } from '../recovery/works.ts'
-import { keepRouting } from '../route/routing.ts'
+import { type Routing, keepRouting } from '../route/routing.ts'
 import { tokenHandlers } from '../token/operations.ts'
 import { openTokens } from '../token/tokens.ts'
 import { type Validator, createValidator } from '../token/validator.ts'
 import type { AgentConfig } from './config.ts'
 import type { AgentFiles } from './files.ts'
-import { agentCertificate, certificateSource, openAgentDoor, splitListen } from './https.ts'
+import { agentCertificate, openAgentDoor, routeCertificates, splitListen } from './https.ts'
 import { openPeerDoor } from './peers.ts'
 import { snapshot, snapshots } from './snapshot.ts'
 
@@ -74,11 +73,15 @@ export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: 
     stack.use(kept)
   }
   const facts = { version: needs.version, folder: files.folder, certificateExpiresAt: () => kept?.facts().until ?? null }
+  const routes = config.routes && (await routesFor(needs, config, files, { node, stack }))
   const handlers = {
     ...observing(node, facts),
     ...changing(node),
     ...fileHandlers(node, files, asOwnersOf(needs, node.runtime)),
-    ...certificateHandlers(kept, source),
+    ...certificateHandlers(kept, source, async (name, isNew) => {
+      if (!routes) throw fault.no_route_certificate({ name, known: [] })
+      return routes.routing.certificate(name, isNew)
+    }),
     ...recoveryOf(needs, config, files, { node, stack }).handlers,
     ...tokenHandlers({ tokens, validator }),
   }
@@ -88,10 +91,9 @@ export async function startAgent(needs: AgentNeeds, config: AgentConfig, files: 
     door = await openAgentDoor(control, { tokens, validator, clock }, { listen: config.server.listen!, certificate: kept })
     stack.use(door)
   }
-  const router = config.routes && (await routerOf(needs, config, files, { node, stack }))
   const peerDoor = config.peers && stack.use(await openPeerDoor(control, needs.peers, config.peers))
   const held = stack.move()
-  return { node, port: door?.port, routesPort: router?.port, peerId: peerDoor?.peerId, [Symbol.asyncDispose]: () => held.disposeAsync() }
+  return { node, port: door?.port, routesPort: routes?.port, peerId: peerDoor?.peerId, [Symbol.asyncDispose]: () => held.disposeAsync() }
 }
 
 async function nodeOf(
@@ -129,7 +131,7 @@ function asOwnersOf({ fileWorker, env }: AgentNeeds, runtime: Runtime): AsOwners
 }
 
 /** What a service could become the agent by, or take from it. */
-function ownOf({ env }: AgentNeeds, { server, routes, peers }: AgentConfig, files: AgentFiles, socket: string): Own {
+function ownOf({ env }: AgentNeeds, { server, routes, acme, peers }: AgentConfig, files: AgentFiles, socket: string): Own {
   const home = env['HOME']
   const folders = [
     files.folder,
@@ -143,9 +145,16 @@ function ownOf({ env }: AgentNeeds, { server, routes, peers }: AgentConfig, file
   const ports = [
     ...(server.listen === undefined ? [] : [splitListen(server.listen)]),
     ...(routes ? [splitListen(routes.listen, 443)] : []),
+    ...(acme ? [splitListen(acme.listen, 80)] : []),
     ...(peers ? [splitListen(peers.listen)] : []),
   ].map(({ port }) => port)
-  return { folders, services: files.services, ports }
+  return { folders, services: files.services, ports, leastPort: leastPort() }
+}
+
+/** What the kernel says of users that are not root; 1024 where it says nothing. */
+function leastPort(): number {
+  if (userInfo().uid === 0) return 0
+  return Number(readText('/proc/sys/net/ipv4/ip_unprivileged_port_start') ?? 1_024)
 }
 
 /** A restore that a kill cut off is over before anything is started on what it left. */
@@ -181,18 +190,17 @@ function recoveryOf(
   return made
 }
 
-async function routerOf(
+async function routesFor(
   { clock, log, env }: AgentNeeds,
-  { routes, pki }: AgentConfig,
+  config: AgentConfig,
   files: AgentFiles & { readonly name: string },
   { node, stack }: { readonly node: RunNode; readonly stack: AsyncDisposableStack },
-): Promise<Router> {
-  const { listen, max_connections: maxConnections, max_per_address: maxPerAddress } = routes!
+): Promise<{ readonly port: number; readonly routing: Routing }> {
+  const { listen, max_connections: maxConnections, max_per_address: maxPerAddress } = config.routes!
   const { openRouter } = await import('../../base/http/route/router.ts') // TLS is 5 MB of a process
   const router = stack.use(await openRouter({ clock, log }, { ...splitListen(listen, 443), maxConnections, maxPerAddress }))
-  const source = (hostname: string) => certificateSource({ clock, env }, pki, files, { commonName: hostname, names: [hostname] })
-  stack.use(keepRouting({ clock, log, node, router, source }, files.certs))
-  return router
+  const { source, folder } = await routeCertificates({ clock, env }, config, files, stack)
+  return { port: router.port, routing: stack.use(keepRouting({ clock, log, node, router, source }, folder)) }
 }
 
 function validatorOf({ clock }: AgentNeeds, { auth }: AgentConfig, stack: AsyncDisposableStack): Validator | undefined {

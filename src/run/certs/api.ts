@@ -13,17 +13,19 @@ const facts = z.strictObject({
   sha256: z.string(),
 })
 
+const asked = z.strictObject({ route: z.string().max(253).optional().describe("the host name of a route; else the agent's own") })
+
 export const certificateApi = {
   'show-certificate': {
     privilege: 'observe',
     summary: 'whose the certificate is, and how long it lasts',
-    input: z.strictObject({}),
+    input: asked,
     output: facts,
   },
   'renew-certificate': {
     privilege: 'administer',
     summary: 'get a new certificate now; connections go on',
-    input: z.strictObject({}),
+    input: asked,
     output: facts,
   },
 } as const satisfies Api

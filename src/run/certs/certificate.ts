@@ -60,6 +60,9 @@ export function writeCertificate({ cert, key }: CertificatePaths, certs: string,
   writeWhole(cert, pem.chain, 0o644)
 }
 
+/** An IP address, among the names of a certificate. */
+export const isAddress = (name: string): boolean => /^[\d.]+$/.test(name) || name.includes(':')
+
 /** Whether the key is that of the first certificate; false, too, when one of them cannot be read. */
 export function isPair({ chain, key }: Pem): boolean {
   try {

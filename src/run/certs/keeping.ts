@@ -13,9 +13,12 @@ import {
 } from './certificate.ts'
 
 export type CertificateSource = {
-  /** Whose it is: `built-in`, `pki`. */
+  /** Whose it is: `built-in`, `pki`, `acme`. */
   readonly name: string
-  readonly issue: () => Promise<Pem>
+  /** The signal ends what is under way; it may be gone on with by the next call. */
+  readonly issue: (signal: AbortSignal) => Promise<Pem>
+  /** What it issued last is in its place, and need not be had again. */
+  readonly taken?: () => void
 }
 
 export type KeptCertificate = AsyncDisposable & {
@@ -28,9 +31,14 @@ export type KeptCertificate = AsyncDisposable & {
 /** At most, between two renewals, also of certificates that are born old; a tenth of its life for one that is short. */
 const restMs = 6 * 3_600_000
 
-/** `onChange` gets every certificate but the first. Faults: those of the source when there is no certificate yet. */
+/** `onChange` gets every certificate but the first; `signal` ends the wait for that. Faults: those of the source when there is no certificate yet. */
 export async function keepCertificate(
-  { clock, log, onChange }: { readonly clock: Clock; readonly log: Log; readonly onChange: (pem: Pem) => void },
+  {
+    clock,
+    log,
+    onChange,
+    signal,
+  }: { readonly clock: Clock; readonly log: Log; readonly onChange: (pem: Pem) => void; readonly signal?: AbortSignal },
   {
     paths,
     certs,
@@ -44,14 +52,15 @@ export async function keepCertificate(
   },
 ): Promise<KeptCertificate> {
   const mark = (): string => `${changeMark(paths.cert)} ${changeMark(paths.key)}`
+  const stop = new AbortController()
   let pem = readCertificate(paths) ?? (await issued())
   let seen = mark()
   let notBefore = 0
-  const stop = new AbortController()
 
   async function issued(): Promise<Pem> {
-    const next = await source.issue()
+    const next = await source.issue(signal ? AbortSignal.any([signal, stop.signal]) : stop.signal)
     writeCertificate(paths, certs, next)
+    source.taken?.()
     return next
   }
   const use = (next: Pem): void => {

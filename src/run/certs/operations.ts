@@ -2,16 +2,20 @@
 import type { Handlers } from '../../base/control/api.ts'
 import { fault } from '../faults.ts'
 import type { certificateApi } from './api.ts'
+import type { CertificateFacts } from './certificate.ts'
 import type { KeptCertificate } from './keeping.ts'
 
-/** `kept` is undefined where the agent answers on its sockets alone: fault `run.no_certificate`. */
-export function certificateHandlers(kept: KeptCertificate | undefined, source: string): Handlers<typeof certificateApi> {
+type OfRoute = (name: string, isNew: boolean) => Promise<CertificateFacts & { readonly source: string }>
+
+/** `kept` is undefined where the agent answers on its sockets alone: fault `run.no_certificate`. `ofRoute`: of a host name in lower case. */
+export function certificateHandlers(kept: KeptCertificate | undefined, source: string, ofRoute: OfRoute): Handlers<typeof certificateApi> {
   const known = (): KeptCertificate => {
     if (!kept) throw fault.no_certificate({})
     return kept
   }
   return {
-    'show-certificate': async () => ({ source, ...known().facts() }),
-    'renew-certificate': async () => ({ source, ...(await known().renew()) }),
+    'show-certificate': async ({ route }) => (route === undefined ? { source, ...known().facts() } : ofRoute(route.toLowerCase(), false)),
+    'renew-certificate': async ({ route }) =>
+      route === undefined ? { source, ...(await known().renew()) } : ofRoute(route.toLowerCase(), true),
   }
 }

@@ -4,7 +4,7 @@ import { reasonOf } from '../../kernel/fault.ts'
 import type { Secret } from '../../kernel/secret.ts'
 import type { HttpClient } from '../../base/http/client.ts'
 import { fault } from '../faults.ts'
-import { type Pem, isPair } from './certificate.ts'
+import { type Pem, isAddress, isPair } from './certificate.ts'
 
 const timeoutMs = 30_000
 const maxAnswerBytes = 256 << 10
@@ -24,7 +24,6 @@ export async function requestCertificate(
   { url, mount, issuer, ttl }: PkiSettings,
   { commonName, names, token }: { readonly commonName: string; readonly names: readonly string[]; readonly token: Secret },
 ): Promise<Pem> {
-  const isAddress = (name: string): boolean => /^[\d.]+$/.test(name) || name.includes(':')
   const data = {
     issuer,
     common_name: commonName,

@@ -146,6 +146,21 @@ export const fault = faults('mcp', {
     message: `${d.command} needs ${d.word}`,
     hint: `mcp ${d.command.split(' ')[0]!} --help`,
   }),
+  no_login: (d: { file: string }) => ({
+    kind: 'config',
+    message: `${d.file} names no identity service`,
+    hint: 'add [login] with url = "https://…", its token endpoint; or use a token of a node: mcp login without --user',
+  }),
+  login_refused: (d: { url: string; reason: string }) => ({
+    kind: 'unauthenticated',
+    message: `${d.url} gives no token: ${d.reason}`,
+    hint: 'check name and password; unauthorized_client, unsupported_grant_type: the service does not give tokens for passwords to this client',
+  }),
+  no_identity_service: (d: { url: string; reason: string }) => ({
+    kind: 'unavailable',
+    message: `the identity service ${d.url} does not answer as it should: ${d.reason}`,
+    hint: 'is it reachable from here, and `login.ca` right? the token that is kept was not changed',
+  }),
   no_token_given: () => ({
     kind: 'usage',
     message: 'no token was given',

@@ -9,10 +9,11 @@ import { type Fault, asFault } from '../../kernel/fault.ts'
 import { readText, statOf } from '../../kernel/file.ts'
 import type { Secret } from '../../kernel/secret.ts'
 import { type NodeClient, addressOf, nodeClient } from '../client.ts'
-import { type NodeEntry, cliFile } from './config.ts'
+import { type CliSettings, type NodeEntry, cliFile } from './config.ts'
 import { fault } from './faults.ts'
 import { type CliFiles, cliFiles } from './files.ts'
 import { openHeard } from './heard.ts'
+import { renewGranted } from './sign-in.ts'
 
 export type KnownNode = NodeEntry & {
   /** Nothing is opened before it is called. Without `bearer` the token that is kept for it is shown. Faults `mcp.bad_address`, `.no_authority`, `credential.*`. */
@@ -84,15 +85,21 @@ export class Nodes {
 /** Faults `config.*`, `mcp.no_nodes`. */
 export async function openNodes(context: Pick<Context, 'folders' | 'alias' | 'clock' | 'signal' | 'peers'>): Promise<Nodes> {
   const files = cliFiles(context)
-  const entries = await nodeEntries(files)
+  const { nodes: entries, login } = await cliSettings(files)
+  await renewGranted(context, login, files)
   if (entries.length > 0) return new Nodes(context, files, entries)
   if (!statOf(join(files.local, 'change.sock'))) throw fault.no_nodes({ file: files.config })
   return new Nodes(context, files, [{ name: hostname().split('.')[0]!.toLowerCase(), address: `unix:${files.local}` }])
 }
 
 /** As `mcp.toml` lists them. Faults `config.*`. */
-export async function nodeEntries({ config }: CliFiles): Promise<readonly NodeEntry[]> {
-  return (await loadConfig({ schema: cliFile, path: config, isOptional: true })).value.nodes
+export async function nodeEntries(files: CliFiles): Promise<readonly NodeEntry[]> {
+  return (await cliSettings(files)).nodes
+}
+
+/** What `mcp.toml` says. Faults `config.*`. */
+export async function cliSettings({ config }: CliFiles): Promise<CliSettings> {
+  return (await loadConfig({ schema: cliFile, path: config, isOptional: true })).value
 }
 
 /** The token for a node: its own, or the one for all. Fault `credential.*` for a file that others may read. */

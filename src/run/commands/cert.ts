@@ -17,10 +17,14 @@ export default command({
     action: { summary: 'status, renew or install', choices: ['status', 'renew', 'install'] },
     of: { summary: 'the node; of install: the file with the answer', optional: true },
   },
-  flags: { config: { summary: "of install: the agent's configuration; certs/ lies beside it", value: 'FILE' } },
+  flags: {
+    route: { summary: 'the certificate of a route with that host name; the node asks for it at once where it has none', value: 'HOSTNAME' },
+    config: { summary: "of install: the agent's configuration; certs/ lies beside it", value: 'FILE' },
+  },
   examples: [
     ['fairlead run cert status rift', 'how long it lasts'],
     ['fairlead run cert renew rift', 'now; connections go on'],
+    ['fairlead run cert renew rift --route web.example.org', 'of a route, after its name was mended, say'],
     ['fairlead run cert install /tmp/cert-response.json --config /srv/mcp/mcp-agent.toml', 'on the node'],
   ],
   async run(context, { args: { action, of }, flags }) {
@@ -28,7 +32,10 @@ export default command({
     if (action === 'install') return install(context, of, flags.config)
     const node = (await openNodes(context)).one(of)
     const { calls } = node.client()
-    const facts = await calls[action === 'renew' ? 'renew-certificate' : 'show-certificate']({}, { signal })
+    const facts = await calls[action === 'renew' ? 'renew-certificate' : 'show-certificate'](
+      flags.route === undefined ? {} : { route: flags.route },
+      { signal },
+    )
     terminal.result({ node: node.name, ...facts }, () =>
       [
         `${node.name}: ${facts.subject}, by ${facts.issuer} (${facts.source})`,

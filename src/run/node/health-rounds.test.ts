@@ -42,3 +42,25 @@ test('what waits for a deployment is ill only if it was well before, asked in th
   expect(await asked(1, 'unhealthy', [other])).toBe(true)
   expect(await asked(2, 'unhealthy', [other])).toBe(false) // the definition asks otherwise now
 })
+
+test('who is asked more often than everything is looked at is waited for, one answer at a time', async () => {
+  const clock = createTestClock()
+  let asked = 0
+  const answer = Promise.withResolvers<Verdict>()
+  const rounds = new HealthRounds({ clock, ask: () => (asked++, answer.promise) })
+  const health = { tcp: '127.0.0.1:1', interval: '200ms' }
+  const [component] = serviceFile.parse({ name: 'web', node: 'rift', components: [{ name: 'web', image: 'a/b:v1', health }] }).components
+  const one: ComponentDrift = { place: { service: 'web', component: 'web' }, component: component!, current, others: [], drifts: [] }
+  const round = (): void => rounds.round([one], new AbortController().signal, () => {})
+  expect(rounds.dueInMs(5_000)).toBe(5_000)
+  round()
+  expect([asked, rounds.dueInMs(5_000), rounds.dueInMs(100)]).toEqual([1, 200, 100])
+  await clock.advance(200)
+  round()
+  expect([asked, rounds.dueInMs(5_000)]).toEqual([1, 200]) // the first has not answered yet
+  answer.resolve({ health: 'healthy', reason: '' })
+  await expect.poll(() => rounds.verdict('web/web')?.health).toBe('healthy')
+  await clock.advance(200)
+  round()
+  expect(asked).toBe(2)
+})

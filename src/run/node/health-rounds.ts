@@ -12,6 +12,7 @@ type Known = {
   readonly ways: string
   verdict: Verdict
   bad: number
+  intervalMs: number
   nextMs: number
   isAsking: boolean
   /** It is not what its definition says, and waits for a deployment. */
@@ -47,16 +48,26 @@ export class HealthRounds {
       const ways = JSON.stringify([component.health, component.mcp, component.seal])
       let known = this.#known.get(key)
       if (known?.id !== current.id || known.ways !== ways) {
-        known = { id: current.id, ways, verdict: notYet, bad: 0, nextMs: 0, isAsking: false, isOther: false, wasWell: false }
+        known = { id: current.id, ways, verdict: notYet, bad: 0, intervalMs: 0, nextMs: 0, isAsking: false, isOther: false, wasWell: false }
         this.#known.set(key, known)
       }
       known.isOther = drifts.some(({ cause }) => cause === 'image-changed' || cause === 'config-changed')
-      if (!known.isAsking && this.#clock.mono() >= known.nextMs) void this.#askOne(known, component, current, signal, onIll)
+      if (this.#clock.mono() < known.nextMs) continue
+      known.intervalMs = (component.health ?? defaults).interval
+      known.nextMs = this.#clock.mono() + known.intervalMs
+      if (!known.isAsking) void this.#askOne(known, component, current, signal, onIll)
     }
   }
 
+  /** How long until somebody is to be asked who is asked more often than every `mostMs`; that, if nobody is. */
+  dueInMs(mostMs: number): number {
+    const now = this.#clock.mono()
+    const often = [...this.#known.values()].filter(({ intervalMs }) => intervalMs < mostMs)
+    return Math.min(mostMs, ...often.map(({ nextMs }) => Math.max(0, nextMs - now)))
+  }
+
   async #askOne(known: Known, component: Component, container: Container, signal: AbortSignal, onIll: () => void): Promise<void> {
-    const { interval, retries } = component.health ?? defaults
+    const { retries } = component.health ?? defaults
     known.isAsking = true
     try {
       const verdict = await this.#ask(component, container, signal)
@@ -69,7 +80,6 @@ export class HealthRounds {
       // the node stops
     } finally {
       known.isAsking = false
-      known.nextMs = this.#clock.mono() + interval
     }
   }
 

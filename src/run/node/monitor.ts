@@ -146,7 +146,8 @@ export class Monitor {
   #pauseMs(): number {
     const now = this.#needs.clock.mono()
     const dueMs = [...this.#trouble.values()].map(({ notBeforeMs }) => notBeforeMs - now).filter((ms) => ms > 0)
-    return Math.min(this.#settings.intervalMs, ...dueMs)
+    const { intervalMs } = this.#settings
+    return Math.min(this.#isLost ? intervalMs : this.#needs.health.dueInMs(intervalMs), ...dueMs)
   }
 
   #lost(error: unknown): void {

@@ -59,6 +59,8 @@ export class Registry implements Disposable {
   readonly #store: Store
   readonly #clock: Clock
   readonly #listeners = new Set<(event: NodeEvent) => void>()
+  /** Called when another container of a place counts. */
+  onCurrent: () => void = () => {}
 
   /** Opens the file, or begins a fresh one; a damaged one is set aside, loudly. Faults: `store.*`. */
   constructor({ clock, log }: { readonly clock: Clock; readonly log: Log }, path: string) {
@@ -128,15 +130,17 @@ export class Registry implements Disposable {
 
   /** Undefined: it was never deployed. */
   setCurrent({ service, component }: Place, current: Current | undefined): void {
-    if (!current) return void this.#store.run('DELETE FROM current WHERE service = ? AND component = ?', service, component)
-    this.#store.run(
-      'INSERT OR REPLACE INTO current (service, component, reference, digest, deployment) VALUES (?, ?, ?, ?, ?)',
-      service,
-      component,
-      current.reference,
-      current.digest,
-      current.deployment,
-    )
+    if (!current) this.#store.run('DELETE FROM current WHERE service = ? AND component = ?', service, component)
+    else
+      this.#store.run(
+        'INSERT OR REPLACE INTO current (service, component, reference, digest, deployment) VALUES (?, ?, ?, ?, ?)',
+        service,
+        component,
+        current.reference,
+        current.digest,
+        current.deployment,
+      )
+    this.onCurrent()
   }
 
   beginDeployment(id: string, { service, component }: Place, { reference, digest }: ResolvedImage): void {

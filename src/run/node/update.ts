@@ -222,6 +222,7 @@ class Deed {
       const from = clock.mono()
       const restartsAtStart = (await this.#mustHaveNext()).restarts
       let reason = 'it was not asked'
+      let end: string | undefined // one that ends and is started again says more by how it ended than by what it does not answer meanwhile
       for (;;) {
         const next = await this.#next()
         if (!next) throw fault.no_container({ id: deployment })
@@ -229,7 +230,8 @@ class Deed {
         if (hasHealth(component)) {
           const verdict = await health(component, next, this.#signal)
           if (verdict.health === 'healthy' || verdict.health === 'sealed') return
-          reason = verdict.reason
+          if (next.state !== 'running') end = verdict.reason
+          reason = isUp ? verdict.reason : (end ?? verdict.reason)
         } else if (isUp && clock.mono() - from >= settleMs) return
         else if (!isUp) reason = next.exitCode === undefined ? 'it was started again and again' : `it ended with exit code ${next.exitCode}`
         if (clock.mono() - from >= withinMs || (!isUp && isHopeless(component, next))) {
