@@ -1,0 +1,38 @@
+// Runs the caching proxy, until it is stopped.
+import { command, stopAsked } from '../../base/terminal/command.ts'
+import { placesIn } from '../places.ts'
+import { openProxy } from '../proxy.ts'
+import { cacheFlags, settingsOf } from '../settings.ts'
+
+export default command({
+  summary: 'run a proxy that makes the same API call once',
+  description:
+    'Clients talk to it as they would to the API, with their own credentials. An answer is kept for those who may read it: for the same credential, or with --shared-scope for all who have one. Writes pass through, and what they may have changed is forgotten. What is kept is sealed, with CACHE_P2P_SHARED_SECRET if that is set, else with a key of this machine.',
+  flags: {
+    ...cacheFlags,
+    port: {
+      value: 'N',
+      type: 'integer',
+      summary: 'listen on this port of 127.0.0.1 as well, 0 for a free one; whoever is on this machine can then use the proxy',
+    },
+  },
+  examples: [
+    ['fairlead share proxy', 'for gh, at a UNIX socket: gh config set http_unix_socket PATH'],
+    ['fairlead share proxy --port 9110', 'for other programs, too: http://127.0.0.1:9110 in place of https://api.github.com'],
+    ['fairlead share proxy --shared-scope ci --stale-for 600', 'job tokens that differ share answers, also while the API is down'],
+  ],
+  async run(context, { flags }) {
+    const { clock, log, terminal, folders } = context
+    const places = placesIn(folders)
+    const settings = { ...settingsOf(context, flags), port: flags.port }
+    await using proxy = await openProxy({ clock, log }, places, settings)
+    terminal.result({ socket: places.socket, ...(proxy.url ? { url: proxy.url } : {}), api: settings.api.url.origin }, () =>
+      [
+        `the cache in front of ${settings.api.url.origin} is ready`,
+        `  gh config set http_unix_socket ${places.socket}`,
+        ...(proxy.url ? [`  ${proxy.url}`] : []),
+      ].join('\n'),
+    )
+    await stopAsked(context)
+  },
+})

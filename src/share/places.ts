@@ -1,0 +1,20 @@
+// Where the cache of this person lies, and where it is talked to.
+import { join } from 'node:path'
+import type { Folders } from '../base/terminal/command.ts'
+
+export type Places = {
+  /** One writer at a time. */
+  readonly folder: string
+  readonly wallet: string
+  /** Seals entries where there is no shared secret. */
+  readonly key: string
+  /** Sockets of the running proxy. */
+  readonly control: string
+  readonly socket: string
+}
+
+export function placesIn({ state, runtime }: Pick<Folders, 'state' | 'runtime'>): Places {
+  const folder = join(state, 'share')
+  const control = join(runtime, 'share')
+  return { folder, wallet: join(folder, 'wallet.json'), key: join(folder, 'local.key'), control, socket: join(control, 'api.sock') }
+}
