@@ -8,6 +8,9 @@ export const shareApi = {
     privilege: 'observe',
     summary: 'What was counted, and what is kept',
     input: z.strictObject({}),
-    output: z.record(z.enum([...counts, 'hits', 'hit_rate', 'api_calls_saved', 'cache_size', 'cache_size_bytes'] as const), z.number()),
+    output: z.record(
+      z.enum([...counts, 'hits', 'hit_rate', 'api_calls_saved', 'cache_size', 'cache_size_bytes', 'connected_peers'] as const),
+      z.number(),
+    ),
   },
 } as const satisfies Api

@@ -6,6 +6,8 @@ import type { Log } from '../kernel/log.ts'
 import { type AnswerHead, budgetOf, ttlOf, waitOf } from './request/freshness.ts'
 import { hasErrors } from './request/graphql.ts'
 import { type ApiRequest, type Scope, credentialOf, graphqlSubject, hidden, isGraphql, keyOf, subjectOf } from './request/request.ts'
+import type { Outcome } from './cluster/board.ts'
+import type { Cluster } from './cluster/cluster.ts'
 import { type Answer, type Entry, headerOf, isFresh, open, seal } from './entry/entry.ts'
 import type { Group } from './entry/group.ts'
 import type { Shelf } from './shelf.ts'
@@ -18,6 +20,8 @@ export type CacheNeeds = {
   readonly identity: Identity
   /** Sends the request as it is to the API. Rejects when nobody answered. */
   readonly ask: (request: ApiRequest) => Promise<Reply>
+  /** The others of the group; absent: there are none. */
+  readonly cluster?: Cluster | undefined
 }
 
 /** `rest`: more of the body than is kept; it belongs to who asked. */
@@ -32,7 +36,7 @@ export type CacheSettings = {
   readonly sharedScope?: string | undefined
 }
 
-export type Served = Reply & { readonly how: 'hit' | 'joined' | 'stale' | 'held back' | 'fetched'; readonly ageMs: number }
+export type Served = Reply & { readonly how: 'hit' | 'peer' | 'joined' | 'stale' | 'held back' | 'fetched'; readonly ageMs: number }
 
 export interface Cache {
   /** A request that may be answered from here (`asked(request).is === 'read'`). `mustAsk`: the API is asked whether what is kept still holds. */
@@ -49,7 +53,7 @@ type Held = { readonly untilMs: number; readonly answer: Answer }
 
 const maxHeld = 1_024
 
-export function createCache({ clock, log, shelf, group, identity, ask }: CacheNeeds, settings: CacheSettings): Cache {
+export function createCache({ clock, log, shelf, group, identity, ask, cluster }: CacheNeeds, settings: CacheSettings): Cache {
   const { defaultTtlMs, staleMs } = settings
   const scope: Scope = { keyBytes: group.nameKey, shared: settings.sharedScope }
   const flights = new Map<string, Promise<Fetched>>()
@@ -95,8 +99,41 @@ export function createCache({ clock, log, shelf, group, identity, ask }: CacheNe
     return before === writes && shelf.put(key, { sealed, atMs: entry.atMs, subject }) ? ttlMs : undefined
   }
 
-  const fetchAnswer = async (request: ApiRequest, key: string, entry: Entry | undefined): Promise<Fetched> => {
+  /** What somebody else of the group was told, if it can be believed and still holds. */
+  const fromPeer = (key: string, subject: string, sealed: Uint8Array): Entry | undefined => {
+    const found = open(sealed, key, group, clock.now())
+    if (found.is === 'refused') {
+      shelf.count('refused')
+      log.warn('share.entry_refused', { why: found.why })
+      return undefined
+    }
+    if (!isFresh(found.entry, clock.now())) return undefined
+    shelf.put(key, { sealed, atMs: found.entry.atMs, subject })
+    return found.entry
+  }
+
+  /** First the others of the group are asked, then the API; with a lease it is asked for all of them, who are told what came of it. */
+  const fetchAnswer = async (request: ApiRequest, key: string, entry: Entry | undefined, mustAsk: boolean): Promise<Fetched> => {
     const credential = credentialOf(request)
+    const before = writes
+    const got = cluster && !mustAsk ? await cluster.want(key) : undefined
+    const subject = hidden(group.nameKey, 'subject', subjectOf(request))
+    const peers = got?.is === 'entry' && before === writes ? fromPeer(key, subject, got.sealed) : undefined
+    if (peers) {
+      shelf.count('peer_hits')
+      return { served: fromEntry(peers, 'peer'), credential, isKept: true }
+    }
+    let outcome: Outcome = 'failed'
+    try {
+      const fetched = await askAgain(request, key, entry, credential)
+      outcome = fetched.isKept ? 'kept' : fetched.served.answer.status >= 400 ? 'failed' : 'forOne'
+      return fetched
+    } finally {
+      if (got?.is === 'lease') cluster!.done(key, subject, outcome, outcome === 'kept' ? shelf.get(key) : undefined)
+    }
+  }
+
+  const askAgain = async (request: ApiRequest, key: string, entry: Entry | undefined, credential: string | undefined): Promise<Fetched> => {
     const asker = hidden(group.nameKey, 'asker', credential ?? '')
     const budget = `${budgetOf(request)} ${asker}`
     const stale = (): Fetched | undefined => {
@@ -141,7 +178,7 @@ export function createCache({ clock, log, shelf, group, identity, ask }: CacheNe
 
   const read = async (request: ApiRequest, mustAsk: boolean): Promise<Served> => {
     const key = keyOf(request, scope)
-    for (let running = flights.get(key); running && !mustAsk; running = flights.get(key)) {
+    for (let running = mustAsk ? undefined : flights.get(key); running; running = flights.get(key)) {
       const fetched = await running
       const { served } = fetched
       if (canJoin(fetched, credentialOf(request))) {
@@ -158,7 +195,7 @@ export function createCache({ clock, log, shelf, group, identity, ask }: CacheNe
       return fromEntry(entry, 'hit')
     }
     if (entry && !isFresh(entry, clock.now())) shelf.count('expirations')
-    const flight = fetchAnswer(request, key, entry)
+    const flight = fetchAnswer(request, key, entry, mustAsk)
     flights.set(key, flight)
     try {
       return (await flight).served
@@ -166,11 +203,17 @@ export function createCache({ clock, log, shelf, group, identity, ask }: CacheNe
       if (flights.get(key) === flight) flights.delete(key)
     }
   }
+  const forget = (subjects?: readonly string[]): void => {
+    writes++
+    shelf.forget(subjects)
+  }
+  cluster?.onForget(forget)
   return {
     read,
     written(subject) {
-      writes++
-      shelf.forget(subject === undefined ? undefined : [subject, graphqlSubject].map((name) => hidden(group.nameKey, 'subject', name)))
+      const subjects = subject === undefined ? undefined : [subject, graphqlSubject].map((name) => hidden(group.nameKey, 'subject', name))
+      forget(subjects)
+      cluster?.forget(subjects)
     },
     passed() {
       shelf.count('api_calls_made')

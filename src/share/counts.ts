@@ -3,7 +3,9 @@
 export const counts = [
   /** Requests that could be answered from here, and were: by an entry that held, or with the one call that somebody made for the same. */
   'local_hits',
-  /** Of them: they waited for a call that ran already. */
+  /** Answered by what another of the group had asked for. */
+  'peer_hits',
+  /** Of those from here: they waited for a call that ran already. */
   'joined',
   /** Served although their time was over, for the API could not be asked. */
   'stale_hits',
@@ -38,10 +40,12 @@ export type Stats = Counts & {
   readonly api_calls_saved: number
   readonly cache_size: number
   readonly cache_size_bytes: number
+  /** Members of the group that are connected to this host, or the host that this member is connected to. */
+  readonly connected_peers: number
 }
 
 export function statsOf(counted: Counts, { size, sizeBytes }: { readonly size: number; readonly sizeBytes: number }): Stats {
-  const hits = counted.local_hits + counted.stale_hits
+  const hits = counted.local_hits + counted.peer_hits + counted.stale_hits
   const asked = hits + counted.misses
   const answered = asked + counted.held_back
   return {
@@ -51,5 +55,6 @@ export function statsOf(counted: Counts, { size, sizeBytes }: { readonly size: n
     api_calls_saved: answered - (counted.api_calls_made - counted.passed),
     cache_size: size,
     cache_size_bytes: sizeBytes,
+    connected_peers: 0,
   }
 }

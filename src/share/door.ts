@@ -98,6 +98,7 @@ async function passOn(
 /** RFC 9211 words for how it was served. */
 const statusWords: Readonly<Record<Served['how'], string>> = {
   hit: 'hit',
+  peer: 'hit; detail=peer',
   joined: 'fwd=miss; collapsed',
   stale: 'hit; detail=stale',
   'held back': 'fwd=miss; detail=limited',
@@ -108,7 +109,7 @@ function send(response: ServerResponse, { answer, how, ageMs, rest }: Served, co
   const etag = headerOf(answer, 'etag')
   const isKnown = condition !== undefined && etag !== undefined && answer.status === 200 && matches(condition, etag)
   const own = [
-    ...(how === 'hit' || how === 'stale' ? [['Age', String(Math.floor(ageMs / 1_000))]] : []),
+    ...(how === 'hit' || how === 'peer' || how === 'stale' ? [['Age', String(Math.floor(ageMs / 1_000))]] : []),
     ['Cache-Status', `fairlead; ${statusWords[how]}`],
     ...(rest || isKnown ? [] : [['Content-Length', String(answer.body.length)]]),
   ]

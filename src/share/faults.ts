@@ -27,6 +27,16 @@ export const fault = faults('share', {
     message: `another process has the cache in ${d.folder} open`,
     hint: 'a proxy runs already, or a `fairlead share gh`: "fairlead share stats" asks it',
   }),
+  peers_invalid: (d: { address: string }) => ({
+    kind: 'config',
+    message: `MCP_P2P_BOOTSTRAP_PEERS: ${JSON.stringify(d.address)} is no address of a host`,
+    hint: 'copy the line that "fairlead share host" prints: /ip4/ADDRESS/tcp/9100/p2p/12D3KooW…; several are separated by commas',
+  }),
+  no_secret: () => ({
+    kind: 'config',
+    message: 'a group needs a secret, and there is none',
+    hint: 'set CACHE_P2P_SHARED_SECRET to the same long random text on the host and on all runners: openssl rand -hex 32',
+  }),
   key_damaged: (d: { path: string }) => ({
     kind: 'config',
     message: `${d.path}, the key of the cache, is damaged`,

@@ -1,5 +1,6 @@
 // The caching proxy as a whole: opened from its folders and settings, served at a UNIX socket and, if asked for, at a port of this machine.
 import { dirname } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { openControl } from '../base/control/server.ts'
 import { createHttpClient } from '../base/http/client.ts'
 import { isLoopback } from '../base/http/host.ts'
@@ -14,6 +15,9 @@ import type { Log } from '../kernel/log.ts'
 import { randomBytes } from '../kernel/random.ts'
 import type { Secret } from '../kernel/secret.ts'
 import { shareApi } from './api.ts'
+import type { Cluster } from './cluster/cluster.ts'
+import { type HostNeeds, createHost } from './cluster/host.ts'
+import { createMembership } from './cluster/member.ts'
 import { type CacheSettings, createCache } from './cache.ts'
 import { type Stats, statsOf } from './counts.ts'
 import { type Api, createDoor } from './door.ts'
@@ -34,7 +38,14 @@ export type ProxySettings = CacheSettings & {
   readonly port?: number | undefined
 }
 
+/** How this cache meets the others of its group: they come to it, or it goes to them. */
+export type Others =
+  | { readonly is: 'host'; serve(accept: (stream: Duplex, member: string) => void): Promise<AsyncDisposable> }
+  | { readonly is: 'member'; dial(signal: AbortSignal): Promise<{ readonly stream: Duplex; readonly host: string }> }
+
 export interface Proxy extends AsyncDisposable {
+  /** How the first try to join the group ended: undefined when it went well, or there is none. */
+  readonly joined: Promise<Error | undefined>
   readonly url: string | undefined
   stats(): Stats
 }
@@ -47,6 +58,7 @@ export async function openProxy(
   { clock, log }: { readonly clock: Clock; readonly log: Log },
   places: Places,
   settings: ProxySettings,
+  others?: Others,
 ): Promise<Proxy> {
   if (Buffer.byteLength(places.socket) > maxSocketPath) throw fault.socket_too_long({ path: places.socket })
   await using stack = new AsyncDisposableStack()
@@ -55,8 +67,9 @@ export async function openProxy(
   const client = stack.adopt(createHttpClient(), (opened) => opened.close())
   const identity = await ownIdentity(places.wallet)
   const group = settings.secret ? await groupOf(settings.secret, settings.group) : ownGroup(places.key)
+  const met = others && (await meet({ clock, log, group, shelf }, others, identity.peerId, stack))
   const cache = createCache(
-    { clock, log, shelf, group, identity, ask: (request) => askApi({ client, clock }, settings.api.url, request) },
+    { clock, log, shelf, group, identity, ask: (request) => askApi({ client, clock }, settings.api.url, request), cluster: met?.cluster },
     settings,
   )
   const handle = createDoor({ log, client, cache }, settings.api)
@@ -71,19 +84,36 @@ export async function openProxy(
   const { port } = settings
   const listener = port === undefined ? undefined : await openListener({ clock, name: 'the cache', host: '127.0.0.1', port, handle })
   if (listener) stack.defer(() => listener.close(graceMs))
-  const stats = (): Stats => statsOf(shelf.counts, shelf)
+  const stats = (): Stats => ({ ...statsOf(shelf.counts, shelf), connected_peers: met?.cluster.connected ?? 0 })
   stack.use(
     await openControl({ clock, log, api: shareApi, handlers: { stats: async () => stats() } }, { daemon: 'cache', folder: places.control }),
   )
   const opened = stack.move()
   return {
     url: listener?.url,
+    joined: met?.joined ?? Promise.resolve(undefined),
     stats,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
 
 const graceMs = 1_000
+
+type Met = { readonly cluster: Cluster; readonly joined: Promise<Error | undefined> }
+
+async function meet(needs: HostNeeds, others: Others, own: string, stack: AsyncDisposableStack): Promise<Met> {
+  if (others.is === 'member') {
+    const dial = async (signal: AbortSignal) => {
+      const { stream, host } = await others.dial(signal)
+      return { stream, ends: { host, member: own } }
+    }
+    const cluster = stack.adopt(createMembership({ ...needs, dial }), (joined) => joined.close())
+    return { cluster, joined: cluster.begun }
+  }
+  const cluster = stack.adopt(createHost(needs), (host) => host.close())
+  stack.use(await others.serve((stream, member) => void cluster.accept(stream, { host: own, member })))
+  return { cluster, joined: Promise.resolve(undefined) }
+}
 
 function ownFolder(folder: string): Disposable {
   try {

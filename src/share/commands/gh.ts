@@ -6,7 +6,7 @@ import { execAtTerminal } from '../../kernel/exec.ts'
 import { asFault } from '../../kernel/fault.ts'
 import { makeFolder, pointLink, readText, removeFolder, statOf, writeWhole } from '../../kernel/file.ts'
 import { randomId } from '../../kernel/random.ts'
-import { type Places, placesIn } from '../places.ts'
+import { type Places, placesIn, storedIn } from '../places.ts'
 import { openProxy } from '../proxy.ts'
 import { cacheFlags, settingsOf } from '../settings.ts'
 
@@ -59,10 +59,7 @@ async function openOwn({ clock, log }: Context, { places, own, stack }: Opening,
     stack.use(await openProxy({ clock, log }, alone, settings))
   } catch (error) {
     if (asFault(error).code !== 'share.running') throw error
-    const folder = join(own, 'share')
-    stack.use(
-      await openProxy({ clock, log }, { ...alone, folder, wallet: join(folder, 'wallet.json'), key: join(folder, 'local.key') }, settings),
-    )
+    stack.use(await openProxy({ clock, log }, { ...alone, ...storedIn(join(own, 'share')) }, settings))
   }
   return alone.socket
 }

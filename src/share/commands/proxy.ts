@@ -1,6 +1,8 @@
 // Runs the caching proxy, until it is stopped.
 import { command, stopAsked } from '../../base/terminal/command.ts'
 import { placesIn } from '../places.ts'
+import { NoMember } from '../cluster/proof.ts'
+import { bootstrapPeers, groupSecret, memberOf } from '../group-peers.ts'
 import { openProxy } from '../proxy.ts'
 import { cacheFlags, settingsOf } from '../settings.ts'
 
@@ -24,8 +26,13 @@ export default command({
   async run(context, { flags }) {
     const { clock, log, terminal, folders } = context
     const places = placesIn(folders)
-    const settings = { ...settingsOf(context, flags), port: flags.port }
-    await using proxy = await openProxy({ clock, log }, places, settings)
+    const bootstrap = bootstrapPeers(context.env)
+    const others = bootstrap.length > 0 ? memberOf(context, bootstrap, places.identity) : undefined
+    const secret = others ? { secret: groupSecret(context) } : {}
+    const settings = { ...settingsOf(context, flags), port: flags.port, ...secret }
+    if (others) terminal.note(`Connecting to ${bootstrap.length} bootstrap peer(s)...`)
+    await using proxy = await openProxy({ clock, log }, places, settings, others)
+    if (others) terminal.note(joinedText(await proxy.joined))
     terminal.result({ socket: places.socket, ...(proxy.url ? { url: proxy.url } : {}), api: settings.api.url.origin }, () =>
       [
         `the cache in front of ${settings.api.url.origin} is ready`,
@@ -36,3 +43,10 @@ export default command({
     await stopAsked(context)
   },
 })
+
+function joinedText(problem: Error | undefined): string {
+  if (!problem) return '✓ Connected to bootstrap peer'
+  return problem instanceof NoMember
+    ? `The bootstrap peer refused us: ${problem.message}; is CACHE_P2P_SHARED_SECRET the same, and IPFS_ACCELERATE_GITHUB_REPO?`
+    : `Timeout connecting to bootstrap peer (${problem.message}): going on alone, and trying again`
+}

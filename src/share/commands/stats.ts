@@ -28,7 +28,8 @@ export default command({
 function shown(stats: Stats): string {
   const percent = `${(stats.hit_rate * 100).toFixed(1)} %`
   const lines: readonly (readonly [string, string | number])[] = [
-    ['answered from here', `${stats.hits} (${percent})`],
+    ['answered without a call', `${stats.hits} (${percent})`],
+    ['  told by another machine', stats.peer_hits],
     ['  waited for the same call', stats.joined],
     ['  stale, API not there', stats.stale_hits],
     ['needed a call', stats.misses],
@@ -37,6 +38,7 @@ function shown(stats: Stats): string {
     ['  passed through', stats.passed],
     ['API calls saved', stats.api_calls_saved],
     ['  held back (limit)', stats.held_back],
+    ['connected', stats.connected_peers],
     ['kept', `${stats.cache_size} answer${stats.cache_size === 1 ? '' : 's'}, ${stats.cache_size_bytes} bytes`],
     ['expired, evicted, refused', `${stats.expirations}, ${stats.evictions}, ${stats.refused}`],
   ]

@@ -8,6 +8,8 @@ export type Group = {
   readonly keyId: string
   /** Seals entries: AES-256-GCM. */
   readonly sealKey: Uint8Array
+  /** Proves that one is a member. */
+  readonly memberKey: Uint8Array
   /** Hides what is asked for, and by whom. */
   readonly nameKey: Uint8Array
 }
@@ -27,5 +29,10 @@ export function aloneGroup(key: Uint8Array): Group {
 
 function keysFrom(root: Uint8Array): Group {
   const derive = (purpose: string): Uint8Array => new Uint8Array(hkdfSync('sha256', root, '', `fairlead-share/1 ${purpose}`, keySizeBytes))
-  return { keyId: Buffer.from(derive('id')).toString('hex', 0, 8), sealKey: derive('seal'), nameKey: derive('name') }
+  return {
+    keyId: Buffer.from(derive('id')).toString('hex', 0, 8),
+    sealKey: derive('seal'),
+    memberKey: derive('member'),
+    nameKey: derive('name'),
+  }
 }
