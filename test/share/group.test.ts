@@ -151,10 +151,22 @@ test('a holder that dies frees its lease, and without the host everybody goes on
   expect((await waiting).status).toBe(200)
   expect(calls).toBe(2)
   await lost
+  const isHeld = new Promise<void>((resolve) => {
+    api.instead = () => {
+      resolve()
+      return ++calls === 3
+    }
+  })
+  const held = host.ask('/repos/o/held').catch(() => undefined)
+  await isHeld
+  const cutOff = two.ask('/repos/o/held')
+  await two.ask('/repos/o/other') // so the host has heard of the one before
   cut()
+  expect((await cutOff).status).toBe(200)
   expect((await two.ask('/repos/o/alone')).status).toBe(200)
   await expect.poll(() => two.proxy.stats().connected_peers, { timeout: 10_000 }).toBe(1)
   await host.close()
+  await held
   expect((await two.ask('/repos/o/later')).status).toBe(200)
 })
 

@@ -23,7 +23,9 @@ export interface Membership extends Cluster {
 
 type Link = { readonly stream: Duplex; readonly waiting: Map<number, (got: Got) => void> }
 
-const againMs = 2_000
+/** After the first loss; twice as long after each further one. */
+const againMs = 1_000
+const maxAgainMs = 10_000
 const refusedMs = 60_000
 /** Nobody waits for others for longer than a call takes. */
 const wantMs = 75_000
@@ -58,16 +60,27 @@ export function createMembership({ clock, log, group, dial }: MemberNeeds): Memb
     }
   }
   const begun = new Promise<Error | undefined>((resolve) => {
+    let waitMs = againMs
+    let told = ''
     const run = async (): Promise<void> => {
-      let waitMs = againMs
+      let reason = 'the stream ended'
+      let isRefused = false
       try {
-        await serve(() => resolve(undefined))
+        await serve(() => {
+          waitMs = againMs
+          told = ''
+          resolve(undefined)
+        })
       } catch (error) {
         resolve(error as Error)
-        if (error instanceof NoMember) waitMs = refusedMs
-        if (!stop.signal.aborted) log.warn('share.host_lost', { reason: reasonOf(error) })
+        reason = reasonOf(error)
+        isRefused = error instanceof NoMember
       }
-      if (!stop.signal.aborted) clock.after(waitMs, () => void run())
+      if (stop.signal.aborted) return
+      if (reason !== told) log.warn('share.host_lost', { reason })
+      told = reason
+      clock.after(isRefused ? refusedMs : waitMs, () => void run())
+      waitMs = Math.min(2 * waitMs, maxAgainMs)
     }
     void run()
   })

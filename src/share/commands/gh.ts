@@ -26,7 +26,7 @@ const ownBusiness: ReadonlySet<string> = new Set([
 export default command({
   summary: 'run gh with the same API call made once',
   description:
-    'Everything after -- is for gh. The proxy that runs is used; without one, the cache of this person is opened for as long as gh runs. If another gh has it open at that time, this one keeps what it is told only until it ends: for many at once, run "fairlead share proxy".',
+    'Everything after -- is for gh. The proxy that runs is used, as it was started; without one, the cache of this person is opened for as long as gh runs. If another gh has it open at that time, this one keeps what it is told only until it ends: for many at once, run "fairlead share proxy".',
   args: { arguments: { variadic: true, optional: true, summary: 'of gh, after --' } },
   flags: cacheFlags,
   examples: [

@@ -48,5 +48,5 @@ function joinedText(problem: Error | undefined): string {
   if (!problem) return '✓ Connected to bootstrap peer'
   return problem instanceof NoMember
     ? `The bootstrap peer refused us: ${problem.message}; is CACHE_P2P_SHARED_SECRET the same, and IPFS_ACCELERATE_GITHUB_REPO?`
-    : `Timeout connecting to bootstrap peer (${problem.message}): going on alone, and trying again`
+    : `Timeout connecting to bootstrap peer (${problem.message}); does it run, and is its port open? Going on alone, and trying again`
 }
