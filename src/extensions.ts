@@ -78,6 +78,10 @@ export const commands: readonly CommandEntry[] = [
   { path: ['run', 'token'], summary: 'make, list or revoke tokens of a node', load: () => import('./run/commands/token.ts') },
   { path: ['run', 'undeploy'], summary: 'stop a service for good and take its containers away; its data folder stays', load: () => import('./run/commands/undeploy.ts') },
   { path: ['run', 'unseal'], summary: 'give a sealed service its password', load: () => import('./run/commands/unseal.ts') },
+  { path: ['share', 'gh'], summary: 'run gh with the same API call made once', load: () => import('./share/commands/gh.ts') },
+  { path: ['share', 'host'], summary: 'run the cache that runners join', load: () => import('./share/commands/host.ts') },
+  { path: ['share', 'proxy'], summary: 'run a proxy that makes the same API call once', load: () => import('./share/commands/proxy.ts') },
+  { path: ['share', 'stats'], summary: 'show how many API calls were made, and how many were not needed', load: () => import('./share/commands/stats.ts') },
 ]
 
 export const configs = [

@@ -1,5 +1,6 @@
 // Sends one HTTP request with kept-alive connections, streams the answer, and never follows a redirect by itself.
 import { Agent, type IncomingMessage, request as plainRequest } from 'node:http'
+import type { Readable } from 'node:stream'
 import { reasonOf } from '../../kernel/fault.ts'
 
 export interface HttpClient {
@@ -12,11 +13,19 @@ export interface HttpClient {
 }
 
 type HttpRequest = {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: string
   readonly url: URL
-  readonly headers: Readonly<Record<string, string>>
-  readonly body?: Uint8Array
+  readonly headers: Readonly<Record<string, string | string[]>>
+  /** A stream is sent as it comes, once: chunked, unless the headers tell its length. */
+  readonly body?: Uint8Array | Readable
   readonly signal?: AbortSignal
+}
+
+/** Twice is as good as once (RFC 9110 §9.2.2). */
+const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+
+function isStream(body: Uint8Array | Readable | undefined): body is Readable {
+  return body !== undefined && !(body instanceof Uint8Array)
 }
 
 /** An error of `send`. `isSent` false: the request certainly never left, so it may be sent again. */
@@ -57,7 +66,7 @@ export function createHttpClient({ maxSockets = 256, socketPath, authority }: Ht
       const request = start(url, {
         method,
         agent,
-        headers: body ? { ...headers, 'content-length': String(body.length) } : headers,
+        headers: body instanceof Uint8Array ? { ...headers, 'content-length': String(body.length) } : headers,
         ...(signal ? { signal } : {}),
       })
       let isConnected = false
@@ -69,10 +78,13 @@ export function createHttpClient({ maxSockets = 256, socketPath, authority }: Ht
       request.on('error', (error: NodeJS.ErrnoException) => {
         // A kept-alive connection that the server closed while it was idle: nothing of this request was read (RFC 9112 §9.3.1 lets us send it again once).
         const wasStale = request.reusedSocket && error.code === 'ECONNRESET' && !isRetry && !signal?.aborted
-        if (wasStale && method !== 'POST') return resolve(send(asked, true))
+        if (wasStale && idempotent.has(method) && !isStream(body)) return resolve(send(asked, true))
         reject(new HttpSendError(error, isConnected))
       })
-      request.end(body)
+      if (!isStream(body)) return void request.end(body)
+      body.once('error', (error) => request.destroy(error))
+      request.once('close', () => void body.destroy())
+      body.pipe(request)
     })
   const send = async (asked: HttpRequest, isRetry = false): Promise<IncomingMessage> => {
     return sendBy(await diallerOf(asked.url), asked, isRetry)

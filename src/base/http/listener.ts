@@ -92,14 +92,17 @@ function refuse(request: IncomingMessage, response: ServerResponse, status: numb
   response.end(JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32000, message } }))
 }
 
-/** A server that does not listen yet, bounded and checked as every door is. `ownHosts`: all values of `Host`, and hosts of `Origin`, that are ours. */
+/**
+ * A server that does not listen yet, bounded and checked as every door is. `ownHosts`: all values of `Host`, and hosts of `Origin`, that are ours; 'any' is for
+ * sockets that no browser can open.
+ */
 export function createHttpServer({
   ownHosts,
   handle,
   refused,
-}: Pick<ListenerOptions, 'handle' | 'refused'> & { readonly ownHosts: readonly string[] }): Server {
-  const own = new Set(ownHosts.map((value) => value.toLowerCase()))
-  const isOwn = (value: string): boolean => own.has(value)
+}: Pick<ListenerOptions, 'handle' | 'refused'> & { readonly ownHosts: readonly string[] | 'any' }): Server {
+  const own = new Set(ownHosts === 'any' ? [] : ownHosts.map((value) => value.toLowerCase()))
+  const isOwn = (value: string): boolean => ownHosts === 'any' || own.has(value)
   const server = createServer(
     { keepAliveTimeout: 65_000, headersTimeout: 20_000, requestTimeout: 60_000, maxHeaderSize: 32 << 10, noDelay: true },
     (request, response) => {

@@ -1,0 +1,60 @@
+// What the cache counts: each thing once, when it happens; all other numbers follow from these.
+
+export const counts = [
+  /** Requests that could be answered from here, and were: by an entry that held, or with the one call that somebody made for the same. */
+  'local_hits',
+  /** Answered by what another of the group had asked for. */
+  'peer_hits',
+  /** Of those from here: they waited for a call that ran already. */
+  'joined',
+  /** Served although their time was over, for the API could not be asked. */
+  'stale_hits',
+  /** Requests that could have been answered from here, and needed a call. */
+  'misses',
+  /** Calls that reached the API, whatever it answered. */
+  'api_calls_made',
+  /** Of them: they had to pass through, as writes do. */
+  'passed',
+  /** Of them: the API said that what is kept still holds. */
+  'not_modified',
+  /** Answered in the API's place while it wants to be left alone. */
+  'held_back',
+  /** Entries found here whose time was over. */
+  'expirations',
+  /** Entries that had to go for want of room. */
+  'evictions',
+  /** Entries that were not what they should be, and were thrown away. */
+  'refused',
+] as const
+
+export type Count = (typeof counts)[number]
+export type Counts = Readonly<Record<Count, number>>
+
+export const noCounts = Object.fromEntries(counts.map((what) => [what, 0])) as Counts
+
+export type Stats = Counts & {
+  readonly hits: number
+  /** Of those that could be answered from here; 0 when there were none. */
+  readonly hit_rate: number
+  /** What the same requests would have needed without the cache, less what they needed. */
+  readonly api_calls_saved: number
+  readonly cache_size: number
+  readonly cache_size_bytes: number
+  /** Members of the group that are connected to this host, or the host that this member is connected to. */
+  readonly connected_peers: number
+}
+
+export function statsOf(counted: Counts, { size, sizeBytes }: { readonly size: number; readonly sizeBytes: number }): Stats {
+  const hits = counted.local_hits + counted.peer_hits + counted.stale_hits
+  const asked = hits + counted.misses
+  const answered = asked + counted.held_back
+  return {
+    ...counted,
+    hits,
+    hit_rate: asked === 0 ? 0 : hits / asked,
+    api_calls_saved: answered - (counted.api_calls_made - counted.passed),
+    cache_size: size,
+    cache_size_bytes: sizeBytes,
+    connected_peers: 0,
+  }
+}

@@ -1,0 +1,147 @@
+// Where sealed entries lie on this machine: one SQLite file, bounded by bytes, the least recently used go first; and what was counted, over all runs.
+import { join } from 'node:path'
+import { type Store, openStore } from '../base/store/store.ts'
+import type { Clock } from '../kernel/clock.ts'
+import type { Log } from '../kernel/log.ts'
+import { type Count, type Counts, counts, noCounts } from './counts.ts'
+
+export type Shelved = { readonly sealed: Uint8Array; readonly atMs: number; readonly subject: string }
+
+export interface Shelf {
+  get(key: string): Uint8Array | undefined
+  /** False: a newer one is there already. */
+  put(key: string, entry: Shelved): boolean
+  remove(key: string): void
+  /** Removes what is about one of these subjects; all, when none is named. */
+  forget(subjects?: readonly string[]): void
+  count(what: Count, by?: number): void
+  /** Of all runs. */
+  readonly counts: Counts
+  readonly sizeBytes: number
+  readonly size: number
+  close(): void
+}
+
+const migrations = [
+  `CREATE TABLE entry (
+     key TEXT PRIMARY KEY, sealed BLOB NOT NULL, size INTEGER NOT NULL, at INTEGER NOT NULL, subject TEXT NOT NULL, used INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX entry_used ON entry (used);
+   CREATE INDEX entry_subject ON entry (subject);
+   CREATE TABLE counted (what TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT, WITHOUT ROWID;`,
+]
+/** Uses and counts are written together, at the latest after so many. */
+const maxUnwritten = 256
+/** And so soon: who is killed loses no more. */
+const unwrittenMs = 1_000
+/** What an entry costs beside its bytes. */
+const overheadBytes = 512
+
+/** Opens the one in `folder`, whose only writer the caller is. Faults: those of `openStore`. */
+export function openShelf(
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  { folder, maxBytes }: { readonly folder: string; readonly maxBytes: number },
+): Shelf {
+  const store = openStore({ path: join(folder, 'entries.db'), migrations, clock, log })
+  const sums = store.get<{ sizeBytes: number; size: number; used: number }>(
+    'SELECT coalesce(sum(size), 0) AS sizeBytes, count(*) AS size, coalesce(max(used), 0) AS used FROM entry',
+  )!
+  let { sizeBytes, size, used } = sums
+  const counted = new Map(
+    store.all<{ what: string; number: number }>('SELECT what, number FROM counted').map(({ what, number }) => [what, number]),
+  )
+  const touched = new Map<string, number>()
+  const changed = new Set<Count>()
+  let cancelWrite: (() => void) | undefined
+  const writeNow = (): void => {
+    cancelWrite?.()
+    cancelWrite = undefined
+    store.transaction(() => {
+      for (const [key, at] of touched) store.run('UPDATE entry SET used = ? WHERE key = ?', at, key)
+      for (const what of changed)
+        store.run('INSERT INTO counted VALUES (?, ?) ON CONFLICT DO UPDATE SET number = excluded.number', what, counted.get(what)!)
+    })
+    touched.clear()
+    changed.clear()
+  }
+  const writeSoon = (): void => {
+    if (touched.size >= maxUnwritten) return writeNow()
+    cancelWrite ??= clock.after(unwrittenMs, writeNow)
+  }
+  const count = (what: Count, by = 1): void => {
+    counted.set(what, (counted.get(what) ?? 0) + by)
+    changed.add(what)
+    writeSoon()
+  }
+  const measure = (): void => {
+    const { bytes, number } = store.get<{ bytes: number; number: number }>(
+      'SELECT coalesce(sum(size), 0) AS bytes, count(*) AS number FROM entry',
+    )!
+    sizeBytes = bytes
+    size = number
+  }
+  return {
+    get(key) {
+      const row = store.get<{ sealed: Uint8Array }>('SELECT sealed FROM entry WHERE key = ?', key)
+      if (row) {
+        touched.set(key, ++used)
+        writeSoon()
+      }
+      return row?.sealed
+    },
+    put(key, { sealed, atMs, subject }) {
+      const needsBytes = sealed.length + overheadBytes
+      if (needsBytes > maxBytes) return false
+      const present = store.get<{ at: number; size: number }>('SELECT at, size FROM entry WHERE key = ?', key)
+      if (present && present.at > atMs) return false
+      if (sizeBytes - (present?.size ?? 0) + needsBytes > maxBytes) writeNow() // who is used now is not the one to go
+      store.transaction(() => {
+        if (present) store.run('DELETE FROM entry WHERE key = ?', key)
+        sizeBytes -= present?.size ?? 0
+        size -= present ? 1 : 0
+        const evicted = evict(store, sizeBytes + needsBytes - maxBytes)
+        sizeBytes += needsBytes - evicted.sizeBytes
+        size += 1 - evicted.number
+        if (evicted.number > 0) count('evictions', evicted.number)
+        store.run('INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)', key, sealed, needsBytes, Math.floor(atMs), subject, ++used)
+      })
+      return true
+    },
+    remove(key) {
+      store.run('DELETE FROM entry WHERE key = ?', key)
+      measure()
+    },
+    forget(subjects) {
+      if (!subjects) store.run('DELETE FROM entry')
+      else for (const subject of subjects) store.run('DELETE FROM entry WHERE subject = ?', subject)
+      measure()
+    },
+    count,
+    get counts() {
+      return { ...noCounts, ...Object.fromEntries(counts.map((what) => [what, counted.get(what) ?? 0])) }
+    },
+    get sizeBytes() {
+      return sizeBytes
+    },
+    get size() {
+      return size
+    },
+    close() {
+      writeNow()
+      store.close()
+    },
+  }
+}
+
+function evict(store: Store, tooManyBytes: number): { readonly sizeBytes: number; readonly number: number } {
+  let sizeBytes = 0
+  let number = 0
+  while (sizeBytes < tooManyBytes) {
+    const oldest = store.get<{ key: string; size: number }>('SELECT key, size FROM entry ORDER BY used LIMIT 1')
+    if (!oldest) break
+    store.run('DELETE FROM entry WHERE key = ?', oldest.key)
+    sizeBytes += oldest.size
+    number++
+  }
+  return { sizeBytes, number }
+}
