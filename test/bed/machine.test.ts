@@ -266,6 +266,13 @@ test('tools tell of releases, and have the helper begin what takes long: update,
   expect((first.isError ? first : second).content[0]?.text).toContain('running already: ') // which goes on
   expect((await call('manage_get_job', { jobId, waitSeconds: 30 })).structuredContent).toMatchObject({ state: 'done' })
   expect(await root('ls /backup/latest')).toBe('config\ndata\nversion.json')
+  // what root writes lies in root's own folder, as the unit of the helper has it
+  await root(
+    'sed -i \'s/    units: \\[\\]/&\\n    cameras: ["*"]/\' /etc/mcp-raspi/config.yml; printf "hardware:\\n  backend: simulated\\n" >>/etc/mcp-raspi/config.yml; systemctl restart raspi-ops-agent',
+  )
+  expect((await call('camera_take_photo', { camera: 'simulated0' })).structuredContent).toMatchObject({
+    path: expect.stringMatching(/^\/var\/lib\/mcp-raspi-agent\/media\/photo-/) as string,
+  })
   expect((await call('manage_preview_os_updates')).structuredContent).toHaveProperty('updates')
 }, 120_000)
 

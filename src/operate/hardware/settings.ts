@@ -15,7 +15,7 @@ const gpio = z.strictObject({
 })
 
 const camera = z.strictObject({
-  media_root: z.string().startsWith('/').default('/var/lib/mcp-raspi/media').describe('The folder for photos.'),
+  media_root: z.string().startsWith('/').default('/var/lib/mcp-raspi-agent/media').describe('The folder for photos.'),
   keep_photos: z.int().min(1).max(10_000).default(100).describe('How many photos are kept there; the oldest go first.'),
 })
 
