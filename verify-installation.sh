@@ -63,7 +63,7 @@ for unit in raspi-ops-agent.service mcp-raspi-server.service; do
   check "$unit runs" runs "$unit"
   check "$unit is enabled" enabled "$unit"
 done
-for unit in mcp-raspi-backup.timer mcp-raspi-health.timer mcp-raspi-update-resume.service; do check "$unit is enabled" enabled "$unit"; done
+for unit in mcp-raspi-backup.timer mcp-raspi-health.timer mcp-raspi-update-resume.service mcp-raspi-restore-resume.service; do check "$unit is enabled" enabled "$unit"; done
 check "helper's socket" socket
 check '/health answers' answers
 check 'log rotation' logrotate --debug /etc/logrotate.d/mcp-raspi

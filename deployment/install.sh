@@ -21,7 +21,7 @@ config=/etc/mcp-raspi
 units=/etc/systemd/system
 services='raspi-ops-agent.service mcp-raspi-server.service'
 timers='mcp-raspi-backup.timer mcp-raspi-health.timer'
-others='mcp-raspi-safe-mode@.service mcp-raspi-update-resume.service mcp-raspi-backup.service mcp-raspi-health.service'
+others='mcp-raspi-safe-mode@.service mcp-raspi-update-resume.service mcp-raspi-restore-resume.service mcp-raspi-backup.service mcp-raspi-health.service'
 
 fail() {
   printf 'install: error: %s\ninstall: hint: %s\n' "$1" "$2" >&2
@@ -67,6 +67,7 @@ put() {
 }
 # A folder, or a file that is there, with that owner and mode.
 own() {
+  [ ! -L "$1" ] || fail "$1 is a link" 'remove it: root would change what it leads to'
   [ -e "$1" ] || [ -n "$dry_run" ] || return 0
   [ "$(stat -c '%U:%G %a' "$1" 2>/dev/null || true)" = "$2 $3" ] && return 0
   run chown "$2" "$1"
@@ -82,7 +83,8 @@ changed() { is_changed=yes; }
 
 make_accounts() {
   if ! id -u "$account" >/dev/null 2>&1; then
-    run useradd --system --user-group --home-dir /var/lib/mcp-raspi --no-create-home --shell /usr/sbin/nologin --comment 'MCP server of this machine' "$account"
+    getent group "$account" >/dev/null || run groupadd --system "$account"
+    run useradd --system --gid "$account" --home-dir /var/lib/mcp-raspi --no-create-home --shell /usr/sbin/nologin --comment 'MCP server of this machine' "$account"
   fi
   [ -n "$operator" ] && [ "$operator" != root ] || return 0
   id -u "$operator" >/dev/null 2>&1 || fail "there is no user $operator" 'name one with --operator'
@@ -98,7 +100,6 @@ make_folders() {
   folder "$root/staging" root:root 700
   folder "$config" "root:$account" 750
   folder /var/lib/mcp-raspi "$account:$account" 750
-  folder /var/lib/mcp-raspi/metrics "$account:$account" 750
   folder /var/log/mcp-raspi "$account:$account" 750
   for path in /var/lib/mcp-raspi-agent /var/log/mcp-raspi-agent; do folder "$path" "root:$account" 750; done
   folder /var/lib/mcp-raspi-agent/media "root:$account" 750
@@ -207,7 +208,7 @@ install_units() {
 }
 
 start() {
-  for unit in $services $timers mcp-raspi-update-resume.service; do
+  for unit in $services $timers mcp-raspi-update-resume.service mcp-raspi-restore-resume.service; do
     systemctl --quiet is-enabled "$unit" 2>/dev/null || run systemctl enable --quiet "$unit"
   done
   [ -z "$no_start" ] || return 0

@@ -6,7 +6,7 @@ usage() {
   cat <<'USAGE'
 Usage: uninstall.sh [--purge] [--dry-run]
 
-  --purge    removes configuration, data, logs and the account too; backups in /backup stay in any case
+  --purge    removes configuration, data, logs and the account too; backups and the evidence of incidents stay in any case
   --dry-run  says what would be done, and does nothing
 USAGE
 }
@@ -29,7 +29,8 @@ run() {
   [ -n "$dry_run" ] || "$@"
 }
 units=/etc/systemd/system
-for unit in mcp-raspi-server.service raspi-ops-agent.service mcp-raspi-update-resume.service mcp-raspi-backup.timer mcp-raspi-health.timer; do
+run systemctl stop 'mcp-raspi-*.service' # jobs too
+for unit in mcp-raspi-server.service raspi-ops-agent.service mcp-raspi-update-resume.service mcp-raspi-restore-resume.service mcp-raspi-backup.timer mcp-raspi-health.timer; do
   [ ! -e "$units/$unit" ] || run systemctl disable --quiet --now "$unit"
 done
 for path in "$units"/mcp-raspi-*.service "$units"/mcp-raspi-*.timer "$units/raspi-ops-agent.service" /etc/logrotate.d/mcp-raspi /etc/tmpfiles.d/mcp-raspi.conf \
@@ -40,11 +41,12 @@ done
 if [ "$(readlink /usr/local/bin/fairlead || true)" = /opt/mcp-raspi/current/bin/fairlead ]; then run rm -f /usr/local/bin/fairlead; fi
 run systemctl daemon-reload
 if [ -z "$purge" ]; then
-  echo 'what stays: /etc/mcp-raspi, /var/lib/mcp-raspi, /var/lib/mcp-raspi-agent, /var/log/mcp-raspi, /var/log/mcp-raspi-agent, /backup, the account mcp-raspi'
+  echo 'what stays: /etc/mcp-raspi, /var/lib/mcp-raspi, /var/lib/mcp-raspi-agent, /var/log/mcp-raspi, /var/log/mcp-raspi-agent, /var/lib/mcp-raspi-incidents, /backup, the account mcp-raspi'
   exit 0
 fi
 for path in /etc/mcp-raspi /var/lib/mcp-raspi /var/lib/mcp-raspi-agent /var/log/mcp-raspi /var/log/mcp-raspi-agent; do
   [ ! -e "$path" ] || run rm -rf "$path"
 done
 ! id -u mcp-raspi >/dev/null 2>&1 || run userdel mcp-raspi
-echo 'what stays: /backup'
+! getent group mcp-raspi >/dev/null || run groupdel mcp-raspi # where it has more members userdel leaves it
+echo 'what stays: /backup, /var/lib/mcp-raspi-incidents'

@@ -3,6 +3,16 @@ import { faults } from '../kernel/fault.ts'
 
 export const fault = faults('operate', {
   root_wanted: (d: { what: string }) => ({ kind: 'denied', message: `only root may ${d.what}`, hint: 'run it with sudo or doas' }),
+  folder_taken: (d: { folder: string }) => ({
+    kind: 'conflict',
+    message: `${d.folder} is there already: the evidence goes to a folder of its own`,
+    hint: 'name one that is not there with --to',
+  }),
+  bad_secret_name: (d: { name: string }) => ({
+    kind: 'usage',
+    message: `${JSON.stringify(d.name.slice(0, 64))} is no name that stands in secrets.env`,
+    hint: 'letters, digits and _, as in config.yml: { env: NAME }',
+  }),
   bad_cursor: (d: { problem: string }) => ({
     kind: 'usage',
     message: `the cursor cannot be used: ${d.problem}`,

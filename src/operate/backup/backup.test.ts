@@ -2,6 +2,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
+  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -24,6 +25,7 @@ import { systemClock } from '../../kernel/clock.ts'
 import { silentLog } from '../../kernel/log.ts'
 import { type Installation, installationAt } from '../installation.ts'
 import { parseAptSimulation } from '../os-updates.ts'
+import { preserve, suspicions } from '../incident/preserve.ts'
 import { rotateSecrets } from '../incident/rotate.ts'
 import { type BackupSettings, takeBackup } from './take.ts'
 
@@ -81,7 +83,7 @@ test("the runbook's layout: an archive and, unpacked, the newest; for nobody els
   expect([installation.backups, join(installation.backups, 'mcp-raspi'), latest, path].map(mode)).toEqual([0o700, 0o700, 0o700, 0o600])
   expect(readdirSync(join(latest, 'data/metrics'))).toEqual(['metrics.db'])
   expect(execFileSync('tar', ['-xzOf', path, '--wildcards', '*/config/secrets.env'], { encoding: 'utf8' })).toBe('TOKEN=t\n')
-  expect(archives()).toHaveLength(1)
+  expect(archives()).toEqual(['.backup.lock', path.slice(-22)])
 })
 
 test('put back by plain cp over a database whose program was killed, it is what was backed up, not what the log had', async () => {
@@ -109,7 +111,7 @@ test('old archives go, the newest stays, and whatever else lies there too', asyn
     utimesSync(join(base, name), at, at)
   }
   const { path } = await takeBackup(needs, settings)
-  expect(archives().sort()).toEqual(['20200103-020000.tar.gz', path.slice(base.length + 1), 'mine.txt'])
+  expect(archives().sort()).toEqual(['.backup.lock', '20200103-020000.tar.gz', path.slice(base.length + 1), 'mine.txt'])
 })
 
 test('sealed, it is for the owner of the key alone: nothing of it lies there unsealed', async () => {
@@ -135,6 +137,50 @@ test('one that fails leaves nothing of itself, and the last one as it was', asyn
   expect(readdirSync(join(installation.backups, 'latest')).sort()).toEqual(['config', 'data', 'version.json'])
 })
 
+test('what one that was killed left unpacked is gone with the next; of two at once one is refused', async () => {
+  const base = join(installation.backups, 'mcp-raspi')
+  mkdirSync(join(base, '20261130-020000/config'), { recursive: true })
+  writeFileSync(join(base, '20261130-020000/config/secrets.env'), 'TOKEN=t\n')
+  writeFileSync(join(base, '.20261130-020000.partial'), 'half')
+  mkdirSync(join(base, 'mine'))
+  const both = await Promise.allSettled([takeBackup(needs, settings), takeBackup(needs, settings)])
+  expect(both.map((one) => (one.status === 'rejected' ? (one.reason as { code: string }).code : 'done'))).toEqual(['done', 'store.locked'])
+  expect(archives().filter((name) => !name.endsWith('.tar.gz'))).toEqual(['.backup.lock', 'mine'])
+})
+
+test('a damaged database is no reason to have no backup: it is copied as it is; folders are as open as they were', async () => {
+  await (await writer('old')).kill()
+  const store = openStore({ path: database, migrations: ['CREATE TABLE t (value TEXT) STRICT'], log: silentLog, clock: systemClock })
+  store.close() // its log is gone
+  const bytes = readFileSync(database)
+  bytes.fill(0x5a, 4_096)
+  writeFileSync(database, bytes)
+  chmodSync(join(installation.state, 'metrics'), 0o750)
+  const { remarks } = await takeBackup(needs, settings)
+  expect(remarks).toEqual([{ path: database, remark: expect.stringContaining('copied as it is') as string }])
+  const latest = join(installation.backups, 'latest')
+  expect(readFileSync(join(latest, 'data/metrics/metrics.db')).equals(bytes)).toBe(true)
+  expect(readdirSync(join(latest, 'data/metrics'))).toEqual(['metrics.db'])
+  expect(mode(join(latest, 'data/metrics'))).toBe(0o750)
+})
+
+test('evidence: what cannot be kept is told, and keeps nothing else from being kept; it goes to no folder that is there', async () => {
+  const { logs } = installation
+  mkdirSync(join(logs, ...Array.from({ length: 70 }, () => 'd')), { recursive: true }) // as whoever has the server's account may make it
+  writeFileSync(join(logs, 'app.log'), '{}\n')
+  mkdirSync(`${logs}-agent`)
+  writeFileSync(join(`${logs}-agent`, 'agent.log'), '{"event":"permission_denied"}\n')
+  const folder = join(installation.root, 'evidence')
+  const { remarks } = await preserve(installation, folder)
+  expect(remarks.find(({ path }) => path === logs)?.remark).toMatch(/^not kept: /)
+  expect(await suspicions(folder)).toMatchObject([{ file: 'agent-logs/agent.log', count: 1 }])
+  await expect(preserve(installation, folder)).rejects.toMatchObject({ code: 'operate.folder_taken' })
+  rmSync(join(logs, 'd'), { recursive: true })
+  execFileSync('truncate', ['--size=8T', join(logs, 'app.log')]) // a hole that would fill the disk
+  const second = await preserve(installation, join(installation.root, 'evidence2'))
+  expect(second.remarks.find(({ path }) => path === logs)?.remark).toMatch(/^not kept: .*bytes/)
+})
+
 test('a link in the data leads a backup nowhere', async () => {
   symlinkSync('/etc/passwd', join(installation.state, 'link'))
   const { path } = await takeBackup(needs, settings)
@@ -143,7 +189,7 @@ test('a link in the data leads a backup nowhere', async () => {
 
 test('credentials get new values by name; the lines of others stay; nobody else can read them', () => {
   const path = join(installation.config, 'secrets.env')
-  writeFileSync(path, '# mine\nTOKEN=known\nOTHER=stays\n', { mode: 0o644 })
+  writeFileSync(path, '# mine\nTOKEN=known\nOTHER=stays\n TOKEN=which systemd would take\n', { mode: 0o644 })
   rotateSecrets(path, ['TOKEN', 'FRESH'])
   expect(readFileSync(path, 'utf8')).toMatch(/^# mine\nTOKEN=[\w-]{43}\nOTHER=stays\nFRESH=[\w-]{43}\n$/)
   expect(mode(path)).toBe(0o600)

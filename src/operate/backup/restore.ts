@@ -2,6 +2,7 @@
 import { lstatSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type AgeKey, ageKind, ageOpen } from '../../base/identity/age.ts'
+import { journalPath } from '../../base/steps/journal.ts'
 import { type Step, carryOut } from '../../base/steps/plan.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { exec } from '../../kernel/exec.ts'
@@ -25,28 +26,43 @@ type Restoring = { readonly active: readonly string[] }
 const planName = 'restore'
 const tarTimeoutMs = 3_600_000
 
-/** Faults `backup.*`, `age.*`, `steps.*`. */
+const stagingOf = ({ root }: Installation): string => join(root, 'staging')
+const isUnfinished = (folder: string): boolean => statOf(journalPath(folder, planName)) !== undefined
+
+/** One that was cut off is taken back before. Faults `backup.*`, `age.*`, `steps.*`. */
 export async function restoreBackup(needs: RestoreNeeds, settings: RestoreSettings): Promise<void> {
-  const { installation } = settings
-  const folder = join(installation.root, 'staging')
+  await undoRestore(needs, settings.installation)
+  await carryOn(needs, settings.installation, async (folder) => {
+    const active: string[] = []
+    for (const unit of ownUnits) if ((await needs.units.state(unit)).active === 'active') active.push(unit)
+    await unpackInto(folder, settings)
+    return { active }
+  })
+}
+
+/** Takes back a restore that was cut off, if there is one: it is not known whether anybody wants it still. One that had only to be tidied up is ended. Faults `steps.*`. */
+export async function undoRestore(needs: RestoreNeeds, installation: Installation): Promise<boolean> {
+  const isCutOff = isUnfinished(stagingOf(installation))
+  if (isCutOff) await carryOn(needs, installation, () => Promise.reject(fault.none({ path: stagingOf(installation) })))
+  return isCutOff
+}
+
+async function carryOn(needs: RestoreNeeds, installation: Installation, begin: (folder: string) => Promise<Restoring>): Promise<void> {
+  const folder = stagingOf(installation)
   makeFolder(folder)
   try {
     await carryOut<Restoring>(needs, {
       folder,
       name: planName,
-      begin: async () => {
-        const active: string[] = []
-        for (const unit of ownUnits) if ((await needs.units.state(unit)).active === 'active') active.push(unit)
-        await unpackInto(folder, settings)
-        return { active }
-      },
+      begin: () => begin(folder),
       steps: ({ active }) => steps(needs, installation, folder, active),
+      onReturn: 'undo',
     })
   } catch (error) {
     if (asFault(error).code === 'steps.undone') throw fault.went_back({ problem: asFault((error as Error).cause).message }, error)
     throw error
   } finally {
-    if (!statOf(join(folder, `${planName}.plan.json`))) removeFolder(join(folder, 'restore'))
+    if (!isUnfinished(folder)) removeFolder(join(folder, 'restore'))
   }
 }
 
@@ -81,7 +97,7 @@ async function unpackArchive(target: string, from: string, key: AgeKey | undefin
     archive = join(target, 'opened.tar.gz')
     writeWhole(archive, await ageOpen(readFileSync(from), key, from))
   }
-  const { exitCode, stderr } = await exec(['tar', '-xzf', archive, '-C', target, '--no-same-owner', '--no-same-permissions'], {
+  const { exitCode, stderr } = await exec(['tar', '-xzf', archive, '-C', target, '--no-same-owner', '--same-permissions'], {
     env: { PATH: '/usr/bin:/bin' },
     timeoutMs: tarTimeoutMs,
   })
@@ -93,24 +109,20 @@ function steps({ units }: RestoreNeeds, { config, state }: Installation, folder:
     for (const unit of active) await units.restart(unit)
   }
   const running = async (): Promise<boolean> => (await Promise.all(ownUnits.map((unit) => units.state(unit)))).some(({ pid }) => pid !== 0)
+  const stop = async (): Promise<void> => {
+    for (const unit of ownUnits.toReversed()) await units.stop(unit)
+  }
+  // a machine that was started anew meanwhile has started them too
+  const atRest = (step: Step): Step => ({ ...step, undo: () => stop().then(step.undo) })
   return [
-    {
-      name: 'stop',
-      isDone: async () => !(await running()),
-      do: async () => {
-        for (const unit of ownUnits.toReversed()) await units.stop(unit)
-      },
-      undo: start,
-    },
-    replace('config', join(folder, 'restore/config'), config, () => ownConfig(config)),
-    replace('data', join(folder, 'restore/data'), state, () => must('chown', '-R', `${account}:${account}`, `${state}.restored`)),
+    { name: 'stop', isDone: async () => !(await running()), do: stop, undo: start },
+    atRest(replace('config', join(folder, 'restore/config'), config, () => ownConfig(config))),
+    atRest(replace('data', join(folder, 'restore/data'), state, () => must('chown', '-R', `${account}:${account}`, `${state}.restored`))),
     {
       name: 'start',
       isDone: async () => (await Promise.all(active.map((unit) => units.state(unit)))).every((one) => one.active === 'active'),
       do: start,
-      undo: async () => {
-        for (const unit of ownUnits.toReversed()) await units.stop(unit)
-      },
+      undo: stop,
     },
     {
       name: 'tidy',
@@ -151,7 +163,8 @@ function replace(name: string, from: string, place: string, own: () => Promise<v
 async function ownConfig(config: string): Promise<void> {
   const restored = `${config}.restored`
   await must('chown', '-R', `root:${account}`, restored)
-  await must('chmod', '-R', 'u=rwX,g=rX,o=', restored)
+  await must('chmod', '-R', 'g-w,o=', restored) // what was root's alone stays so
+  await must('chmod', '750', restored)
   if (statOf(join(restored, 'secrets.env'))) {
     await must('chown', 'root:root', join(restored, 'secrets.env'))
     await must('chmod', '600', join(restored, 'secrets.env'))

@@ -2,10 +2,12 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ageSeal } from '../../base/identity/age.ts'
+import { lockFolder } from '../../base/store/lock.ts'
 import { snapshotStore } from '../../base/store/snapshot.ts'
 import { needRoom, takeTree, treeBytes } from '../../base/transfer/tree.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { exec } from '../../kernel/exec.ts'
+import { asFault } from '../../kernel/fault.ts'
 import { makeFolder, moveFile, movePath, removeFile, removeFolder, setMode, statOf, syncFolder, writeWhole } from '../../kernel/file.ts'
 import type { Installation } from '../installation.ts'
 import { versionFile } from '../update/version-file.ts'
@@ -29,12 +31,15 @@ const spareBytes = 64 << 20
 export const maxSealedBytes = 1 << 30
 const tarTimeoutMs = 3_600_000
 const archive = /\.tar\.gz(?:\.age)?$/
+const leftover = /^(?:\d{8}-\d{6}|\.\d{8}-\d{6}\.partial)$/
 const dayMs = 86_400_000
 
-/** Faults `transfer.*`, `store.*`, `backup.too_large`, `backup.tar_failed`, `age.bad_recipient`; then nothing is left of it, and the last one stays as it is. */
+/** One at a time (fault `store.locked`). Others: `transfer.*`, `store.*`, `backup.too_large`, `backup.tar_failed`, `age.bad_recipient`; then nothing is left of it, and the last one stays as it is. */
 export async function takeBackup({ clock }: { readonly clock: Clock }, settings: BackupSettings): Promise<Backup> {
   const base = join(settings.folder, 'mcp-raspi')
   makeFolder(base)
+  using _ = lockFolder(base, '.backup')
+  clearLeftovers(base)
   const name = dateName(clock.now())
   const work = join(base, name)
   try {
@@ -69,7 +74,14 @@ async function fill(work: string, { installation }: BackupSettings): Promise<Bac
     const to = join(work, into)
     makeFolder(to)
     const taken = await takeTree(root, to)
-    for (const path of taken.databases) await ownMark(join(to, path))
+    for (const { is, path, mode } of taken.items.toReversed()) if (is === 'folder') setMode(join(to, path), mode)
+    setMode(to, statOf(root)!.mode & 0o777)
+    for (const path of taken.databases) {
+      await ownMark(join(to, path)).catch((error: unknown) => {
+        if (!['store.damaged', 'store.failed'].includes(asFault(error).code)) throw error
+        remarks.push({ path: join(root, path), remark: 'SQLite cannot read it as a database: copied as it is' })
+      })
+    }
     remarks.push(...taken.remarks.map(({ path, remark }) => ({ path: join(root, path), remark })))
   }
   const version = versionFile(installation.root)
@@ -77,14 +89,22 @@ async function fill(work: string, { installation }: BackupSettings): Promise<Bac
   return remarks
 }
 
+/** What one that was killed left: nothing of it may lie there unsealed. */
+function clearLeftovers(base: string): void {
+  for (const name of readdirSync(base)) if (leftover.test(name)) removeFolder(join(base, name))
+}
+
 /** A copy is a file of its own: put back by plain `cp`, it does not take up a log that lies there still and was written for the one that it was taken of. */
 async function ownMark(path: string): Promise<void> {
   const mode = statOf(path)!.mode & 0o777
   const marked = `${path}.marked`
-  await snapshotStore(path, marked)
-  setMode(marked, mode)
-  moveFile(marked, path)
-  for (const beside of ['-wal', '-shm', '-mark']) removeFile(`${path}${beside}`)
+  try {
+    await snapshotStore(path, marked)
+    setMode(marked, mode)
+    moveFile(marked, path)
+  } finally {
+    for (const beside of ['-wal', '-shm', '-mark']) removeFile(`${path}${beside}`)
+  }
 }
 
 async function pack(base: string, name: string, recipients: readonly string[]): Promise<string> {

@@ -1,5 +1,6 @@
 // Goes back to a release that was kept: the last good one, or the one that is named.
 import { userInfo } from 'node:os'
+import { resolve } from 'node:path'
 import { command } from '../../base/terminal/command.ts'
 import { isUnfinished, resume, rollBack } from '../update/engine.ts'
 import { engineOf } from '../update/engine-of.ts'
@@ -25,7 +26,7 @@ export default command({
     if (target === undefined) throw fault.no_way_back({ version: 'before this one', kept: releases.kept().join(', ') })
     // named, so that a unit that is killed at its very end, and begun anew, does not go back once more
     if (!flags.here)
-      return carryOutAsJob(context, engine, ['rollback', '--here', target, ...(flags.config ? ['--config', flags.config] : [])])
+      return carryOutAsJob(context, engine, ['rollback', '--here', target, ...(flags.config ? ['--config', resolve(flags.config)] : [])])
     const isOver = !isUnfinished(settings.root) && releases.current() === target
     const { from, to } = isOver
       ? { from: target, to: target }

@@ -1,5 +1,6 @@
 // Updates the machine's server and helper to a signed release, and comes back by itself when that does not prove to be well.
 import { userInfo } from 'node:os'
+import { resolve } from 'node:path'
 import { command } from '../../base/terminal/command.ts'
 import { isUnfinished, resume, update } from '../update/engine.ts'
 import { engineOf } from '../update/engine-of.ts'
@@ -42,8 +43,8 @@ export default command({
     if (!flags.here) {
       const words = [
         ...(flags.to ? ['--to', flags.to] : []),
-        ...(flags.from ? ['--from', flags.from] : []),
-        ...(flags.config ? ['--config', flags.config] : []),
+        ...(flags.from ? ['--from', placeOf(flags.from)] : []),
+        ...(flags.config ? ['--config', resolve(flags.config)] : []),
       ]
       return carryOutAsJob(context, engine, ['update', '--here', ...words])
     }
@@ -52,9 +53,14 @@ export default command({
     const version = flags.to ?? (await source.versions())[0] ?? current
     if (version === current) return terminal.result({ from: current, to: current }, () => `${current} runs already`)
     if (compareVersions(version, current) < 0) throw fault.not_newer({ version, current })
-    told(terminal, await update(engine.needs, engine.settings, () => source.tarball(version)))
+    told(terminal, await update(engine.needs, engine.settings, version, () => source.tarball(version)))
   },
 })
+
+/** The unit does its work in another folder than the one a person stands in. */
+function placeOf(source: string): string {
+  return source === 'npm' || source.startsWith('https://') ? source : resolve(source)
+}
 
 function told(
   terminal: { result(object: unknown, human: () => string): void },

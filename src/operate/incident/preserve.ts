@@ -3,9 +3,11 @@ import { createHash } from 'node:crypto'
 import { createReadStream, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { takeTree } from '../../base/transfer/tree.ts'
+import { needRoom, takeTree, treeBytes } from '../../base/transfer/tree.ts'
 import { exec } from '../../kernel/exec.ts'
+import { asFault } from '../../kernel/fault.ts'
 import { makeFolder, statOf, writeWhole } from '../../kernel/file.ts'
+import { fault } from '../faults.ts'
 import { type Installation, units } from '../installation.ts'
 import { versionFile } from '../update/version-file.ts'
 
@@ -17,25 +19,35 @@ export type Evidence = {
   readonly remarks: readonly { readonly path: string; readonly remark: string }[]
 }
 
+const spareBytes = 64 << 20
 const journalBytes = 256 << 20
 const journalTimeoutMs = 120_000
 export const sumsName = 'SHA256SUMS'
 
-/** Copies what there is to `folder`, a new one. Credentials are no part of it. Faults `transfer.*`, `file.*`. */
+/**
+ * Copies what there is to `folder`, which must not be there. Credentials are no part of it. What cannot be kept, since whoever got in saw to that, is a remark, and keeps nothing else from being kept:
+ * the server's own logs, in which its account can put anything, come last. Faults `operate.folder_taken`, `file.*`.
+ */
 export async function preserve({ logs, config, root }: Installation, folder: string): Promise<Evidence> {
+  if (statOf(folder)) throw fault.folder_taken({ folder })
   makeFolder(folder)
   const sums: string[] = []
   const remarks: { path: string; remark: string }[] = []
   for (const [from, into, leaveOut] of [
-    [logs, 'logs', []],
-    [`${logs}-agent`, 'agent-logs', []],
     [config, 'config', ['secrets.env']],
+    [`${logs}-agent`, 'agent-logs', []],
+    [logs, 'logs', []],
   ] as const) {
     if (!statOf(from)) continue
     makeFolder(join(folder, into))
-    const taken = await takeTree(from, join(folder, into), { leaveOut })
-    for (const item of taken.items) if (item.is === 'file') sums.push(`${item.sha256}  ${into}/${item.path}`)
-    remarks.push(...taken.remarks.map(({ path, remark }) => ({ path: join(from, path), remark })))
+    try {
+      await needRoom(folder, (await treeBytes(from, leaveOut)) + spareBytes)
+      const taken = await takeTree(from, join(folder, into), { leaveOut })
+      for (const item of taken.items) if (item.is === 'file') sums.push(`${item.sha256}  ${into}/${item.path}`)
+      remarks.push(...taken.remarks.map(({ path, remark }) => ({ path: join(from, path), remark })))
+    } catch (error) {
+      remarks.push({ path: from, remark: `not kept: ${asFault(error).message}` })
+    }
   }
   const keep = (name: string, bytes: Uint8Array): void => {
     writeWhole(join(folder, name), bytes)

@@ -4,14 +4,15 @@ import { randomId } from '../../kernel/random.ts'
 
 const secretBytes = 32
 
-/** Replaces each name's value in secrets.env by a random one, and adds those that are not there; other lines stay as they are. */
+/** Replaces each name's value in secrets.env by a random one, and adds those that are not there; other lines stay as they are. Of several lines of one name systemd takes the last: one is left. */
 export function rotateSecrets(path: string, names: readonly string[]): void {
-  const lines = (readText(path) ?? '').split('\n')
+  let lines = (readText(path) ?? '').trimEnd().split('\n')
   for (const name of names) {
-    const line = `${name}=${randomId(secretBytes)}`
-    const at = lines.findIndex((one) => one.startsWith(`${name}=`))
-    if (at >= 0) lines[at] = line
-    else lines.splice(lines.at(-1) === '' ? -1 : lines.length, 0, line)
+    const fresh = `${name}=${randomId(secretBytes)}`
+    const isOf = (line: string): boolean => line.trimStart().startsWith(`${name}=`)
+    const at = lines.findIndex(isOf)
+    lines = lines.flatMap((line, index) => (index === at ? [fresh] : isOf(line) ? [] : [line]))
+    if (at < 0) lines.push(fresh)
   }
-  writeWhole(path, `${lines.join('\n').trimEnd()}\n`)
+  writeWhole(path, `${lines.join('\n').trimStart()}\n`)
 }

@@ -13,6 +13,7 @@ import { Releases, lastGood } from './releases.ts'
 export type Work = {
   readonly do: 'update' | 'rollback'
   readonly tarball?: string
+  readonly wanted?: string
   readonly signers: readonly string[]
   readonly isWell?: boolean
 }
@@ -59,10 +60,15 @@ const needs: EngineNeeds = { clock: systemClock, log, units, releases, problemOf
 const settings: EngineSettings = { root: folder, trust: { signers: work.signers, package: 'fairlead' }, keepVersions: 2, healthMs: 0, wrap }
 try {
   if (isUnfinished(folder)) await resume(needs, settings)
-  else if (work.do === 'update') await update(needs, settings, async () => readFileSync(work.tarball!))
+  else if (work.do === 'update') await update(needs, settings, work.wanted ?? '0.2.0', async () => readFileSync(work.tarball!))
   else await rollBack(needs, settings, lastGood(releases, folder)!)
 } catch (error) {
   const { code } = error as { code?: string }
-  if (!['update.went_back', 'update.not_newer', 'update.not_signed'].includes(code ?? '')) console.error(error)
+  if (
+    !['update.went_back', 'update.not_newer', 'update.not_signed', 'update.other_release', 'update.version_file_damaged'].includes(
+      code ?? '',
+    )
+  )
+    console.error(error)
   process.exitCode = code === 'update.went_back' ? 1 : 2
 }

@@ -65,11 +65,12 @@ export function resume(needs: EngineNeeds, settings: EngineSettings): Promise<Ch
   return change(needs, settings, () => Promise.reject(fault.nothing_unfinished({ root: settings.root })))
 }
 
-/** Updates to the release in that tarball. Faults: `update.*`, `steps.*`; with `update.went_back` the one before runs again. */
-export function update(needs: EngineNeeds, settings: EngineSettings, tarball: () => Promise<Uint8Array>): Promise<Change> {
+/** Updates to the release `wanted`, in that tarball. Faults: `update.*`, `steps.*`; with `update.went_back` the one before runs again. */
+export function update(needs: EngineNeeds, settings: EngineSettings, wanted: string, tarball: () => Promise<Uint8Array>): Promise<Change> {
   return change(needs, settings, async () => {
     const bytes = await tarball()
     const { version } = openRelease(unpackTarball(bytes), settings.trust)
+    if (version !== wanted) throw fault.other_release({ wanted, version })
     const from = needs.releases.current()
     if (compareVersions(version, from) <= 0) throw fault.not_newer({ version, current: from })
     writeWhole(tarballPath(settings.root), bytes)
@@ -99,6 +100,7 @@ async function change(
       folder: workFolder(root),
       name: planName,
       begin: async () => {
+        readVersion(root) // damaged, it could not tell what became of the change
         const active = await activeUnits(needs.units)
         const found = { ...(await begin()), active, begunAt: new Date(needs.clock.now()).toISOString() }
         pointLink(enginePath(root), needs.releases.folderOf(found.from))

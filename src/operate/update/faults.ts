@@ -12,6 +12,11 @@ export const fault = faults('update', {
     message: `the release is refused, and nothing was changed: ${d.problem}`,
     hint: 'a release is signed by "fairlead operate release"; whose signature counts stands in updates.signers of the configuration',
   }),
+  other_release: (d: { wanted: string; version: string }) => ({
+    kind: 'denied',
+    message: `what is there as release ${d.wanted} is ${d.version}: nothing was changed`,
+    hint: 'whoever can write at the source may have put it there; fairlead operate update --from names another',
+  }),
   no_source: (d: { source: string; problem: string }) => ({
     kind: 'unavailable',
     message: `releases cannot be had from ${d.source}: ${d.problem}`,

@@ -270,3 +270,16 @@ test('what nobody trusts changes nothing: not the link, not the services, not a 
   expect(running(folder)).toEqual(before)
   expect(seen(folder)).toEqual(standing('0.1.0', 'installed', ['0.0.9', '0.1.0']))
 })
+
+test('an older signed release under the name of a newer one, and a version.json that cannot be read, change nothing and leave nothing unfinished', async () => {
+  const { folder, run } = await machine({ wanted: '0.3.0' })
+  expect(await run(-1)).toBe(2)
+  expect(seen(folder)).toEqual(standing('0.1.0', 'installed', ['0.0.9', '0.1.0']))
+  const version = readFileSync(join(folder, 'version.json'))
+  writeFileSync(join(folder, 'version.json'), '{ "current_version": "0.1.0", }')
+  expect(await run(-1, { wanted: '0.2.0' })).toBe(2)
+  expect(existsSync(join(folder, 'staging/update.plan.json'))).toBe(false)
+  writeFileSync(join(folder, 'version.json'), version)
+  expect(seen(folder)).toEqual(standing('0.1.0', 'installed', ['0.0.9', '0.1.0']))
+  expect(await run(-1, { wanted: '0.2.0' })).toBe(0)
+})
