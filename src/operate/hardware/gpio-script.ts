@@ -216,16 +216,12 @@ def main():
         for raw in asked:
             answer(raw)
 
-def leave(*_):
-    raise SystemExit(0)
-
+# It ends with its input and by nothing else: who asked for it may end by a signal that comes here at the same moment, and lines are to be left safe first.
 for name in ('SIGTERM', 'SIGINT', 'SIGHUP'):
-    signal.signal(getattr(signal, name), leave)
+    signal.signal(getattr(signal, name), signal.SIG_IGN)
 try:
     main()
 finally:
-    for name in ('SIGTERM', 'SIGINT', 'SIGHUP'):
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
     for key in list(held):
         try:
             settle(key)
