@@ -261,8 +261,18 @@ describe('every command', () => {
     for (const { path } of commands) expect(stdout).toContain(path.at(-1))
     if (shell === 'bash') {
       writeFileSync(join(folder, 'completion.sh'), stdout)
-      const asked = `. ${folder}/completion.sh; COMP_WORDS=(fairlead aliases --l); COMP_CWORD=2; _fairlead; echo "\${COMPREPLY[@]}"; COMP_WORDS=(fairlead ali); COMP_CWORD=1; _fairlead; echo "\${COMPREPLY[@]}"`
-      expect((await run(['-c', asked], { PATH: process.env['PATH']! }, ['bash'])).stdout).toBe('--link\naliases\n')
+      const asked = `. ${folder}/completion.sh; COMP_WORDS=(fairlead aliases --l); COMP_CWORD=2; _fairlead; echo "\${COMPREPLY[@]}"; COMP_WORDS=(fairlead ali); COMP_CWORD=1; _fairlead; echo "\${COMPREPLY[@]}"
+        COMP_WORDS=(/home/ann/.local/bin/mcp depl); COMP_CWORD=1; _fairlead; echo "\${COMPREPLY[@]}"; COMP_WORDS=(mcp push --he); COMP_CWORD=2; _fairlead; echo "\${COMPREPLY[@]}"; complete -p mcp bmp`
+      const { stdout: offered } = await run(['-c', asked], { PATH: process.env['PATH']! }, ['bash'])
+      expect(offered.split('\n')).toMatchObject([
+        '--link',
+        'aliases',
+        'deploy',
+        '--help',
+        expect.stringContaining('_fairlead mcp'),
+        expect.stringContaining('_fairlead bmp'),
+        '',
+      ])
     }
   })
 })

@@ -1,4 +1,5 @@
-// `fairlead completion SHELL`: prints a script that completes commands and flags on the Tab key.
+// `fairlead completion SHELL`: prints a script that completes commands and flags on the Tab key, of this program and of the runbooks' names for it.
+import { aliases } from '../aliases.ts'
 import { command } from '../base/terminal/command.ts'
 import { nearest } from '../base/terminal/nearest.ts'
 import { faults } from '../kernel/fault.ts'
@@ -37,6 +38,13 @@ function stepsOf(commands: readonly Listed[]): Step[] {
   ]
 }
 
+const names: readonly string[] = ['fairlead', ...aliases.map(({ name }) => name)]
+
+/** Cases of a shell, by the program's name; `%s` in what is done: the words that the name stands for. */
+function standingFor(done: string): string {
+  return aliases.map(({ name, path }) => `    ${name}) ${done.replace('%s', path.join(' '))} ;;`).join('\n')
+}
+
 function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`
 }
@@ -48,12 +56,15 @@ function bash(steps: readonly Step[]): string {
   )
   return `_fairlead() {
   local words= typed="\${COMP_WORDS[*]:1:COMP_CWORD-1}"
+  case "\${COMP_WORDS[0]##*/}" in
+${standingFor('typed="%s\${typed:+ $typed}"')}
+  esac
   case "$typed" in
 ${cases.join('\n')}
   esac
   COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
 }
-complete -o default -F _fairlead fairlead`
+complete -o default -F _fairlead ${names.join(' ')}`
 }
 
 function zsh(steps: readonly Step[]): string {
@@ -62,15 +73,19 @@ function zsh(steps: readonly Step[]): string {
     ({ typed, isCommand, words: next }) =>
       `    ${isCommand ? `${quoted(typed)}|${quoted(`${typed} `)}*` : quoted(typed)}) next=(${described(next)}) ;;`,
   )
-  return `#compdef fairlead
+  return `#compdef ${names.join(' ')}
 _fairlead() {
   local -a next
-  case "\${(j: :)words[2,CURRENT-1]}" in
+  local typed="\${(j: :)words[2,CURRENT-1]}"
+  case "\${words[1]:t}" in
+${standingFor('typed="%s\${typed:+ $typed}"')}
+  esac
+  case "$typed" in
 ${cases.join('\n')}
   esac
   if [[ $PREFIX == -* || \${#next} -gt 0 && $next[1] != -* ]]; then _describe command next; else _files; fi
 }
-compdef _fairlead fairlead`
+compdef _fairlead ${names.join(' ')}`
 }
 
 function fish(steps: readonly Step[]): string {
@@ -85,15 +100,19 @@ function fish(steps: readonly Step[]): string {
   )
   return `function __fairlead_typed
   set -l words (commandline -opc)
-  string join -- ' ' $words[2..-1]
+  set -l typed (string join -- ' ' $words[2..-1])
+  printf '%s\\n' "$typed"
 end
-${lines.join('\n')}`
+${lines.join('\n')}
+${aliases.map(({ name, path }) => `complete -c ${name} -w 'fairlead ${path.join(' ')}'`).join('\n')}`
 }
 
 const scripts: Readonly<Record<string, (steps: readonly Step[]) => string>> = { bash, zsh, fish }
 
 export default command({
   summary: 'print a script that completes commands in your shell',
+  description:
+    "The runbooks' names (fairlead aliases) are completed too. Where a shell finds such scripts by the command's name, link it to those: ln -s fairlead mcp.",
   args: { shell: { summary: 'bash, zsh or fish' } },
   examples: [
     ['fairlead completion bash > ~/.local/share/bash-completion/completions/fairlead', 'bash, from the next shell on'],
