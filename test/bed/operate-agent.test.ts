@@ -55,7 +55,7 @@ beforeAll(async () => {
   if (missing !== undefined) return
   nodes = await createNodes(['pi'], { mounts: [`${repository}:/opt/fairlead:ro`] })
   await root(
-    'ln -s /opt/fairlead/bin/fairlead /usr/local/bin/fairlead; adduser --system --group --home /var/lib/mcp-raspi --quiet mcp-raspi; mkdir -p /etc/mcp-raspi; ' +
+    'ln -s /opt/fairlead/bin/fairlead /usr/local/bin/fairlead; adduser --system --group --home /var/lib/mcp-raspi --quiet mcp-raspi; mkdir -p /etc/mcp-raspi; install -d -o mcp-raspi -g mcp-raspi -m 750 /var/log/mcp-raspi; ' +
       'umask 027; cat >/etc/mcp-raspi/config.yml; chgrp mcp-raspi /etc/mcp-raspi /etc/mcp-raspi/config.yml; chmod 750 /etc/mcp-raspi',
     config(),
   )
