@@ -91,8 +91,9 @@ async function generated(problems: string[]): Promise<string> {
   return parts.join('\n')
 }
 
-/** The machine tools, as a page for people. */
-async function toolsPage(problems: string[]): Promise<string> {
+/** The machine tools, as a page for people; undefined for a tree that has none. */
+async function toolsPage(problems: string[]): Promise<string | undefined> {
+  if (!existsSync(join(root, 'src/operate/permissions.ts'))) return undefined
   const load = async (file: string): Promise<unknown> => import(pathToFileURL(join(root, 'src', file)).href)
   const { permissionPage, permissionTable } = (await load('operate/permissions.ts')) as typeof import('../src/operate/permissions.ts')
   const loaded = await Promise.all(filesOf(['operate'], ['*/tools'], problems).map(({ file }) => load(file)))
@@ -100,7 +101,7 @@ async function toolsPage(problems: string[]): Promise<string> {
   return permissionPage(permissionTable(tools))
 }
 
-const targets: Readonly<Record<string, (problems: string[]) => Promise<string>>> = {
+const targets: Readonly<Record<string, (problems: string[]) => Promise<string | undefined>>> = {
   'src/extensions.ts': generated,
   'docs/reference/machine-tools.md': toolsPage,
 }
@@ -110,6 +111,7 @@ async function main(isCheck: boolean): Promise<number> {
   const problems: string[] = []
   for (const [target, make] of Object.entries(targets)) {
     const wanted = await make(problems)
+    if (wanted === undefined) continue
     const path = join(root, target)
     const present = existsSync(path) ? readFileSync(path, 'utf8') : ''
     if (wanted !== present && isCheck) problems.push(`${target} is stale: run \`npm run generate\` and commit the result`)
