@@ -27,7 +27,7 @@ export default class Skips implements Reporter {
       }
       tell('', module.errors())
       for (const suite of module.children.allSuites()) tell(`${suite.fullName}: `, suite.errors())
-      for (const test of module.children.allTests('failed')) tell(`${test.fullName}: `, test.result().errors)
+      for (const test of module.children.allTests('failed')) tell(`${test.fullName}: `, test.result().errors?.slice(0, 1))
     }
   }
 }
