@@ -6,6 +6,7 @@ import { installationAt } from '../installation.ts'
 import { startJob } from '../jobs.ts'
 import { fault } from '../update/faults.ts'
 import { Releases, lastGood } from '../update/releases.ts'
+import { versionForm } from '../update/version.ts'
 
 export default privilegedTool({
   name: 'manage_rollback_server',
@@ -14,12 +15,7 @@ export default privilegedTool({
     'Begins to run a release of this server and its helper that was kept: the last good one, or the one named (manage_server_status lists them). Answers a job at once; this connection may be lost. Ask ' +
     'manage_get_job how it went.',
   input: z.strictObject({
-    version: z
-      .string()
-      .regex(/^\d+\.\d+\.\d+[\w.-]*$/)
-      .max(64)
-      .optional()
-      .describe('The last good one by default.'),
+    version: z.string().regex(versionForm).max(64).optional().describe('The last good one by default.'),
   }),
   output: jobAnswer,
   annotations: { destructiveHint: true, idempotentHint: false, openWorldHint: false },

@@ -5,6 +5,7 @@ import { privilegedTool } from '../helper/privileged.ts'
 import { installationAt } from '../installation.ts'
 import { startJob } from '../jobs.ts'
 import { Releases } from '../update/releases.ts'
+import { versionForm } from '../update/version.ts'
 
 export default privilegedTool({
   name: 'manage_update_server',
@@ -13,12 +14,7 @@ export default privilegedTool({
     'Begins an update of this server and its helper to the newest release, or the one named, from where the configuration says. Its signature is checked before anything changes; one that does not prove to be ' +
     'well is taken back. Answers a job at once: both are started anew meanwhile, so this connection may be lost. Ask manage_get_job how it went.',
   input: z.strictObject({
-    version: z
-      .string()
-      .regex(/^\d+\.\d+\.\d+[\w.-]*$/)
-      .max(64)
-      .optional()
-      .describe('The newest by default.'),
+    version: z.string().regex(versionForm).max(64).optional().describe('The newest by default.'),
   }),
   output: jobAnswer,
   annotations: { destructiveHint: true, idempotentHint: false, openWorldHint: true },

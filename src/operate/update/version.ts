@@ -1,16 +1,17 @@
 // Version numbers of releases (semver.org 2.0.0, without build metadata), and which of two is newer.
 
-const form = /^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})(?:-([0-9A-Za-z-]{1,32}(?:\.[0-9A-Za-z-]{1,32}){0,7}))?$/
+/** Of a whole version; such a text is also a safe name of a folder. */
+export const versionForm = /^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})(?:-([0-9A-Za-z-]{1,32}(?:\.[0-9A-Za-z-]{1,32}){0,7}))?$/
 
-/** Whether it is one; such a text is also a safe name of a folder. */
+/** Whether it is one. */
 export function isVersion(text: string): boolean {
-  return form.test(text)
+  return versionForm.test(text)
 }
 
 /** Below 0 when `a` is older than `b`, above 0 when newer (semver §11). */
 export function compareVersions(a: string, b: string): number {
-  const [, ...left] = form.exec(a) ?? []
-  const [, ...right] = form.exec(b) ?? []
+  const [, ...left] = versionForm.exec(a) ?? []
+  const [, ...right] = versionForm.exec(b) ?? []
   for (let at = 0; at < 3; at++) if (left[at] !== right[at]) return Number(left[at]) - Number(right[at])
   const [before, after] = [left[3], right[3]]
   if (before === after) return 0
