@@ -57,7 +57,7 @@ function bash(steps: readonly Step[]): string {
   return `_fairlead() {
   local words= typed="\${COMP_WORDS[*]:1:COMP_CWORD-1}"
   case "\${COMP_WORDS[0]##*/}" in
-${standingFor('typed="%s\${typed:+ $typed}"')}
+${standingFor('typed="%s${typed:+ $typed}"')}
   esac
   case "$typed" in
 ${cases.join('\n')}
@@ -78,7 +78,7 @@ _fairlead() {
   local -a next
   local typed="\${(j: :)words[2,CURRENT-1]}"
   case "\${words[1]:t}" in
-${standingFor('typed="%s\${typed:+ $typed}"')}
+${standingFor('typed="%s${typed:+ $typed}"')}
   esac
   case "$typed" in
 ${cases.join('\n')}
