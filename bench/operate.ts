@@ -1,5 +1,5 @@
-// Measures the machine tools beside bare Node: start to first answer, what a tool costs above its plain function, the way to the helper and back, idle memory:
-// `node bench/operate.ts [--rounds N] [--only start,memory,tool,helper] [--check]`.
+// Measures the machine tools beside bare Node: start to first answer, what a tool costs above its plain function, the way to the helper and back, idle memory, metrics:
+// `node bench/operate.ts [--rounds N] [--only start,memory,tool,helper,metrics] [--check]`.
 import { spawn } from 'node:child_process'
 import { copyFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -18,6 +18,7 @@ import basicInfo from '../src/operate/tools/system-get-basic-info.ts'
 import { buildNote, launcher } from './kit/build.ts'
 import { Household, type Started, childEnv, freePort, listens, pause, until } from './kit/children.ts'
 import { Connection } from './kit/http1.ts'
+import { cpuPercent, monthInBuckets } from './kit/machine-metrics.ts'
 import { median, percentile, show, table } from './kit/numbers.ts'
 import { machineState, memory } from './kit/process.ts'
 
@@ -110,10 +111,10 @@ function isOpen(path: string): Promise<true | undefined> {
   })
 }
 
-async function startServer(program: readonly string[] = [launcher]): Promise<Started & { readonly port: number }> {
+async function startServer(program: readonly string[] = [launcher], more = ''): Promise<Started & { readonly port: number }> {
   const port = await freePort()
   const file = join(helperFolder, 'server.yml')
-  writeFileSync(file, `server:\n  port: ${port}\nhelper:\n  socket: ${socket}\n`, { mode: 0o600 })
+  writeFileSync(file, `server:\n  port: ${port}\nhelper:\n  socket: ${socket}\n${more}`, { mode: 0o600 })
   const started = household.start([...program, 'operate', 'server', '--config', file], { env })
   await until(() => listens(port), 'the server did not start', { hopeless: started.over })
   return { ...started, port }
@@ -240,12 +241,32 @@ async function measureHelper(): Promise<void> {
   row('helper round trip, 16 in flight', median(took.read), median(took.echo), 'ms', median(took.read) / median(took.echo), 3)
 }
 
+// Metrics
+
+/** At the shortest interval, where there is enough to count in a minute; the default is six times as long. */
+const sampledMs = 60_000
+
+async function measureMetrics(): Promise<void> {
+  const cpu: number[] = []
+  for (const sampling of ['false', 'true\n  sampling_interval_seconds: 5']) {
+    const server = await startServer([launcher], `metrics:\n  sampling: ${sampling}\n`)
+    await pause(settleMs)
+    cpu.push(await cpuPercent(server.pid, sampledMs))
+    await server.stop()
+  }
+  const [without, sampled] = cpu as [number, number]
+  row('CPU while sampling every 5 s, beside none', sampled, without, '%', sampled, 0.5, ' %')
+  const { ours, shell, rows: asked } = monthInBuckets(household.place('month'), Math.max(3, rounds / 4))
+  row(`${asked.toLocaleString('en')} samples in buckets of an hour, beside sqlite3`, ours, shell, 'ms', ours / shell, 0.05)
+}
+
 process.stdout.write(`${machineState()}\n${buildNote()}\n`)
 if (isWanted('start')) await measureStart()
 if (isWanted('memory')) await measureMemory()
 const helper = await startHelper()
 if (isWanted('tool')) await measureTool((await startServer()).port)
 if (isWanted('helper')) await measureHelper()
+if (isWanted('metrics')) await measureMetrics()
 await helper.stop()
 process.stdout.write(`${table(['', 'fairlead', 'bare', 'ratio', 'aim'], rows)}\n`)
 if (missed.length > 0) process.stdout.write(`missed: ${missed.join('; ')}\n`)

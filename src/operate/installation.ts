@@ -11,6 +11,8 @@ export type Installation = {
   /** Root's, where the server's account can put nothing in the way. */
   readonly helperLogs: string
   readonly backups: string
+  /** Whom the server runs as; its group may read logs and databases. */
+  readonly account: string
 }
 
 /** The one of this machine; tests name another place for all of it. */
@@ -22,6 +24,7 @@ export function installationAt(place = '/'): Installation {
     logs: join(place, 'var/log/mcp-raspi'),
     helperLogs: join(place, 'var/log/mcp-raspi-agent'),
     backups: join(place, 'backup'),
+    account: 'mcp-raspi',
   }
 }
 
@@ -29,5 +32,3 @@ export const serverUnit = 'mcp-raspi-server.service'
 export const helperUnit = 'raspi-ops-agent.service'
 /** In the order in which they start. */
 export const units: readonly string[] = [helperUnit, serverUnit]
-/** Whom the server runs as; its group may read logs and databases. */
-export const account = 'mcp-raspi'

@@ -1,106 +1,26 @@
 // The machine's MCP server and its helper as deployment/install.sh puts them on a machine with systemd, out of packed and signed releases: installed, updated, brought back, and killed meanwhile.
-import { execFile } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
 import process from 'node:process'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { type PackedFile, packTarball, unpackTarball } from '../../src/operate/update/tarball.ts'
-import { type Nodes, createNodes, obstacle } from './nodes.ts'
+import { type Machine, createMachine, machineUnits, standing } from './installed-machine.ts'
+import { obstacle } from './nodes.ts'
 
 const missing = obstacle()
 const isLong = process.env['FAIRLEAD_LONG'] !== undefined
-const repository = resolve(import.meta.dirname, '../..')
-const main = join(repository, 'dist/main.js')
-let nodes: Nodes
-let folder: string
-let signer: string
+let machine: Machine
 
 beforeEach(({ skip }) => {
   if (missing !== undefined) skip(missing)
 })
 beforeAll(async () => {
-  if (missing !== undefined) return
-  folder = mkdtempSync(join(tmpdir(), 'fairlead-releases-'))
-  chmodSync(folder, 0o755)
-  const [up] = await Promise.all([
-    createNodes(['pi'], { mounts: [`${repository}:/opt/fairlead:ro`, `${folder}:/mnt/releases:ro`] }),
-    makeReleases(),
-  ])
-  nodes = up
+  if (missing === undefined) machine = await createMachine()
 }, 120_000)
-afterAll(async () => {
-  await nodes?.close()
-  if (folder) rmSync(folder, { recursive: true, force: true })
-}, 60_000)
+afterAll(() => machine?.close(), 60_000)
 
-/** The package as npm makes it, and three that are to come after it: one good, one that does not start, one that starts and is not well. */
-async function makeReleases(): Promise<void> {
-  const run = promisify(execFile)
-  await run('npm', ['pack', '--ignore-scripts', '--silent', `--pack-destination=${folder}`, repository])
-  const files = unpackTarball(readFileSync(join(folder, 'fairlead-0.1.0.tgz')))
-  const changed = (version: string, change: (text: string, path: string) => string): Uint8Array =>
-    packTarball(
-      files.map((file): PackedFile => {
-        if (!/^(?:package\.json|dist\/.*\.js)$/.test(file.path)) return file
-        const text = Buffer.from(file.bytes).toString('utf8')
-        return { ...file, bytes: Buffer.from(change(text.replaceAll(/(version"?:\s?["`])0\.1\.0(?=["`])/g, `$1${version}`), file.path)) }
-      }),
-    )
-  const raw = join(folder, 'raw')
-  mkdirSync(raw)
-  for (const [version, change] of [
-    ['0.2.0', (text: string) => text],
-    ['0.3.0', (text: string, path: string) => (path === 'dist/main.js' ? 'process.exit(7)\n' : text)],
-    ['0.4.0', (text: string) => text.replaceAll(/\?\s*200\s*:\s*503/g, '?503:503')],
-  ] as const)
-    writeFileSync(join(raw, `fairlead-${version}.tgz`), changed(version, change))
-  const fairlead = async (...words: string[]): Promise<string> => (await run(process.execPath, [main, 'operate', ...words])).stdout.trim()
-  const key = join(folder, 'raw/release.key')
-  signer = await fairlead('release', '--key', key, '--new-key')
-  await fairlead('release', '--key', join(folder, 'raw/stranger.key'), '--new-key')
-  for (const version of ['0.2.0', '0.3.0', '0.4.0']) {
-    const into = join(folder, version)
-    await fairlead('release', join(raw, `fairlead-${version}.tgz`), '--key', key, '--out', into)
-  }
-  await fairlead('release', join(raw, 'fairlead-0.2.0.tgz'), '--key', join(raw, 'stranger.key'), '--out', join(folder, 'stranger'))
-}
-
-const ran = (script: string, timeoutMs = 120_000) => nodes.exec('pi', ['sh', '-ec', script], { timeoutMs })
-async function root(script: string): Promise<string> {
-  const { code, stdout, stderr } = await ran(script)
-  if (code !== 0) throw new Error(`${script}: exit code ${code}: ${stdout}${stderr}`)
-  return stdout.trim()
-}
-const both = 'raspi-ops-agent mcp-raspi-server'
-
-/** What runs: by systemd's word and the process's own; and what the machine says of itself. */
-async function seen(): Promise<{
-  readonly runs: string[]
-  readonly told: string
-  readonly status: string
-  readonly link: string
-  readonly health: string
-}> {
-  const out = await root(`
-for unit in ${both}; do
-  pid=$(systemctl show -P MainPID $unit)
-  echo "$(systemctl show -P ActiveState $unit) $(tr '\\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -o 'releases/[^/]*/dist' | cut -d/ -f2)"
-done
-readlink /opt/mcp-raspi/current
-python3 -c 'import json; v = json.load(open("/opt/mcp-raspi/version.json")); print(v["current_version"]); print(v["last_update"]["status"])'
-curl -s http://localhost:8000/health | python3 -c 'import json, sys; print(json.load(sys.stdin)["version"])' 2>/dev/null || echo none`)
-  const [agent = '', server = '', link = '', told = '', status = '', health = ''] = out.split('\n')
-  return { runs: [agent, server], link, told, status, health }
-}
-const standing = (version: string, status: string) => ({
-  runs: [`active ${version}`, `active ${version}`],
-  link: `releases/${version}`,
-  told: version,
-  status,
-  health: version,
-})
+const ran: Machine['ran'] = (script) => machine.ran(script)
+const root: Machine['root'] = (script) => machine.root(script)
+const call: Machine['call'] = (tool, input) => machine.call(tool, input)
+const seen: Machine['seen'] = () => machine.seen()
+const both = machineUnits.join(' ')
 
 test('a dry run does nothing; one command installs it for good, and again it has nothing to do; code is root’s, logs and data the group’s', async () => {
   await root(
@@ -182,7 +102,7 @@ test('the units are kept to what they need, and are told to be alive', async () 
 
 test('a release nobody trusts is refused before anything changes', async () => {
   await root(
-    `sed -i 's/signers: \\[\\]/signers: [${signer}]/; s,source: npm,source: /mnt/releases/0.2.0,; s/keep_versions: 3/&\\n  health_seconds: 4/' /etc/mcp-raspi/config.yml`,
+    `sed -i 's/signers: \\[\\]/signers: [${machine.signer}]/; s,source: npm,source: /mnt/releases/0.2.0,; s/keep_versions: 3/&\\n  health_seconds: 4/' /etc/mcp-raspi/config.yml`,
   )
   const before = await root(`systemctl show -P MainPID ${both}; ls /opt/mcp-raspi/releases`)
   const refused = await ran('fairlead operate update --from /mnt/releases/stranger')
@@ -214,31 +134,24 @@ test('a release that does not start, and one that starts and is not well, are ta
   }
 }, 60_000)
 
-/** A tool called at the server as anybody on the machine may. */
-async function call(
-  tool: string,
-  input: object = {},
-): Promise<{
-  readonly isError?: boolean
-  readonly structuredContent?: Record<string, unknown>
-  readonly content: readonly { readonly text: string }[]
-}> {
-  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: tool, arguments: input } })
-  const script = `
-import json, sys, urllib.request as r
-def ask(body, session=None):
-    h = {'content-type': 'application/json', 'accept': 'application/json, text/event-stream'}
-    if session: h['mcp-session-id'] = session
-    a = r.urlopen(r.Request('http://127.0.0.1:8000/mcp', json.dumps(body).encode(), h))
-    return a.headers.get('mcp-session-id'), a.read().decode()
-s, _ = ask({'jsonrpc': '2.0', 'id': 0, 'method': 'initialize', 'params': {'protocolVersion': '2025-11-25', 'capabilities': {}, 'clientInfo': {'name': 't', 'version': '1'}}})
-ask({'jsonrpc': '2.0', 'method': 'notifications/initialized'}, s)
-_, text = ask(json.load(sys.stdin), s)
-print(next((l[6:] for l in text.splitlines() if l.startswith('data: ') and '"id":1' in l.replace(' ', '')), text))`
-  const { code, stdout, stderr } = await nodes.exec('pi', ['python3', '-c', script], { input: body })
-  if (code !== 0) throw new Error(stderr)
-  return (JSON.parse(stdout) as { result: Awaited<ReturnType<typeof call>> }).result
+/** The machine's only source of packages: one that has a newer version of one that is installed, whose configuration was changed. */
+const packages = `
+mkdir -p /srv/packages; cd /srv/packages; mkdir -p pool
+build() {
+  mkdir -p probe/DEBIAN probe/etc
+  printf 'Package: fairlead-probe\\nVersion: %s\\nArchitecture: all\\nMaintainer: test <test@example.org>\\nDescription: probe\\n' "$1" >probe/DEBIAN/control
+  echo /etc/fairlead-probe.conf >probe/DEBIAN/conffiles
+  printf %s "$1" >probe/etc/fairlead-probe.conf
+  dpkg-deb --build --root-owner-group probe "$2" >/dev/null
 }
+build 1.0 one.deb
+dpkg --install one.deb >/dev/null
+printf mine >/etc/fairlead-probe.conf
+build 2.0 pool/two.deb
+{ dpkg-deb --field pool/two.deb; printf 'Filename: ./two.deb\\nSize: %s\\nSHA256: %s\\n' "$(stat -c %s pool/two.deb)" "$(sha256sum pool/two.deb | cut -d' ' -f1)"; } >pool/Packages
+rm -rf /etc/apt/sources.list /etc/apt/sources.list.d /var/lib/apt/lists/*
+echo 'deb [trusted=yes] copy:/srv/packages/pool ./' >/etc/apt/sources.list
+apt-get -q update`
 
 test('tools tell of releases, and have the helper begin what takes long: update, rollback and backup are jobs', async () => {
   await root(
@@ -275,7 +188,14 @@ test('tools tell of releases, and have the helper begin what takes long: update,
   expect((await call('camera_take_photo', { camera: 'simulated0' })).structuredContent).toMatchObject({
     path: expect.stringMatching(/^\/var\/lib\/mcp-raspi-agent\/media\/photo-/) as string,
   })
-  expect((await call('manage_preview_os_updates')).structuredContent).toHaveProperty('updates')
+  await root(packages)
+  expect((await call('manage_preview_os_updates')).structuredContent).toMatchObject({
+    updates: [{ name: 'fairlead-probe', from: '1.0', to: '2.0' }],
+    count: 1,
+  })
+  expect(await ended('manage_apply_os_updates')).toBe('done')
+  expect(await root("dpkg-query -W -f '${Version}' fairlead-probe; cat /etc/fairlead-probe.conf")).toBe('2.0mine')
+  expect((await call('manage_preview_os_updates')).structuredContent).toMatchObject({ updates: [] })
 }, 120_000)
 
 test('a backup is put back by hand as the runbook has it, over a database whose log was left behind; and by command, sealed too', async () => {
@@ -381,8 +301,7 @@ test('an incident: stopped, the evidence kept with its hashes, what is suspiciou
 /** Power off and on, while that process stands still. */
 async function loseAndRegainPower(freeze: string): Promise<void> {
   await root(freeze)
-  await nodes.crash('pi')
-  await nodes.boot('pi')
+  await machine.restart()
 }
 
 test('a loss of power: an update goes on with the next start, and a restore that was cut off is taken back', async () => {

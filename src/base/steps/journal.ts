@@ -1,6 +1,6 @@
 // The journal of a plan: one small file that says how far it is, replaced as a whole before and after each step, and removed at the end.
 import { join } from 'node:path'
-import { readText, removeFile, syncFolder, writeWhole } from '../../kernel/file.ts'
+import { readText, removeFile, statOf, syncFolder, writeWhole } from '../../kernel/file.ts'
 import { fault } from './faults.ts'
 
 /** `doing` and `undoing` are written before the deed: after a stop it may have happened or not. */
@@ -19,6 +19,11 @@ const version = 1
 /** The journal's place: `<plan>.plan.json` in the folder. */
 export function journalPath(folder: string, plan: string): string {
   return join(folder, `${plan}.plan.json`)
+}
+
+/** Whether a plan was begun that has not come to its end. */
+export function hasUnfinished(folder: string, plan: string): boolean {
+  return statOf(journalPath(folder, plan)) !== undefined
 }
 
 /** What is recorded of an unfinished plan, or undefined when there is none. Fault `steps.journal_damaged`. */

@@ -4,7 +4,7 @@ import { asFault } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
 import { type FolderLock, lockFolder } from '../store/lock.ts'
 import { fault } from './faults.ts'
-import { type Journal, type StepState, readJournal, removeJournal, writeJournal } from './journal.ts'
+import { type Journal, type StepState, hasUnfinished, readJournal, removeJournal, writeJournal } from './journal.ts'
 
 /** One deed and its proof. A stop may come between the deed and its record: `isDone` then decides, so it looks at the world and at nothing we noted. */
 export interface Step {
@@ -28,6 +28,8 @@ export type PlanSettings<Input> = {
   readonly onReturn?: 'resume' | 'undo'
   /** Once it is aborted, a step that fails leaves the plan as it is, to be gone on with by the next call: for steps that wait for somebody else. */
   readonly signal?: AbortSignal
+  /** Removes what the plan keeps beside its journal: called, while the lock is held, at the end of each call that leaves nothing unfinished. */
+  readonly tidy?: () => void
 }
 
 export type PlanEnd<Input> = {
@@ -42,9 +44,18 @@ export type PlanEnd<Input> = {
  * way back, or taking back fails, all stays as it is, to be gone on with by the next call (faults `steps.stuck`, `steps.not_proved`). Others: `steps.busy`,
  * `steps.journal_damaged`, `steps.other_plan`.
  */
-export async function carryOut<Input>({ log }: { log: Log }, settings: PlanSettings<Input>): Promise<PlanEnd<Input>> {
-  const { folder, name, begin, onReturn = 'resume' } = settings
+export async function carryOut<Input>(needs: { log: Log }, settings: PlanSettings<Input>): Promise<PlanEnd<Input>> {
+  const { folder, name, tidy } = settings
   using _ = takeLock(folder, name)
+  try {
+    return await beginOrGoOn(needs, settings)
+  } finally {
+    if (!hasUnfinished(folder, name)) tidy?.()
+  }
+}
+
+async function beginOrGoOn<Input>({ log }: { log: Log }, settings: PlanSettings<Input>): Promise<PlanEnd<Input>> {
+  const { folder, name, begin, onReturn = 'resume' } = settings
   const found = readJournal<Input>(folder, name)
   const input = found ? found.input : await begin()
   const steps = settings.steps(input)

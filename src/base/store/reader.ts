@@ -1,6 +1,7 @@
 // Reads a database whose writer is another process, or nobody.
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { storeFault } from './faults.ts'
+import { mustBePlain } from './plain.ts'
 import type { Store } from './store.ts'
 
 export type Reader = Pick<Store, 'get' | 'all' | 'close'>
@@ -14,6 +15,7 @@ export function readStore(path: string, busyTimeoutMs = 1_000): Reader {
       throw storeFault(path, error)
     }
   }
+  mustBePlain(path)
   const database = attempt(() => new DatabaseSync(path, { readOnly: true, timeout: busyTimeoutMs }))
   return {
     get: <Row>(sql: string, ...values: SQLInputValue[]) => attempt(() => database.prepare(sql).get(...values) as Row | undefined),

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../kernel/clock.ts'
 import { type Log, silentLog } from '../../kernel/log.ts'
 import { lockFolder } from './lock.ts'
+import { readStore } from './reader.ts'
 import { type Store, type StoreOptions, openStore } from './store.ts'
 
 let folder: string
@@ -28,6 +29,8 @@ function open(options: Partial<StoreOptions> = {}): Store {
   opened.push(store)
   return store
 }
+
+const path = (): string => join(folder, 'a.db')
 
 function recordingLog(): Log & { readonly errors: string[]; readonly warnings: string[] } {
   const errors: string[] = []
@@ -106,6 +109,16 @@ describe('damage', () => {
     ],
     ['cut short', (path) => truncateSync(path, 4096 + 100)],
   ]
+  test.each(['', '-wal', '-mark'])('a FIFO in place of a.db%s is a fault at once, to read and to write, and stays', async (suffix) => {
+    open().close()
+    opened.pop()
+    rmSync(path() + suffix, { force: true })
+    await once(spawn('mkfifo', [path() + suffix]), 'exit')
+    for (const tried of [() => open(), () => readStore(path())])
+      expect(tried).toThrow(expect.objectContaining({ code: 'store.failed', message: expect.stringContaining('no plain file') }))
+    expect(statSync(path() + suffix).isFIFO()).toBe(true)
+  })
+
   test.each(harm)('%s: set aside whole, a fresh one begun, an error logged', (_name, damage) => {
     const first = open()
     for (let index = 0; index < 500; index++) add(first, `note ${index} ${'x'.repeat(100)}`)

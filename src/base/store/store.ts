@@ -7,6 +7,7 @@ import { makeFolder } from '../../kernel/file.ts'
 import type { Log } from '../../kernel/log.ts'
 import { hasForeignLog, moveAside, renewMark } from './belonging.ts'
 import { fault, isDamage, storeFault } from './faults.ts'
+import { mustBePlain } from './plain.ts'
 import { backUp, fileMode } from './snapshot.ts'
 
 type SqlValue = null | number | bigint | string | Uint8Array
@@ -52,6 +53,7 @@ export function openStore(options: StoreOptions): Store {
   let setAside: string | undefined
   let database: DatabaseSync
   makeFolder(dirname(path))
+  mustBePlain(path)
   if (hasForeignLog(path)) {
     setAside = moveAside(path, ['-wal', '-shm'], clock.now())
     log.error('store.log_set_aside', { path, setAside, reason: 'the write-ahead log was written for another file than the one beside it' })

@@ -2,19 +2,24 @@
 import { lstatSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type AgeKey, ageKind, ageOpen } from '../../base/identity/age.ts'
-import { journalPath } from '../../base/steps/journal.ts'
 import { type Step, carryOut } from '../../base/steps/plan.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { exec } from '../../kernel/exec.ts'
 import { asFault } from '../../kernel/fault.ts'
 import { copyFolder, makeFolder, movePath, removeFolder, statOf, syncFolder, writeWhole } from '../../kernel/file.ts'
 import type { Log } from '../../kernel/log.ts'
-import { type Installation, account, units as ownUnits } from '../installation.ts'
+import { type Installation, units as ownUnits } from '../installation.ts'
 import type { Units } from '../units.ts'
 import { fault } from './faults.ts'
 import { maxSealedBytes } from './take.ts'
 
-export type RestoreNeeds = { readonly clock: Clock; readonly log: Log; readonly units: Units }
+export type RestoreNeeds = {
+  readonly clock: Clock
+  readonly log: Log
+  readonly units: Units
+  /** Around the steps: for tests that stop between a deed and its record. */
+  readonly wrap?: (steps: readonly Step[]) => readonly Step[]
+}
 export type RestoreSettings = {
   readonly installation: Installation
   /** A folder, an archive, or a sealed one. */
@@ -27,7 +32,6 @@ const planName = 'restore'
 const tarTimeoutMs = 3_600_000
 
 const stagingOf = ({ root }: Installation): string => join(root, 'staging')
-const isUnfinished = (folder: string): boolean => statOf(journalPath(folder, planName)) !== undefined
 
 /** One that was cut off is taken back before. Faults `backup.*`, `age.*`, `steps.*`. */
 export async function restoreBackup(needs: RestoreNeeds, settings: RestoreSettings): Promise<void> {
@@ -42,8 +46,15 @@ export async function restoreBackup(needs: RestoreNeeds, settings: RestoreSettin
 
 /** Takes back a restore that was cut off, if there is one: it is not known whether anybody wants it still. One that had only to be tidied up is ended. Faults `steps.*`. */
 export async function undoRestore(needs: RestoreNeeds, installation: Installation): Promise<boolean> {
-  const isCutOff = isUnfinished(stagingOf(installation))
-  if (isCutOff) await carryOn(needs, installation, () => Promise.reject(fault.none({ path: stagingOf(installation) })))
+  let isCutOff = true
+  try {
+    await carryOn(needs, installation, () => {
+      isCutOff = false
+      throw new Error('there is nothing to take back')
+    })
+  } catch (error) {
+    if (isCutOff) throw error
+  }
   return isCutOff
 }
 
@@ -55,14 +66,16 @@ async function carryOn(needs: RestoreNeeds, installation: Installation, begin: (
       folder,
       name: planName,
       begin: () => begin(folder),
-      steps: ({ active }) => steps(needs, installation, folder, active),
+      steps: ({ active }) => {
+        const all = steps(needs, installation, folder, active)
+        return needs.wrap?.(all) ?? all
+      },
       onReturn: 'undo',
+      tidy: () => removeFolder(join(folder, 'restore')),
     })
   } catch (error) {
     if (asFault(error).code === 'steps.undone') throw fault.went_back({ problem: asFault((error as Error).cause).message }, error)
     throw error
-  } finally {
-    if (!isUnfinished(folder)) removeFolder(join(folder, 'restore'))
   }
 }
 
@@ -104,7 +117,12 @@ async function unpackArchive(target: string, from: string, key: AgeKey | undefin
   if (exitCode !== 0) throw fault.not_one({ path: from, problem: stderr.trim().split('\n')[0] || `tar ended with exit code ${exitCode}` })
 }
 
-function steps({ units }: RestoreNeeds, { config, state }: Installation, folder: string, active: readonly string[]): readonly Step[] {
+function steps(
+  { units }: RestoreNeeds,
+  { config, state, account }: Installation,
+  folder: string,
+  active: readonly string[],
+): readonly Step[] {
   const start = async (): Promise<void> => {
     for (const unit of active) await units.restart(unit)
   }
@@ -116,7 +134,7 @@ function steps({ units }: RestoreNeeds, { config, state }: Installation, folder:
   const atRest = (step: Step): Step => ({ ...step, undo: () => stop().then(step.undo) })
   return [
     { name: 'stop', isDone: async () => !(await running()), do: stop, undo: start },
-    atRest(replace('config', join(folder, 'restore/config'), config, () => ownConfig(config))),
+    atRest(replace('config', join(folder, 'restore/config'), config, () => ownConfig(config, account))),
     atRest(replace('data', join(folder, 'restore/data'), state, () => must('chown', '-R', `${account}:${account}`, `${state}.restored`))),
     {
       name: 'start',
@@ -160,7 +178,7 @@ function replace(name: string, from: string, place: string, own: () => Promise<v
   }
 }
 
-async function ownConfig(config: string): Promise<void> {
+async function ownConfig(config: string, account: string): Promise<void> {
   const restored = `${config}.restored`
   await must('chown', '-R', `root:${account}`, restored)
   await must('chmod', '-R', 'g-w,o=', restored) // what was root's alone stays so

@@ -8,7 +8,7 @@ import { type Store, openStore } from '../../base/store/store.ts'
 import { systemClock } from '../../kernel/clock.ts'
 import { exec } from '../../kernel/exec.ts'
 import { silentLog } from '../../kernel/log.ts'
-import { asWidth, widthFor } from './buckets.ts'
+import { asWidth } from './buckets.ts'
 import { addSamples, bucketsOf, migrations, prune, usedBytes } from './samples.ts'
 import { seriesNames } from './series.ts'
 
@@ -168,23 +168,3 @@ describe('giving up the oldest', () => {
     expect(samples).toBeGreaterThan(five!) // roll-ups reach further back
   })
 })
-
-test('30 days of 6 series in buckets cost at most a twentieth of what the shell takes for the samples', async ({ skip }) => {
-  skip(process.env['FAIRLEAD_LONG'] !== '1', 'not applicable: takes half a minute; FAIRLEAD_LONG=1 runs it')
-  fill(start, start + 30 * day, 30)
-  const sql = `SELECT at - at % 21600, series, count(*), avg(value), min(value), max(value) FROM samples GROUP BY 1, 2`
-  const best = async (work: () => unknown): Promise<number> => {
-    let bestMs = Infinity
-    for (let run = 0; run < 5; run++) {
-      const from = performance.now()
-      await work()
-      bestMs = Math.min(bestMs, performance.now() - from)
-    }
-    return bestMs
-  }
-  const shellMs = await best(() => sqlite3(sql))
-  const asked = { fromSeconds: start, toSeconds: start + 30 * day, widthSeconds: widthFor(30 * day), names: seriesNames }
-  const ownMs = await best(() => bucketsOf(store, asked))
-  console.log(`shell over samples ${shellMs.toFixed(1)} ms, buckets ${ownMs.toFixed(2)} ms, ${(shellMs / ownMs).toFixed(0)} times`)
-  expect(ownMs).toBeLessThanOrEqual(shellMs / 20)
-}, 120_000)

@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Step, carryOut } from '../../base/steps/plan.ts'
-import { journalPath } from '../../base/steps/journal.ts'
+import { hasUnfinished } from '../../base/steps/journal.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { type Fault, asFault } from '../../kernel/fault.ts'
-import { makeFolder, pointLink, removeFile, statOf, writeWhole } from '../../kernel/file.ts'
+import { makeFolder, pointLink, removeFile, writeWhole } from '../../kernel/file.ts'
 import type { Log } from '../../kernel/log.ts'
 import { serverUnit, units as ownUnits } from '../installation.ts'
 import type { Units } from '../units.ts'
@@ -57,7 +57,7 @@ const enginePath = (root: string): string => join(workFolder(root), 'engine')
 
 /** Whether a change was cut off, and waits to be gone on with. */
 export function isUnfinished(root: string): boolean {
-  return statOf(journalPath(workFolder(root), planName)) !== undefined
+  return hasUnfinished(workFolder(root), planName)
 }
 
 /** Ends the change that was cut off, forth or back. Faults as for `update`. */

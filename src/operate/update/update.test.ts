@@ -1,5 +1,5 @@
 // Updates on a machine in a folder, with real processes as its services: only what was signed is taken, and a stop at any moment leaves the old release or the new one, running.
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import {
   existsSync,
   lstatSync,
@@ -20,7 +20,7 @@ import { later } from '../../../test/kit/cleanup.ts'
 import { atEveryPoint, runKilled } from '../../../test/kit/kill-points.ts'
 import { createIdentity } from '../../base/identity/identity.ts'
 import { units } from '../installation.ts'
-import { systemUnits } from '../units.ts'
+import { keepServices, livingProgram, processUnits, running } from '../units.fixture.ts'
 import type { Work } from './engine.fixture.ts'
 import { Releases } from './releases.ts'
 import { openRelease, signRelease } from './release.ts'
@@ -30,10 +30,9 @@ import { compareVersions, newestFirst } from './version.ts'
 
 const key = createIdentity()
 const trust = { signers: [key.peerId], package: 'fairlead' }
-const program = '#!/bin/sh\nkill -STOP $$\n'
 const packed = (version: string, more: readonly PackedFile[] = []): readonly PackedFile[] => [
   { path: 'package.json', bytes: Buffer.from(JSON.stringify({ name: 'fairlead', version })), isExecutable: false },
-  { path: 'bin/fairlead', bytes: Buffer.from(program), isExecutable: true },
+  { path: 'bin/fairlead', bytes: Buffer.from(livingProgram), isExecutable: true },
   ...more,
 ]
 const signed = async (version: string): Promise<readonly PackedFile[]> => (await signRelease(key, packed(version))).files
@@ -78,11 +77,11 @@ describe('what is taken as a release', () => {
   test('a tarball as tar makes it, of plain files under plain names; ours is read by tar', () => {
     const folder = newFolder()
     mkdirSync(join(folder, 'package/bin'), { recursive: true })
-    writeFileSync(join(folder, 'package/bin/fairlead'), program, { mode: 0o755 })
+    writeFileSync(join(folder, 'package/bin/fairlead'), livingProgram, { mode: 0o755 })
     const tar = (...words: string[]): Uint8Array => execFileSync('tar', ['-czf', '-', '--format=ustar', '-C', folder, ...words])
     const files = unpackTarball(tar('package/bin/fairlead'))
     expect(files.map(({ path, bytes, isExecutable }) => [path, Buffer.from(bytes).toString(), isExecutable])).toEqual([
-      ['bin/fairlead', program, true],
+      ['bin/fairlead', livingProgram, true],
     ])
     const long = { path: `${'d'.repeat(90)}/${'f'.repeat(90)}`, bytes: Buffer.from('long'), isExecutable: false }
     expect(unpackTarball(packTarball([...files, long]))[1]?.path).toBe(long.path)
@@ -165,9 +164,7 @@ async function machine(work: Partial<Work> = {}): Promise<Machine> {
   writeVersion(folder, { current_version: '0.1.0', previous_good_version: '0.0.9', last_update: { status: 'installed', timestamp: '' } })
   const tarball = join(folder, 'new.tgz')
   writeFileSync(tarball, packTarball(await signed('0.2.0')))
-  later(() => {
-    for (const { pid } of running(folder)) process.kill(-pid, 'SIGKILL')
-  })
+  later(keepServices(folder))
   const fixture = join(import.meta.dirname, 'engine.fixture.ts')
   const run: Machine['run'] = (at, more) =>
     runKilled([
@@ -176,24 +173,8 @@ async function machine(work: Partial<Work> = {}): Promise<Machine> {
       String(at),
       JSON.stringify({ do: 'update', tarball, signers: trust.signers, ...work, ...more } satisfies Work),
     ])
-  for (const unit of units) writeFileSync(join(folder, `${unit}.pid`), String(started(join(folder, 'releases/0.1.0/bin/fairlead'))))
+  for (const unit of units) await processUnits(folder).restart(unit)
   return { folder, run }
-}
-
-/** As the fixture starts a service. */
-function started(program: string): number | undefined {
-  const child = spawn('/bin/sh', [program], { detached: true, stdio: 'ignore' })
-  child.unref()
-  return child.pid
-}
-
-/** The services of the machine, and of which release they are: seen in /proc. */
-function running(folder: string): readonly { readonly pid: number; readonly version: string }[] {
-  const begin = `${folder}/releases/`
-  return readdirSync('/proc').flatMap((name) => {
-    const [, program = ''] = /^\d+$/.test(name) ? systemUnits.argvOf(Number(name)) : []
-    return program.startsWith(begin) ? [{ pid: Number(name), version: program.slice(begin.length).split('/')[0]! }] : []
-  })
 }
 
 /** All that can be seen from outside. */

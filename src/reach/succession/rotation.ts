@@ -16,7 +16,7 @@ import {
   readWalletCard,
   fault as walletFault,
 } from '../../base/identity/wallet.ts'
-import { journalPath } from '../../base/steps/journal.ts'
+import { hasUnfinished } from '../../base/steps/journal.ts'
 import { type PlanEnd, type Step, carryOut } from '../../base/steps/plan.ts'
 import { fault } from '../faults.ts'
 import { addToHistory, pastEntries, signHistory } from '../history.ts'
@@ -78,7 +78,7 @@ export async function rotate(needs: RotationNeeds): Promise<PlanEnd<RotationInpu
 
 /** Whether a rotation was begun and did not come to its end. */
 export function rotationIsUnfinished({ folder }: Home): boolean {
-  return statOf(journalPath(folder, rotationPlan)) !== undefined
+  return hasUnfinished(folder, rotationPlan)
 }
 
 /** The steps, each as `Step` wants it. From the history on there is no way back. */
