@@ -92,7 +92,8 @@ export function createHost(needs: HostNeeds, deputy: Deputy = { isBusy: () => fa
     ({ is: 'others', addresses: [...new Set([...deputy.before(), ...members.addresses()])].slice(0, maxOthers) }) as const
   const take = (member: Connected, received: Received): void => {
     const { message, bytes } = received
-    if (message.is === 'want') {
+    if (message.is === 'ping') members.tell(member, { is: 'pong' })
+    else if (message.is === 'want') {
       void offer(member, message.id, message.key).catch((error: unknown) => member.stream.destroy(error as Error))
     } else if (message.is === 'done') {
       const isDue = member.granted.get(message.key) === forgets

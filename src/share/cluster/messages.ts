@@ -8,6 +8,8 @@ export type Message =
   | { readonly is: 'hello'; readonly nonce: string }
   /** In the place of `hello`: it has a host itself, to which one should go as well. */
   | { readonly is: 'busy' }
+  /** Of a member that waits; answered by `pong`, at once. */
+  | { readonly is: 'ping' | 'pong' }
   | { readonly is: 'proof'; readonly nonce: string; readonly proof: string }
   | { readonly is: 'refused'; readonly why: string }
   | { readonly is: 'want'; readonly id: number; readonly key: string }
@@ -52,6 +54,8 @@ const shapes: {
 } = {
   hello: { nonce: isWord },
   busy: {},
+  ping: {},
+  pong: {},
   proof: { nonce: isWord, proof: isWord },
   refused: { why: isWord },
   want: { id: isNumber, key: isWord },
