@@ -5,6 +5,7 @@ import { reasonOf } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Group } from '../entry/group.ts'
 import type { Shelf } from '../shelf.ts'
+import { createAsking } from './asking.ts'
 import { createBoard } from './board.ts'
 import type { Cluster, Heard } from './cluster.ts'
 import { createHolds } from './holds.ts'
@@ -52,12 +53,13 @@ const settleMs = 400
 /** How many members are told where to go when the host is gone. */
 const maxOthers = 8
 
-export function createHost(needs: HostNeeds, deputy: Deputy = { isBusy: () => false, before: () => [] }): Host {
+export function createHost(needs: HostNeeds, deputy?: Deputy): Host {
   const { clock, log, group, shelf, scope, onMember } = needs
   const board = createBoard(clock, leaseMs)
   const members = createMembers()
   const holds = createHolds(clock, group)
   const keeping = createKeeping(needs)
+  const asking = createAsking(clock, members)
   const sum = createGroupSum()
   const self = {}
   /** Grows with each thing forgotten: what was asked for before that is not kept. */
@@ -79,20 +81,34 @@ export function createHost(needs: HostNeeds, deputy: Deputy = { isBusy: () => fa
     await settled
     return keeping.get(key)
   }
+  /** With it the lease goes on to the next one, who finds it in the same way. */
+  const fromOthers = async (member: Connected | undefined, key: string): Promise<Uint8Array | undefined> => {
+    const before = forgets
+    const sealed = deputy && (await asking.ask(member, key))
+    if (!sealed || before !== forgets) return undefined
+    board.done(member ?? self, key, 'failed')
+    return sealed
+  }
   const offer = async (member: Connected, id: number, key: string): Promise<void> => {
     const now = keeping.get(key) ?? (await afterSettling(key))
     if (now) return members.tell(member, { is: 'entry', id }, now)
     const offered = await board.want(member, key)
     const kept = offered === 'look' ? keeping.get(key) : undefined
     if (kept) return members.tell(member, { is: 'entry', id }, kept)
-    if (offered === 'lease') member.granted.set(key, forgets)
+    if (offered === 'lease') {
+      const others = await fromOthers(member, key)
+      if (others) return members.tell(member, { is: 'entry', id }, others)
+      member.granted.set(key, forgets)
+    }
     members.tell(member, { is: 'offer', id, offer: offered === 'lease' ? 'lease' : 'alone' })
   }
   const others = () =>
-    ({ is: 'others', addresses: [...new Set([...deputy.before(), ...members.addresses()])].slice(0, maxOthers) }) as const
+    ({ is: 'others', addresses: [...new Set([...(deputy?.before() ?? []), ...members.addresses()])].slice(0, maxOthers) }) as const
   const take = (member: Connected, received: Received): void => {
     const { message, bytes } = received
-    if (message.is === 'ping') members.tell(member, { is: 'pong' })
+    if (message.is === 'entry') asking.answered(message.id, bytes)
+    else if (message.is === 'none') asking.answered(message.id, undefined)
+    else if (message.is === 'ping') members.tell(member, { is: 'pong' })
     else if (message.is === 'want') {
       void offer(member, message.id, message.key).catch((error: unknown) => member.stream.destroy(error as Error))
     } else if (message.is === 'done') {
@@ -130,7 +146,7 @@ export function createHost(needs: HostNeeds, deputy: Deputy = { isBusy: () => fa
       const now = await afterSettling(key)
       if (now) return { is: 'entry', sealed: now }
       const offered = await board.want(self, key)
-      const sealed = offered === 'look' ? shelf.get(key) : undefined
+      const sealed = offered === 'look' ? shelf.get(key) : offered === 'lease' ? await fromOthers(undefined, key) : undefined
       return sealed ? { is: 'entry', sealed } : { is: offered === 'lease' ? 'lease' : 'alone' }
     },
     claim: (key) => void board.claim(self, key),
@@ -149,11 +165,11 @@ export function createHost(needs: HostNeeds, deputy: Deputy = { isBusy: () => fa
     close: () => members.sendAway(),
     async accept(stream, ends, ip) {
       stream.on('error', () => {})
-      if (deputy.isBusy()) return void stream.end(encode({ is: 'busy' }))
+      if (deputy?.isBusy()) return void stream.end(encode({ is: 'busy' }))
       const member: Connected = { peer: ends.member, stream, ip, granted: new Map() }
       try {
         const { messages } = await admit(clock, stream, group, ends)
-        if (deputy.isBusy() || !members.add(member)) throw new Error('it has to go elsewhere')
+        if (deputy?.isBusy() || !members.add(member)) throw new Error('it has to go elsewhere')
         greet(member)
         for await (const received of messages) take(member, received)
       } catch (error) {

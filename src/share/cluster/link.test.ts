@@ -24,6 +24,7 @@ async function linked() {
     clock,
     group,
     dial: async () => ours,
+    kept: () => undefined,
     onMessage: ({ message }: { message: Message }) => void said.push(message),
     onEnd: () => void ends++,
   }

@@ -11,7 +11,10 @@ export type LinkNeeds = {
   readonly clock: Clock
   readonly group: Group
   readonly dial: (way: Way, signal: AbortSignal) => Promise<Duplex>
+  /** Whatever is no answer. */
   readonly onMessage: (received: Received) => void
+  /** The entry for a key, if it is kept here and holds. */
+  readonly kept: (key: string) => Uint8Array | undefined
   /** Called once, before anybody else hears of it. */
   readonly onEnd: (link: Link) => void
 }
@@ -42,7 +45,7 @@ export async function openLink(
   { way, own }: { readonly way: Way; readonly own: string },
   stop: AbortSignal,
 ): Promise<Link> {
-  const { clock, group, dial, onMessage, onEnd } = needs
+  const { clock, group, dial, kept, onMessage, onEnd } = needs
   const stream = await dial(way, deadline(clock, dialMs, stop))
   stream.on('error', () => {})
   const waiting = new Map<number, (got: Got | undefined) => void>()
@@ -55,6 +58,10 @@ export async function openLink(
   const take = (received: Received): void => {
     const { message, bytes } = received
     heardAtMs = clock.mono()
+    if (message.is === 'have') {
+      const sealed = kept(message.key)
+      return tell({ is: sealed ? 'entry' : 'none', id: message.id }, sealed)
+    }
     if (message.is !== 'offer' && message.is !== 'entry') return onMessage(received)
     const answer = waiting.get(message.id)
     waiting.delete(message.id)

@@ -14,6 +14,8 @@ export type MemberNeeds = {
   readonly log: Log
   readonly group: Group
   readonly dial: (way: Way, signal: AbortSignal) => Promise<Duplex>
+  /** The entry for a key, if it is kept here and holds. */
+  readonly kept: (key: string) => Uint8Array | undefined
   /** What it has counted so far. */
   readonly counted: () => Counts
   /** There is a host, or none any more. */
@@ -46,7 +48,7 @@ const maxTries = 3
 const maxAheadMs = 30_000
 
 export function createMembership(needs: MemberNeeds, { own, bootstrap, port, scope }: MemberSettings): Membership {
-  const { clock, log, group, dial, counted, onChange } = needs
+  const { clock, log, group, dial, counted, onChange, kept: inShelf } = needs
   let others: readonly string[] = []
   let heard: Heard = { forget() {}, hold() {} }
   const asking = new Set<string>()
@@ -85,7 +87,8 @@ export function createMembership(needs: MemberNeeds, { own, bootstrap, port, sco
     clock,
     log,
     ways,
-    open: (way, signal) => openLink({ clock, group, dial, onMessage, onEnd: (link) => kept.lost(link) }, { way, own }, signal),
+    open: (way, signal) =>
+      openLink({ clock, group, dial, kept: inShelf, onMessage, onEnd: (link) => kept.lost(link) }, { way, own }, signal),
     onChange(link) {
       if (link) begin(link)
       onChange?.(link !== undefined)
