@@ -31,12 +31,13 @@ test(
     await host.close()
     const members = [one, two, three]
     await expect.poll(() => members.map(({ proxy }) => proxy.stats().connected_peers), { timeout: 10_000 }).toEqual([2, 1, 1])
+    expect((await one.ask('/repos/o/settled')).status).toBe(200) // leases are granted again
     release()
     expect((await held).text).toBe('{"held":true}')
     expect((await waiting).text).toBe('{"held":true}')
     for (const { ask } of [three, one]) expect((await ask('/repos/o/before', 'job1')).status).toBe(200) // which two has kept
     for (let number = 0; number < 10; number++) await Promise.all(members.map(({ ask }, at) => ask(`/repos/o/r${number}`, `job${at}`)))
-    expect(api.seen).toHaveLength(12)
+    expect(api.seen).toHaveLength(13)
     await one.ask('/repos/o/r1/issues', 'job1', 'POST')
     await expect.poll(async () => (await three.ask('/repos/o/r1', 'job3')).text).toContain('"version":2')
 
