@@ -167,13 +167,15 @@ export function createHost(needs: HostNeeds, deputy?: Deputy): Host {
       stream.on('error', () => {})
       if (deputy?.isBusy()) return void stream.end(encode({ is: 'busy' }))
       const member: Connected = { peer: ends.member, stream, ip, granted: new Map() }
+      let isIn = false
       try {
         const { messages } = await admit(clock, stream, group, ends)
         if (deputy?.isBusy() || !members.add(member)) throw new Error('it has to go elsewhere')
         greet(member)
+        isIn = true
         for await (const received of messages) take(member, received)
       } catch (error) {
-        log.warn('share.member_refused', { peer: ends.member, reason: reasonOf(error) })
+        log[isIn ? 'info' : 'warn'](isIn ? 'share.member_lost' : 'share.member_refused', { peer: ends.member, reason: reasonOf(error) })
       } finally {
         members.remove(member)
         board.left(member)
