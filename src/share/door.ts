@@ -32,7 +32,7 @@ export function createDoor(needs: DoorNeeds, api: Api): Door {
     if (!request.url!.startsWith('/') || !(isApi || hostName.test(host)))
       return answerJson(response, 400, { message: 'fairlead: write a path, and the name of a host in Host' })
     const origin = isApi ? api.url : new URL(`https://${host}`)
-    const taken = isApi ? take(needs, api.url, request, response) : passOn(needs, origin, { is: 'pass' }, request, request, response)
+    const taken = isApi ? take(needs, api.url, request, response) : passOn(needs, origin, request, request, response)
     taken.catch((error: unknown) => {
       needs.log.warn('share.unreachable', { host: origin.host, reason: reasonOf(error) })
       if (response.headersSent) response.destroy()
@@ -48,7 +48,14 @@ async function take(needs: DoorNeeds, api: URL, incoming: IncomingMessage, respo
   const headers = Object.fromEntries(named.filter(([name]) => !conditional.has(name)))
   const request: ApiRequest = { method: incoming.method!, host: api.host, target, headers, body }
   const what: Asked = rest && incoming.method !== 'GET' ? asked({ ...request, body: new Uint8Array() }) : asked(request)
-  if (what.is !== 'read' || rest) return passOn(needs, api, what, incoming, rest ?? Readable.from([body]), response)
+  if (what.is !== 'read' || rest) {
+    try {
+      await passOn(needs, api, incoming, rest ?? Readable.from([body]), response)
+    } finally {
+      if (what.is === 'write') needs.cache.written(what.subject) // it may have been done, whatever came back
+    }
+    return needs.cache.passed()
+  }
   send(response, await needs.cache.read(request, what.mustAsk), incoming.headers['if-none-match'])
 }
 
@@ -71,9 +78,8 @@ async function* all(chunks: readonly Buffer[], parts: AsyncIterator<Buffer>): As
 }
 
 async function passOn(
-  { client, cache }: DoorNeeds,
+  { client }: DoorNeeds,
   origin: URL,
-  what: Asked,
   incoming: IncomingMessage,
   body: Readable,
   response: ServerResponse,
@@ -82,14 +88,8 @@ async function passOn(
   response.once('close', () => gone.abort())
   const headers = onward(incoming.rawHeaders)
   const hasBody = incoming.headers['content-length'] !== undefined || incoming.headers['transfer-encoding'] !== undefined
-  let answer: IncomingMessage
-  try {
-    const sent = { method: incoming.method!, url: urlAt(origin, incoming.url!), headers, signal: gone.signal }
-    answer = await pass(client, { ...sent, body: hasBody ? body : Readable.from([]) })
-  } finally {
-    if (what.is === 'write') cache.written(what.subject) // it may have been done, whatever came back
-  }
-  cache.passed()
+  const sent = { method: incoming.method!, url: urlAt(origin, incoming.url!), headers, signal: gone.signal }
+  const answer = await pass(client, { ...sent, body: hasBody ? body : Readable.from([]) })
   answer.on('error', () => response.destroy())
   response.writeHead(answer.statusCode!, answer.statusMessage, answerHeaders(answer).flat())
   answer.pipe(response)

@@ -3,12 +3,10 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { HttpClient } from '../base/http/client.ts'
 import type { Clock } from '../kernel/clock.ts'
-import type { ApiRequest } from './request/request.ts'
+import { type ApiRequest, hopByHop } from './request/request.ts'
 import type { Reply } from './cache.ts'
 import { maxBodyBytes } from './entry/entry.ts'
 
-/** Of one connection (RFC 9110 §7.6.1), and what follows from the body itself. */
-const hopByHop = /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade)$/
 const answerMs = 60_000
 
 export type Passing = {

@@ -34,6 +34,9 @@ export const keyedHeaders: readonly string[] = [
 /** Who sends one of these means a part of an answer, one version of it, or somebody whom Authorization does not name. */
 const passing: readonly string[] = ['cookie', 'range', 'if-match', 'if-range', 'if-unmodified-since', 'x-github-otp', 'expect', 'upgrade']
 
+/** Of one connection (RFC 9110 §7.6.1), and what follows from the body itself; names in lower case. */
+export const hopByHop = /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade)$/
+
 const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 const graphqlPath = /^(?:\/api)?\/graphql$/
 const repository = /^(?:\/api\/v3)?\/repos\/([^/]+\/[^/]+)(?:\/|$)/
