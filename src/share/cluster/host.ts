@@ -8,7 +8,7 @@ import type { Group } from '../entry/group.ts'
 import type { Shelf } from '../shelf.ts'
 import { type Board, createBoard } from './board.ts'
 import type { Cluster } from './cluster.ts'
-import { type Message, type Received, encode } from './messages.ts'
+import { BadMessage, type Message, type Received, encode } from './messages.ts'
 import { type Ends, admit } from './proof.ts'
 
 export type HostNeeds = {
@@ -30,6 +30,8 @@ export interface Host extends Cluster {
 type Connected = { readonly peer: string; readonly stream: Duplex; readonly granted: Map<string, number> }
 
 const maxMembers = 1_024
+/** Of one member at a time. */
+const maxGranted = 16_384
 /** Longer than a call may take. */
 const leaseMs = 70_000
 /** Who does not read is cut off. */
@@ -56,14 +58,21 @@ export function createHost(needs: HostNeeds): Host {
     const opened = sealed && open(sealed, key, group, clock.now())
     return opened?.is === 'entry' && isFresh(opened.entry, clock.now()) ? sealed : undefined
   }
-  const keep = (member: Connected, { message, bytes }: Received): boolean => {
-    if (message.is !== 'done' || message.outcome !== 'kept' || member.granted.get(message.key) !== forgets) return false
-    const opened = open(bytes, message.key, group, clock.now())
-    const isOwn = opened.is === 'entry' && opened.origin === member.peer
-    if (isOwn) return shelf.put(message.key, { sealed: bytes, atMs: opened.entry.atMs, subject: message.subject })
+  const refuse = (member: Connected, why: string): false => {
     shelf.count('refused')
-    log.warn('share.entry_refused', { peer: member.peer, why: opened.is === 'refused' ? opened.why : 'signed by another' })
+    log.warn('share.entry_refused', { peer: member.peer, why })
     return false
+  }
+  const keep = (member: Connected, { message, bytes }: Received): boolean => {
+    if (message.is !== 'done' || message.outcome !== 'kept') return false
+    const granted = member.granted.get(message.key)
+    if (granted === undefined) return refuse(member, 'asked for without leave')
+    if (granted !== forgets) return false
+    const opened = open(bytes, message.key, group, clock.now())
+    if (opened.is === 'refused') return refuse(member, opened.why)
+    if (opened.origin !== member.peer) return refuse(member, 'signed by another')
+    if (!isFresh(opened.entry, clock.now())) return refuse(member, 'its time is over')
+    return shelf.put(message.key, { sealed: bytes, atMs: opened.entry.atMs, subject: message.subject })
   }
   const offer = async (member: Connected, id: number, key: string): Promise<void> => {
     const now = held(key)
@@ -71,7 +80,10 @@ export function createHost(needs: HostNeeds): Host {
     const offered = await board.want(member, key)
     const kept = offered === 'look' ? held(key) : undefined
     if (kept) return tell(member, { is: 'entry', id }, kept)
-    if (offered === 'lease') member.granted.set(key, forgets)
+    if (offered === 'lease') {
+      if (member.granted.size >= maxGranted) throw new Error('it asks for more than it tells of')
+      member.granted.set(key, forgets)
+    }
     tell(member, { is: 'offer', id, offer: offered === 'lease' ? 'lease' : 'alone' })
   }
   const take = (member: Connected, received: Received): void => {
@@ -108,6 +120,7 @@ export function createHost(needs: HostNeeds): Host {
         onMember?.(ends.member)
         for await (const received of messages) take(member, received)
       } catch (error) {
+        if (error instanceof BadMessage && members.has(member)) shelf.count('refused')
         log.warn('share.member_refused', { peer: ends.member, reason: reasonOf(error) })
       } finally {
         members.delete(member)

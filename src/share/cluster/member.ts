@@ -4,14 +4,16 @@ import type { Clock } from '../../kernel/clock.ts'
 import { reasonOf } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Group } from '../entry/group.ts'
+import type { Shelf } from '../shelf.ts'
 import type { Cluster, Got } from './cluster.ts'
-import { type Message, type Received, encode } from './messages.ts'
+import { BadMessage, type Message, type Received, encode } from './messages.ts'
 import { type Ends, NoMember, join } from './proof.ts'
 
 export type MemberNeeds = {
   readonly clock: Clock
   readonly log: Log
   readonly group: Group
+  readonly shelf: Pick<Shelf, 'count'>
   readonly dial: (signal: AbortSignal) => Promise<{ readonly stream: Duplex; readonly ends: Ends }>
 }
 
@@ -31,7 +33,7 @@ const refusedMs = 60_000
 const wantMs = 75_000
 const maxWaiting = 4_096
 
-export function createMembership({ clock, log, group, dial }: MemberNeeds): Membership {
+export function createMembership({ clock, log, group, shelf, dial }: MemberNeeds): Membership {
   const stop = new AbortController()
   let link: Link | undefined
   let ids = 0
@@ -53,6 +55,9 @@ export function createMembership({ clock, log, group, dial }: MemberNeeds): Memb
       link = own
       onJoined()
       for await (const received of messages) take(own, received)
+    } catch (error) {
+      if (error instanceof BadMessage && link === own) shelf.count('refused')
+      throw error
     } finally {
       if (link === own) link = undefined
       for (const answer of own.waiting.values()) answer({ is: 'alone' })

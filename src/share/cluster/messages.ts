@@ -18,6 +18,30 @@ export type Message =
 
 export type Received = { readonly message: Message; readonly bytes: Uint8Array }
 
+/** What is no message; nothing more is read of such a stream. */
+export class BadMessage extends Error {}
+
+type Check = (value: unknown) => boolean
+const isName: Check = (value) => typeof value === 'string' && /^[\w-]{1,64}$/.test(value)
+const isText: Check = (value) => typeof value === 'string' && value.length <= 200
+const isId: Check = Number.isSafeInteger
+const isOne =
+  (...words: readonly string[]): Check =>
+  (value) =>
+    words.includes(value as string)
+const areNames: Check = (value) => value === undefined || (Array.isArray(value) && value.every(isName))
+
+const shapes: { readonly [Kind in Message['is']]: Readonly<Record<string, Check>> } = {
+  hello: { nonce: isName },
+  proof: { nonce: isName, proof: isName },
+  refused: { why: isText },
+  want: { id: isId, key: isName },
+  offer: { id: isId, offer: isOne('lease', 'alone') },
+  entry: { id: isId },
+  done: { key: isName, subject: isName, outcome: isOne('kept', 'failed', 'forOne') },
+  forget: { subjects: areNames },
+}
+
 const maxHeadBytes = 16 << 10
 const lengthsBytes = 8
 
@@ -29,7 +53,7 @@ export function encode(message: Message, bytes: Uint8Array = new Uint8Array()): 
   return Buffer.concat([lengths, head, bytes])
 }
 
-/** Each message as it comes. Throws for what is none, or too long; ends with the stream. */
+/** Each message as it comes; ends with the stream. Throws `BadMessage`. */
 export async function* messagesIn(stream: Duplex): AsyncGenerator<Received> {
   let parts: Buffer[] = []
   let sizeBytes = 0
@@ -43,14 +67,26 @@ export async function* messagesIn(stream: Duplex): AsyncGenerator<Received> {
       needsBytes = lengthsBytes
       if (rest.length < needsBytes) break
       const [head, body] = [rest.readUInt32BE(0), rest.readUInt32BE(4)]
-      if (head > maxHeadBytes || body > maxSealedBytes) throw new Error('a message that is too long')
+      if (head > maxHeadBytes || body > maxSealedBytes) throw new BadMessage('a message that is too long')
       needsBytes += head + body
       if (rest.length < needsBytes) break
-      const message = JSON.parse(rest.toString('utf8', lengthsBytes, lengthsBytes + head)) as Message
+      const message = messageIn(rest.toString('utf8', lengthsBytes, lengthsBytes + head))
       yield { message, bytes: rest.subarray(lengthsBytes + head, needsBytes) }
       rest = rest.subarray(needsBytes)
     }
     parts = [rest]
     sizeBytes = rest.length
   }
+}
+
+function messageIn(text: string): Message {
+  let value: Readonly<Record<string, unknown>> | null | undefined
+  try {
+    value = JSON.parse(text) as typeof value
+  } catch {
+    // told below
+  }
+  const shape = Object.hasOwn(shapes, String(value?.['is'])) ? shapes[value!['is'] as Message['is']] : undefined
+  if (!shape || !Object.entries(shape).every(([name, isRight]) => isRight(value![name]))) throw new BadMessage('what is no message')
+  return value as Message
 }
