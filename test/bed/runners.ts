@@ -120,20 +120,15 @@ async function startApi(undo: (() => unknown)[], place: string | undefined): Pro
   const [command, ...args] = [...inPlace(place), process.execPath]
   const child = fork(apiProcess, { execPath: command, execArgv: args, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   undo.push(() => ended(child, 'SIGTERM'))
-  let last: Promise<unknown> = Promise.resolve()
   const seen: Seen = []
-  const ask = (told: ApiTold): Promise<ApiSaid> => {
-    const asked = last.then(
-      () =>
-        new Promise<ApiSaid>((resolve, reject) => {
-          child.once('message', resolve as (said: unknown) => void)
-          child.once('exit', () => reject(new Error('the API double has ended')))
-          child.send({ told })
-        }),
-    )
-    last = asked.catch(() => {})
-    return asked
-  }
+  const waiting: { resolve(said: ApiSaid): void; reject(error: Error): void }[] = []
+  child.on('message', (said: ApiSaid) => waiting.shift()?.resolve(said)) // in the order in which it was asked
+  child.once('exit', () => waiting.splice(0).forEach(({ reject }) => reject(new Error('the API double has ended'))))
+  const ask = (told: ApiTold): Promise<ApiSaid> =>
+    new Promise((resolve, reject) => {
+      waiting.push({ resolve, reject })
+      child.send({ told })
+    })
   const { url } = await ask({})
   return {
     url,
@@ -186,7 +181,7 @@ async function startMember(
     async stats() {
       const { status, text } = await askAt(join(folder, 'observe.sock'), '/v1/stats', { method: 'POST', body: '{}' })
       if (status !== 200) throw new Error(text)
-      return (JSON.parse(text.trim().split('\n').at(-1)!) as { result: Record<string, number> }).result
+      return JSON.parse(text) as Record<string, number>
     },
     end: (signal) => ended(child, signal),
   }
