@@ -237,7 +237,7 @@ done = function(summary) io.write(string.format("%d %d\\n", summary.requests * 1
   return rate!
 }
 
-const urlOf = ({ lines }: Member): string => lines.find((line) => line.includes('http://127'))!.trim()
+const urlOf = ({ lines }: Member): string => lines.find((line) => /^ *http:/.test(line))!.trim()
 const port = ['--port', '0']
 
 async function peerHits(): Promise<void> {

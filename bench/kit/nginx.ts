@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type Household, freePort, listens, until } from './children.ts'
 
 const configOf = (d: { folder: string; port: number; api: URL }): string => `daemon off;
+${process.getuid?.() === 0 ? 'user root; # who else could not read the folder' : ''}
 worker_processes 1;
 pid ${d.folder}/pid;
 error_log stderr error;

@@ -8,8 +8,9 @@ import { hasErrors } from './request/graphql.ts'
 import { type ApiRequest, type Scope, credentialOf, graphqlSubject, hidden, isGraphql, keyOf, subjectOf } from './request/request.ts'
 import type { Outcome } from './cluster/board.ts'
 import type { Cluster } from './cluster/cluster.ts'
-import { type Answer, type Entry, headerOf, isFresh, open, seal } from './entry/entry.ts'
+import { type Answer, type Entry, headerOf, isFresh, seal } from './entry/entry.ts'
 import type { Group } from './entry/group.ts'
+import { createOpener } from './entry/opener.ts'
 import type { Shelf } from './shelf.ts'
 
 export type CacheNeeds = {
@@ -60,8 +61,7 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
   const held = new Map<string, Held>()
   /** Grows with each write: what was asked for before it is not kept. */
   let writes = 0
-  /** What was proved of bytes in memory: to open them takes longer than all the rest of a hit. */
-  const proved = new WeakMap<Uint8Array, Entry>()
+  const opener = createOpener({ clock, group })
 
   const refuse = (why: string): undefined => {
     shelf.count('refused')
@@ -69,15 +69,10 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
   }
   const find = (key: string): Entry | undefined => {
     const bytes = shelf.get(key)
-    const known = bytes && proved.get(bytes)
-    if (!bytes || known) return known
-    const found = open(bytes, key, group, clock.now())
-    if (found.is === 'refused') {
-      shelf.remove(key)
-      return refuse(found.why)
-    }
-    proved.set(bytes, found.entry)
-    return found.entry
+    const found = bytes && opener.open(bytes, key)
+    if (found?.is !== 'refused') return found?.entry
+    shelf.remove(key)
+    return refuse(found.why)
   }
   const fromEntry = ({ answer, atMs }: Entry, how: Served['how']): Served => ({ answer, how, ageMs: Math.max(clock.now() - atMs, 0) })
   const fresh = (reply: Reply, how: Served['how']): Served => ({ ...reply, how, ageMs: 0 })
@@ -104,12 +99,13 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
     const subject = hidden(group.nameKey, 'subject', subjectOf(request))
     const before = writes
     const sealed = await seal(entry, group, identity)
+    opener.know(sealed, { is: 'entry', origin: identity.peerId, entry })
     return before === writes && shelf.put(key, { sealed, atMs: entry.atMs, subject }) ? ttlMs : undefined
   }
 
   /** What somebody else of the group was told, if it can be believed and still holds. */
   const fromPeer = (key: string, subject: string, sealed: Uint8Array): Entry | undefined => {
-    const found = open(sealed, key, group, clock.now())
+    const found = opener.open(sealed, key)
     if (found.is === 'refused') return refuse(found.why)
     if (!isFresh(found.entry, clock.now())) return refuse('its time is over')
     shelf.put(key, { sealed, atMs: found.entry.atMs, subject })

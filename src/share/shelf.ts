@@ -6,6 +6,7 @@ import type { Log } from '../kernel/log.ts'
 import { type Count, type Counts, counts, noCounts } from './counts.ts'
 import { createRecent } from './recent.ts'
 
+/** `sealed`: bytes of their own, which nobody changes any more. */
 export type Shelved = { readonly sealed: Uint8Array; readonly atMs: number; readonly subject: string }
 
 export interface Shelf {
@@ -33,7 +34,7 @@ const migrations = [
    CREATE TABLE counted (what TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT, WITHOUT ROWID;`,
 ]
 /** Uses and counts are written together, at the latest after so many. */
-const maxUnwritten = 256
+const maxUnwritten = 1_024
 /** And so soon: who is killed loses no more. */
 const unwrittenMs = 1_000
 /** What an entry costs beside its bytes. */
@@ -116,7 +117,7 @@ export function openShelf(
         if (evicted.length > 0) count('evictions', evicted.length)
         store.run('INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)', key, sealed, needsBytes, Math.floor(atMs), subject, ++used)
       })
-      recent.set(key, new Uint8Array(sealed)) // of its own: what it was cut out of may be large
+      recent.set(key, sealed)
       return true
     },
     remove(key) {

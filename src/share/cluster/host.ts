@@ -3,8 +3,9 @@ import type { Duplex } from 'node:stream'
 import type { Clock } from '../../kernel/clock.ts'
 import { reasonOf } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
-import { isFresh, open } from '../entry/entry.ts'
+import { isFresh } from '../entry/entry.ts'
 import type { Group } from '../entry/group.ts'
+import { createOpener } from '../entry/opener.ts'
 import type { Shelf } from '../shelf.ts'
 import { type Board, createBoard } from './board.ts'
 import type { Cluster } from './cluster.ts'
@@ -39,6 +40,7 @@ const maxUnreadBytes = 32 << 20
 
 export function createHost(needs: HostNeeds): Host {
   const { clock, log, group, shelf, onMember } = needs
+  const opener = createOpener({ clock, group })
   const board = createBoard(clock, leaseMs)
   const members = new Set<Connected>()
   const self = {}
@@ -55,7 +57,7 @@ export function createHost(needs: HostNeeds): Host {
   }
   const held = (key: string): Uint8Array | undefined => {
     const sealed = shelf.get(key)
-    const opened = sealed && open(sealed, key, group, clock.now())
+    const opened = sealed && opener.open(sealed, key)
     return opened?.is === 'entry' && isFresh(opened.entry, clock.now()) ? sealed : undefined
   }
   const refuse = (member: Connected, why: string): false => {
@@ -68,7 +70,7 @@ export function createHost(needs: HostNeeds): Host {
     const granted = member.granted.get(message.key)
     if (granted === undefined) return refuse(member, 'asked for without leave')
     if (granted !== forgets) return false
-    const opened = open(bytes, message.key, group, clock.now())
+    const opened = opener.open(bytes, message.key)
     if (opened.is === 'refused') return refuse(member, opened.why)
     if (opened.origin !== member.peer) return refuse(member, 'signed by another')
     if (!isFresh(opened.entry, clock.now())) return refuse(member, 'its time is over')

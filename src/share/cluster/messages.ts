@@ -16,6 +16,7 @@ export type Message =
   | { readonly is: 'done'; readonly key: string; readonly subject: string; readonly outcome: Outcome }
   | { readonly is: 'forget'; readonly subjects?: readonly string[] }
 
+/** The bytes are of their own: who keeps them keeps nothing else in memory. */
 export type Received = { readonly message: Message; readonly bytes: Uint8Array }
 
 /** What is no message; nothing more is read of such a stream. */
@@ -71,7 +72,7 @@ export async function* messagesIn(stream: Duplex): AsyncGenerator<Received> {
       needsBytes += head + body
       if (rest.length < needsBytes) break
       const message = messageIn(rest.toString('utf8', lengthsBytes, lengthsBytes + head))
-      yield { message, bytes: rest.subarray(lengthsBytes + head, needsBytes) }
+      yield { message, bytes: new Uint8Array(rest.subarray(lengthsBytes + head, needsBytes)) }
       rest = rest.subarray(needsBytes)
     }
     parts = [rest]

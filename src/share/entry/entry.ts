@@ -68,7 +68,7 @@ export async function seal(entry: Entry, group: Group, identity: Identity): Prom
   const cipher = createCipheriv('aes-256-gcm', group.sealKey, nonce).setAAD(headBytes)
   const meta = Buffer.from(`${JSON.stringify({ asker, status: answer.status, headers: answer.headers })}\n`)
   const sealed = Buffer.concat([headBytes, cipher.update(meta), cipher.update(answer.body), cipher.final(), cipher.getAuthTag()])
-  return Buffer.concat([sealed, await identity.sign(sealed)])
+  return new Uint8Array(Buffer.concat([sealed, await identity.sign(sealed)])) // of their own: Buffer cuts small ones out of a large one
 }
 
 /** The entry for `key` in these bytes, from wherever they came. Time from the future is now, or refused; never throws. */
