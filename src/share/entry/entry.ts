@@ -71,8 +71,10 @@ export async function seal(entry: Entry, group: Group, identity: Identity): Prom
   return new Uint8Array(Buffer.concat([sealed, await identity.sign(sealed)])) // of their own: Buffer cuts small ones out of a large one
 }
 
-/** The entry for `key` in these bytes, from wherever they came. Time from the future is now, or refused; never throws. */
-export function open(bytes: Uint8Array, key: string, group: Group, nowMs: number): Opened | Refused {
+const keptStatuses: readonly number[] = [200]
+
+/** The entry for `key` in these bytes, from wherever they came. Time from the future is now, or refused; never throws. `statuses`: of the answers that are meant. */
+export function open(bytes: Uint8Array, key: string, group: Group, nowMs: number, statuses = keptStatuses): Opened | Refused {
   const refused = (why: Refusal): Refused => ({ is: 'refused', why })
   if (bytes.length > maxSealedBytes) return refused('too large')
   const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
@@ -86,7 +88,7 @@ export function open(bytes: Uint8Array, key: string, group: Group, nowMs: number
   if (!isSigned(head.origin, sealed, all.subarray(-signatureBytes))) return refused('not signed by its origin')
   const plain = unsealed(sealed.subarray(end), all.subarray(0, end), Buffer.from(head.nonce, 'base64url'), group)
   if (!plain) return refused('changed')
-  const told = toldIn(plain)
+  const told = toldIn(plain, statuses)
   if (!told) return refused('malformed')
   return { is: 'entry', origin: head.origin, entry: { key, atMs: Math.min(head.at, nowMs), ttlMs: head.ttl, ...told } }
 }
@@ -105,14 +107,15 @@ const headerName = /^[\w!#$%&'*+.^`|~-]{1,256}$/
 const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /** What a member may send is what a cache keeps (`ttlOf`), and a server can say: a member that lies must not be able to break an answer. */
-function toldIn(plain: Buffer): Pick<Entry, 'asker' | 'answer'> | undefined {
+function toldIn(plain: Buffer, statuses: readonly number[]): Pick<Entry, 'asker' | 'answer'> | undefined {
   const end = plain.subarray(0, maxMetaBytes).indexOf(0x0a)
   const body = plain.subarray(end + 1)
   if (end < 0 || body.length > maxBodyBytes) return undefined
   try {
     const { asker, status, headers } = JSON.parse(plain.toString('utf8', 0, end)) as { readonly [Name in string]?: unknown }
     const areHeaders = Array.isArray(headers) && headers.every(isHeader)
-    return typeof asker === 'string' && status === 200 && areHeaders ? { asker, answer: { status, headers, body } } : undefined
+    const isSaid = typeof status === 'number' && statuses.includes(status)
+    return typeof asker === 'string' && isSaid && areHeaders ? { asker, answer: { status, headers, body } } : undefined
   } catch {
     return undefined
   }
