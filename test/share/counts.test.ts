@@ -90,6 +90,23 @@ test('after its time an answer is asked for with its ETag: only 304s, one for al
   expect(made).toHaveLength(9)
 })
 
+test('the host is killed midway: no call fails, and hardly one is made twice', async () => {
+  const own = await startRunners()
+  try {
+    const { address, end } = await own.host()
+    const five = await Promise.all(Array.from({ length: 5 }, () => own.runner(address, { flags: ['--p2p-port', '0'] })))
+    await own.api.tell({ delayMs: 20 })
+    const asking = wave(five, hundred)
+    let made = 0
+    while (made < 50) made += (await own.api.seen()).length
+    await end('SIGKILL')
+    expect(await asking).toEqual([200])
+    expect(made + (await own.api.seen()).length).toBeLessThanOrEqual(105)
+  } finally {
+    await own.close()
+  }
+})
+
 test('ten groups in a row begin cold: a hundred calls each time', { timeout: 600_000 }, async ({ skip }) => {
   skip(!isLong, 'not applicable: takes a minute; FAIRLEAD_LONG=1 runs it')
   for (let run = 0; run < 10; run++) {
