@@ -1,6 +1,6 @@
 // What five runners, a late one and a stranger cost at the API, by its own count; and that what they counted themselves comes to the same. All are processes of their own.
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type Member, type Runners, repositories, startRunners, wave } from '../bed/runners.ts'
+import { type Member, type MemberSettings, type Runners, repositories, startRunners, wave } from '../bed/runners.ts'
 
 const isLong = process.env['FAIRLEAD_LONG'] !== undefined
 const hundred = repositories(100)
@@ -14,12 +14,13 @@ let seen = 0
 beforeAll(async () => {
   bed = await startRunners()
   host = await bed.host()
-  runners = await startFive()
+  runners = await start(5, { flags: ['--p2p-port', '0'] })
   await bed.api.tell({ delayMs: 10 })
 }, 60_000)
 afterAll(() => bed?.close())
 
-const startFive = (env = {}): Promise<readonly Member[]> => Promise.all(Array.from({ length: 5 }, () => bed.runner(host.address, { env })))
+const start = (count: number, settings?: MemberSettings): Promise<readonly Member[]> =>
+  Promise.all(Array.from({ length: count }, () => bed.runner(host.address, settings)))
 
 async function calls(): Promise<Awaited<ReturnType<Runners['api']['seen']>>> {
   const made = await bed.api.seen()
@@ -78,7 +79,7 @@ test('writes and what must not be kept are calls, each, and so are the reads aft
 })
 
 test('after its time an answer is asked for with its ETag: only 304s, one for all', async () => {
-  const short = await startFive({ CACHE_DEFAULT_TTL: '1' })
+  const short = await start(2, { env: { CACHE_DEFAULT_TTL: '1' } })
   others.push(...short)
   const paths = Array.from({ length: 10 }, (_, at) => `/orgs/o/teams/${at}`)
   expect(await wave(short, paths, 'one-token')).toEqual([200])
@@ -91,20 +92,12 @@ test('after its time an answer is asked for with its ETag: only 304s, one for al
 })
 
 test('the host is killed midway: no call fails, and hardly one is made twice', async () => {
-  const own = await startRunners()
-  try {
-    const { address, end } = await own.host()
-    const five = await Promise.all(Array.from({ length: 5 }, () => own.runner(address, { flags: ['--p2p-port', '0'] })))
-    await own.api.tell({ delayMs: 20 })
-    const asking = wave(five, hundred)
-    let made = 0
-    while (made < 50) made += (await own.api.seen()).length
-    await end('SIGKILL')
-    expect(await asking).toEqual([200])
-    expect(made + (await own.api.seen()).length).toBeLessThanOrEqual(105)
-  } finally {
-    await own.close()
-  }
+  const asking = wave(runners, repositories(100, 3_000))
+  let made = 0
+  while (made < 50) made += (await calls()).length
+  await host.end('SIGKILL')
+  expect(await asking).toEqual([200])
+  expect(made + (await calls()).length).toBeLessThanOrEqual(105)
 })
 
 test('ten groups in a row begin cold: a hundred calls each time', { timeout: 600_000 }, async ({ skip }) => {
