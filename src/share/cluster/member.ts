@@ -16,6 +16,8 @@ export type MemberNeeds = {
   readonly group: Group
   readonly shelf: Pick<Shelf, 'count'>
   readonly dial: (way: Way, signal: AbortSignal) => Promise<Duplex>
+  /** The entry for a key, if it is kept here and holds. */
+  readonly kept: (key: string) => Uint8Array | undefined
   /** What it has counted so far. */
   readonly counted: () => Counts
   /** There is a host, or none any more. */
@@ -48,7 +50,7 @@ const maxTries = 3
 const maxAheadMs = 30_000
 
 export function createMembership(needs: MemberNeeds, { own, bootstrap, port, scope }: MemberSettings): Membership {
-  const { clock, log, group, shelf, dial, counted, onChange } = needs
+  const { clock, log, group, shelf, dial, counted, onChange, kept: inShelf } = needs
   let others: readonly string[] = []
   let heard: Heard = { forget() {}, hold() {} }
   const asking = new Set<string>()
@@ -88,7 +90,8 @@ export function createMembership(needs: MemberNeeds, { own, bootstrap, port, sco
     clock,
     log,
     ways,
-    open: (way, signal) => openLink({ clock, group, dial, onMessage, onBad, onEnd: (link) => kept.lost(link) }, { way, own }, signal),
+    open: (way, signal) =>
+      openLink({ clock, group, dial, kept: inShelf, onMessage, onBad, onEnd: (link) => kept.lost(link) }, { way, own }, signal),
     onChange(link) {
       if (link) begin(link)
       onChange?.(link !== undefined)

@@ -8,12 +8,17 @@ export type Message =
   | { readonly is: 'hello'; readonly nonce: string }
   /** In the place of `hello`: it has a host itself, to which one should go as well. */
   | { readonly is: 'busy' }
+  /** Of a member that waits; answered by `pong`, at once. */
+  | { readonly is: 'ping' | 'pong' }
   | { readonly is: 'proof'; readonly nonce: string; readonly proof: string }
   | { readonly is: 'refused'; readonly why: string }
   | { readonly is: 'want'; readonly id: number; readonly key: string }
   | { readonly is: 'offer'; readonly id: number; readonly offer: Exclude<Offer, 'look'> }
-  /** With the entry. */
+  /** With the entry: the answer to `want`, or to `have`. */
   | { readonly is: 'entry'; readonly id: number }
+  /** Of a deputy: whether it has kept that; answered by `entry` or `none`. */
+  | { readonly is: 'have'; readonly id: number; readonly key: string }
+  | { readonly is: 'none'; readonly id: number }
   /** With the entry, if one is kept. */
   | { readonly is: 'done'; readonly key: string; readonly subject: string; readonly outcome: Outcome }
   | { readonly is: 'forget'; readonly subjects?: readonly string[] }
@@ -56,11 +61,15 @@ const shapes: {
 } = {
   hello: { nonce: isWord },
   busy: {},
+  ping: {},
+  pong: {},
   proof: { nonce: isWord, proof: isWord },
   refused: { why: isWord },
   want: { id: isNumber, key: isWord },
   offer: { id: isNumber, offer: isOneOf('lease', 'alone') },
   entry: { id: isNumber },
+  have: { id: isNumber, key: isWord },
+  none: { id: isNumber },
   done: { key: isWord, subject: isWord, outcome: isOneOf('kept', 'failed', 'forOne') },
   forget: { subjects: (value) => value === undefined || isList(value) },
   hold: { budget: isWord },
