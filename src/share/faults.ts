@@ -18,7 +18,7 @@ export const fault = faults('share', {
     hint: 'write --max-size with 8 to 65536, in MiB',
   }),
   socket_too_long: (d: { path: string }) => ({
-    kind: 'usage',
+    kind: 'config',
     message: `${d.path} is too long for a socket, which has at most 107 characters`,
     hint: 'set XDG_RUNTIME_DIR (or FAIRLEAD_HOME) to a shorter folder',
   }),
