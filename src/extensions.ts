@@ -78,6 +78,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['run', 'token'], summary: 'make, list or revoke tokens of a node', load: () => import('./run/commands/token.ts') },
   { path: ['run', 'undeploy'], summary: 'stop a service for good and take its containers away; its data folder stays', load: () => import('./run/commands/undeploy.ts') },
   { path: ['run', 'unseal'], summary: 'give a sealed service its password', load: () => import('./run/commands/unseal.ts') },
+  { path: ['share', 'address'], summary: 'print the address of the host, for MCP_P2P_BOOTSTRAP_PEERS of the runners', load: () => import('./share/commands/address.ts') },
   { path: ['share', 'gh'], summary: 'run gh with the same API call made once', load: () => import('./share/commands/gh.ts') },
   { path: ['share', 'host'], summary: 'run the cache that runners join', load: () => import('./share/commands/host.ts') },
   { path: ['share', 'proxy'], summary: 'run a proxy that makes the same API call once', load: () => import('./share/commands/proxy.ts') },

@@ -42,9 +42,16 @@ export type Stats = Counts & {
   readonly cache_size_bytes: number
   /** Members of the group that are connected to this host, or the host that this member is connected to. */
   readonly connected_peers: number
+  /** There are others to share with, or there should be. */
+  readonly p2p_enabled: boolean
+  /** Of the identity that signs what is kept here. */
+  readonly peer_id: string | null
 }
 
-export function statsOf(counted: Counts, { size, sizeBytes }: { readonly size: number; readonly sizeBytes: number }): Stats {
+type Kept = { readonly size: number; readonly sizeBytes: number }
+type Met = Pick<Stats, 'connected_peers' | 'p2p_enabled' | 'peer_id'>
+
+export function statsOf(counted: Counts, { size, sizeBytes }: Kept, met: Met): Stats {
   const hits = counted.local_hits + counted.peer_hits + counted.stale_hits
   const asked = hits + counted.misses
   const answered = asked + counted.held_back
@@ -55,6 +62,6 @@ export function statsOf(counted: Counts, { size, sizeBytes }: { readonly size: n
     api_calls_saved: answered - (counted.api_calls_made - counted.passed),
     cache_size: size,
     cache_size_bytes: sizeBytes,
-    connected_peers: 0,
+    ...met,
   }
 }

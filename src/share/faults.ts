@@ -37,6 +37,16 @@ export const fault = faults('share', {
     message: 'a group needs a secret, and there is none',
     hint: 'set CACHE_P2P_SHARED_SECRET to the same long random text on the host and on all runners: openssl rand -hex 32',
   }),
+  ip_invalid: (d: { ip: string }) => ({
+    kind: 'usage',
+    message: `--public-ip ${JSON.stringify(d.ip.slice(0, 60))} is no IP address`,
+    hint: 'write the address alone: 203.0.113.42',
+  }),
+  port_invalid: (d: { port: number }) => ({
+    kind: 'usage',
+    message: `there is no port ${d.port}`,
+    hint: 'write a port from 1 to 65535',
+  }),
   key_damaged: (d: { path: string }) => ({
     kind: 'config',
     message: `${d.path}, the key of the cache, is damaged`,

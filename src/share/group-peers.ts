@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream'
 import type { Context } from '../base/terminal/command.ts'
 import { Secret } from '../kernel/secret.ts'
 import { fault } from './faults.ts'
-import type { Others } from './proxy.ts'
+import { portOf } from './group-words.ts'
+import type { Accept, Others } from './others.ts'
 
 export const shareProtocol = '/fairlead/share/1'
 export const defaultPort = 9_100
@@ -15,7 +16,7 @@ export type Bootstrap = { readonly peer: string; readonly address: string }
 export function bootstrapPeers(env: Env): readonly Bootstrap[] {
   const texts = (env['MCP_P2P_BOOTSTRAP_PEERS'] ?? '').split(/[\s,]+/).filter((text) => text !== '')
   return texts.map((address) => {
-    const peer = /^\/.+\/p2p\/([1-9A-HJ-NP-Za-km-z]{52})$/.exec(address)?.[1]
+    const peer = /^(?:\/[\w.:%-]+)+\/p2p\/([1-9A-HJ-NP-Za-km-z]{52})$/.exec(address)?.[1]
     if (peer === undefined) throw fault.peers_invalid({ address: address.slice(0, 120) })
     return { peer, address }
   })
@@ -31,10 +32,35 @@ export function groupSecret({ env, terminal }: Pick<Context, 'env' | 'terminal'>
   return new Secret(env[name]!)
 }
 
-/** Joins the group at the first of these peers that lets us in, under the identity in that folder. */
-export function memberOf({ peers }: Pick<Context, 'peers'>, bootstrap: readonly Bootstrap[], identity: string): Others {
+/** Whether this process is meant to share with others: a variable that says so is there, be it empty, as that of a missing GitHub secret is. */
+export function isGroupMeant(env: Env): boolean {
+  return ['MCP_P2P_BOOTSTRAP_PEERS', 'CACHE_P2P_SHARED_SECRET', 'IPFS_ACCELERATE_GITHUB_REPO'].some((name) => env[name] !== undefined)
+}
+
+type MemberSettings = {
+  readonly bootstrap: readonly Bootstrap[]
+  /** The folder of its identity. */
+  readonly identity: string
+  /** The TCP port at which other runners may come to it, 0 for a free one; absent: none. */
+  readonly port?: number | undefined
+}
+
+/** Joins the group at the first of these peers that lets us in. `onListen`: the port at which others may come. */
+export function memberOf(
+  { peers }: Pick<Context, 'peers'>,
+  { bootstrap, identity, port }: MemberSettings,
+  onListen: (port: string) => void,
+): Others {
+  const serve = async (accept: Accept) => {
+    const serving = await peers.serve({ identity, listen: `0.0.0.0:${port}`, protocol: shareProtocol }, ({ duplex, peer }) =>
+      accept(duplex, peer),
+    )
+    onListen(portOf(serving.addresses()[0]) ?? String(port))
+    return serving
+  }
   return {
     is: 'member',
+    ...(port === undefined ? {} : { serve }),
     async dial(signal) {
       let last: unknown
       for (const { peer, address } of bootstrap) {

@@ -71,7 +71,14 @@ test(
       }
     }
     const runners = await Promise.all(Array.from({ length: 5 }, () => runner()))
-    for (const { notes } of runners) expect(notes).toEqual(['Connecting to 1 bootstrap peer(s)...', '✓ Connected to bootstrap peer'])
+    for (const { notes } of runners)
+      expect(notes).toEqual([
+        '🚀 Initializing P2P cache for runner communication...',
+        `✓ P2P bootstrap peers configured: ${address}`,
+        'Connecting to 1 bootstrap peer(s)...',
+        '✓ Connected to bootstrap peer',
+        '✓ P2P cache initialized',
+      ])
     const all = async (from: number, to: number, homes = runners.map(({ home }) => home)): Promise<number[]> => {
       const each = homes.map(async (home, at) => {
         const said = []

@@ -13,6 +13,6 @@ export interface Cluster {
   forget(subjects?: readonly string[]): void
   /** To be called once: others said to forget. */
   onForget(act: (subjects?: readonly string[]) => void): void
-  /** Connected members, or the host. */
-  readonly connected: number
+  /** Peer ids of the members that are connected, or of the host. */
+  readonly connected: readonly string[]
 }

@@ -11,7 +11,14 @@ import type { Cluster } from './cluster.ts'
 import { type Message, type Received, encode } from './messages.ts'
 import { type Ends, admit } from './proof.ts'
 
-export type HostNeeds = { readonly clock: Clock; readonly log: Log; readonly group: Group; readonly shelf: Shelf }
+export type HostNeeds = {
+  readonly clock: Clock
+  readonly log: Log
+  readonly group: Group
+  readonly shelf: Shelf
+  /** A member was let in. */
+  readonly onMember?: ((peer: string) => void) | undefined
+}
 
 export interface Host extends Cluster {
   /** Serves one stream until it ends. */
@@ -29,7 +36,7 @@ const leaseMs = 70_000
 const maxUnreadBytes = 32 << 20
 
 export function createHost(needs: HostNeeds): Host {
-  const { clock, log, group, shelf } = needs
+  const { clock, log, group, shelf, onMember } = needs
   const board = createBoard(clock, leaseMs)
   const members = new Set<Connected>()
   const self = {}
@@ -84,7 +91,7 @@ export function createHost(needs: HostNeeds): Host {
     forget: (subjects) => forgetAt(undefined, subjects),
     onForget: (act) => (forgetHere = act),
     get connected() {
-      return members.size
+      return [...members].map(({ peer }) => peer)
     },
     close() {
       for (const { stream } of members) stream.destroy()
@@ -98,6 +105,7 @@ export function createHost(needs: HostNeeds): Host {
         const { messages } = await admit(clock, stream, group, ends)
         members.add(member)
         log.info('share.member_joined', { peer: ends.member })
+        onMember?.(ends.member)
         for await (const received of messages) take(member, received)
       } catch (error) {
         log.warn('share.member_refused', { peer: ends.member, reason: reasonOf(error) })

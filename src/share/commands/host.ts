@@ -2,7 +2,9 @@
 import { command, stopAsked } from '../../base/terminal/command.ts'
 import { defaultPort, groupSecret, shareProtocol } from '../group-peers.ts'
 import { placesIn } from '../places.ts'
-import { type Others, openProxy } from '../proxy.ts'
+import { listeningText, metText, peerText, portOf } from '../group-words.ts'
+import type { Others } from '../others.ts'
+import { openProxy } from '../proxy.ts'
 import { cacheFlags, settingsOf } from '../settings.ts'
 
 export default command({
@@ -25,6 +27,7 @@ export default command({
     let told = { peerId: '', addresses: [] as readonly string[] }
     const others: Others = {
       is: 'host',
+      onMember: (peer) => terminal.log(metText(peer)),
       async serve(accept) {
         const asked = { identity: places.identity, listen: `${flags.listen}:${flags.port}`, protocol: shareProtocol }
         const serving = await peers.serve(asked, ({ duplex, peer }) => accept(duplex, peer))
@@ -33,9 +36,9 @@ export default command({
       },
     }
     await using _proxy = await openProxy({ clock, log }, places, { ...settingsOf(context, flags), secret }, others)
-    const port = /\/tcp\/(\d+)/.exec(told.addresses[0] ?? '')?.[1] ?? String(flags.port)
+    const port = portOf(told.addresses[0]) ?? String(flags.port)
     terminal.result({ ...told, socket: places.socket }, () =>
-      [`✓ P2P host started, listening on port ${port}`, `Peer ID: ${told.peerId}`, ...told.addresses].join('\n'),
+      [`✓ ${listeningText(port)}`, peerText(told.peerId), ...told.addresses].join('\n'),
     )
     await stopAsked(context)
   },

@@ -21,7 +21,7 @@ export default command({
         if (asFault(error).code !== 'control.unreachable') throw error
         return storedStats({ clock, log }, places)
       })
-    terminal.result(stats, () => shown(stats as Stats))
+    terminal.result(stats, () => shown(stats))
   },
 })
 
@@ -38,7 +38,9 @@ function shown(stats: Stats): string {
     ['  passed through', stats.passed],
     ['API calls saved', stats.api_calls_saved],
     ['  held back (limit)', stats.held_back],
-    ['connected', stats.connected_peers],
+    ['Peer ID', stats.peer_id ?? 'none yet'],
+    ['P2P enabled', stats.p2p_enabled ? 'yes' : 'no'],
+    ['Connected peers', stats.connected_peers],
     ['kept', `${stats.cache_size} answer${stats.cache_size === 1 ? '' : 's'}, ${stats.cache_size_bytes} bytes`],
     ['expired, evicted, refused', `${stats.expirations}, ${stats.evictions}, ${stats.refused}`],
   ]
