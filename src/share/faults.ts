@@ -37,6 +37,16 @@ export const fault = faults('share', {
     message: 'a group needs a secret, and there is none',
     hint: 'set CACHE_P2P_SHARED_SECRET to the same long random text on the host and on all runners: openssl rand -hex 32',
   }),
+  value_invalid: (d: { name: string; problem: string }) => ({
+    kind: 'usage',
+    message: `the value of ${JSON.stringify(d.name.slice(0, 60))} cannot be kept: ${d.problem}`,
+    hint: 'put what JSON can say: texts, numbers, true, false, null, and lists and objects of them',
+  }),
+  value_too_large: (d: { name: string; sizeBytes: number; maxBytes: number }) => ({
+    kind: 'limited',
+    message: `the value of ${JSON.stringify(d.name.slice(0, 60))} has ${d.sizeBytes} bytes; ${d.maxBytes} are allowed`,
+    hint: 'put less under one name',
+  }),
   ip_invalid: (d: { ip: string }) => ({
     kind: 'usage',
     message: `--public-ip ${JSON.stringify(d.ip.slice(0, 60))} is no IP address`,

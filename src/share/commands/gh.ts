@@ -8,7 +8,8 @@ import { asFault } from '../../kernel/fault.ts'
 import { makeFolder, pointLink, readText, removeFolder, statOf, writeWhole } from '../../kernel/file.ts'
 import { randomId } from '../../kernel/random.ts'
 import { linkGh, underway } from '../gh-launcher.ts'
-import { type Places, placesIn, storedIn } from '../places.ts'
+import { openOwnCache } from '../own-cache.ts'
+import { type Places, placesIn } from '../places.ts'
 import { openProxy } from '../proxy.ts'
 import { cacheFlags, settingsOf } from '../settings.ts'
 
@@ -97,12 +98,7 @@ type Opening = { readonly places: Places; readonly own: string; readonly stack: 
 /** The socket of a cache that is opened for this run alone: the one of this person, or an empty one. */
 async function openOwn({ clock, log }: Context, { places, own, stack }: Opening, settings: ReturnType<typeof settingsOf>): Promise<string> {
   const alone: Places = { ...places, control: own, socket: join(own, 's') }
-  try {
-    stack.use(await openProxy({ clock, log }, alone, settings))
-  } catch (error) {
-    if (asFault(error).code !== 'share.running') throw error
-    stack.use(await openProxy({ clock, log }, { ...alone, ...storedIn(join(own, 'share')) }, settings))
-  }
+  stack.use(await openOwnCache(alone, (at) => openProxy({ clock, log }, at, settings)))
   return alone.socket
 }
 
