@@ -102,5 +102,5 @@ test('without peers it says so in two lines; with peers or a port that are none 
   expect(lost.code, lost.said).toBe(0)
   expect(lost.said).toContain('is no address of a host')
   expect(lost.said).toMatch(/::warning title=Fairlead cache::it did not start.*\n[^]*the job goes on/)
-  expect([wrong.code, wrong.said]).toEqual([1, expect.stringContaining('::error title=Fairlead cache::the input port')])
+  expect([wrong.code, wrong.said]).toEqual([2, expect.stringContaining('::error title=Fairlead cache::the input port')])
 }, 60_000)

@@ -65,7 +65,7 @@ export default command({
       terminal.note(`fairlead: the cache cannot run: ${message}; gh asks the API itself`)
       return run()
     }
-    return run({ GH_CONFIG_DIR: config })
+    return await run({ GH_CONFIG_DIR: config }) // the cache stays open until then
   },
 })
 
