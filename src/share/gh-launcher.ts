@@ -9,7 +9,7 @@ const mark = '# Written by `fairlead share gh --link`: may be replaced or remove
 
 /** `flags` are those of `fairlead share gh`. It needs `sh`, `head` and `grep` of its environment. */
 function textOf(program: string, flags: readonly string[]): string {
-  const run = [...['share', 'gh'], ...flags.map(shellWord)].join(' ')
+  const run = ['share gh', ...flags.map(shellWord)].join(' ')
   return `#!/bin/sh
 ${mark}
 # Starts the gh that comes after it on the PATH: with the API cache, and without it where that is not there.

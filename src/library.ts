@@ -2,14 +2,13 @@
 import { homedir } from 'node:os'
 import { PassThrough, Writable } from 'node:stream'
 import process from 'node:process'
-import type { Context } from '../base/terminal/command.ts'
-import { foldersOf, homeFolder } from '../base/terminal/folders.ts'
-import { createTerminal } from '../base/terminal/terminal.ts'
-import { systemClock as clock } from '../kernel/clock.ts'
-import { createLog, silentLog } from '../kernel/log.ts'
-import type { GlobalCache, GlobalCacheOptions } from '../share/global-cache-api.ts'
-import { createGlobalCache } from '../share/global-cache.ts'
-import { peerStreams } from './peer-streams.ts'
+import type { PeerStreams } from './base/terminal/command.ts'
+import { foldersOf, homeFolder } from './base/terminal/folders.ts'
+import { createTerminal } from './base/terminal/terminal.ts'
+import { systemClock as clock } from './kernel/clock.ts'
+import { createLog, silentLog } from './kernel/log.ts'
+import type { GlobalCache, GlobalCacheOptions } from './share/global-cache-api.ts'
+import { createGlobalCache } from './share/global-cache.ts'
 
 /** Keeps the one that a process has. */
 function oneOf(open: (options: GlobalCacheOptions, onShutdown: () => void) => GlobalCache): (options?: GlobalCacheOptions) => GlobalCache {
@@ -27,15 +26,11 @@ export const getGlobalCache = oneOf(({ env = process.env, log: write }, onShutdo
     note: (text: string) => log.warn('share.note', { text }),
   }
   const folders = foldersOf(env, homeFolder(env, homedir), process.getuid?.() === 0)
-  const opening: Parameters<typeof peerStreams>[0] = {
-    env,
-    log,
-    clock,
-    folders,
-    terminal,
-    stdin: new PassThrough(),
-    signal: new AbortController().signal,
+  const opening = { env, log, clock, folders, terminal, stdin: new PassThrough(), signal: new AbortController().signal }
+  const streams = async (): Promise<PeerStreams> => (await import('./daemons/peer-streams.ts')).peerStreams(opening)
+  const peers: PeerStreams = {
+    dial: async (asked) => (await streams()).dial(asked),
+    serve: async (asked, accept) => (await streams()).serve(asked, accept),
   }
-  const peers: Context['peers'] = peerStreams(opening)
   return createGlobalCache({ ...opening, peers }, onShutdown)
 })
