@@ -4,8 +4,12 @@ import type { Api } from '../base/control/api.ts'
 import { counts } from './counts.ts'
 import { maxTtlMs } from './request/freshness.ts'
 
-const names = [...counts, 'hits', 'hit_rate', 'api_calls_saved', 'cache_size', 'cache_size_bytes', 'connected_peers'] as const
-const numbers = Object.fromEntries(names.map((name) => [name, z.number()])) as Record<(typeof names)[number], z.ZodNumber>
+const sums = numbersNamed([...counts, 'hits', 'hit_rate', 'api_calls_saved'])
+const kept = numbersNamed(['cache_size', 'cache_size_bytes', 'connected_peers'])
+
+function numbersNamed<Name extends string>(names: readonly Name[]): Record<Name, z.ZodNumber> {
+  return Object.fromEntries(names.map((name) => [name, z.number()])) as Record<Name, z.ZodNumber>
+}
 
 const name = z.string().min(1).max(1_024)
 
@@ -14,7 +18,13 @@ export const shareApi = {
     privilege: 'observe',
     summary: 'What was counted, and what is kept',
     input: z.strictObject({}),
-    output: z.object({ ...numbers, p2p_enabled: z.boolean(), peer_id: z.string().nullable() }),
+    output: z.object({
+      ...sums,
+      ...kept,
+      p2p_enabled: z.boolean(),
+      peer_id: z.string().nullable(),
+      group: z.object({ ...sums, members: z.number() }).optional(),
+    }),
   },
   group: {
     privilege: 'observe',
@@ -23,6 +33,8 @@ export const shareApi = {
     output: z.object({
       role: z.enum(['host', 'member', 'alone']),
       peer_id: z.string(),
+      /** Of the same requests the key is the same only where this is. */
+      scope: z.string(),
       /** Where others come to it; none: they do not. */
       addresses: z.array(z.string()),
       /** Peer ids of those that are connected, or of the host. */

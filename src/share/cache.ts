@@ -8,6 +8,7 @@ import { hasErrors } from './request/graphql.ts'
 import { type ApiRequest, type Scope, credentialOf, graphqlSubject, hidden, isGraphql, keyOf, subjectOf } from './request/request.ts'
 import type { Outcome } from './cluster/board.ts'
 import type { Cluster } from './cluster/cluster.ts'
+import { holdIn } from './cluster/holds.ts'
 import { type Answer, type Entry, headerOf, isFresh, open, seal } from './entry/entry.ts'
 import type { Group } from './entry/group.ts'
 import type { Shelf } from './shelf.ts'
@@ -78,6 +79,11 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
     if (held.size >= maxHeld) held.delete(held.keys().next().value!)
     held.set(budget, { untilMs: clock.mono() + waitMs, answer })
   }
+  /** The others hear of it before they hear what came of the lease. */
+  const holdAllBack = async (budget: string, waitMs: number, answer: Answer): Promise<void> => {
+    holdBack(budget, waitMs, answer)
+    cluster?.hold(budget, await seal({ key: budget, atMs: clock.now(), ttlMs: waitMs, asker: '', answer }, group, identity))
+  }
   /** The API's own words, with the time that is left. */
   const heldBack = (budget: string): Answer | undefined => {
     const found = held.get(budget)
@@ -135,7 +141,8 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
 
   const askAgain = async (request: ApiRequest, key: string, entry: Entry | undefined, credential: string | undefined): Promise<Fetched> => {
     const asker = hidden(group.nameKey, 'asker', credential ?? '')
-    const budget = `${budgetOf(request)} ${asker}`
+    const payer = settings.sharedScope === undefined || credential === undefined ? asker : '' // those of one scope have one budget
+    const budget = hidden(group.nameKey, 'budget', `${budgetOf(request)} ${payer}`)
     const stale = (): Fetched | undefined => {
       if (!entry || clock.now() >= entry.atMs + entry.ttlMs + staleMs) return undefined
       shelf.count('stale_hits')
@@ -161,7 +168,7 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
     shelf.count('api_calls_made')
     const { status } = reply.answer
     const waitMs = waitOf(headOf(reply.answer), clock.now())
-    if (waitMs !== undefined) holdBack(budget, waitMs, reply.answer)
+    if (waitMs !== undefined) await holdAllBack(budget, waitMs, reply.answer)
     const old = status >= 500 || waitMs !== undefined ? stale() : undefined
     if (old) {
       reply.rest?.destroy()
@@ -207,7 +214,13 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
     writes++
     shelf.forget(subjects)
   }
-  cluster?.onForget(forget)
+  cluster?.listen({
+    forget,
+    hold(budget, sealed) {
+      const told = holdIn(sealed, budget, group, clock.now())
+      if (told) holdBack(budget, told.untilMs - clock.now(), told.answer)
+    },
+  })
   return {
     read,
     written(subject) {

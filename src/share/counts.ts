@@ -34,12 +34,15 @@ export type Counts = Readonly<Record<Count, number>>
 
 export const noCounts = Object.fromEntries(counts.map((what) => [what, 0])) as Counts
 
-export type Stats = Counts & {
+export type Sums = Counts & {
   readonly hits: number
   /** Of those that could be answered from here; 0 when there were none. */
   readonly hit_rate: number
   /** What the same requests would have needed without the cache, less what they needed. */
   readonly api_calls_saved: number
+}
+
+export type Stats = Sums & {
   readonly cache_size: number
   readonly cache_size_bytes: number
   /** Members of the group that are connected to this host, or the host that this member is connected to. */
@@ -48,12 +51,18 @@ export type Stats = Counts & {
   readonly p2p_enabled: boolean
   /** Of the identity that signs what is kept here. */
   readonly peer_id: string | null
+  /** On a host: of all that ever joined since it was started, with its own. */
+  readonly group?: (Sums & { readonly members: number }) | undefined
 }
 
 type Kept = { readonly size: number; readonly sizeBytes: number }
-type Met = Pick<Stats, 'connected_peers' | 'p2p_enabled' | 'peer_id'>
+type Met = Pick<Stats, 'connected_peers' | 'p2p_enabled' | 'peer_id' | 'group'>
 
 export function statsOf(counted: Counts, { size, sizeBytes }: Kept, met: Met): Stats {
+  return { ...sumsOf(counted), cache_size: size, cache_size_bytes: sizeBytes, ...met }
+}
+
+export function sumsOf(counted: Counts): Sums {
   const hits = counted.local_hits + counted.peer_hits + counted.stale_hits
   const asked = hits + counted.misses + counted.unknown_values
   const answered = hits + counted.misses + counted.held_back
@@ -62,8 +71,5 @@ export function statsOf(counted: Counts, { size, sizeBytes }: Kept, met: Met): S
     hits,
     hit_rate: asked === 0 ? 0 : hits / asked,
     api_calls_saved: answered - (counted.api_calls_made - counted.passed),
-    cache_size: size,
-    cache_size_bytes: sizeBytes,
-    ...met,
   }
 }

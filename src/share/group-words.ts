@@ -8,7 +8,7 @@ export const noPeersText =
   '⚠️  No bootstrap peers configured (set MCP_P2P_BOOTSTRAP_PEERS secret)\n   Runners will not connect to MCP server for P2P cache sharing'
 
 export const configuredText = (addresses: readonly string[]): string => `✓ P2P bootstrap peers configured: ${addresses.join(',')}`
-export const listeningText = (port: string): string => `P2P host started, listening on port ${port}`
+export const listeningText = (port: number): string => `P2P host started, listening on port ${port}`
 export const connectingText = (count: number): string => `Connecting to ${count} bootstrap peer(s)...`
 export const peerText = (peerId: string): string => `Peer ID: ${peerId}`
 export const metText = (peerId: string): string => `✓ Connected to peer: ${peerId}`

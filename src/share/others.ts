@@ -1,18 +1,22 @@
 // How this cache meets the others of its group: they come to it, or it goes to them.
 import type { Duplex } from 'node:stream'
-import type { Cluster } from './cluster/cluster.ts'
+import type { Cluster, Way } from './cluster/cluster.ts'
+import { createDeputy } from './cluster/deputy.ts'
 import { type HostNeeds, createHost } from './cluster/host.ts'
 import { createMembership } from './cluster/member.ts'
+import type { GroupSum } from './cluster/sum.ts'
 
-/** Each stream is of the peer that proved this id. */
-export type Accept = (stream: Duplex, member: string) => void
-export type Serving = AsyncDisposable & { addresses(): readonly string[] }
+/** A stream of a peer that proved this id, from this IP address. */
+export type Accept = (stream: Duplex, member: string, ip: string) => void
+export type Serving = AsyncDisposable & { readonly port: number; addresses(): readonly string[] }
 
 export type Others =
   | { readonly is: 'host'; serve(accept: Accept): Promise<Serving>; readonly onMember?: (peer: string) => void }
   | {
       readonly is: 'member'
-      dial(signal: AbortSignal): Promise<{ readonly stream: Duplex; readonly host: string }>
+      /** Tried in this order. */
+      readonly bootstrap: readonly Way[]
+      dial(way: Way, signal: AbortSignal): Promise<Duplex>
       /** Absent: nobody can come to it. */
       serve?(accept: Accept): Promise<Serving>
     }
@@ -23,24 +27,32 @@ export type Met = {
   readonly joined: Promise<Error | undefined>
   /** Where others come to this cache. */
   addresses(): readonly string[]
+  /** What its members have counted. */
+  readonly sum?: GroupSum
 }
 
-export async function meet(
-  needs: Omit<HostNeeds, 'onMember'>,
-  others: Others,
-  { own, stack }: { readonly own: string; readonly stack: AsyncDisposableStack },
-): Promise<Met> {
-  if (others.is === 'member') {
-    const serving = await others.serve?.((stream) => stream.end())
-    if (serving) stack.use(serving)
-    const dial = async (signal: AbortSignal) => {
-      const { stream, host } = await others.dial(signal)
-      return { stream, ends: { host, member: own } }
-    }
-    const cluster = stack.adopt(createMembership({ ...needs, dial }), (joined) => joined.close())
-    return { cluster, joined: cluster.begun, addresses: () => serving?.addresses() ?? [] }
+type Needs = Omit<HostNeeds, 'onMember'>
+type Own = { readonly own: string; readonly stack: AsyncDisposableStack }
+
+export async function meet(needs: Needs, others: Others, { own, stack }: Own): Promise<Met> {
+  if (others.is === 'host') {
+    const host = createHost({ ...needs, onMember: others.onMember })
+    stack.defer(() => host.close())
+    const serving = stack.use(await others.serve((stream, member, ip) => void host.accept(stream, { host: own, member }, ip)))
+    return { cluster: host, joined: Promise.resolve(undefined), addresses: serving.addresses, sum: host.sum }
   }
-  const cluster = stack.adopt(createHost({ ...needs, onMember: others.onMember }), (host) => host.close())
-  const serving = stack.use(await others.serve((stream, member) => void cluster.accept(stream, { host: own, member })))
-  return { cluster, joined: Promise.resolve(undefined), addresses: () => serving.addresses() }
+  const { bootstrap, serve } = others
+  const memberNeeds = { ...needs, dial: others.dial.bind(others), counted: () => needs.shelf.counts }
+  const settings = { own, bootstrap, scope: needs.scope }
+  if (!serve) {
+    const member = createMembership(memberNeeds, settings)
+    stack.defer(() => member.close())
+    return { cluster: member, joined: member.begun, addresses: () => [] }
+  }
+  let accept: Accept = (stream) => stream.destroy()
+  const serving = stack.use(await serve((...came) => accept(...came)))
+  const deputy = createDeputy(memberNeeds, { ...settings, port: serving.port })
+  stack.defer(() => deputy.close())
+  accept = (stream, member, ip) => void deputy.accept(stream, { host: own, member }, ip)
+  return { cluster: deputy, joined: deputy.begun, addresses: serving.addresses }
 }

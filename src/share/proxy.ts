@@ -17,11 +17,12 @@ import { randomBytes } from '../kernel/random.ts'
 import type { Secret } from '../kernel/secret.ts'
 import { type Told, shareApi } from './api.ts'
 import { type CacheSettings, createCache } from './cache.ts'
-import { type Stats, statsOf } from './counts.ts'
+import { type Stats, statsOf, sumsOf } from './counts.ts'
 import { type Api, createDoor } from './door.ts'
 import { type Group, aloneGroup, groupOf } from './entry/group.ts'
 import { fault } from './faults.ts'
 import { type Others, meet } from './others.ts'
+import { hidden } from './request/request.ts'
 import { openShelf } from './shelf.ts'
 import { askApi } from './upstream.ts'
 import type { Places } from './places.ts'
@@ -42,6 +43,8 @@ export interface Proxy extends AsyncDisposable {
   /** How the first try to join the group ended: undefined when it went well, or there is none. */
   readonly joined: Promise<Error | undefined>
   readonly url: string | undefined
+  /** Of its identity. */
+  readonly peerId: string
   stats(): Stats
   readonly values: Values
 }
@@ -63,7 +66,8 @@ export async function openProxy(
   const client = stack.adopt(createHttpClient(), (opened) => opened.close())
   const identity = await ownIdentity(places.wallet)
   const group = settings.secret ? await groupOf(settings.secret, settings.group) : ownGroup(places.key)
-  const met = others && (await meet({ clock, log, group, shelf }, others, { own: identity.peerId, stack }))
+  const scope = scopeId(group, settings)
+  const met = others && (await meet({ clock, log, group, shelf, scope }, others, { own: identity.peerId, stack }))
   const cache = createCache(
     { clock, log, shelf, group, identity, ask: (request) => askApi({ client, clock }, settings.api.url, request), cluster: met?.cluster },
     settings,
@@ -81,10 +85,15 @@ export async function openProxy(
   const listener = port === undefined ? undefined : await openListener({ clock, name: 'the cache', host: '127.0.0.1', port, handle })
   if (listener) stack.defer(() => listener.close(graceMs))
   const who = { p2p_enabled: met !== undefined, peer_id: identity.peerId }
-  const stats = (): Stats => statsOf(shelf.counts, shelf, { ...who, connected_peers: met?.cluster.connected.length ?? 0 })
+  const stats = (): Stats => {
+    const counted = shelf.counts
+    const group = met?.sum && { group: { ...sumsOf(met.sum.with(counted)), members: met.sum.members } }
+    return statsOf(counted, shelf, { ...who, ...group, connected_peers: met?.cluster.connected.length ?? 0 })
+  }
   const told = (): Told => ({
     role: others?.is ?? 'alone',
     peer_id: identity.peerId,
+    scope,
     addresses: [...(met?.addresses() ?? [])],
     connected: [...(met?.cluster.connected ?? [])],
   })
@@ -100,6 +109,7 @@ export async function openProxy(
   const opened = stack.move()
   return {
     url: listener?.url,
+    peerId: identity.peerId,
     joined: met?.joined ?? Promise.resolve(undefined),
     stats,
     values,
@@ -108,6 +118,11 @@ export async function openProxy(
 }
 
 const graceMs = 1_000
+
+/** Requests that are the same have the same key only where this is the same. */
+function scopeId({ nameKey }: Group, { sharedScope, api }: ProxySettings): string {
+  return hidden(nameKey, 'scope', JSON.stringify([sharedScope ?? null, api.url.host]))
+}
 
 function ownFolder(folder: string): Disposable {
   try {

@@ -6,6 +6,8 @@ import type { Offer, Outcome } from './board.ts'
 /** `forget` without subjects: all. */
 export type Message =
   | { readonly is: 'hello'; readonly nonce: string }
+  /** In the place of `hello`: it has a host itself, to which one should go as well. */
+  | { readonly is: 'busy' }
   | { readonly is: 'proof'; readonly nonce: string; readonly proof: string }
   | { readonly is: 'refused'; readonly why: string }
   | { readonly is: 'want'; readonly id: number; readonly key: string }
@@ -15,8 +17,64 @@ export type Message =
   /** With the entry, if one is kept. */
   | { readonly is: 'done'; readonly key: string; readonly subject: string; readonly outcome: Outcome }
   | { readonly is: 'forget'; readonly subjects?: readonly string[] }
+  /** With the API's answer, sealed as an entry. */
+  | { readonly is: 'hold'; readonly budget: string }
+  /** Of a member that came from another host: it is asking the API for it already. */
+  | { readonly is: 'claim'; readonly key: string }
+  /** Of a member: others may come to it at this port of its address. */
+  | { readonly is: 'listens'; readonly port: number }
+  /** Of a member: what it has counted. */
+  | { readonly is: 'counts'; readonly counts: Readonly<Record<string, number>> }
+  /** Of a host: where to go when it is gone, in this order. */
+  | { readonly is: 'others'; readonly addresses: readonly string[] }
+  /** Of a host, first: its time, and its scope, hidden. */
+  | { readonly is: 'about'; readonly atMs: number; readonly scope: string }
 
 export type Received = { readonly message: Message; readonly bytes: Uint8Array }
+
+type Check = (value: unknown) => boolean
+
+const maxWordLength = 256
+const maxListLength = 64
+const isWord: Check = (value) => typeof value === 'string' && value.length <= maxWordLength
+const isNumber: Check = (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+const isOneOf =
+  (...words: readonly string[]): Check =>
+  (value) =>
+    words.includes(value as string)
+const isList: Check = (value) => Array.isArray(value) && value.length <= maxListLength && value.every((each) => typeof each === 'string')
+const isCounts: Check = (value) =>
+  typeof value === 'object' && value !== null && Object.keys(value).length <= maxListLength && Object.values(value).every(isNumber)
+
+/** What each message has to hold: checked by hand, for one comes with every miss. */
+const shapes: {
+  readonly [Name in Message['is']]: { readonly [Key in string & Exclude<keyof Extract<Message, { is: Name }>, 'is'>]-?: Check }
+} = {
+  hello: { nonce: isWord },
+  busy: {},
+  proof: { nonce: isWord, proof: isWord },
+  refused: { why: isWord },
+  want: { id: isNumber, key: isWord },
+  offer: { id: isNumber, offer: isOneOf('lease', 'alone') },
+  entry: { id: isNumber },
+  done: { key: isWord, subject: isWord, outcome: isOneOf('kept', 'failed', 'forOne') },
+  forget: { subjects: (value) => value === undefined || isList(value) },
+  hold: { budget: isWord },
+  claim: { key: isWord },
+  listens: { port: (value) => isNumber(value) && Number(value) >= 1 && Number(value) <= 65_535 },
+  counts: { counts: isCounts },
+  others: { addresses: isList },
+  about: { atMs: isNumber, scope: isWord },
+}
+
+/** Throws for anything else. */
+function messageIn(text: string): Message {
+  const said = JSON.parse(text) as Record<string, unknown> | null
+  const is = said?.['is']
+  const shape = typeof is === 'string' && Object.hasOwn(shapes, is) ? Object.entries(shapes[is as Message['is']]) : undefined
+  if (!shape?.every(([name, check]) => check(said![name]))) throw new Error('a message that is none of ours')
+  return said as Message
+}
 
 const maxHeadBytes = 16 << 10
 const lengthsBytes = 8
@@ -46,7 +104,7 @@ export async function* messagesIn(stream: Duplex): AsyncGenerator<Received> {
       if (head > maxHeadBytes || body > maxSealedBytes) throw new Error('a message that is too long')
       needsBytes += head + body
       if (rest.length < needsBytes) break
-      const message = JSON.parse(rest.toString('utf8', lengthsBytes, lengthsBytes + head)) as Message
+      const message = messageIn(rest.toString('utf8', lengthsBytes, lengthsBytes + head))
       yield { message, bytes: rest.subarray(lengthsBytes + head, needsBytes) }
       rest = rest.subarray(needsBytes)
     }

@@ -1,7 +1,8 @@
 // Runs the caching proxy, until it is stopped.
 import { type Context, command, stopAsked } from '../../base/terminal/command.ts'
+import type { Way } from '../cluster/cluster.ts'
 import { placesIn } from '../places.ts'
-import { type Bootstrap, bootstrapPeers, groupSecret, isGroupMeant, memberOf } from '../group-peers.ts'
+import { bootstrapPeers, groupSecret, isGroupMeant, memberOf } from '../group-peers.ts'
 import { beginningText, configuredText, connectingText, listeningText, noPeersText, noteJoined } from '../group-words.ts'
 import type { Others } from '../others.ts'
 import { openProxy } from '../proxy.ts'
@@ -53,7 +54,7 @@ export default command({
   },
 })
 
-function beginGroup(context: Context, bootstrap: readonly Bootstrap[], port: number | undefined): Others {
+function beginGroup(context: Context, bootstrap: readonly Way[], port: number | undefined): Others {
   const { terminal, folders } = context
   terminal.note(beginningText)
   terminal.note(configuredText(bootstrap.map(({ address }) => address)))
