@@ -33,7 +33,8 @@ export type GlobalCacheStats = {
   readonly p2p_enabled: boolean
   /** Of the host, or the member, that runs on this machine. */
   readonly peer_id: string | null
-  readonly [more: string]: number | boolean | string | null
+  /** What else `fairlead share stats --json` tells. */
+  readonly [more: string]: unknown
 }
 
 /**
