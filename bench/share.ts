@@ -1,13 +1,13 @@
 // Measures what runners with our cache cost at an API, by the API's own count, beside nginx's proxy_cache and beside a cache in each process; and how fast hits are: `node bench/share.ts --help`.
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { parseArgs, promisify } from 'node:util'
 import { type Member, type MemberSettings, type Runners, repositories, startRunners, wave } from '../test/bed/runners.ts'
 import { buildNote, launcher } from './kit/build.ts'
-import { Household, pause } from './kit/children.ts'
+import { Household, childEnv, pause } from './kit/children.ts'
 import { Connection } from './kit/http1.ts'
 import { startNginx } from './kit/nginx.ts'
 import { median, percentile, show, table } from './kit/numbers.ts'
@@ -244,6 +244,13 @@ done = function(summary) io.write(string.format("%d %d\\n", summary.requests * 1
 const urlOf = ({ lines }: Member): string => lines.find((line) => /^ *http:/.test(line))!.trim()
 const port = ['--port', '0']
 
+/** By a program that opens the cache of that home, or attaches to who has it open. */
+async function libraryGets(home: string, count: number): Promise<number[]> {
+  const argv = [kit('library-gets.mjs'), fileURLToPath(new URL('../dist/share.js', import.meta.url)), String(count)]
+  const env = { ...childEnv, HOME: home, FAIRLEAD_HOME: home }
+  return JSON.parse((await promisify(execFile)(process.execPath, argv, { env })).stdout) as number[]
+}
+
 async function peerHits(): Promise<void> {
   const paths = repositories(values.quick ? 300 : 2_000)
   const bed = await startRunners({ program: [launcher] })
@@ -263,6 +270,11 @@ async function peerHits(): Promise<void> {
     Object.assign(samples, { 'peer hit, ms': took, 'local hit at the proxy, ms': again, 'bare libp2p, ms': bare })
     ratio('hit from a peer beside a bare libp2p round trip, p50 ms', median(took), median(bare), '≤ 5×', (measured) => measured <= 5)
     ratio('the same, p99 ms', p99(took), p99(bare), '', () => true)
+    const own = await libraryGets(household.place('own'), paths.length)
+    const attached = await libraryGets(late.home, paths.length)
+    Object.assign(samples, { 'get in the library, ms': own, 'the same, attached, ms': attached })
+    ratio('local hit in the library beside that, p50 ms', median(own), median(bare), '≤ 0.1×', (measured) => measured <= 0.1)
+    ratio('the same, of a process that attached to the proxy', median(attached), median(bare), '', () => true)
     ratio('hit at the own proxy beside a bare libp2p round trip, p50 ms', median(again), median(bare), '', () => true)
   } finally {
     await bed.close()
