@@ -11,6 +11,8 @@ export const counts = [
   'stale_hits',
   /** Requests that could have been answered from here, and needed a call. */
   'misses',
+  /** Values that a program looked for by name, and that were not there: what it did then is not known. */
+  'unknown_values',
   /** Calls that reached the API, whatever it answered. */
   'api_calls_made',
   /** Of them: they had to pass through, as writes do. */
@@ -62,8 +64,8 @@ export function statsOf(counted: Counts, { size, sizeBytes }: Kept, met: Met): S
 
 export function sumsOf(counted: Counts): Sums {
   const hits = counted.local_hits + counted.peer_hits + counted.stale_hits
-  const asked = hits + counted.misses
-  const answered = asked + counted.held_back
+  const asked = hits + counted.misses + counted.unknown_values
+  const answered = hits + counted.misses + counted.held_back
   return {
     ...counted,
     hits,

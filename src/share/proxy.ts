@@ -1,5 +1,6 @@
 // The caching proxy as a whole: opened from its folders and settings, served at a UNIX socket and, if asked for, at a port of this machine.
 import { dirname } from 'node:path'
+import type { Handlers } from '../base/control/api.ts'
 import { openControl } from '../base/control/server.ts'
 import { createHttpClient } from '../base/http/client.ts'
 import { isLoopback } from '../base/http/host.ts'
@@ -25,6 +26,7 @@ import { hidden } from './request/request.ts'
 import { openShelf } from './shelf.ts'
 import { askApi } from './upstream.ts'
 import type { Places } from './places.ts'
+import { type Values, createValues } from './values.ts'
 
 export type ProxySettings = CacheSettings & {
   readonly api: Api
@@ -44,6 +46,7 @@ export interface Proxy extends AsyncDisposable {
   /** Of its identity. */
   readonly peerId: string
   stats(): Stats
+  readonly values: Values
 }
 
 const keySizeBytes = 32
@@ -94,7 +97,14 @@ export async function openProxy(
     addresses: [...(met?.addresses() ?? [])],
     connected: [...(met?.cluster.connected ?? [])],
   })
-  const handlers = { stats: async () => stats(), group: async () => told() }
+  const values = createValues({ clock, log, shelf, group, identity, cluster: met?.cluster })
+  const handlers: Handlers<typeof shareApi> = {
+    stats: async () => stats(),
+    group: async () => told(),
+    value: async ({ name }) => ({ value: await values.get(name) }),
+    put: async ({ name, value, ttlMs }) => (await values.put(name, value, ttlMs), {}),
+    invalidate: async ({ name }) => (values.invalidate(name), {}),
+  }
   stack.use(await openControl({ clock, log, api: shareApi, handlers }, { daemon: 'cache', folder: places.control }))
   const opened = stack.move()
   return {
@@ -102,6 +112,7 @@ export async function openProxy(
     peerId: identity.peerId,
     joined: met?.joined ?? Promise.resolve(undefined),
     stats,
+    values,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

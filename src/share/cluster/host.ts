@@ -11,7 +11,7 @@ import type { Cluster, Heard } from './cluster.ts'
 import { createHolds } from './holds.ts'
 import { createKeeping } from './keeping.ts'
 import { type Connected, createMembers } from './members.ts'
-import { type Received, encode } from './messages.ts'
+import { BadMessage, type Received, encode } from './messages.ts'
 import { type Ends, admit } from './proof.ts'
 import { type GroupSum, createGroupSum } from './sum.ts'
 
@@ -50,6 +50,10 @@ export interface Host extends Cluster {
 /** Longer than a call may take. */
 const leaseMs = 70_000
 const settleMs = 400
+/** Of one member at a time. */
+const maxGranted = 16_384
+/** Of a key that somebody else has the lease for: what is told of it is not taken. */
+const tooLate = -1
 /** How many members are told where to go when the host is gone. */
 const maxOthers = 8
 
@@ -81,6 +85,10 @@ export function createHost(needs: HostNeeds, deputy?: Deputy): Host {
     await settled
     return keeping.get(key)
   }
+  const grant = (member: Connected, key: string, at: number): void => {
+    if (member.granted.size >= maxGranted) throw new Error('it asks for more than it tells of')
+    member.granted.set(key, at)
+  }
   /** With it the lease goes on to the next one, who finds it in the same way. */
   const fromOthers = async (member: Connected | undefined, key: string): Promise<Uint8Array | undefined> => {
     const before = forgets
@@ -98,7 +106,7 @@ export function createHost(needs: HostNeeds, deputy?: Deputy): Host {
     if (offered === 'lease') {
       const others = await fromOthers(member, key)
       if (others) return members.tell(member, { is: 'entry', id }, others)
-      member.granted.set(key, forgets)
+      grant(member, key, forgets)
     }
     members.tell(member, { is: 'offer', id, offer: offered === 'lease' ? 'lease' : 'alone' })
   }
@@ -112,12 +120,13 @@ export function createHost(needs: HostNeeds, deputy?: Deputy): Host {
     else if (message.is === 'want') {
       void offer(member, message.id, message.key).catch((error: unknown) => member.stream.destroy(error as Error))
     } else if (message.is === 'done') {
-      const isDue = member.granted.get(message.key) === forgets
+      const granted = member.granted.get(message.key)
       member.granted.delete(message.key)
-      const isLost = message.outcome === 'kept' && !(isDue && keeping.put(member, message, bytes))
+      if (granted === undefined) return void keeping.refuse(member, 'asked for without leave')
+      const isLost = message.outcome === 'kept' && !(granted === forgets && keeping.put(member, message, bytes))
       board.done(member, message.key, isLost ? 'forOne' : message.outcome)
     } else if (message.is === 'claim') {
-      if (board.claim(member, message.key)) member.granted.set(message.key, forgets)
+      grant(member, message.key, board.claim(member, message.key) ? forgets : tooLate)
     } else if (message.is === 'forget') {
       heard.forget(message.subjects)
       forget(member, message.subjects)
@@ -171,10 +180,11 @@ export function createHost(needs: HostNeeds, deputy?: Deputy): Host {
       try {
         const { messages } = await admit(clock, stream, group, ends)
         if (deputy?.isBusy() || !members.add(member)) throw new Error('it has to go elsewhere')
-        greet(member)
         isIn = true
+        greet(member)
         for await (const received of messages) take(member, received)
       } catch (error) {
+        if (error instanceof BadMessage && isIn) keeping.refuse(member, error.message)
         log[isIn ? 'info' : 'warn'](isIn ? 'share.member_lost' : 'share.member_refused', { peer: ends.member, reason: reasonOf(error) })
       } finally {
         members.remove(member)

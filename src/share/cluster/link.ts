@@ -4,7 +4,7 @@ import { type Clock, deadline } from '../../kernel/clock.ts'
 import { reasonOf } from '../../kernel/fault.ts'
 import type { Group } from '../entry/group.ts'
 import type { Got, Way } from './cluster.ts'
-import { type Message, type Received, encode } from './messages.ts'
+import { BadMessage, type Message, type Received, encode } from './messages.ts'
 import { join } from './proof.ts'
 
 export type LinkNeeds = {
@@ -13,6 +13,8 @@ export type LinkNeeds = {
   readonly dial: (way: Way, signal: AbortSignal) => Promise<Duplex>
   /** Whatever is no answer. */
   readonly onMessage: (received: Received) => void
+  /** It said what is no message, or too much, and was left. */
+  readonly onBad?: () => void
   /** The entry for a key, if it is kept here and holds. */
   readonly kept: (key: string) => Uint8Array | undefined
   /** Called once, before anybody else hears of it. */
@@ -45,7 +47,7 @@ export async function openLink(
   { way, own }: { readonly way: Way; readonly own: string },
   stop: AbortSignal,
 ): Promise<Link> {
-  const { clock, group, dial, kept, onMessage, onEnd } = needs
+  const { clock, group, dial, kept, onMessage, onEnd, onBad } = needs
   const stream = await dial(way, deadline(clock, dialMs, stop))
   stream.on('error', () => {})
   const waiting = new Map<number, (got: Got | undefined) => void>()
@@ -81,6 +83,7 @@ export async function openLink(
       for await (const received of messages) take(received)
     } catch (error) {
       why = reasonOf(error)
+      if (error instanceof BadMessage) onBad?.()
     }
     stream.destroy()
     cancelPulse?.()

@@ -35,7 +35,11 @@ export type Message =
   /** Of a host, first: its time, and its scope, hidden. */
   | { readonly is: 'about'; readonly atMs: number; readonly scope: string }
 
+/** The bytes are of their own: who keeps them keeps nothing else in memory. */
 export type Received = { readonly message: Message; readonly bytes: Uint8Array }
+
+/** Nothing more is read of such a stream. */
+export class BadMessage extends Error {}
 
 type Check = (value: unknown) => boolean
 
@@ -76,12 +80,19 @@ const shapes: {
   about: { atMs: isNumber, scope: isWord },
 }
 
-/** Throws for anything else. */
+function jsonIn(text: string): Readonly<Record<string, unknown>> | null | undefined {
+  try {
+    return JSON.parse(text) as Readonly<Record<string, unknown>> | null
+  } catch {
+    return undefined
+  }
+}
+
 function messageIn(text: string): Message {
-  const said = JSON.parse(text) as Record<string, unknown> | null
+  const said = jsonIn(text)
   const is = said?.['is']
   const shape = typeof is === 'string' && Object.hasOwn(shapes, is) ? Object.entries(shapes[is as Message['is']]) : undefined
-  if (!shape?.every(([name, check]) => check(said![name]))) throw new Error('a message that is none of ours')
+  if (!shape?.every(([name, check]) => check(said![name]))) throw new BadMessage('a message that is none of ours')
   return said as Message
 }
 
@@ -96,7 +107,7 @@ export function encode(message: Message, bytes: Uint8Array = new Uint8Array()): 
   return Buffer.concat([lengths, head, bytes])
 }
 
-/** Each message as it comes. Throws for what is none, or too long; ends with the stream. */
+/** Each message as it comes; ends with the stream. Throws `BadMessage`. */
 export async function* messagesIn(stream: Duplex): AsyncGenerator<Received> {
   let parts: Buffer[] = []
   let sizeBytes = 0
@@ -110,11 +121,11 @@ export async function* messagesIn(stream: Duplex): AsyncGenerator<Received> {
       needsBytes = lengthsBytes
       if (rest.length < needsBytes) break
       const [head, body] = [rest.readUInt32BE(0), rest.readUInt32BE(4)]
-      if (head > maxHeadBytes || body > maxSealedBytes) throw new Error('a message that is too long')
+      if (head > maxHeadBytes || body > maxSealedBytes) throw new BadMessage('a message that is too long')
       needsBytes += head + body
       if (rest.length < needsBytes) break
       const message = messageIn(rest.toString('utf8', lengthsBytes, lengthsBytes + head))
-      yield { message, bytes: rest.subarray(lengthsBytes + head, needsBytes) }
+      yield { message, bytes: new Uint8Array(rest.subarray(lengthsBytes + head, needsBytes)) }
       rest = rest.subarray(needsBytes)
     }
     parts = [rest]
