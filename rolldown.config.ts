@@ -78,7 +78,7 @@ export const commonOutput = {
 
 export default defineConfig({
   ...common,
-  input: { main: 'src/main.ts', adapter: 'src/daemons/operator-adapter.ts' },
+  input: { main: 'src/main.ts', adapter: 'src/daemons/operator-adapter.ts', share: 'src/library.ts' },
   preserveEntrySignatures: 'allow-extension',
   output: {
     ...commonOutput,

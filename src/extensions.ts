@@ -78,6 +78,8 @@ export const commands: readonly CommandEntry[] = [
   { path: ['run', 'token'], summary: 'make, list or revoke tokens of a node', load: () => import('./run/commands/token.ts') },
   { path: ['run', 'undeploy'], summary: 'stop a service for good and take its containers away; its data folder stays', load: () => import('./run/commands/undeploy.ts') },
   { path: ['run', 'unseal'], summary: 'give a sealed service its password', load: () => import('./run/commands/unseal.ts') },
+  { path: ['share', 'address'], summary: 'print the address of the host, for MCP_P2P_BOOTSTRAP_PEERS of the runners', load: () => import('./share/commands/address.ts') },
+  { path: ['share', 'doctor'], summary: 'find out why runners share nothing', load: () => import('./share/commands/doctor.ts') },
   { path: ['share', 'gh'], summary: 'run gh with the same API call made once', load: () => import('./share/commands/gh.ts') },
   { path: ['share', 'host'], summary: 'run the cache that runners join', load: () => import('./share/commands/host.ts') },
   { path: ['share', 'proxy'], summary: 'run a proxy that makes the same API call once', load: () => import('./share/commands/proxy.ts') },
@@ -164,6 +166,17 @@ export const checks = [
   { owner: 'reach', name: 'registry-key', load: () => import('./reach/checks/registry-key.ts') },
   { owner: 'reach', name: 'registry-protocol', load: () => import('./reach/checks/registry-protocol.ts') },
   { owner: 'reach', name: 'wallet', load: () => import('./reach/checks/wallet.ts') },
+  { owner: 'share', name: 'bootstrap-peers', load: () => import('./share/checks/bootstrap-peers.ts') },
+  { owner: 'share', name: 'cache-keys', load: () => import('./share/checks/cache-keys.ts') },
+  { owner: 'share', name: 'clock', load: () => import('./share/checks/clock.ts') },
+  { owner: 'share', name: 'hits', load: () => import('./share/checks/hits.ts') },
+  { owner: 'share', name: 'host-answers', load: () => import('./share/checks/host-answers.ts') },
+  { owner: 'share', name: 'joined', load: () => import('./share/checks/joined.ts') },
+  { owner: 'share', name: 'key-match', load: () => import('./share/checks/key-match.ts') },
+  { owner: 'share', name: 'port-open', load: () => import('./share/checks/port-open.ts') },
+  { owner: 'share', name: 'reachable', load: () => import('./share/checks/reachable.ts') },
+  { owner: 'share', name: 'running', load: () => import('./share/checks/running.ts') },
+  { owner: 'share', name: 'secret', load: () => import('./share/checks/secret.ts') },
 ]
 
 export const runtimes = [

@@ -4,6 +4,7 @@ import { encryptedPeerMessaging } from './requirements/encrypted-peer-messaging.
 import { machineOperationsServer } from './requirements/machine-operations-server.ts'
 import { operatorGateway } from './requirements/operator-gateway.ts'
 import type { Requirement } from './requirements/requirement.ts'
+import { sharedApiCache } from './requirements/shared-api-cache.ts'
 
 export type Runbook = {
   /** Of the runbook as it was given, and of our page that is played. */
@@ -16,4 +17,5 @@ export const runbooks: readonly Runbook[] = [
   { file: 'encrypted-peer-messaging.md', requirements: encryptedPeerMessaging },
   { file: 'machine-operations-server.md', requirements: machineOperationsServer },
   { file: 'operator-gateway.md', requirements: operatorGateway },
+  { file: 'shared-api-cache.md', requirements: sharedApiCache },
 ]

@@ -1,44 +1,19 @@
 // `fairlead aliases`: lists the runbooks' command names, and puts launchers for them on a person's path.
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { type Alias, aliases } from '../aliases.ts'
 import { type CommandEntry, command } from '../base/terminal/command.ts'
-import { launcherOf } from '../base/terminal/launcher.ts'
-import { faults } from '../kernel/fault.ts'
-import { makeFolder, readText, writeWhole } from '../kernel/file.ts'
-
-const fault = faults('aliases', {
-  foreign_file: (d: { path: string }) => ({
-    kind: 'conflict',
-    message: `${d.path} is there already and was not written by fairlead aliases`,
-    hint: 'move it away, or link into another folder',
-  }),
-  unexpanded_folder: (d: { folder: string }) => ({
-    kind: 'usage',
-    message: `the folder is named ${d.folder}: no shell has expanded it`,
-    hint: 'put the whole path, from / on',
-  }),
-})
+import { launcherFolder, launcherOf, placeLauncher, shellWord } from '../base/terminal/launcher.ts'
 
 const mark = '# Written by `fairlead aliases --link`: may be replaced or removed by it.'
 
 /** A launcher that needs nothing from its environment: sh, and the absolute path of this installation. */
 function launcher(program: string, name: string): string {
-  return `#!/bin/sh\n${mark}\nexec '${program.replaceAll("'", `'\\''`)}' --as ${name} "$@"\n`
+  return `#!/bin/sh\n${mark}\nexec ${shellWord(program)} --as ${name} "$@"\n`
 }
 
 /** Only names whose command exists are offered. */
 function isKnown(commands: readonly CommandEntry[], { path }: Alias): boolean {
   return commands.some((entry) => path.every((word, at) => entry.path[at] === word))
-}
-
-/** Writes the launcher unless it stands there already; a file of somebody else is never replaced. */
-function link(folder: string, program: string, { name }: Alias): string {
-  const path = join(folder, name)
-  const wanted = launcher(program, name)
-  const present = readText(path)
-  if (present !== undefined && !present.includes(mark)) throw fault.foreign_file({ path })
-  if (present !== wanted) writeWhole(path, wanted, 0o755)
-  return path
 }
 
 export default command({
@@ -61,11 +36,10 @@ export default command({
       terminal.result({ aliases: rows }, () => rows.map(line).join('\n'))
       return
     }
-    if (flags.link.startsWith('~')) throw fault.unexpanded_folder({ folder: flags.link })
-    const folder = resolve(flags.link)
+    const folder = launcherFolder(flags.link)
     const program = launcherOf(self)
-    makeFolder(folder, 0o755)
-    const linked = available.map((alias) => link(folder, program, alias))
+    const linked = available.map(({ name }) => join(folder, name))
+    for (const [at, { name }] of available.entries()) placeLauncher(linked[at]!, mark, launcher(program, name))
     terminal.result({ linked }, () => linked.join('\n'))
   },
 })

@@ -58,7 +58,12 @@ export function peerStreams(context: Opening & Pick<Context, 'log'>): PeerStream
       const [, address, port] = /^(?:\[?([0-9a-f:.]+?)\]?):(\d+)$/i.exec(listen)!
       const node = await openNodeHost({ wallet, clock, log, proxyFor }, { home, listen: [listenAddress(address!, Number(port))], server })
       node.host.handle(protocol, ({ remotePeer, remoteAddress, duplex }) => accept({ peer: remotePeer, address: remoteAddress, duplex }))
-      return { peerId: node.host.peerId, addresses: () => node.host.addresses(), [Symbol.asyncDispose]: () => node.close() }
+      return {
+        peerId: node.host.peerId,
+        addresses: () => node.host.addresses(),
+        dial: async (asked) => (await node.host.dial(asked.peer, asked.addresses, asked.protocol, asked.signal)).duplex,
+        [Symbol.asyncDispose]: () => node.close(),
+      }
     },
   }
 }

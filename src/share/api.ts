@@ -2,15 +2,63 @@
 import { z } from 'zod'
 import type { Api } from '../base/control/api.ts'
 import { counts } from './counts.ts'
+import { maxTtlMs } from './request/freshness.ts'
+
+const sums = numbersNamed([...counts, 'hits', 'hit_rate', 'api_calls_saved'])
+const kept = numbersNamed(['cache_size', 'cache_size_bytes', 'connected_peers'])
+
+function numbersNamed<Name extends string>(names: readonly Name[]): Record<Name, z.ZodNumber> {
+  return Object.fromEntries(names.map((name) => [name, z.number()])) as Record<Name, z.ZodNumber>
+}
+
+const name = z.string().min(1).max(1_024)
 
 export const shareApi = {
   stats: {
     privilege: 'observe',
     summary: 'What was counted, and what is kept',
     input: z.strictObject({}),
-    output: z.record(
-      z.enum([...counts, 'hits', 'hit_rate', 'api_calls_saved', 'cache_size', 'cache_size_bytes', 'connected_peers'] as const),
-      z.number(),
-    ),
+    output: z.object({
+      ...sums,
+      ...kept,
+      p2p_enabled: z.boolean(),
+      peer_id: z.string().nullable(),
+      group: z.object({ ...sums, members: z.number() }).optional(),
+    }),
+  },
+  group: {
+    privilege: 'observe',
+    summary: 'How it meets the others of its group',
+    input: z.strictObject({}),
+    output: z.object({
+      role: z.enum(['host', 'member', 'alone']),
+      peer_id: z.string(),
+      /** Of the same requests the key is the same only where this is. */
+      scope: z.string(),
+      /** Where others come to it; none: they do not. */
+      addresses: z.array(z.string()),
+      /** Peer ids of those that are connected, or of the host. */
+      connected: z.array(z.string()),
+    }),
+  },
+  value: {
+    privilege: 'observe',
+    summary: 'What a program keeps under that name; no member `value` when there is none',
+    input: z.strictObject({ name }),
+    output: z.object({ value: z.unknown() }),
+  },
+  put: {
+    privilege: 'change',
+    summary: 'Keep a value under that name',
+    input: z.strictObject({ name, value: z.unknown(), ttlMs: z.int().min(0).max(maxTtlMs) }),
+    output: z.object({}),
+  },
+  invalidate: {
+    privilege: 'change',
+    summary: 'Forget what is kept under that name, everywhere',
+    input: z.strictObject({ name }),
+    output: z.object({}),
   },
 } as const satisfies Api
+
+export type Told = z.infer<typeof shareApi.group.output>

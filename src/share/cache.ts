@@ -8,8 +8,10 @@ import { hasErrors } from './request/graphql.ts'
 import { type ApiRequest, type Scope, credentialOf, graphqlSubject, hidden, isGraphql, keyOf, subjectOf } from './request/request.ts'
 import type { Outcome } from './cluster/board.ts'
 import type { Cluster } from './cluster/cluster.ts'
-import { type Answer, type Entry, headerOf, isFresh, open, seal } from './entry/entry.ts'
+import { holdIn } from './cluster/holds.ts'
+import { type Answer, type Entry, headerOf, isFresh, seal } from './entry/entry.ts'
 import type { Group } from './entry/group.ts'
+import { createOpener } from './entry/opener.ts'
 import type { Shelf } from './shelf.ts'
 
 export type CacheNeeds = {
@@ -60,16 +62,18 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
   const held = new Map<string, Held>()
   /** Grows with each write: what was asked for before it is not kept. */
   let writes = 0
+  const opener = createOpener({ clock, group })
 
+  const refuse = (why: string): undefined => {
+    shelf.count('refused')
+    log.warn('share.entry_refused', { why })
+  }
   const find = (key: string): Entry | undefined => {
     const bytes = shelf.get(key)
-    if (!bytes) return undefined
-    const found = open(bytes, key, group, clock.now())
-    if (found.is === 'entry') return found.entry
-    shelf.count('refused')
-    log.warn('share.entry_refused', { why: found.why })
+    const found = bytes && opener.open(bytes, key)
+    if (found?.is !== 'refused') return found?.entry
     shelf.remove(key)
-    return undefined
+    return refuse(found.why)
   }
   const fromEntry = ({ answer, atMs }: Entry, how: Served['how']): Served => ({ answer, how, ageMs: Math.max(clock.now() - atMs, 0) })
   const fresh = (reply: Reply, how: Served['how']): Served => ({ ...reply, how, ageMs: 0 })
@@ -77,6 +81,12 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
   const holdBack = (budget: string, waitMs: number, answer: Answer): void => {
     if (held.size >= maxHeld) held.delete(held.keys().next().value!)
     held.set(budget, { untilMs: clock.mono() + waitMs, answer })
+  }
+  /** The others hear of it before they hear what came of the lease. */
+  const holdAllBack = async (budget: string, waitMs: number, answer: Answer): Promise<void> => {
+    const told = { ...answer, headers: answer.headers.filter(([name]) => name.toLowerCase() !== 'set-cookie') } // it is for who asked
+    holdBack(budget, waitMs, told)
+    cluster?.hold(budget, await seal({ key: budget, atMs: clock.now(), ttlMs: waitMs, asker: '', answer: told }, group, identity))
   }
   /** The API's own words, with the time that is left. */
   const heldBack = (budget: string): Answer | undefined => {
@@ -96,18 +106,15 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
     const subject = hidden(group.nameKey, 'subject', subjectOf(request))
     const before = writes
     const sealed = await seal(entry, group, identity)
+    opener.know(sealed, { is: 'entry', origin: identity.peerId, entry })
     return before === writes && shelf.put(key, { sealed, atMs: entry.atMs, subject }) ? ttlMs : undefined
   }
 
   /** What somebody else of the group was told, if it can be believed and still holds. */
   const fromPeer = (key: string, subject: string, sealed: Uint8Array): Entry | undefined => {
-    const found = open(sealed, key, group, clock.now())
-    if (found.is === 'refused') {
-      shelf.count('refused')
-      log.warn('share.entry_refused', { why: found.why })
-      return undefined
-    }
-    if (!isFresh(found.entry, clock.now())) return undefined
+    const found = opener.open(sealed, key)
+    if (found.is === 'refused') return refuse(found.why)
+    if (!isFresh(found.entry, clock.now())) return refuse('its time is over')
     shelf.put(key, { sealed, atMs: found.entry.atMs, subject })
     return found.entry
   }
@@ -135,7 +142,8 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
 
   const askAgain = async (request: ApiRequest, key: string, entry: Entry | undefined, credential: string | undefined): Promise<Fetched> => {
     const asker = hidden(group.nameKey, 'asker', credential ?? '')
-    const budget = `${budgetOf(request)} ${asker}`
+    const payer = settings.sharedScope === undefined || credential === undefined ? asker : '' // those of one scope have one budget
+    const budget = hidden(group.nameKey, 'budget', `${budgetOf(request)} ${payer}`)
     const stale = (): Fetched | undefined => {
       if (!entry || clock.now() >= entry.atMs + entry.ttlMs + staleMs) return undefined
       shelf.count('stale_hits')
@@ -161,7 +169,7 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
     shelf.count('api_calls_made')
     const { status } = reply.answer
     const waitMs = waitOf(headOf(reply.answer), clock.now())
-    if (waitMs !== undefined) holdBack(budget, waitMs, reply.answer)
+    if (waitMs !== undefined) await holdAllBack(budget, waitMs, reply.answer)
     const old = status >= 500 || waitMs !== undefined ? stale() : undefined
     if (old) {
       reply.rest?.destroy()
@@ -207,7 +215,13 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
     writes++
     shelf.forget(subjects)
   }
-  cluster?.onForget(forget)
+  cluster?.listen({
+    forget,
+    hold(budget, sealed) {
+      const told = holdIn(sealed, budget, group, clock.now())
+      if (told) holdBack(budget, told.untilMs - clock.now(), told.answer)
+    },
+  })
   return {
     read,
     written(subject) {

@@ -5,5 +5,5 @@ import type { Places } from './places.ts'
 
 /** The operations of the proxy with its sockets in that folder. */
 export function shareCalls({ control }: Pick<Places, 'control'>): ControlClient<typeof shareApi>['calls'] {
-  return controlClient(shareApi, { daemon: 'cache', folder: control, privilege: 'observe' }).calls
+  return controlClient(shareApi, { daemon: 'cache', folder: control, privilege: 'change' }).calls
 }

@@ -18,7 +18,7 @@ export const fault = faults('share', {
     hint: 'write --max-size with 8 to 65536, in MiB',
   }),
   socket_too_long: (d: { path: string }) => ({
-    kind: 'usage',
+    kind: 'config',
     message: `${d.path} is too long for a socket, which has at most 107 characters`,
     hint: 'set XDG_RUNTIME_DIR (or FAIRLEAD_HOME) to a shorter folder',
   }),
@@ -36,6 +36,26 @@ export const fault = faults('share', {
     kind: 'config',
     message: 'a group needs a secret, and there is none',
     hint: 'set CACHE_P2P_SHARED_SECRET to the same long random text on the host and on all runners: openssl rand -hex 32',
+  }),
+  value_invalid: (d: { name: string; problem: string }) => ({
+    kind: 'usage',
+    message: `the value of ${JSON.stringify(d.name.slice(0, 60))} cannot be kept: ${d.problem}`,
+    hint: 'put what JSON can say: texts, numbers, true, false, null, and lists and objects of them',
+  }),
+  value_too_large: (d: { name: string; sizeBytes: number; maxBytes: number }) => ({
+    kind: 'limited',
+    message: `the value of ${JSON.stringify(d.name.slice(0, 60))} has ${d.sizeBytes} bytes; ${d.maxBytes} are allowed`,
+    hint: 'put less under one name',
+  }),
+  ip_invalid: (d: { ip: string }) => ({
+    kind: 'usage',
+    message: `--public-ip ${JSON.stringify(d.ip.slice(0, 60))} is no IP address`,
+    hint: 'write the address alone: 203.0.113.42',
+  }),
+  port_invalid: (d: { port: number }) => ({
+    kind: 'usage',
+    message: `there is no port ${d.port}`,
+    hint: 'write a port from 1 to 65535',
   }),
   key_damaged: (d: { path: string }) => ({
     kind: 'config',

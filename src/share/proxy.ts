@@ -1,10 +1,11 @@
 // The caching proxy as a whole: opened from its folders and settings, served at a UNIX socket and, if asked for, at a port of this machine.
 import { dirname } from 'node:path'
-import type { Duplex } from 'node:stream'
+import type { Handlers } from '../base/control/api.ts'
 import { openControl } from '../base/control/server.ts'
 import { createHttpClient } from '../base/http/client.ts'
 import { isLoopback } from '../base/http/host.ts'
 import { closeServer, createHttpServer, openListener } from '../base/http/listener.ts'
+import type { Identity } from '../base/identity/identity.ts'
 import { createWallet, loadWallet } from '../base/identity/wallet.ts'
 import { lockFolder } from '../base/store/lock.ts'
 import { listenUnix } from '../base/wire/unix.ts'
@@ -14,18 +15,18 @@ import { makeFolder, readText, removeFile, statOf, writeWhole } from '../kernel/
 import type { Log } from '../kernel/log.ts'
 import { randomBytes } from '../kernel/random.ts'
 import type { Secret } from '../kernel/secret.ts'
-import { shareApi } from './api.ts'
-import type { Cluster } from './cluster/cluster.ts'
-import { type HostNeeds, createHost } from './cluster/host.ts'
-import { createMembership } from './cluster/member.ts'
+import { type Told, shareApi } from './api.ts'
 import { type CacheSettings, createCache } from './cache.ts'
-import { type Stats, statsOf } from './counts.ts'
+import { type Stats, statsOf, sumsOf } from './counts.ts'
 import { type Api, createDoor } from './door.ts'
 import { type Group, aloneGroup, groupOf } from './entry/group.ts'
 import { fault } from './faults.ts'
+import { type Others, meet } from './others.ts'
+import { hidden } from './request/request.ts'
 import { openShelf } from './shelf.ts'
 import { askApi } from './upstream.ts'
 import type { Places } from './places.ts'
+import { type Values, createValues } from './values.ts'
 
 export type ProxySettings = CacheSettings & {
   readonly api: Api
@@ -38,16 +39,14 @@ export type ProxySettings = CacheSettings & {
   readonly port?: number | undefined
 }
 
-/** How this cache meets the others of its group: they come to it, or it goes to them. */
-export type Others =
-  | { readonly is: 'host'; serve(accept: (stream: Duplex, member: string) => void): Promise<AsyncDisposable> }
-  | { readonly is: 'member'; dial(signal: AbortSignal): Promise<{ readonly stream: Duplex; readonly host: string }> }
-
 export interface Proxy extends AsyncDisposable {
   /** How the first try to join the group ended: undefined when it went well, or there is none. */
   readonly joined: Promise<Error | undefined>
   readonly url: string | undefined
+  /** Of its identity. */
+  readonly peerId: string
   stats(): Stats
+  readonly values: Values
 }
 
 const keySizeBytes = 32
@@ -67,7 +66,8 @@ export async function openProxy(
   const client = stack.adopt(createHttpClient(), (opened) => opened.close())
   const identity = await ownIdentity(places.wallet)
   const group = settings.secret ? await groupOf(settings.secret, settings.group) : ownGroup(places.key)
-  const met = others && (await meet({ clock, log, group, shelf }, others, identity.peerId, stack))
+  const scope = scopeId(group, settings)
+  const met = others && (await meet({ clock, log, group, shelf, scope }, others, { own: identity.peerId, stack }))
   const cache = createCache(
     { clock, log, shelf, group, identity, ask: (request) => askApi({ client, clock }, settings.api.url, request), cluster: met?.cluster },
     settings,
@@ -84,35 +84,44 @@ export async function openProxy(
   const { port } = settings
   const listener = port === undefined ? undefined : await openListener({ clock, name: 'the cache', host: '127.0.0.1', port, handle })
   if (listener) stack.defer(() => listener.close(graceMs))
-  const stats = (): Stats => ({ ...statsOf(shelf.counts, shelf), connected_peers: met?.cluster.connected ?? 0 })
-  stack.use(
-    await openControl({ clock, log, api: shareApi, handlers: { stats: async () => stats() } }, { daemon: 'cache', folder: places.control }),
-  )
+  const who = { p2p_enabled: met !== undefined, peer_id: identity.peerId }
+  const stats = (): Stats => {
+    const counted = shelf.counts
+    const group = met?.sum && { group: { ...sumsOf(met.sum.with(counted)), members: met.sum.members } }
+    return statsOf(counted, shelf, { ...who, ...group, connected_peers: met?.cluster.connected.length ?? 0 })
+  }
+  const told = (): Told => ({
+    role: others?.is ?? 'alone',
+    peer_id: identity.peerId,
+    scope,
+    addresses: [...(met?.addresses() ?? [])],
+    connected: [...(met?.cluster.connected ?? [])],
+  })
+  const values = createValues({ clock, log, shelf, group, identity, cluster: met?.cluster })
+  const handlers: Handlers<typeof shareApi> = {
+    stats: async () => stats(),
+    group: async () => told(),
+    value: async ({ name }) => ({ value: await values.get(name) }),
+    put: async ({ name, value, ttlMs }) => (await values.put(name, value, ttlMs), {}),
+    invalidate: async ({ name }) => (values.invalidate(name), {}),
+  }
+  stack.use(await openControl({ clock, log, api: shareApi, handlers }, { daemon: 'cache', folder: places.control }))
   const opened = stack.move()
   return {
     url: listener?.url,
+    peerId: identity.peerId,
     joined: met?.joined ?? Promise.resolve(undefined),
     stats,
+    values,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
 
 const graceMs = 1_000
 
-type Met = { readonly cluster: Cluster; readonly joined: Promise<Error | undefined> }
-
-async function meet(needs: HostNeeds, others: Others, own: string, stack: AsyncDisposableStack): Promise<Met> {
-  if (others.is === 'member') {
-    const dial = async (signal: AbortSignal) => {
-      const { stream, host } = await others.dial(signal)
-      return { stream, ends: { host, member: own } }
-    }
-    const cluster = stack.adopt(createMembership({ ...needs, dial }), (joined) => joined.close())
-    return { cluster, joined: cluster.begun }
-  }
-  const cluster = stack.adopt(createHost(needs), (host) => host.close())
-  stack.use(await others.serve((stream, member) => void cluster.accept(stream, { host: own, member })))
-  return { cluster, joined: Promise.resolve(undefined) }
+/** Requests that are the same have the same key only where this is the same. */
+function scopeId({ nameKey }: Group, { sharedScope, api }: ProxySettings): string {
+  return hidden(nameKey, 'scope', JSON.stringify([sharedScope ?? null, api.url.host]))
 }
 
 function ownFolder(folder: string): Disposable {
@@ -123,7 +132,8 @@ function ownFolder(folder: string): Disposable {
   }
 }
 
-async function ownIdentity(path: string) {
+/** The identity in that wallet, made when there is none. Faults: those of the wallet. */
+export async function ownIdentity(path: string): Promise<Identity> {
   const { identity } = statOf(path) ? await loadWallet(path) : await createWallet(path, { name: 'API cache' })
   return identity
 }

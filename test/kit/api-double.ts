@@ -1,8 +1,8 @@
 // An API like GitHub's, on this machine: it counts each request, takes its time, sends ETags that differ by token, and limits. Its count is what tests believe.
 import { createHash } from 'node:crypto'
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { later } from './cleanup.ts'
 
 type Seen = {
   readonly method: string
@@ -26,6 +26,8 @@ export interface ApiDouble {
   version: number
   /** The same at a UNIX socket. */
   listenAt(path: string): Promise<void>
+  /** The same over TLS, at an address of this machine; its origin. */
+  listenSecurely(host: string, certificate: { readonly chain: string; readonly key: string }): Promise<string>
   close(): Promise<void>
 }
 
@@ -86,8 +88,9 @@ function answerOf(path: string, body: string, version: number): unknown {
   return { path, version, name: path.split('/').at(-1) }
 }
 
-/** Listens on a free port of this machine until the test ends. */
-export async function apiDouble(): Promise<ApiDouble> {
+/** Listens on a free port of this machine until the test ends; `undo` for a process of its own, which is no test. */
+export async function apiDouble(undo?: (clean: () => unknown) => void): Promise<ApiDouble> {
+  const later = undo ?? (await import('./cleanup.ts')).later
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     void (async () => {
       let body = ''
@@ -113,21 +116,23 @@ export async function apiDouble(): Promise<ApiDouble> {
       response.end(text)
     })().catch(() => response.destroy())
   }
-  const listen = async (at: { port: number; host: string } | { path: string }): Promise<Server> => {
-    const server = createServer(handle)
+  const listen = async (server: Server, at: { port: number; host: string } | { path: string }): Promise<number> => {
     later(() => shut(server))
     await new Promise<void>((resolve) => server.listen(at, resolve))
-    return server
+    return (server.address() as AddressInfo).port
   }
-  const server = await listen({ port: 0, host: '127.0.0.1' })
+  const server = createServer(handle)
   const double: ApiDouble = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${await listen(server, { port: 0, host: '127.0.0.1' })}`,
     seen: [],
     delayMs: 0,
     headers: {},
     instead: undefined,
     version: 1,
-    listenAt: async (path) => void (await listen({ path })),
+    listenAt: async (path) => void (await listen(createServer(handle), { path })),
+    async listenSecurely(host, { chain, key }) {
+      return `https://${host}:${await listen(createTlsServer({ cert: chain, key }, handle), { port: 0, host })}`
+    },
     close: () => shut(server),
   }
   return double

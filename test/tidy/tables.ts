@@ -27,8 +27,8 @@ export const notCapabilities: ReadonlySet<string> = new Set(['kernel', 'base', '
 export const pluralFolder =
   /^src\/(?:daemons|commands|base\/mcp\/eras|(?!base\/)[\w-]+\/(?:commands|tools|checks|registries|runtimes|upstreams|clients|connectors))\/[^/]+$/
 
-/** The only composers across capabilities; main.ts hands to commands what a daemon's file composes. */
-export const composer = /^src\/(?:(?:daemons|commands)\/|main\.ts$)/
+/** The only composers across capabilities; main.ts and library.ts hand over what a daemon's file composes. */
+export const composer = /^src\/(?:(?:daemons|commands)\/|(?:main|library)\.ts$)/
 
 /** A capability's own commands may load the generated list, to compose what lies in their own plural folders. */
 export const ownCommand = /^src\/[\w-]+\/commands\//
@@ -91,7 +91,7 @@ export const doors: readonly Door[] = [
     what: 'the process',
     modules: /^(?:node:)?process$/,
     code: /(?<![\w.])process\.(?:env|argv|exit|exitCode|abort|chdir|umask|on|once|stdin|stdout|stderr)\b/g,
-    allowed: /^src\/main\.ts$/,
+    allowed: /^src\/(?:main|library)\.ts$/,
     instead: 'the Context that main.ts hands to the command',
   },
   { what: 'the console', code: /(?<![\w.])console\.\w+/g, allowed: /^$/, instead: 'the Terminal for a person, the Log for an operator' },

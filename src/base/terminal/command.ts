@@ -70,7 +70,20 @@ export interface PeerStreams {
   serve(
     asked: { readonly identity: string; readonly listen: string; readonly server?: string | undefined; readonly protocol: string },
     accept: (stream: { readonly peer: string; readonly address: string; readonly duplex: Duplex }) => void,
-  ): Promise<AsyncDisposable & { readonly peerId: string; addresses(): readonly string[] }>
+  ): Promise<Serving>
+}
+
+/** As long as others may come. */
+export type Serving = AsyncDisposable & {
+  readonly peerId: string
+  addresses(): readonly string[]
+  /** From the same place, at once: of a process that does both. Faults: `peer.*`. */
+  dial(asked: {
+    readonly peer: string
+    readonly addresses: readonly string[]
+    readonly protocol: string
+    readonly signal?: AbortSignal | undefined
+  }): Promise<Duplex>
 }
 
 /** All that a command may touch of the process it runs in. */

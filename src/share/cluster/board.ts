@@ -10,6 +10,8 @@ export type Member = object
 
 export interface Board {
   want(member: Member, key: string): Promise<Offer>
+  /** It is asking for it already, by the leave of another host; false: somebody else has the lease. */
+  claim(member: Member, key: string): boolean
   done(member: Member, key: string, outcome: Outcome): void
   /** Its leases go to who waits, and it waits no more. */
   left(member: Member): void
@@ -32,16 +34,18 @@ export function createBoard(clock: Pick<Clock, 'after'>, leaseMs: number): Board
     lease.cancel = clock.after(leaseMs, () => next(key, lease))
     first.answer('lease')
   }
+  const grant = (holder: Member, key: string): boolean => {
+    if (leases.has(key) || leases.size >= maxLeases) return false
+    const made: Lease = { holder, cancel: () => {}, waiting: [] }
+    made.cancel = clock.after(leaseMs, () => next(key, made))
+    leases.set(key, made)
+    return true
+  }
   return {
+    claim: grant,
     want(member, key) {
       const lease = leases.get(key)
-      if (!lease) {
-        if (leases.size >= maxLeases) return Promise.resolve('alone')
-        const made: Lease = { holder: member, cancel: () => {}, waiting: [] }
-        made.cancel = clock.after(leaseMs, () => next(key, made))
-        leases.set(key, made)
-        return Promise.resolve('lease')
-      }
+      if (!lease) return Promise.resolve(grant(member, key) ? 'lease' : 'alone')
       if (lease.waiting.length >= maxWaiting) return Promise.resolve('alone')
       return new Promise((answer) => lease.waiting.push({ member, answer }))
     },

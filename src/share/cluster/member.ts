@@ -1,116 +1,134 @@
-// A member of a group: asks its host for entries and leases, joins it again when the stream was cut, and goes on alone until then.
+// A member of a group: asks its host for entries and leases, tells it what it has counted, and goes on alone when there is none.
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../kernel/clock.ts'
-import { reasonOf } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
+import type { Counts } from '../counts.ts'
 import type { Group } from '../entry/group.ts'
-import type { Cluster, Got } from './cluster.ts'
-import { type Message, type Received, encode } from './messages.ts'
-import { type Ends, NoMember, join } from './proof.ts'
+import type { Shelf } from '../shelf.ts'
+import { type Cluster, type Heard, type Way, wayAt } from './cluster.ts'
+import { keepLink } from './keep-link.ts'
+import { type Link, openLink } from './link.ts'
+import type { Received } from './messages.ts'
 
 export type MemberNeeds = {
   readonly clock: Clock
   readonly log: Log
   readonly group: Group
-  readonly dial: (signal: AbortSignal) => Promise<{ readonly stream: Duplex; readonly ends: Ends }>
+  readonly shelf: Pick<Shelf, 'count'>
+  readonly dial: (way: Way, signal: AbortSignal) => Promise<Duplex>
+  /** The entry for a key, if it is kept here and holds. */
+  readonly kept: (key: string) => Uint8Array | undefined
+  /** What it has counted so far. */
+  readonly counted: () => Counts
+  /** There is a host, or none any more. */
+  readonly onChange?: (hasHost: boolean) => void
+}
+
+export type MemberSettings = {
+  /** Our peer id. */
+  readonly own: string
+  /** Tried in this order. */
+  readonly bootstrap: readonly Way[]
+  /** Where others may come to this member; absent: nowhere. */
+  readonly port?: number | undefined
+  /** What it shares answers by, hidden. */
+  readonly scope: string
 }
 
 export interface Membership extends Cluster {
-  /** How the first try ended: undefined when the host let us in. */
+  /** How the first try ended: undefined when a host let us in. */
   readonly begun: Promise<Error | undefined>
-  close(): void
+  /** Keys that the API is being asked for, by the leave of a host: the next one is told. */
+  readonly asking: Set<string>
+  /** Where members go when the host is gone, as it said. */
+  others(): readonly string[]
+  close(): Promise<void>
 }
 
-type Link = { readonly stream: Duplex; readonly waiting: Map<number, (got: Got) => void> }
+const countsMs = 2_000
+const maxTries = 3
+const maxAheadMs = 30_000
 
-/** After the first loss; twice as long after each further one. */
-const againMs = 1_000
-const maxAgainMs = 10_000
-const refusedMs = 60_000
-/** Nobody waits for others for longer than a call takes. */
-const wantMs = 75_000
-const maxWaiting = 4_096
-
-export function createMembership({ clock, log, group, dial }: MemberNeeds): Membership {
-  const stop = new AbortController()
-  let link: Link | undefined
-  let ids = 0
-  let forgetHere: (subjects?: readonly string[]) => void = () => {}
-  const tell = (message: Message, bytes?: Uint8Array): void => void link?.stream.write(encode(message, bytes))
-  const take = ({ waiting }: Link, { message, bytes }: Received): void => {
-    if (message.is === 'forget') return forgetHere(message.subjects)
-    if (message.is !== 'offer' && message.is !== 'entry') return
-    const answer = waiting.get(message.id)
-    waiting.delete(message.id)
-    answer?.(message.is === 'entry' ? { is: 'entry', sealed: bytes } : { is: message.offer })
+export function createMembership(needs: MemberNeeds, { own, bootstrap, port, scope }: MemberSettings): Membership {
+  const { clock, log, group, shelf, dial, counted, onChange, kept: inShelf } = needs
+  let others: readonly string[] = []
+  let heard: Heard = { forget() {}, hold() {} }
+  const asking = new Set<string>()
+  let told = ''
+  const onMessage = ({ message, bytes }: Received): void => {
+    if (message.is === 'forget') heard.forget(message.subjects)
+    else if (message.is === 'hold') heard.hold(message.budget, bytes)
+    else if (message.is === 'others') others = message.addresses
+    else if (message.is === 'about') compare(message)
   }
-  const serve = async (onJoined: () => void): Promise<void> => {
-    const { stream, ends } = await dial(stop.signal)
-    stream.on('error', () => {})
-    const own: Link = { stream, waiting: new Map() }
-    try {
-      const { messages } = await join(clock, stream, group, ends)
-      link = own
-      onJoined()
-      for await (const received of messages) take(own, received)
-    } finally {
-      if (link === own) link = undefined
-      for (const answer of own.waiting.values()) answer({ is: 'alone' })
-      stream.destroy()
-    }
+  const compare = (host: { readonly atMs: number; readonly scope: string }): void => {
+    const aheadMs = Math.round(clock.now() - host.atMs)
+    if (Math.abs(aheadMs) > maxAheadMs) log.warn('share.clock_differs', { aheadMs })
+    if (host.scope !== scope)
+      log.warn('share.scope_differs', { hint: 'start host and runners with the same --shared-scope, or all without' })
   }
-  const begun = new Promise<Error | undefined>((resolve) => {
-    let waitMs = againMs
-    let told = ''
-    const run = async (): Promise<void> => {
-      let reason = 'the stream ended'
-      let isRefused = false
-      try {
-        await serve(() => {
-          waitMs = againMs
-          told = ''
-          resolve(undefined)
-        })
-      } catch (error) {
-        resolve(error as Error)
-        reason = reasonOf(error)
-        isRefused = error instanceof NoMember
-      }
-      if (stop.signal.aborted) return
-      if (reason !== told) log.warn('share.host_lost', { reason })
-      told = reason
-      clock.after(isRefused ? refusedMs : waitMs, () => void run())
-      waitMs = Math.min(2 * waitMs, maxAgainMs)
-    }
-    void run()
-  })
-  return {
-    begun,
-    want(key) {
-      const own = link
-      if (!own || own.waiting.size >= maxWaiting) return Promise.resolve({ is: 'alone' })
-      const id = ++ids
-      return new Promise((resolve) => {
-        const cancel = clock.after(wantMs, () => {
-          own.waiting.delete(id)
-          resolve({ is: 'alone' })
-        })
-        own.waiting.set(id, (got) => {
-          cancel()
-          resolve(got)
-        })
-        tell({ is: 'want', id, key })
-      })
+  /** Those that come before us: they are the host sooner than we are. */
+  const ways = (): readonly Way[] => {
+    const known = others.map(wayAt).filter((way) => way !== undefined)
+    const at = known.findIndex(({ peer }) => peer === own)
+    return [...bootstrap, ...(at < 0 ? known : known.slice(0, at))]
+  }
+  const tellCounts = (): void => {
+    const counts = counted()
+    const text = JSON.stringify(counts)
+    if (text !== told) kept.now?.tell({ is: 'counts', counts })
+    if (kept.now) told = text
+  }
+  const onBad = (): void => shelf.count('refused')
+  const begin = (link: Link): void => {
+    told = ''
+    if (port !== undefined) link.tell({ is: 'listens', port })
+    for (const key of asking) link.tell({ is: 'claim', key })
+    tellCounts()
+  }
+  const kept = keepLink({
+    clock,
+    log,
+    ways,
+    open: (way, signal) =>
+      openLink({ clock, group, dial, kept: inShelf, onMessage, onBad, onEnd: (link) => kept.lost(link) }, { way, own }, signal),
+    onChange(link) {
+      if (link) begin(link)
+      onChange?.(link !== undefined)
     },
-    done: (key, subject, outcome, sealed) => tell({ is: 'done', key, subject, outcome }, sealed),
-    forget: (subjects) => tell({ is: 'forget', ...(subjects ? { subjects } : {}) }),
-    onForget: (act) => (forgetHere = act),
+  })
+  let cancel = (): void => {}
+  const tick = (): void => {
+    tellCounts()
+    cancel = clock.after(countsMs, tick)
+  }
+  tick()
+  return {
+    begun: kept.begun,
+    asking,
+    others: () => others,
+    async want(key) {
+      for (let tries = 0; tries < maxTries; tries++) {
+        const link = await kept.ready()
+        const got = link ? await link.want(key) : ({ is: 'alone' } as const)
+        if (got?.is === 'lease') asking.add(key)
+        if (got) return got
+      }
+      return { is: 'alone' }
+    },
+    done(key, subject, outcome, sealed) {
+      if (asking.delete(key)) kept.now?.tell({ is: 'done', key, subject, outcome }, sealed)
+    },
+    forget: (subjects) => kept.now?.tell({ is: 'forget', ...(subjects ? { subjects } : {}) }),
+    hold: (budget, sealed) => kept.now?.tell({ is: 'hold', budget }, sealed),
+    listen: (given) => (heard = given),
     get connected() {
-      return link ? 1 : 0
+      return kept.now ? [kept.now.host] : []
     },
     close() {
-      stop.abort()
-      link?.stream.destroy()
+      cancel()
+      tellCounts()
+      return kept.close()
     },
   }
 }

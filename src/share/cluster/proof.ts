@@ -13,6 +13,9 @@ export type Joined = { readonly messages: AsyncGenerator<Received> }
 /** Says that the other side has another secret, or is no host of ours. */
 export class NoMember extends Error {}
 
+/** Says that the other side has a host itself. */
+export class Busy extends Error {}
+
 const patienceMs = 10_000
 
 function proofOf({ memberKey }: Group, role: 'host' | 'member', { host, member }: Ends, nonces: readonly string[]): string {
@@ -45,6 +48,7 @@ export async function admit(clock: Clock, stream: Duplex, group: Group, ends: En
 export async function join(clock: Clock, stream: Duplex, group: Group, ends: Ends): Promise<Joined> {
   return within(clock, stream, async (messages) => {
     const hello = await nextOf(messages)
+    if (hello.is === 'busy') throw new Busy('it has a host itself')
     if (hello.is !== 'hello') throw new NoMember('it is no host of a cache')
     const nonces = [hello.nonce, randomId()]
     stream.write(encode({ is: 'proof', nonce: nonces[1]!, proof: proofOf(group, 'member', ends, nonces) }))

@@ -1,8 +1,10 @@
 // Runs the host of a group: the cache that runners join, and a proxy of its own, until it is stopped.
 import { command, stopAsked } from '../../base/terminal/command.ts'
-import { defaultPort, groupSecret, shareProtocol } from '../group-peers.ts'
+import { defaultPort, groupSecret, served } from '../group-peers.ts'
 import { placesIn } from '../places.ts'
-import { type Others, openProxy } from '../proxy.ts'
+import { listeningText, metText, peerText } from '../group-words.ts'
+import type { Others } from '../others.ts'
+import { openProxy } from '../proxy.ts'
 import { cacheFlags, settingsOf } from '../settings.ts'
 
 export default command({
@@ -19,23 +21,23 @@ export default command({
     ['fairlead share host --listen 127.0.0.1 --port 0', 'for this machine alone'],
   ],
   async run(context, { flags }) {
-    const { clock, log, terminal, folders, peers } = context
+    const { clock, log, terminal, folders } = context
     const places = placesIn(folders)
     const secret = groupSecret(context)
-    let told = { peerId: '', addresses: [] as readonly string[] }
+    let told = { port: flags.port, addresses: [] as readonly string[] }
     const others: Others = {
       is: 'host',
+      onMember: (peer) => terminal.log(metText(peer)),
       async serve(accept) {
-        const asked = { identity: places.identity, listen: `${flags.listen}:${flags.port}`, protocol: shareProtocol }
-        const serving = await peers.serve(asked, ({ duplex, peer }) => accept(duplex, peer))
-        told = { peerId: serving.peerId, addresses: serving.addresses() }
+        const serving = await served(context, { identity: places.identity, listen: `${flags.listen}:${flags.port}` }, accept)
+        told = { port: serving.port, addresses: serving.addresses() }
         return serving
       },
     }
-    await using _proxy = await openProxy({ clock, log }, places, { ...settingsOf(context, flags), secret }, others)
-    const port = /\/tcp\/(\d+)/.exec(told.addresses[0] ?? '')?.[1] ?? String(flags.port)
-    terminal.result({ ...told, socket: places.socket }, () =>
-      [`✓ P2P host started, listening on port ${port}`, `Peer ID: ${told.peerId}`, ...told.addresses].join('\n'),
+    await using proxy = await openProxy({ clock, log }, places, { ...settingsOf(context, flags), secret }, others)
+    const { peerId } = proxy
+    terminal.result({ peerId, ...told, socket: places.socket }, () =>
+      [`✓ ${listeningText(told.port)}`, peerText(peerId), ...told.addresses].join('\n'),
     )
     await stopAsked(context)
   },

@@ -1,8 +1,10 @@
 // Runs the caching proxy, until it is stopped.
-import { command, stopAsked } from '../../base/terminal/command.ts'
+import { type Context, command, stopAsked } from '../../base/terminal/command.ts'
+import type { Way } from '../cluster/cluster.ts'
 import { placesIn } from '../places.ts'
-import { NoMember } from '../cluster/proof.ts'
-import { bootstrapPeers, groupSecret, memberOf } from '../group-peers.ts'
+import { bootstrapPeers, groupSecret, isGroupMeant, memberOf } from '../group-peers.ts'
+import { beginningText, configuredText, connectingText, listeningText, noPeersText, noteJoined } from '../group-words.ts'
+import type { Others } from '../others.ts'
 import { openProxy } from '../proxy.ts'
 import { cacheFlags, settingsOf } from '../settings.ts'
 
@@ -17,6 +19,11 @@ export default command({
       type: 'integer',
       summary: 'listen on this port of 127.0.0.1 as well, 0 for a free one; whoever is on this machine can then use the proxy',
     },
+    'p2p-port': {
+      value: 'N',
+      type: 'integer',
+      summary: 'a TCP port at which other runners of the group may come to this one while the host is gone, 0 for a free one',
+    },
   },
   examples: [
     ['fairlead share proxy', 'for gh, at a UNIX socket: gh config set http_unix_socket PATH'],
@@ -27,12 +34,16 @@ export default command({
     const { clock, log, terminal, folders } = context
     const places = placesIn(folders)
     const bootstrap = bootstrapPeers(context.env)
-    const others = bootstrap.length > 0 ? memberOf(context, bootstrap, places.identity) : undefined
+    const others = bootstrap.length > 0 ? beginGroup(context, bootstrap, flags['p2p-port']) : undefined
     const secret = others ? { secret: groupSecret(context) } : {}
+    if (!others && (isGroupMeant(context.env) || flags['p2p-port'] !== undefined)) terminal.note(noPeersText)
     const settings = { ...settingsOf(context, flags), port: flags.port, ...secret }
-    if (others) terminal.note(`Connecting to ${bootstrap.length} bootstrap peer(s)...`)
     await using proxy = await openProxy({ clock, log }, places, settings, others)
-    if (others) terminal.note(joinedText(await proxy.joined))
+    if (others) {
+      terminal.note(connectingText(bootstrap.length))
+      const joined = await Promise.race([proxy.joined.then((problem) => ({ problem })), stopAsked(context)])
+      if (joined) noteJoined(terminal, joined.problem)
+    }
     terminal.result({ socket: places.socket, ...(proxy.url ? { url: proxy.url } : {}), api: settings.api.url.origin }, () =>
       [
         `the cache in front of ${settings.api.url.origin} is ready`,
@@ -44,9 +55,10 @@ export default command({
   },
 })
 
-function joinedText(problem: Error | undefined): string {
-  if (!problem) return '✓ Connected to bootstrap peer'
-  return problem instanceof NoMember
-    ? `The bootstrap peer refused us: ${problem.message}; is CACHE_P2P_SHARED_SECRET the same, and IPFS_ACCELERATE_GITHUB_REPO?`
-    : `Timeout connecting to bootstrap peer (${problem.message}); does it run, and is its port open? Going on alone, and trying again`
+function beginGroup(context: Context, bootstrap: readonly Way[], port: number | undefined): Others {
+  const { terminal, folders } = context
+  terminal.note(beginningText)
+  terminal.note(configuredText(bootstrap.map(({ address }) => address)))
+  const { identity } = placesIn(folders)
+  return memberOf(context, { bootstrap, identity, port }, (listening) => terminal.note(listeningText(listening)))
 }

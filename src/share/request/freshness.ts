@@ -8,7 +8,7 @@ const secondMs = 1_000
 /** Nothing holds for longer, whatever is said. */
 export const maxTtlMs = 86_400_000
 /** An API that says to wait for longer is asked again by then. */
-const maxWaitMs = 3_600_000
+export const maxWaitMs = 3_600_000
 
 /** What CI polls: the first that fits decides, before what Cache-Control says (GitHub says 60 s of everything). */
 const endpoints: readonly (readonly [path: RegExp, ttlMs: number])[] = [
