@@ -9,8 +9,9 @@ import { type ApiRequest, type Scope, credentialOf, graphqlSubject, hidden, isGr
 import type { Outcome } from './cluster/board.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import { holdIn } from './cluster/holds.ts'
-import { type Answer, type Entry, headerOf, isFresh, open, seal } from './entry/entry.ts'
+import { type Answer, type Entry, headerOf, isFresh, seal } from './entry/entry.ts'
 import type { Group } from './entry/group.ts'
+import { createOpener } from './entry/opener.ts'
 import type { Shelf } from './shelf.ts'
 
 export type CacheNeeds = {
@@ -61,16 +62,18 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
   const held = new Map<string, Held>()
   /** Grows with each write: what was asked for before it is not kept. */
   let writes = 0
+  const opener = createOpener({ clock, group })
 
+  const refuse = (why: string): undefined => {
+    shelf.count('refused')
+    log.warn('share.entry_refused', { why })
+  }
   const find = (key: string): Entry | undefined => {
     const bytes = shelf.get(key)
-    if (!bytes) return undefined
-    const found = open(bytes, key, group, clock.now())
-    if (found.is === 'entry') return found.entry
-    shelf.count('refused')
-    log.warn('share.entry_refused', { why: found.why })
+    const found = bytes && opener.open(bytes, key)
+    if (found?.is !== 'refused') return found?.entry
     shelf.remove(key)
-    return undefined
+    return refuse(found.why)
   }
   const fromEntry = ({ answer, atMs }: Entry, how: Served['how']): Served => ({ answer, how, ageMs: Math.max(clock.now() - atMs, 0) })
   const fresh = (reply: Reply, how: Served['how']): Served => ({ ...reply, how, ageMs: 0 })
@@ -81,8 +84,9 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
   }
   /** The others hear of it before they hear what came of the lease. */
   const holdAllBack = async (budget: string, waitMs: number, answer: Answer): Promise<void> => {
-    holdBack(budget, waitMs, answer)
-    cluster?.hold(budget, await seal({ key: budget, atMs: clock.now(), ttlMs: waitMs, asker: '', answer }, group, identity))
+    const told = { ...answer, headers: answer.headers.filter(([name]) => name.toLowerCase() !== 'set-cookie') } // it is for who asked
+    holdBack(budget, waitMs, told)
+    cluster?.hold(budget, await seal({ key: budget, atMs: clock.now(), ttlMs: waitMs, asker: '', answer: told }, group, identity))
   }
   /** The API's own words, with the time that is left. */
   const heldBack = (budget: string): Answer | undefined => {
@@ -102,18 +106,15 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
     const subject = hidden(group.nameKey, 'subject', subjectOf(request))
     const before = writes
     const sealed = await seal(entry, group, identity)
+    opener.know(sealed, { is: 'entry', origin: identity.peerId, entry })
     return before === writes && shelf.put(key, { sealed, atMs: entry.atMs, subject }) ? ttlMs : undefined
   }
 
   /** What somebody else of the group was told, if it can be believed and still holds. */
   const fromPeer = (key: string, subject: string, sealed: Uint8Array): Entry | undefined => {
-    const found = open(sealed, key, group, clock.now())
-    if (found.is === 'refused') {
-      shelf.count('refused')
-      log.warn('share.entry_refused', { why: found.why })
-      return undefined
-    }
-    if (!isFresh(found.entry, clock.now())) return undefined
+    const found = opener.open(sealed, key)
+    if (found.is === 'refused') return refuse(found.why)
+    if (!isFresh(found.entry, clock.now())) return refuse('its time is over')
     shelf.put(key, { sealed, atMs: found.entry.atMs, subject })
     return found.entry
   }

@@ -54,6 +54,7 @@ export function createExamination(context: Context): Examination & AsyncDisposab
         clock,
         group,
         dial: async () => stream,
+        kept: () => undefined,
         onEnd: () => greeted.reject(new Error('the host ended the stream')),
         onMessage({ message }) {
           if (message.is !== 'about') return

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { Cluster, Way } from './cluster/cluster.ts'
 import { createDeputy } from './cluster/deputy.ts'
 import { type HostNeeds, createHost } from './cluster/host.ts'
+import { createKeeping } from './cluster/keeping.ts'
 import { createMembership } from './cluster/member.ts'
 import type { GroupSum } from './cluster/sum.ts'
 
@@ -42,7 +43,12 @@ export async function meet(needs: Needs, others: Others, { own, stack }: Own): P
     return { cluster: host, joined: Promise.resolve(undefined), addresses: serving.addresses, sum: host.sum }
   }
   const { bootstrap, serve } = others
-  const memberNeeds = { ...needs, dial: others.dial.bind(others), counted: () => needs.shelf.counts }
+  const memberNeeds = {
+    ...needs,
+    dial: others.dial.bind(others),
+    kept: createKeeping(needs).get,
+    counted: () => needs.shelf.counts,
+  }
   const settings = { own, bootstrap, scope: needs.scope }
   if (!serve) {
     const member = createMembership(memberNeeds, settings)

@@ -53,6 +53,22 @@ test('what is about a subject is forgotten, the rest stays', async () => {
   expect(shelf).toMatchObject({ size: 0, sizeBytes: 0 })
 })
 
+test('what was used lately comes from memory as it was, and never after it was removed, forgotten or driven out', async () => {
+  const shelf = shelfIn(await folderFor())
+  later(() => shelf.close())
+  for (const key of ['a', 'b', 'c']) shelf.put(key, entry(1_000, 1, key))
+  const first = shelf.get('a')!
+  expect(shelf.get('a')).toBe(first)
+  shelf.put('a', entry(1_500, 2, 'a'))
+  expect(shelf.get('a')).toHaveLength(1_500)
+  shelf.remove('a')
+  shelf.forget(['b'])
+  expect(['a', 'b', 'c'].map((key) => shelf.get(key)?.length)).toEqual([undefined, undefined, 1_000])
+  shelf.put('large', entry(9_000))
+  expect(shelf.get('c')).toBeUndefined()
+  expect(shelf).toMatchObject({ size: 1, sizeBytes: 9_512, counts: { evictions: 1 } })
+})
+
 test('a new start finds entries, order of use and counts', async () => {
   const folder = await folderFor()
   const before = shelfIn(folder)

@@ -4,10 +4,13 @@ import { type Store, openStore } from '../base/store/store.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import { type Count, type Counts, counts, noCounts } from './counts.ts'
+import { createRecent } from './recent.ts'
 
+/** `sealed`: bytes of their own, which nobody changes any more. */
 export type Shelved = { readonly sealed: Uint8Array; readonly atMs: number; readonly subject: string }
 
 export interface Shelf {
+  /** The very same bytes as long as they are in memory, so that what was proved of them needs no second proof. Nobody may change them. */
   get(key: string): Uint8Array | undefined
   /** False: a newer one is there already. */
   put(key: string, entry: Shelved): boolean
@@ -31,11 +34,13 @@ const migrations = [
    CREATE TABLE counted (what TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT, WITHOUT ROWID;`,
 ]
 /** Uses and counts are written together, at the latest after so many. */
-const maxUnwritten = 256
+const maxUnwritten = 1_024
 /** And so soon: who is killed loses no more. */
 const unwrittenMs = 1_000
 /** What an entry costs beside its bytes. */
 const overheadBytes = 512
+/** So much of what was used last is in memory, too: a hit waits for no disk. */
+const maxRecentBytes = 16 << 20
 
 /** Opens the one in `folder`, whose only writer the caller is. Faults: those of `openStore`. */
 export function openShelf(
@@ -52,6 +57,7 @@ export function openShelf(
   )
   const touched = new Map<string, number>()
   const changed = new Set<Count>()
+  const recent = createRecent(Math.min(maxRecentBytes, maxBytes))
   let cancelWrite: (() => void) | undefined
   const writeNow = (): void => {
     cancelWrite?.()
@@ -73,21 +79,23 @@ export function openShelf(
     changed.add(what)
     writeSoon()
   }
-  const measure = (): void => {
-    const { bytes, number } = store.get<{ bytes: number; number: number }>(
-      'SELECT coalesce(sum(size), 0) AS bytes, count(*) AS number FROM entry',
-    )!
-    sizeBytes = bytes
-    size = number
+  /** Removes what a statement finds, which has to return the size of each. */
+  const removeAll = (statement: string, ...values: readonly string[]): void => {
+    for (const row of store.all<{ size: number }>(statement, ...values)) {
+      sizeBytes -= row.size
+      size--
+    }
   }
   return {
     get(key) {
-      const row = store.get<{ sealed: Uint8Array }>('SELECT sealed FROM entry WHERE key = ?', key)
-      if (row) {
+      const known = recent.get(key)
+      const sealed = known ?? store.get<{ sealed: Uint8Array }>('SELECT sealed FROM entry WHERE key = ?', key)?.sealed
+      if (sealed) {
+        if (!known) recent.set(key, sealed)
         touched.set(key, ++used)
         writeSoon()
       }
-      return row?.sealed
+      return sealed
     },
     put(key, { sealed, atMs, subject }) {
       const needsBytes = sealed.length + overheadBytes
@@ -100,21 +108,26 @@ export function openShelf(
         sizeBytes -= present?.size ?? 0
         size -= present ? 1 : 0
         const evicted = evict(store, sizeBytes + needsBytes - maxBytes)
-        sizeBytes += needsBytes - evicted.sizeBytes
-        size += 1 - evicted.number
-        if (evicted.number > 0) count('evictions', evicted.number)
+        for (const gone of evicted) {
+          recent.remove(gone.key)
+          sizeBytes -= gone.size
+        }
+        sizeBytes += needsBytes
+        size += 1 - evicted.length
+        if (evicted.length > 0) count('evictions', evicted.length)
         store.run('INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)', key, sealed, needsBytes, Math.floor(atMs), subject, ++used)
       })
+      recent.set(key, sealed)
       return true
     },
     remove(key) {
-      store.run('DELETE FROM entry WHERE key = ?', key)
-      measure()
+      recent.remove(key)
+      removeAll('DELETE FROM entry WHERE key = ? RETURNING size', key)
     },
     forget(subjects) {
-      if (!subjects) store.run('DELETE FROM entry')
-      else for (const subject of subjects) store.run('DELETE FROM entry WHERE subject = ?', subject)
-      measure()
+      recent.clear()
+      if (!subjects) removeAll('DELETE FROM entry RETURNING size')
+      else for (const subject of subjects) removeAll('DELETE FROM entry WHERE subject = ? RETURNING size', subject)
     },
     count,
     get counts() {
@@ -133,15 +146,15 @@ export function openShelf(
   }
 }
 
-function evict(store: Store, tooManyBytes: number): { readonly sizeBytes: number; readonly number: number } {
-  let sizeBytes = 0
-  let number = 0
-  while (sizeBytes < tooManyBytes) {
-    const oldest = store.get<{ key: string; size: number }>('SELECT key, size FROM entry ORDER BY used LIMIT 1')
+type Evicted = { readonly key: string; readonly size: number }
+
+function evict(store: Store, tooManyBytes: number): readonly Evicted[] {
+  const evicted: Evicted[] = []
+  for (let leftBytes = tooManyBytes; leftBytes > 0; leftBytes -= evicted.at(-1)!.size) {
+    const oldest = store.get<Evicted>('SELECT key, size FROM entry ORDER BY used LIMIT 1')
     if (!oldest) break
     store.run('DELETE FROM entry WHERE key = ?', oldest.key)
-    sizeBytes += oldest.size
-    number++
+    evicted.push(oldest)
   }
-  return { sizeBytes, number }
+  return evicted
 }

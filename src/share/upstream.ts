@@ -3,12 +3,10 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { HttpClient } from '../base/http/client.ts'
 import type { Clock } from '../kernel/clock.ts'
-import type { ApiRequest } from './request/request.ts'
+import { type ApiRequest, hopByHop } from './request/request.ts'
 import type { Reply } from './cache.ts'
 import { maxBodyBytes } from './entry/entry.ts'
 
-/** Of one connection (RFC 9110 §7.6.1), and what follows from the body itself. */
-const hopByHop = /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade)$/
 const answerMs = 60_000
 
 export type Passing = {
@@ -23,8 +21,16 @@ export type Passing = {
 export function onward(rawHeaders: readonly string[]): Readonly<Record<string, string[]>> {
   const named: Record<string, string[]> = {}
   for (const [given, value] of pairs(rawHeaders)) (named[given.toLowerCase()] ??= []).push(value)
-  const once = new Set((named['connection'] ?? []).flatMap((value) => value.split(',')).map((name) => name.trim().toLowerCase()))
+  const once = onceOf(named['connection']?.join(','))
   return Object.fromEntries(Object.entries(named).filter(([name]) => !hopByHop.test(name) && !once.has(name)))
+}
+
+const none: ReadonlySet<string> = new Set()
+
+/** The names in a Connection: headers of this connection alone. */
+export function onceOf(connection: string | undefined): ReadonlySet<string> {
+  if (connection === undefined || connection === 'keep-alive') return none
+  return new Set(connection.split(',').map((name) => name.trim().toLowerCase()))
 }
 
 function pairs(raw: readonly string[]): [string, string][] {

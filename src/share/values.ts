@@ -3,8 +3,9 @@ import type { Identity } from '../base/identity/identity.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Cluster } from './cluster/cluster.ts'
-import { type Entry, isFresh, open, seal } from './entry/entry.ts'
+import { type Entry, isFresh, seal } from './entry/entry.ts'
 import type { Group } from './entry/group.ts'
+import { createOpener } from './entry/opener.ts'
 import { fault } from './faults.ts'
 import { hidden } from './request/request.ts'
 import type { Shelf } from './shelf.ts'
@@ -35,21 +36,19 @@ const maxValueBytes = 512 << 10
 export function createValues({ clock, log, shelf, group, identity, cluster }: ValuesNeeds): Values {
   const keyOf = (name: string): string => hidden(group.nameKey, 'value', name)
   const subjectOf = (name: string): string => hidden(group.nameKey, 'subject', `value ${name}`)
+  const opener = createOpener({ clock, group })
   const opened = (key: string, sealed: Uint8Array): Entry | undefined => {
-    const found = open(sealed, key, group, clock.now())
+    const found = opener.open(sealed, key)
     if (found.is === 'entry') return found.entry
     shelf.count('refused')
     log.warn('share.entry_refused', { why: found.why })
     return undefined
   }
-  /** What was proved of bytes in memory: to open them takes longer than all the rest. */
-  const proved = new WeakMap<Uint8Array, Entry>()
   const kept = (key: string): Entry | undefined => {
     const sealed = shelf.get(key)
     if (!sealed) return undefined
-    const entry = proved.get(sealed) ?? opened(key, sealed)
-    if (entry) proved.set(sealed, entry)
-    else shelf.remove(key)
+    const entry = opened(key, sealed)
+    if (!entry) shelf.remove(key)
     if (!entry || isFresh(entry, clock.now())) return entry
     shelf.count('expirations')
     return undefined

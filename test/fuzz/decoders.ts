@@ -1,5 +1,6 @@
 // Every decoder of bytes that come from outside, with samples of what it accepts: one entry each.
 import { createHash } from 'node:crypto'
+import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { Duplex } from 'node:stream'
 import { readHello } from '../../src/base/http/route/client-hello.ts'
 import { ndjsonReader } from '../../src/base/control/ndjson.ts'
@@ -25,6 +26,9 @@ import { openMessage, openReceipt, signMessage, signReceipt } from '../../src/re
 import * as messages from '../../src/reach/message/protocol.ts'
 import { openCard, signCard } from '../../src/reach/node/peer-card.ts'
 import * as registry from '../../src/reach/registry/protocol.ts'
+import { BadMessage, encode, messagesIn } from '../../src/share/cluster/messages.ts'
+import { type Answer, open as openEntry, seal as sealEntry } from '../../src/share/entry/entry.ts'
+import { aloneGroup } from '../../src/share/entry/group.ts'
 
 export type Decoder = {
   readonly name: string
@@ -32,7 +36,7 @@ export type Decoder = {
   readonly samples: readonly Uint8Array[]
   /** Gives a value or throws a fault, or exactly such an error where one is named; nothing else. */
   readonly decode: (bytes: Buffer) => unknown
-  readonly throws?: ErrorConstructor | RangeErrorConstructor
+  readonly throws?: new (message?: string) => Error
 }
 
 const now = 1_790_000_000_000
@@ -55,6 +59,9 @@ const call = {
 }
 const offer = await signOffer(alice, { to: bob.peerId, id, name: 'a.txt', sizeBytes: 5, sha256: 'a'.repeat(64) }, now)
 const note = await signCheckpoint(alice, { ledger: 'fuzz/calls', chain: 'A'.repeat(43), size: 0, root: createHash('sha256').digest() })
+const cacheGroup = aloneGroup(Buffer.alloc(32, 3))
+const entryWith = (answer: Answer): Promise<Uint8Array> =>
+  sealEntry({ key: 'k', atMs: now, ttlMs: 1_000, asker: 'a', answer }, cacheGroup, alice)
 /** Of TLS 1.3, for web.example. */
 const clientHello = Buffer.from(
   '160301006c01000068030311111111111111111111111111111111111111111111111111111111111111112022222222222222222222222222222222222222222222222222222222222222220004130113020100001b00000010000e00000b7765622e6578616d706c65002b0003020304',
@@ -221,5 +228,40 @@ export const decoders: readonly Decoder[] = [
     name: 'JSON with comments',
     samples: [text('{ // a client\n "mcpServers": { "x": { "command": "y", "args": ["a",], } /* end */ } }')],
     decode: (bytes) => readJsonc(bytes.toString(), 'settings.json'),
+  },
+  {
+    name: 'a sealed entry of a cache',
+    samples: [await entryWith({ status: 200, headers: [['ETag', '"1"']], body: text('{"a":1}') })],
+    decode: (bytes) => openEntry(bytes, 'k', cacheGroup, now),
+  },
+  {
+    name: 'what a member sealed that lies',
+    samples: [text([['ETag', '"1"'], ['X-A', 'b\tc']])], // prettier-ignore
+    async decode(bytes) {
+      const opened = openEntry(
+        await entryWith({ status: 200, headers: parsed(bytes) as Answer['headers'], body: bytes }),
+        'k',
+        cacheGroup,
+        now,
+      )
+      if (opened.is !== 'entry') return
+      for (const [name, value] of opened.entry.answer.headers) {
+        validateHeaderName(name)
+        validateHeaderValue(name, value)
+      }
+    },
+  },
+  {
+    name: 'messages of a group',
+    samples: [
+      encode({ is: 'hello', nonce: 'n' }),
+      Buffer.concat([encode({ is: 'want', id: 1, key: 'k' }), encode({ is: 'entry', id: 1 }, text('sealed'))]),
+      encode({ is: 'done', key: 'k', subject: 's', outcome: 'kept' }, text('sealed')),
+      encode({ is: 'forget', subjects: ['s'] }),
+    ],
+    async decode(bytes) {
+      for await (const received of messagesIn(Duplex.from([bytes]))) void received
+    },
+    throws: BadMessage,
   },
 ]

@@ -41,8 +41,10 @@ const commands = [
   ['api', 'repos/o/r'],
   ['api', '--method', 'GET', 'repos/o/r/issues', '-f', 'state=open', '--jq', '.path'],
   ['api', 'graphql', '-f', 'query={ viewer { login } }'],
+  ['api', 'graphql', '-f', 'query=query($name: String!) { repository(owner: "o", name: $name) { id } }', '-F', 'name=r'],
   ['repo', 'view', 'o/r'],
   ['repo', 'view', 'o/r', '--json', 'name,description'],
+  ['run', 'list', '--repo', 'o/r'],
   ['run', 'list', '--repo', 'o/r', '--json', 'databaseId,displayTitle,status'],
 ]
 

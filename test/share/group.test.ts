@@ -156,7 +156,7 @@ test('a member that lies: what it has no lease for, did not sign, dated into the
   say({ is: 'want', id: 4, key: 'true' })
   expect(await next()).toEqual({ is: 'entry', id: 4 })
   expect(shelf.size).toBe(1)
-  expect(shelf.counts.refused).toBe(5)
+  expect(shelf.counts.refused).toBe(6)
   ours.write(Buffer.alloc(16, 255))
   await messages.next().catch(() => {}) // cut off
   await expect.poll(() => host.connected).toEqual([])

@@ -11,6 +11,7 @@ export interface Holds {
 }
 
 const maxHolds = 256
+const limitStatuses: readonly number[] = [403, 429]
 
 export function createHolds(clock: Pick<Clock, 'now'>, group: Group): Holds {
   const holds = new Map<string, Uint8Array>()
@@ -31,9 +32,9 @@ export type Hold = { readonly untilMs: number; readonly answer: Answer; readonly
 
 /** What is said there, unless it is over, or no limit that an API sets. */
 export function holdIn(sealed: Uint8Array, budget: string, group: Group, nowMs: number): Hold | undefined {
-  const opened = open(sealed, budget, group, nowMs)
+  const opened = open(sealed, budget, group, nowMs, limitStatuses)
   if (opened.is === 'refused' || !isFresh(opened.entry, nowMs) || opened.entry.ttlMs > maxWaitMs) return undefined
   const { origin, entry } = opened
   const { answer, atMs, ttlMs } = entry
-  return answer.status === 403 || answer.status === 429 ? { untilMs: atMs + ttlMs, answer, origin } : undefined
+  return { untilMs: atMs + ttlMs, answer, origin }
 }

@@ -5,12 +5,13 @@ import { reasonOf } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Group } from '../entry/group.ts'
 import type { Shelf } from '../shelf.ts'
+import { createAsking } from './asking.ts'
 import { createBoard } from './board.ts'
 import type { Cluster, Heard } from './cluster.ts'
 import { createHolds } from './holds.ts'
 import { createKeeping } from './keeping.ts'
 import { type Connected, createMembers } from './members.ts'
-import { type Received, encode } from './messages.ts'
+import { BadMessage, type Received, encode } from './messages.ts'
 import { type Ends, admit } from './proof.ts'
 import { type GroupSum, createGroupSum } from './sum.ts'
 
@@ -49,15 +50,20 @@ export interface Host extends Cluster {
 /** Longer than a call may take. */
 const leaseMs = 70_000
 const settleMs = 400
+/** Of one member at a time. */
+const maxGranted = 16_384
+/** Of a key that somebody else has the lease for: what is told of it is not taken. */
+const tooLate = -1
 /** How many members are told where to go when the host is gone. */
 const maxOthers = 8
 
-export function createHost(needs: HostNeeds, deputy: Deputy = { isBusy: () => false, before: () => [] }): Host {
+export function createHost(needs: HostNeeds, deputy?: Deputy): Host {
   const { clock, log, group, shelf, scope, onMember } = needs
   const board = createBoard(clock, leaseMs)
   const members = createMembers()
   const holds = createHolds(clock, group)
   const keeping = createKeeping(needs)
+  const asking = createAsking(clock, members)
   const sum = createGroupSum()
   const self = {}
   /** Grows with each thing forgotten: what was asked for before that is not kept. */
@@ -79,28 +85,48 @@ export function createHost(needs: HostNeeds, deputy: Deputy = { isBusy: () => fa
     await settled
     return keeping.get(key)
   }
+  const grant = (member: Connected, key: string, at: number): void => {
+    if (member.granted.size >= maxGranted) throw new Error('it asks for more than it tells of')
+    member.granted.set(key, at)
+  }
+  /** With it the lease goes on to the next one, who finds it in the same way. */
+  const fromOthers = async (member: Connected | undefined, key: string): Promise<Uint8Array | undefined> => {
+    const before = forgets
+    const sealed = deputy && (await asking.ask(member, key))
+    if (!sealed || before !== forgets) return undefined
+    board.done(member ?? self, key, 'failed')
+    return sealed
+  }
   const offer = async (member: Connected, id: number, key: string): Promise<void> => {
     const now = keeping.get(key) ?? (await afterSettling(key))
     if (now) return members.tell(member, { is: 'entry', id }, now)
     const offered = await board.want(member, key)
     const kept = offered === 'look' ? keeping.get(key) : undefined
     if (kept) return members.tell(member, { is: 'entry', id }, kept)
-    if (offered === 'lease') member.granted.set(key, forgets)
+    if (offered === 'lease') {
+      const others = await fromOthers(member, key)
+      if (others) return members.tell(member, { is: 'entry', id }, others)
+      grant(member, key, forgets)
+    }
     members.tell(member, { is: 'offer', id, offer: offered === 'lease' ? 'lease' : 'alone' })
   }
   const others = () =>
-    ({ is: 'others', addresses: [...new Set([...deputy.before(), ...members.addresses()])].slice(0, maxOthers) }) as const
+    ({ is: 'others', addresses: [...new Set([...(deputy?.before() ?? []), ...members.addresses()])].slice(0, maxOthers) }) as const
   const take = (member: Connected, received: Received): void => {
     const { message, bytes } = received
-    if (message.is === 'want') {
+    if (message.is === 'entry') asking.answered(message.id, bytes)
+    else if (message.is === 'none') asking.answered(message.id, undefined)
+    else if (message.is === 'ping') members.tell(member, { is: 'pong' })
+    else if (message.is === 'want') {
       void offer(member, message.id, message.key).catch((error: unknown) => member.stream.destroy(error as Error))
     } else if (message.is === 'done') {
-      const isDue = member.granted.get(message.key) === forgets
+      const granted = member.granted.get(message.key)
       member.granted.delete(message.key)
-      const isLost = message.outcome === 'kept' && !(isDue && keeping.put(member, message, bytes))
+      if (granted === undefined) return void keeping.refuse(member, 'asked for without leave')
+      const isLost = message.outcome === 'kept' && !(granted === forgets && keeping.put(member, message, bytes))
       board.done(member, message.key, isLost ? 'forOne' : message.outcome)
     } else if (message.is === 'claim') {
-      if (board.claim(member, message.key)) member.granted.set(message.key, forgets)
+      grant(member, message.key, board.claim(member, message.key) ? forgets : tooLate)
     } else if (message.is === 'forget') {
       heard.forget(message.subjects)
       forget(member, message.subjects)
@@ -129,7 +155,7 @@ export function createHost(needs: HostNeeds, deputy: Deputy = { isBusy: () => fa
       const now = await afterSettling(key)
       if (now) return { is: 'entry', sealed: now }
       const offered = await board.want(self, key)
-      const sealed = offered === 'look' ? shelf.get(key) : undefined
+      const sealed = offered === 'look' ? shelf.get(key) : offered === 'lease' ? await fromOthers(undefined, key) : undefined
       return sealed ? { is: 'entry', sealed } : { is: offered === 'lease' ? 'lease' : 'alone' }
     },
     claim: (key) => void board.claim(self, key),
@@ -148,14 +174,17 @@ export function createHost(needs: HostNeeds, deputy: Deputy = { isBusy: () => fa
     close: () => members.sendAway(),
     async accept(stream, ends, ip) {
       stream.on('error', () => {})
-      if (deputy.isBusy()) return void stream.end(encode({ is: 'busy' }))
+      if (deputy?.isBusy()) return void stream.end(encode({ is: 'busy' }))
       const member: Connected = { peer: ends.member, stream, ip, granted: new Map() }
+      let isIn = false
       try {
         const { messages } = await admit(clock, stream, group, ends)
-        if (deputy.isBusy() || !members.add(member)) throw new Error('it has to go elsewhere')
+        if (deputy?.isBusy() || !members.add(member)) throw new Error('it has to go elsewhere')
+        isIn = true
         greet(member)
         for await (const received of messages) take(member, received)
       } catch (error) {
+        if (error instanceof BadMessage && isIn) keeping.refuse(member, error.message)
         log.warn('share.member_refused', { peer: ends.member, reason: reasonOf(error) })
       } finally {
         members.remove(member)

@@ -4,6 +4,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Counts } from '../counts.ts'
 import type { Group } from '../entry/group.ts'
+import type { Shelf } from '../shelf.ts'
 import { type Cluster, type Heard, type Way, wayAt } from './cluster.ts'
 import { keepLink } from './keep-link.ts'
 import { type Link, openLink } from './link.ts'
@@ -13,7 +14,10 @@ export type MemberNeeds = {
   readonly clock: Clock
   readonly log: Log
   readonly group: Group
+  readonly shelf: Pick<Shelf, 'count'>
   readonly dial: (way: Way, signal: AbortSignal) => Promise<Duplex>
+  /** The entry for a key, if it is kept here and holds. */
+  readonly kept: (key: string) => Uint8Array | undefined
   /** What it has counted so far. */
   readonly counted: () => Counts
   /** There is a host, or none any more. */
@@ -46,7 +50,7 @@ const maxTries = 3
 const maxAheadMs = 30_000
 
 export function createMembership(needs: MemberNeeds, { own, bootstrap, port, scope }: MemberSettings): Membership {
-  const { clock, log, group, dial, counted, onChange } = needs
+  const { clock, log, group, shelf, dial, counted, onChange, kept: inShelf } = needs
   let others: readonly string[] = []
   let heard: Heard = { forget() {}, hold() {} }
   const asking = new Set<string>()
@@ -75,6 +79,7 @@ export function createMembership(needs: MemberNeeds, { own, bootstrap, port, sco
     if (text !== told) kept.now?.tell({ is: 'counts', counts })
     if (kept.now) told = text
   }
+  const onBad = (): void => shelf.count('refused')
   const begin = (link: Link): void => {
     told = ''
     if (port !== undefined) link.tell({ is: 'listens', port })
@@ -85,7 +90,8 @@ export function createMembership(needs: MemberNeeds, { own, bootstrap, port, sco
     clock,
     log,
     ways,
-    open: (way, signal) => openLink({ clock, group, dial, onMessage, onEnd: (link) => kept.lost(link) }, { way, own }, signal),
+    open: (way, signal) =>
+      openLink({ clock, group, dial, kept: inShelf, onMessage, onBad, onEnd: (link) => kept.lost(link) }, { way, own }, signal),
     onChange(link) {
       if (link) begin(link)
       onChange?.(link !== undefined)

@@ -19,8 +19,8 @@ export interface Members {
   add(member: Connected): boolean
   remove(member: Connected): void
   tell(member: Connected, message: Message, bytes?: Uint8Array): void
-  /** All but one, if there is one. */
-  tellAll(but: Connected | undefined, message: Message, bytes?: Uint8Array): void
+  /** All but one, if there is one; how many they are. */
+  tellAll(but: Connected | undefined, message: Message, bytes?: Uint8Array): number
   peers(): readonly string[]
   /** Where those that listen are, in the order in which they came. */
   addresses(): readonly string[]
@@ -43,7 +43,9 @@ export function createMembers(): Members {
     add: (member) => members.size < maxMembers && members.add(member) === members,
     remove: (member) => void members.delete(member),
     tellAll(but, message, bytes) {
-      for (const member of members) if (member !== but) tell(member, message, bytes)
+      const told = [...members].filter((member) => member !== but)
+      for (const member of told) tell(member, message, bytes)
+      return told.length
     },
     peers: () => [...members].map(({ peer }) => peer),
     addresses: () =>

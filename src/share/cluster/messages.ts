@@ -8,12 +8,17 @@ export type Message =
   | { readonly is: 'hello'; readonly nonce: string }
   /** In the place of `hello`: it has a host itself, to which one should go as well. */
   | { readonly is: 'busy' }
+  /** Of a member that waits; answered by `pong`, at once. */
+  | { readonly is: 'ping' | 'pong' }
   | { readonly is: 'proof'; readonly nonce: string; readonly proof: string }
   | { readonly is: 'refused'; readonly why: string }
   | { readonly is: 'want'; readonly id: number; readonly key: string }
   | { readonly is: 'offer'; readonly id: number; readonly offer: Exclude<Offer, 'look'> }
-  /** With the entry. */
+  /** With the entry: the answer to `want`, or to `have`. */
   | { readonly is: 'entry'; readonly id: number }
+  /** Of a deputy: whether it has kept that; answered by `entry` or `none`. */
+  | { readonly is: 'have'; readonly id: number; readonly key: string }
+  | { readonly is: 'none'; readonly id: number }
   /** With the entry, if one is kept. */
   | { readonly is: 'done'; readonly key: string; readonly subject: string; readonly outcome: Outcome }
   | { readonly is: 'forget'; readonly subjects?: readonly string[] }
@@ -30,7 +35,11 @@ export type Message =
   /** Of a host, first: its time, and its scope, hidden. */
   | { readonly is: 'about'; readonly atMs: number; readonly scope: string }
 
+/** The bytes are of their own: who keeps them keeps nothing else in memory. */
 export type Received = { readonly message: Message; readonly bytes: Uint8Array }
+
+/** Nothing more is read of such a stream. */
+export class BadMessage extends Error {}
 
 type Check = (value: unknown) => boolean
 
@@ -52,11 +61,15 @@ const shapes: {
 } = {
   hello: { nonce: isWord },
   busy: {},
+  ping: {},
+  pong: {},
   proof: { nonce: isWord, proof: isWord },
   refused: { why: isWord },
   want: { id: isNumber, key: isWord },
   offer: { id: isNumber, offer: isOneOf('lease', 'alone') },
   entry: { id: isNumber },
+  have: { id: isNumber, key: isWord },
+  none: { id: isNumber },
   done: { key: isWord, subject: isWord, outcome: isOneOf('kept', 'failed', 'forOne') },
   forget: { subjects: (value) => value === undefined || isList(value) },
   hold: { budget: isWord },
@@ -67,12 +80,19 @@ const shapes: {
   about: { atMs: isNumber, scope: isWord },
 }
 
-/** Throws for anything else. */
+function jsonIn(text: string): Readonly<Record<string, unknown>> | null | undefined {
+  try {
+    return JSON.parse(text) as Readonly<Record<string, unknown>> | null
+  } catch {
+    return undefined
+  }
+}
+
 function messageIn(text: string): Message {
-  const said = JSON.parse(text) as Record<string, unknown> | null
+  const said = jsonIn(text)
   const is = said?.['is']
   const shape = typeof is === 'string' && Object.hasOwn(shapes, is) ? Object.entries(shapes[is as Message['is']]) : undefined
-  if (!shape?.every(([name, check]) => check(said![name]))) throw new Error('a message that is none of ours')
+  if (!shape?.every(([name, check]) => check(said![name]))) throw new BadMessage('a message that is none of ours')
   return said as Message
 }
 
@@ -87,7 +107,7 @@ export function encode(message: Message, bytes: Uint8Array = new Uint8Array()): 
   return Buffer.concat([lengths, head, bytes])
 }
 
-/** Each message as it comes. Throws for what is none, or too long; ends with the stream. */
+/** Each message as it comes; ends with the stream. Throws `BadMessage`. */
 export async function* messagesIn(stream: Duplex): AsyncGenerator<Received> {
   let parts: Buffer[] = []
   let sizeBytes = 0
@@ -101,11 +121,11 @@ export async function* messagesIn(stream: Duplex): AsyncGenerator<Received> {
       needsBytes = lengthsBytes
       if (rest.length < needsBytes) break
       const [head, body] = [rest.readUInt32BE(0), rest.readUInt32BE(4)]
-      if (head > maxHeadBytes || body > maxSealedBytes) throw new Error('a message that is too long')
+      if (head > maxHeadBytes || body > maxSealedBytes) throw new BadMessage('a message that is too long')
       needsBytes += head + body
       if (rest.length < needsBytes) break
       const message = messageIn(rest.toString('utf8', lengthsBytes, lengthsBytes + head))
-      yield { message, bytes: rest.subarray(lengthsBytes + head, needsBytes) }
+      yield { message, bytes: new Uint8Array(rest.subarray(lengthsBytes + head, needsBytes)) }
       rest = rest.subarray(needsBytes)
     }
     parts = [rest]

@@ -3,6 +3,7 @@ import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { type Identity, publicKeyOf, verify } from '../../base/identity/identity.ts'
 import { randomBytes } from '../../kernel/random.ts'
 import { maxTtlMs } from '../request/freshness.ts'
+import { hopByHop } from '../request/request.ts'
 import type { Group } from './group.ts'
 
 /** Names as they came, in their order, for an answer from the cache is to be the one of the API. */
@@ -67,11 +68,13 @@ export async function seal(entry: Entry, group: Group, identity: Identity): Prom
   const cipher = createCipheriv('aes-256-gcm', group.sealKey, nonce).setAAD(headBytes)
   const meta = Buffer.from(`${JSON.stringify({ asker, status: answer.status, headers: answer.headers })}\n`)
   const sealed = Buffer.concat([headBytes, cipher.update(meta), cipher.update(answer.body), cipher.final(), cipher.getAuthTag()])
-  return Buffer.concat([sealed, await identity.sign(sealed)])
+  return new Uint8Array(Buffer.concat([sealed, await identity.sign(sealed)])) // of their own: Buffer cuts small ones out of a large one
 }
 
-/** The entry for `key` in these bytes, from wherever they came. Time from the future is now, or refused; never throws. */
-export function open(bytes: Uint8Array, key: string, group: Group, nowMs: number): Opened | Refused {
+const keptStatuses: readonly number[] = [200]
+
+/** The entry for `key` in these bytes, from wherever they came. Time from the future is now, or refused; never throws. `statuses`: of the answers that are meant. */
+export function open(bytes: Uint8Array, key: string, group: Group, nowMs: number, statuses = keptStatuses): Opened | Refused {
   const refused = (why: Refusal): Refused => ({ is: 'refused', why })
   if (bytes.length > maxSealedBytes) return refused('too large')
   const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
@@ -83,20 +86,46 @@ export function open(bytes: Uint8Array, key: string, group: Group, nowMs: number
   if (head.key !== key) return refused('of another key')
   if (head.at > nowMs + maxAheadMs) return refused('from the future')
   if (!isSigned(head.origin, sealed, all.subarray(-signatureBytes))) return refused('not signed by its origin')
+  const plain = unsealed(sealed.subarray(end), all.subarray(0, end), Buffer.from(head.nonce, 'base64url'), group)
+  if (!plain) return refused('changed')
+  const told = toldIn(plain, statuses)
+  if (!told) return refused('malformed')
+  return { is: 'entry', origin: head.origin, entry: { key, atMs: Math.min(head.at, nowMs), ttlMs: head.ttl, ...told } }
+}
+
+function unsealed(sealed: Buffer, bound: Buffer, nonce: Buffer, { sealKey }: Group): Buffer | undefined {
   try {
-    const decipher = createDecipheriv('aes-256-gcm', group.sealKey, Buffer.from(head.nonce, 'base64url'))
-      .setAAD(all.subarray(0, end))
-      .setAuthTag(sealed.subarray(-tagBytes))
-    const plain = Buffer.concat([decipher.update(sealed.subarray(end, -tagBytes)), decipher.final()])
-    const cut = plain.indexOf(0x0a)
-    const { asker, status, headers } = JSON.parse(plain.toString('utf8', 0, cut)) as Pick<Answer, 'status' | 'headers'> & {
-      readonly asker: string
-    }
-    const answer = { status, headers, body: plain.subarray(cut + 1) }
-    return { is: 'entry', origin: head.origin, entry: { key, atMs: Math.min(head.at, nowMs), ttlMs: head.ttl, asker, answer } }
+    const decipher = createDecipheriv('aes-256-gcm', sealKey, nonce).setAAD(bound).setAuthTag(sealed.subarray(-tagBytes))
+    return Buffer.concat([decipher.update(sealed.subarray(0, -tagBytes)), decipher.final()])
   } catch {
-    return refused('changed')
+    return undefined
   }
+}
+
+const headerName = /^[\w!#$%&'*+.^`|~-]{1,256}$/
+// eslint-disable-next-line no-control-regex -- a tab is no control character in a header (RFC 9110 §5.5)
+const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/
+
+/** What a member may send is what a cache keeps (`ttlOf`), and a server can say: a member that lies must not be able to break an answer. */
+function toldIn(plain: Buffer, statuses: readonly number[]): Pick<Entry, 'asker' | 'answer'> | undefined {
+  const end = plain.subarray(0, maxMetaBytes).indexOf(0x0a)
+  const body = plain.subarray(end + 1)
+  if (end < 0 || body.length > maxBodyBytes) return undefined
+  try {
+    const { asker, status, headers } = JSON.parse(plain.toString('utf8', 0, end)) as { readonly [Name in string]?: unknown }
+    const areHeaders = Array.isArray(headers) && headers.every(isHeader)
+    const isSaid = typeof status === 'number' && statuses.includes(status)
+    return typeof asker === 'string' && isSaid && areHeaders ? { asker, answer: { status, headers, body } } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isHeader(given: unknown): given is readonly [string, string] {
+  if (!Array.isArray(given) || given.length !== 2) return false
+  const [name, value] = given as unknown[]
+  if (typeof name !== 'string' || typeof value !== 'string') return false
+  return headerName.test(name) && headerValue.test(value) && !hopByHop.test(name.toLowerCase()) && name.toLowerCase() !== 'set-cookie'
 }
 
 function headIn(text: string): Head | undefined {

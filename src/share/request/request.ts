@@ -34,6 +34,9 @@ export const keyedHeaders: readonly string[] = [
 /** Who sends one of these means a part of an answer, one version of it, or somebody whom Authorization does not name. */
 const passing: readonly string[] = ['cookie', 'range', 'if-match', 'if-range', 'if-unmodified-since', 'x-github-otp', 'expect', 'upgrade']
 
+/** Of one connection (RFC 9110 §7.6.1), and what follows from the body itself; names in lower case. */
+export const hopByHop = /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade)$/
+
 const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 const graphqlPath = /^(?:\/api)?\/graphql$/
 const repository = /^(?:\/api\/v3)?\/repos\/([^/]+\/[^/]+)(?:\/|$)/
@@ -86,10 +89,10 @@ export function credentialOf({ headers }: Pick<ApiRequest, 'headers'>): string |
 export type Scope = { readonly keyBytes: Uint8Array; readonly shared?: string | undefined }
 
 /** Whom an answer is for: one credential, everybody with a credential (if the operator declared a shared scope), or who has none. */
-function scopeOf(request: ApiRequest, { keyBytes, shared }: Scope): readonly string[] {
+function scopeOf(request: ApiRequest, { shared }: Scope): readonly string[] {
   const credential = credentialOf(request)
   if (credential === undefined) return ['nobody']
-  return shared === undefined ? ['credential', hidden(keyBytes, 'credential', credential)] : ['shared', shared]
+  return shared === undefined ? ['credential', credential] : ['shared', shared]
 }
 
 /** 64 hex digits that tell nothing of the text without the key. */
@@ -103,7 +106,7 @@ export function hidden(keyBytes: Uint8Array, what: string, text: string): string
 export function keyOf(request: ApiRequest, scope: Scope): string {
   const { method, host, target, headers, body } = request
   const relevant = keyedHeaders.map((name) => headers[name] ?? null)
-  const bodyHash = createHash('sha256').update(body).digest('hex')
+  const bodyHash = body.length === 0 ? '' : createHash('sha256').update(body).digest('hex')
   const whole = [method, host.toLowerCase(), normalTarget(target), relevant, bodyHash, scopeOf(request, scope)]
   return hidden(scope.keyBytes, 'request', JSON.stringify(whole))
 }
