@@ -6,6 +6,9 @@ import type { Approvals } from './approval/approvals.ts'
 import type { Reloads } from './reload.ts'
 import type { Connectors } from './connector/connectors.ts'
 import { connectorHandlers } from './connector/operations.ts'
+import type { Finding } from '../base/checks/check.ts'
+import type { Access } from './access-now.ts'
+import { type CallsNeeds, callsHandlers } from './calls/operations.ts'
 import type { gateApi } from './api.ts'
 
 /** What the operations act on. */
@@ -14,11 +17,26 @@ export type ControlNeeds = {
   readonly pins: Pins
   readonly connectors: Connectors
   readonly reloads: Reloads
+  readonly access: Access
+  readonly calls: CallsNeeds
+  readonly doctrine: (signal: AbortSignal) => Promise<readonly Finding[]>
 }
 
-export function gateHandlers({ approvals, pins, connectors, reloads }: ControlNeeds): Handlers<typeof gateApi> {
+/** Of a hash: enough to know it by. */
+const fingerprintLength = 16
+
+export function gateHandlers({ approvals, pins, connectors, reloads, access, calls, doctrine }: ControlNeeds): Handlers<typeof gateApi> {
   return {
     ...connectorHandlers(connectors),
+    ...callsHandlers(calls),
+    'list-principals': async () =>
+      access.credentials.map(({ name, tokenHashes, peers }) => ({
+        name,
+        tokens: tokenHashes.map((hash) => hash.slice(0, fingerprintLength)),
+        peers,
+        mayReadMetrics: access.metricsFor.has(name),
+      })),
+    'show-doctrine': async (_, { signal }) => [...(await doctrine(signal))],
     reload: () => reloads.reload(),
     'list-calls': async () => approvals.list(),
     'decide-call': async ({ id, decision }) => approvals.decide(id, decision),

@@ -5,6 +5,7 @@ import { asFault } from '../kernel/fault.ts'
 import { makeFolder } from '../kernel/file.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Rule } from '../base/access/policy.ts'
+import type { NamedCheck } from '../base/checks/check.ts'
 import type { Credentials } from '../base/access/principal.ts'
 import { openControl } from '../base/control/server.ts'
 import { openSqliteKv } from '../base/kv/sqlite.ts'
@@ -14,6 +15,7 @@ import { type Ledger, openLedger } from '../base/ledger/ledger.ts'
 import { ledgerSecret } from '../base/ledger/secret.ts'
 import { Access } from './access-now.ts'
 import { gateApi } from './api.ts'
+import { WatchedCalls } from './calls/watched.ts'
 import { Approvals } from './approval/approvals.ts'
 import { namesOf, readWatermark } from '../base/ledger/segments.ts'
 import { type ConnectorsSettings, openConnectors } from './connector/connectors.ts'
@@ -21,6 +23,7 @@ import { type ControlNeeds, gateHandlers } from './control.ts'
 import { Drain } from './drain.ts'
 import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
 import { type GateEndpoint, createEndpoint } from './endpoint.ts'
+import type { Examination } from './examination.ts'
 import { fault } from './faults.ts'
 import { type Entrances, openEntrances } from './entrances.ts'
 import type { HealthNeeds } from './health.ts'
@@ -33,6 +36,7 @@ import { layersOf } from './layers.ts'
 import { type Limit, Limits } from './limit.ts'
 import { type Configured, LineUp } from './line-up.ts'
 import { GateMetrics } from './metrics.ts'
+import { type OwnDoctrineNeeds, ownDoctrine } from './own-doctrine.ts'
 import { Pins } from './pin/pins.ts'
 import { recordRefusal } from './record.ts'
 import { type Reading, type Reloaded, Reloads } from './reload.ts'
@@ -101,6 +105,8 @@ export type GateNeeds = {
   readonly identity?: () => Identity
   /** Reads the configuration again. */
   readonly read: () => Promise<Reading>
+  /** Those of the doctrine, loaded when it is asked for; absent: there are none. */
+  readonly checks?: () => Promise<readonly NamedCheck<Examination>[]>
   /** Daemons whose servers are followed, each with what is wrong with it. */
   readonly offers: HealthNeeds['offers']
 }
@@ -130,7 +136,8 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const { policy, directory } = access
   const limits = new Limits(clock, settings.callLimits ?? [])
   const drain = new Drain()
-  const metrics = new GateMetrics(clock)
+  const watched = new WatchedCalls()
+  const metrics = new GateMetrics(clock, watched)
   stack.defer(() => metrics.close())
   const children = new Children(settings.children ?? defaultChildren, () => [
     ...sessions.idle(),
@@ -172,9 +179,11 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const syncedSeq = (): number => readWatermark(namesOf(place.folder, 'ledger.jsonl'))?.seq ?? 0
   const counted = { metrics, sessions, children, syncedSeq, version: settings.version ?? 'unknown' }
   const health = { ledger, bucket, upstreams, drain, connectors, pins, reloads, offers: needs.offers, ...counted }
-  const front = { clock, log, ledger, directory, endpoints, all, health, connectors }
+  const front = { clock, log, ledger, directory, endpoints, all, health, connectors, watched }
   const entrances: Entrances = stack.use(await openEntrances(front, { ...settings, metricsFor: access.metricsFor }))
-  stack.use(await openOwnApi(needs, { approvals, pins, connectors, reloads }, settings.control))
+  const calls = { clock, metrics, watched, place, identity }
+  const doctrine = doctrineOf(needs, { connectors, health }, settings)
+  stack.use(await openOwnApi(needs, { approvals, pins, connectors, reloads, access, calls, doctrine }, settings.control))
   recheck = () => entrances.recheck()
   const { url } = entrances
   log.info('gate.ready', { url, upstreams: [...endpoints.keys()] })
@@ -190,6 +199,8 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   }
 }
 
+type DoctrineAsked = Pick<OwnDoctrineNeeds, 'connectors'> & { readonly health: Omit<HealthNeeds, 'keySets'> }
+
 type PinsNeeds = Pick<GateNeeds, 'clock' | 'log'> & { readonly ledger: Ledger; readonly stack: AsyncDisposableStack }
 
 async function openPins({ clock, log, ledger, stack }: PinsNeeds, { folder, upstreams }: GateSettings): Promise<Pins> {
@@ -200,6 +211,11 @@ async function openPins({ clock, log, ledger, stack }: PinsNeeds, { folder, upst
   take()
   stack.defer(() => pins.saved())
   return pins
+}
+
+function doctrineOf({ clock, checks = async () => [] }: GateNeeds, asked: DoctrineAsked, { connectors }: GateSettings) {
+  const health = { ...asked.health, keySets: [] } // of them the doctrine asks nothing
+  return ownDoctrine({ clock, checks, ...asked, health }, { logs: connectors.drillsFolder, isOff: connectors.isOff })
 }
 
 /** Fault `gate.runtime_busy`. Undefined when no folder is said: then nobody on this machine says anything to the gate. */

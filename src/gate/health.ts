@@ -48,7 +48,8 @@ export async function answerHealth(needs: HealthNeeds, path: string, isKnown: bo
   answerJson(response, health.status === 'failing' ? 503 : 200, health)
 }
 
-async function healthOf(
+/** How it stands now; `isKnown`: for somebody who has proved who they are. */
+export async function healthOf(
   { ledger, bucket, upstreams, drain, keySets, connectors, pins, reloads, offers }: HealthNeeds,
   isKnown: boolean,
 ): Promise<Health> {

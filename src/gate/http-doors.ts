@@ -7,6 +7,7 @@ import { type Listener, openListener } from '../base/http/listener.ts'
 import type { Ledger } from '../base/ledger/ledger.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
 import type { ScanLimits } from '../base/wire/walk.ts'
+import type { WatchedCalls } from './calls/watched.ts'
 import type { Connectors } from './connector/connectors.ts'
 import { createFrontDoor } from './front-door.ts'
 import type { MetricsNeeds } from './metrics-page.ts'
@@ -24,6 +25,7 @@ export type HttpDoorsNeeds = {
   readonly all: Endpoint
   readonly health: Omit<MetricsNeeds, 'keySets'>
   readonly connectors: Connectors
+  readonly watched: WatchedCalls
 }
 
 export type HttpDoorsSettings = WaysSettings & {

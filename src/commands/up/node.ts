@@ -206,7 +206,7 @@ async function startTools({ context: { clock, log, folders, version }, identitie
 async function startGate(plan: Plan, toolsUrl: string) {
   const { context, ports, path, gate, identities, keys } = plan
   const { clock, log, env, folders, version } = context
-  const [{ startGate: start }, { connectors, upstreams }] = await Promise.all([
+  const [{ startGate: start }, { checks, connectors, upstreams }] = await Promise.all([
     import('../../daemons/gate.ts'),
     import('../../extensions.ts'),
   ])
@@ -214,7 +214,7 @@ async function startGate(plan: Plan, toolsUrl: string) {
   const config = await configOf(gate)
   const read = async (): Promise<GateConfig> => configOf(await gateAgain(plan))
   const [, host, port] = /^(.*):(\d+)$/.exec(config.listen)!
-  const needs = { clock, log, env, folder: dirname(path), state: folders.state, kinds: upstreams, connectors, version, read }
+  const needs = { clock, log, env, folder: dirname(path), state: folders.state, kinds: upstreams, checks, connectors, version, read }
   const settings = { runtime: folders.runtime, peersReach: machine, wallet: join(identities.nodeFolder, 'wallet.json'), keys }
   return listening({ part: 'the gate', host: host!, port: Number(port), flag: 'gate-port' }, () => start(needs, config, settings))
 }

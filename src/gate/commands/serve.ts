@@ -19,14 +19,14 @@ export default command({
     ['fairlead gate serve --config ./gate.toml', 'the same, from another file'],
   ],
   async run({ terminal, log, clock, folders, env, version, signal, onReload }, { flags }) {
-    const { configs, connectors, upstreams: kinds } = await import('../../extensions.ts')
+    const { checks, configs, connectors, upstreams: kinds } = await import('../../extensions.ts')
     const load = () => loadMachineConfig(configs, folders.config, flags.config)
     const { path, tables } = await load()
     const mark = changeMark(path)
     const config = tables['gate'] as GateConfig
     const control = join(folders.runtime, 'gate')
     const read = async (): Promise<GateConfig> => (await load()).tables['gate'] as GateConfig
-    const needs = { clock, log, env, folder: dirname(path), state: folders.state, control, kinds, connectors, version, read }
+    const needs = { clock, log, env, folder: dirname(path), state: folders.state, control, kinds, checks, connectors, version, read }
     const gate = await startConfiguredGate(needs, config)
     terminal.result({ url: gate.url, upstreams: Object.keys(config.upstreams) }, () =>
       [
