@@ -253,7 +253,7 @@ function walletKeys(context: Context, { passphrase, path, peer, wallet }: Keys):
 
 async function startPeer(plan: Plan, { peerSocket: gateSocket, ledger }: GateDaemon, registry: string) {
   const {
-    context: { clock, log, env },
+    context: { clock, log, env, folders },
     identities,
     ports,
     keys,
@@ -284,6 +284,7 @@ async function startPeer(plan: Plan, { peerSocket: gateSocket, ledger }: GateDae
     listen,
     ...who,
     gateSocket,
+    control: join(folders.runtime, 'peer'),
     server,
     announce,
     isLanAnswered,
