@@ -6,19 +6,27 @@ import type { Approvals } from './approval/approvals.ts'
 import type { Reloads } from './reload.ts'
 import type { Connectors } from './connector/connectors.ts'
 import { connectorHandlers } from './connector/operations.ts'
+import type { Status } from '../base/checks/status.ts'
 import type { gateApi } from './api.ts'
+import { fault } from './faults.ts'
 
 /** What the operations act on. */
 export type ControlNeeds = {
+  /** A port: how everything on this machine stands. */
+  readonly look: ((signal: AbortSignal) => Promise<Status>) | undefined
   readonly approvals: Approvals
   readonly pins: Pins
   readonly connectors: Connectors
   readonly reloads: Reloads
 }
 
-export function gateHandlers({ approvals, pins, connectors, reloads }: ControlNeeds): Handlers<typeof gateApi> {
+export function gateHandlers({ look, approvals, pins, connectors, reloads }: ControlNeeds): Handlers<typeof gateApi> {
   return {
     ...connectorHandlers(connectors),
+    async status(_, { signal }) {
+      if (!look) throw fault.no_status({})
+      return look(signal)
+    },
     reload: () => reloads.reload(),
     'list-calls': async () => approvals.list(),
     'decide-call': async ({ id, decision }) => approvals.decide(id, decision),

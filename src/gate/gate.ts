@@ -103,6 +103,8 @@ export type GateNeeds = {
   readonly read: () => Promise<Reading>
   /** Daemons whose servers are followed, each with what is wrong with it. */
   readonly offers: HealthNeeds['offers']
+  /** How everything on this machine stands; absent: this gate knows of itself alone. */
+  readonly look?: ControlNeeds['look']
 }
 
 export async function startGate(needs: GateNeeds, settings: GateSettings): Promise<Gate> {
@@ -174,7 +176,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const health = { ledger, bucket, upstreams, drain, connectors, pins, reloads, offers: needs.offers, ...counted }
   const front = { clock, log, ledger, directory, endpoints, all, health, connectors }
   const entrances: Entrances = stack.use(await openEntrances(front, { ...settings, metricsFor: access.metricsFor }))
-  stack.use(await openOwnApi(needs, { approvals, pins, connectors, reloads }, settings.control))
+  stack.use(await openOwnApi(needs, { look: needs.look, approvals, pins, connectors, reloads }, settings.control))
   recheck = () => entrances.recheck()
   const { url } = entrances
   log.info('gate.ready', { url, upstreams: [...endpoints.keys()] })
