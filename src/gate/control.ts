@@ -9,10 +9,14 @@ import { connectorHandlers } from './connector/operations.ts'
 import type { Finding } from '../base/checks/check.ts'
 import type { Access } from './access-now.ts'
 import { type CallsNeeds, callsHandlers } from './calls/operations.ts'
+import type { Status } from '../base/checks/status.ts'
 import type { gateApi } from './api.ts'
+import { fault } from './faults.ts'
 
 /** What the operations act on. */
 export type ControlNeeds = {
+  /** A port: how everything on this machine stands. */
+  readonly look: ((signal: AbortSignal) => Promise<Status>) | undefined
   readonly approvals: Approvals
   readonly pins: Pins
   readonly connectors: Connectors
@@ -25,10 +29,15 @@ export type ControlNeeds = {
 /** Of a hash: enough to know it by. */
 const fingerprintLength = 16
 
-export function gateHandlers({ approvals, pins, connectors, reloads, access, calls, doctrine }: ControlNeeds): Handlers<typeof gateApi> {
+export function gateHandlers(needs: ControlNeeds): Handlers<typeof gateApi> {
+  const { look, approvals, pins, connectors, reloads, access, calls, doctrine } = needs
   return {
     ...connectorHandlers(connectors),
     ...callsHandlers(calls),
+    async status(_, { signal }) {
+      if (!look) throw fault.no_status({})
+      return look(signal)
+    },
     'list-principals': async () =>
       access.credentials.map(({ name, tokenHashes, peers }) => ({
         name,

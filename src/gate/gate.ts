@@ -109,6 +109,8 @@ export type GateNeeds = {
   readonly checks?: () => Promise<readonly NamedCheck<Examination>[]>
   /** Daemons whose servers are followed, each with what is wrong with it. */
   readonly offers: HealthNeeds['offers']
+  /** How everything on this machine stands; absent: this gate knows of itself alone. */
+  readonly look?: ControlNeeds['look']
 }
 
 export async function startGate(needs: GateNeeds, settings: GateSettings): Promise<Gate> {
@@ -183,7 +185,8 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const entrances: Entrances = stack.use(await openEntrances(front, { ...settings, metricsFor: access.metricsFor }))
   const calls = { clock, metrics, watched, place, identity }
   const doctrine = doctrineOf(needs, { connectors, health }, settings)
-  stack.use(await openOwnApi(needs, { approvals, pins, connectors, reloads, access, calls, doctrine }, settings.control))
+  const own = { look: needs.look, approvals, pins, connectors, reloads, access, calls, doctrine }
+  stack.use(await openOwnApi(needs, own, settings.control))
   recheck = () => entrances.recheck()
   const { url } = entrances
   log.info('gate.ready', { url, upstreams: [...endpoints.keys()] })
