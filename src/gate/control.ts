@@ -5,6 +5,7 @@ import type { Pins } from './pin/pins.ts'
 import type { Approvals } from './approval/approvals.ts'
 import type { Reloads } from './reload.ts'
 import type { Connectors } from './connector/connectors.ts'
+import type { SignInLink } from './dashboard/link.ts'
 import { connectorHandlers } from './connector/operations.ts'
 import type { gateApi } from './api.ts'
 
@@ -14,12 +15,14 @@ export type ControlNeeds = {
   readonly pins: Pins
   readonly connectors: Connectors
   readonly reloads: Reloads
+  readonly signIn: (principal?: string) => SignInLink
 }
 
-export function gateHandlers({ approvals, pins, connectors, reloads }: ControlNeeds): Handlers<typeof gateApi> {
+export function gateHandlers({ approvals, pins, connectors, reloads, signIn }: ControlNeeds): Handlers<typeof gateApi> {
   return {
     ...connectorHandlers(connectors),
     reload: () => reloads.reload(),
+    'sign-in': async ({ principal }) => signIn(principal),
     'list-calls': async () => approvals.list(),
     'decide-call': async ({ id, decision }) => approvals.decide(id, decision),
     'list-tools': async () =>

@@ -6,6 +6,7 @@ import { makeFolder } from '../kernel/file.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Rule } from '../base/access/policy.ts'
 import type { Credentials } from '../base/access/principal.ts'
+import type { Api, Handlers } from '../base/control/api.ts'
 import { openControl } from '../base/control/server.ts'
 import { openSqliteKv } from '../base/kv/sqlite.ts'
 import type { Identity } from '../base/identity/identity.ts'
@@ -17,7 +18,10 @@ import { gateApi } from './api.ts'
 import { Approvals } from './approval/approvals.ts'
 import { namesOf, readWatermark } from '../base/ledger/segments.ts'
 import { type ConnectorsSettings, openConnectors } from './connector/connectors.ts'
-import { type ControlNeeds, gateHandlers } from './control.ts'
+import { gateHandlers } from './control.ts'
+import { Dashboard } from './dashboard/dashboard.ts'
+import { type SignInLink, linkOf } from './dashboard/link.ts'
+import type { Reach, Reachable } from './dashboard/reach.ts'
 import { Drain } from './drain.ts'
 import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
 import { type GateEndpoint, createEndpoint } from './endpoint.ts'
@@ -85,6 +89,8 @@ export interface Gate {
    * Recorded either way. `read`: in place of the file, what else the gate has to take.
    */
   reload(read?: () => Promise<Reading>): Promise<Reloaded>
+  /** A link that signs somebody in to the dashboard, once and within minutes; the only one who may use it, without a name. Fault `dashboard.no_principal`. */
+  signIn(principal?: string): SignInLink
   /** Lets running calls end, then stops every child; sessions and ledger stay for the next start. */
   close(): Promise<void>
 }
@@ -103,6 +109,8 @@ export type GateNeeds = {
   readonly read: () => Promise<Reading>
   /** Daemons whose servers are followed, each with what is wrong with it. */
   readonly offers: HealthNeeds['offers']
+  /** Other daemons, for the dashboard. */
+  readonly reach?: Reach
 }
 
 export async function startGate(needs: GateNeeds, settings: GateSettings): Promise<Gate> {
@@ -172,15 +180,32 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const syncedSeq = (): number => readWatermark(namesOf(place.folder, 'ledger.jsonl'))?.seq ?? 0
   const counted = { metrics, sessions, children, syncedSeq, version: settings.version ?? 'unknown' }
   const health = { ledger, bucket, upstreams, drain, connectors, pins, reloads, offers: needs.offers, ...counted }
-  const front = { clock, log, ledger, directory, endpoints, all, health, connectors }
+  const signIn = (principal?: string): SignInLink => linkOf(dashboard, settings.publicUrl ?? entrances.url, principal)
+  const handlers = gateHandlers({ approvals, pins, connectors, reloads, signIn })
+  const reach: Reach = async () => [ownDaemon(handlers), ...((await needs.reach?.()) ?? [])]
+  const { publicUrl } = settings
+  const dashboardNeeds = {
+    clock,
+    log,
+    ledger,
+    bucket: kv.bucket('dashboard'),
+    levels: access.dashboardFor,
+    reach,
+    version: counted.version,
+    publicUrl,
+  }
+  const dashboard = new Dashboard(dashboardNeeds)
+  stack.defer(() => dashboard.close())
+  const front = { clock, log, ledger, directory, endpoints, all, health, connectors, dashboard }
   const entrances: Entrances = stack.use(await openEntrances(front, { ...settings, metricsFor: access.metricsFor }))
-  stack.use(await openOwnApi(needs, { approvals, pins, connectors, reloads }, settings.control))
+  stack.use(await openOwnApi(needs, handlers, settings.control))
   recheck = () => entrances.recheck()
   const { url } = entrances
   log.info('gate.ready', { url, upstreams: [...endpoints.keys()] })
   const rest = stack.move()
   return {
     url,
+    signIn,
     reload: (again) => reloads.reload(again),
     async close() {
       approvals.close()
@@ -188,6 +213,12 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
       await rest.disposeAsync()
     },
   }
+}
+
+/** The gate among the daemons that the dashboard asks. Nobody lets others in from there. */
+function ownDaemon(handlers: Handlers<typeof gateApi>): Reachable {
+  const { 'sign-in': _, ...api } = gateApi
+  return { id: 'gate', kind: 'gate', name: 'the gate', where: 'this machine', api, handlers: handlers as unknown as Handlers<Api> }
 }
 
 type PinsNeeds = Pick<GateNeeds, 'clock' | 'log'> & { readonly ledger: Ledger; readonly stack: AsyncDisposableStack }
@@ -205,12 +236,12 @@ async function openPins({ clock, log, ledger, stack }: PinsNeeds, { folder, upst
 /** Fault `gate.runtime_busy`. Undefined when no folder is said: then nobody on this machine says anything to the gate. */
 async function openOwnApi(
   { clock, log }: GateNeeds,
-  needs: ControlNeeds,
+  handlers: Handlers<typeof gateApi>,
   folder: string | undefined,
 ): Promise<AsyncDisposable | undefined> {
   if (folder === undefined) return undefined
   try {
-    return await openControl({ api: gateApi, handlers: gateHandlers(needs), clock, log }, { daemon: 'gate', folder })
+    return await openControl({ api: gateApi, handlers, clock, log }, { daemon: 'gate', folder })
   } catch (error) {
     throw asFault(error).code === 'socket.busy' ? fault.runtime_busy({ folder }, error) : error
   }
