@@ -13,6 +13,7 @@ const notCapabilities = new Set(['kernel', 'base', 'daemons', 'commands', 'web']
 const points: Readonly<Record<string, readonly string[]>> = {
   commands: ['commands', '*/commands'],
   configs: ['*/config.ts'],
+  statuses: ['*/status.ts'],
   tools: ['*/tools'],
   checks: ['*/checks'],
   registries: ['*/registries'],

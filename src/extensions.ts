@@ -91,6 +91,10 @@ export const configs = [
   { owner: 'reach', name: 'reach', load: () => import('./reach/config.ts') },
 ]
 
+export const statuses = [
+  { owner: 'gate', name: 'gate', load: () => import('./gate/status.ts') },
+]
+
 export const tools = [
   { owner: 'operate', name: 'camera-get-info', load: () => import('./operate/tools/camera-get-info.ts') },
   { owner: 'operate', name: 'camera-take-photo', load: () => import('./operate/tools/camera-take-photo.ts') },

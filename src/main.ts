@@ -9,7 +9,7 @@ import manifest from '../package.json' with { type: 'json' }
 import { aliases } from './aliases.ts'
 import { type Found, type Program, commandList, findCommand, typedName } from './base/terminal/catalogue.ts'
 import type { Context, PeerStreams } from './base/terminal/command.ts'
-import { foldersOf, homeFolder } from './base/terminal/folders.ts'
+import { homeFolder, homesOf } from './base/terminal/folders.ts'
 import { type Terminal, createTerminal } from './base/terminal/terminal.ts'
 import { commands } from './extensions.ts'
 import { systemClock } from './kernel/clock.ts'
@@ -126,13 +126,15 @@ function listenForSignals(stop: AbortController, reloads: ReadonlySet<() => void
 function contextOf({ alias }: Start, terminal: Terminal, signal: AbortSignal, reloads: Set<() => void>): Context {
   const main = isSingleFile ? [] : [...process.execArgv, fileURLToPath(import.meta.url)]
   const level = levels.find((name) => name === env['FAIRLEAD_LOG']) ?? usualLevel()
+  const homes = homesOf(env, homeFolder(env, homedir), process.getuid?.() === 0, alias, aliases)
   const peers = async (): Promise<PeerStreams> => (await import('./daemons/peer-streams.ts')).peerStreams(context)
   const context: Context = {
     env,
     terminal,
     log: createLog(terminal.log, () => systemClock.now(), level),
     clock: systemClock,
-    folders: foldersOf(env, homeFolder(env, homedir), process.getuid?.() === 0, alias?.folders),
+    folders: homes[0]!.folders,
+    homes,
     version: manifest.version,
     ...(alias ? { alias: alias.name } : {}),
     signal,

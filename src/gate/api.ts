@@ -83,7 +83,34 @@ const reloaded = z.strictObject({
   needsRestart: names,
 })
 
+const standing = z.enum(['good', 'bad', 'unknown', 'off'])
+
+/** As `lookAround` of base/checks tells it. */
+const status = z.strictObject({
+  at: z.number(),
+  machine: z.string(),
+  version: z.string(),
+  standing,
+  sections: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        title: z.string(),
+        standing,
+        lines: z.array(z.strictObject({ name: z.string(), standing, text: z.string(), remedy: z.string().optional() })).readonly(),
+      }),
+    )
+    .readonly(),
+  events: z.array(z.strictObject({ capability: z.string(), at: z.number(), about: z.string(), text: z.string() })).readonly(),
+})
+
 export const gateApi = {
+  status: {
+    privilege: 'observe',
+    summary: 'how everything on this machine stands: every capability, not the gate alone',
+    input: z.strictObject({}),
+    output: status,
+  },
   reload: { privilege: 'change', summary: 'read the configuration again', input: z.strictObject({}), output: reloaded },
   'sign-in': {
     privilege: 'administer',

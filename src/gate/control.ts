@@ -7,10 +7,14 @@ import type { Reloads } from './reload.ts'
 import type { Connectors } from './connector/connectors.ts'
 import type { SignInLink } from './dashboard/link.ts'
 import { connectorHandlers } from './connector/operations.ts'
+import type { Status } from '../base/checks/status.ts'
 import type { gateApi } from './api.ts'
+import { fault } from './faults.ts'
 
 /** What the operations act on. */
 export type ControlNeeds = {
+  /** A port: how everything on this machine stands. */
+  readonly look: ((signal: AbortSignal) => Promise<Status>) | undefined
   readonly approvals: Approvals
   readonly pins: Pins
   readonly connectors: Connectors
@@ -18,9 +22,13 @@ export type ControlNeeds = {
   readonly signIn: (principal?: string) => SignInLink
 }
 
-export function gateHandlers({ approvals, pins, connectors, reloads, signIn }: ControlNeeds): Handlers<typeof gateApi> {
+export function gateHandlers({ look, approvals, pins, connectors, reloads, signIn }: ControlNeeds): Handlers<typeof gateApi> {
   return {
     ...connectorHandlers(connectors),
+    async status(_, { signal }) {
+      if (!look) throw fault.no_status({})
+      return look(signal)
+    },
     reload: () => reloads.reload(),
     'sign-in': async ({ principal }) => signIn(principal),
     'list-calls': async () => approvals.list(),

@@ -18,7 +18,7 @@ import { gateApi } from './api.ts'
 import { Approvals } from './approval/approvals.ts'
 import { namesOf, readWatermark } from '../base/ledger/segments.ts'
 import { type ConnectorsSettings, openConnectors } from './connector/connectors.ts'
-import { gateHandlers } from './control.ts'
+import { type ControlNeeds, gateHandlers } from './control.ts'
 import { Dashboard } from './dashboard/dashboard.ts'
 import { type SignInLink, linkOf } from './dashboard/link.ts'
 import type { Reach, Reachable } from './dashboard/reach.ts'
@@ -111,6 +111,8 @@ export type GateNeeds = {
   readonly offers: HealthNeeds['offers']
   /** Other daemons, for the dashboard. */
   readonly reach?: Reach
+  /** How everything on this machine stands; absent: this gate knows of itself alone. */
+  readonly look?: ControlNeeds['look']
 }
 
 export async function startGate(needs: GateNeeds, settings: GateSettings): Promise<Gate> {
@@ -181,7 +183,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const counted = { metrics, sessions, children, syncedSeq, version: settings.version ?? 'unknown' }
   const health = { ledger, bucket, upstreams, drain, connectors, pins, reloads, offers: needs.offers, ...counted }
   const signIn = (principal?: string): SignInLink => linkOf(dashboard, settings.publicUrl ?? entrances.url, principal)
-  const handlers = gateHandlers({ approvals, pins, connectors, reloads, signIn })
+  const handlers = gateHandlers({ look: needs.look, approvals, pins, connectors, reloads, signIn })
   const reach: Reach = async () => [ownDaemon(handlers), ...((await needs.reach?.()) ?? [])]
   const { publicUrl } = settings
   const dashboardNeeds = {
