@@ -130,6 +130,12 @@ export const gateApi = {
     output: status,
   },
   reload: { privilege: 'change', summary: 'read the configuration again', input: z.strictObject({}), output: reloaded },
+  'sign-in': {
+    privilege: 'administer',
+    summary: 'a link that signs somebody in to the dashboard, once',
+    input: z.strictObject({ principal: z.string().min(1).max(64).optional() }),
+    output: z.strictObject({ url: z.string(), principal: z.string(), untilMs: z.number() }),
+  },
   'list-calls': { privilege: 'change', summary: "calls that wait for a person's yes", input: z.strictObject({}), output: z.array(call) },
   'decide-call': {
     privilege: 'change',

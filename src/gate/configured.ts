@@ -168,6 +168,7 @@ async function changeableOf(kit: Kit, kinds: readonly UpstreamKind[], config: Ga
   return {
     credentials: Object.entries(config.principals).map(([name, { token_sha256, peers }]) => ({ name, tokenHashes: token_sha256, peers })),
     metricsFor: new Set(Object.entries(config.principals).flatMap(([name, { metrics }]) => (metrics ? [name] : []))),
+    dashboardFor: new Map(Object.entries(config.principals).flatMap(([name, { dashboard }]) => (dashboard ? [[name, dashboard]] : []))),
     rules: rulesOf(config),
     callLimits: config.limits.map(({ calls_per_minute: callsPerMinute, bytes_per_minute: bytesPerMinute, ...limit }) => ({
       ...limit,

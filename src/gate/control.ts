@@ -5,6 +5,7 @@ import type { Pins } from './pin/pins.ts'
 import type { Approvals } from './approval/approvals.ts'
 import type { Reloads } from './reload.ts'
 import type { Connectors } from './connector/connectors.ts'
+import type { SignInLink } from './dashboard/link.ts'
 import { connectorHandlers } from './connector/operations.ts'
 import type { Finding } from '../base/checks/check.ts'
 import type { Access } from './access-now.ts'
@@ -24,13 +25,14 @@ export type ControlNeeds = {
   readonly access: Access
   readonly calls: CallsNeeds
   readonly doctrine: (signal: AbortSignal) => Promise<readonly Finding[]>
+  readonly signIn: (principal?: string) => SignInLink
 }
 
 /** Of a hash: enough to know it by. */
 const fingerprintLength = 16
 
 export function gateHandlers(needs: ControlNeeds): Handlers<typeof gateApi> {
-  const { look, approvals, pins, connectors, reloads, access, calls, doctrine } = needs
+  const { look, approvals, pins, connectors, reloads, access, calls, doctrine, signIn } = needs
   return {
     ...connectorHandlers(connectors),
     ...callsHandlers(calls),
@@ -47,6 +49,7 @@ export function gateHandlers(needs: ControlNeeds): Handlers<typeof gateApi> {
       })),
     'show-doctrine': async (_, { signal }) => [...(await doctrine(signal))],
     reload: () => reloads.reload(),
+    'sign-in': async ({ principal }) => signIn(principal),
     'list-calls': async () => approvals.list(),
     'decide-call': async ({ id, decision }) => approvals.decide(id, decision),
     'list-tools': async () =>

@@ -1,4 +1,4 @@
-// The gate's door for HTTP: MCP at /mcp and /mcp/<upstream>, health beside it, and nothing told to whom it does not know.
+// The gate's door for HTTP: MCP at /mcp and /mcp/<upstream>, health beside it, the dashboard at /, and nothing told to whom it does not know.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
@@ -11,6 +11,7 @@ import type { Endpoint } from '../base/mcp/scopes.ts'
 import type { ScanLimits } from '../base/wire/walk.ts'
 import type { WatchedCalls } from './calls/watched.ts'
 import type { Connectors } from './connector/connectors.ts'
+import type { Dashboard } from './dashboard/dashboard.ts'
 import { answerHealth, healthPath } from './health.ts'
 import { type Identify, assertionHeader } from './identify.ts'
 import { type MetricsNeeds, answerMetrics, isMetricsPath } from './metrics-page.ts'
@@ -28,6 +29,7 @@ export type FrontDoorNeeds = {
   readonly health: MetricsNeeds
   readonly connectors: Connectors
   readonly watched: WatchedCalls
+  readonly dashboard: Dashboard
 }
 
 export type FrontDoor = {
@@ -50,7 +52,7 @@ export type FrontDoorSettings = {
 }
 
 export function createFrontDoor(needs: FrontDoorNeeds, { limits, metricsFor }: FrontDoorSettings): FrontDoor {
-  const { clock, log, ledger, endpoints, all, identify, resource, health, connectors, watched } = needs
+  const { clock, log, ledger, endpoints, all, identify, resource, health, connectors, watched, dashboard } = needs
   const noteRefusal = boundedRefusals(ledger, clock)
   const refused = (reason: string, request: IncomingMessage, status: number, via?: Via): void => {
     health.metrics.refusedWith(status)
@@ -86,6 +88,10 @@ export function createFrontDoor(needs: FrontDoorNeeds, { limits, metricsFor }: F
     handle(request, response, local) {
       if (mcpPath.test(request.url!)) return door.handle(request, response, local)
       if (connectors.door.takes(request)) return connectors.door.handle(request, response)
+      if (dashboard.takes(request)) {
+        const note = (reason: string, status: number): void => refused(reason, request, status)
+        return dashboard.handle(request, response, () => identify(request, local?.()), note)
+      }
       const metadata = resource.metadata(request.method, request.url!)
       if (metadata) {
         request.resume()

@@ -7,6 +7,7 @@ import type { Log } from '../kernel/log.ts'
 import type { Rule } from '../base/access/policy.ts'
 import type { NamedCheck } from '../base/checks/check.ts'
 import type { Credentials } from '../base/access/principal.ts'
+import type { Api, Handlers } from '../base/control/api.ts'
 import { openControl } from '../base/control/server.ts'
 import { openSqliteKv } from '../base/kv/sqlite.ts'
 import type { Identity } from '../base/identity/identity.ts'
@@ -20,6 +21,9 @@ import { Approvals } from './approval/approvals.ts'
 import { namesOf, readWatermark } from '../base/ledger/segments.ts'
 import { type ConnectorsSettings, openConnectors } from './connector/connectors.ts'
 import { type ControlNeeds, gateHandlers } from './control.ts'
+import { Dashboard } from './dashboard/dashboard.ts'
+import { type SignInLink, linkOf } from './dashboard/link.ts'
+import type { Reach, Reachable } from './dashboard/reach.ts'
 import { Drain } from './drain.ts'
 import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
 import { type GateEndpoint, createEndpoint } from './endpoint.ts'
@@ -89,6 +93,8 @@ export interface Gate {
    * Recorded either way. `read`: in place of the file, what else the gate has to take.
    */
   reload(read?: () => Promise<Reading>): Promise<Reloaded>
+  /** A link that signs somebody in to the dashboard, once and within minutes; the only one who may use it, without a name. Fault `dashboard.no_principal`. */
+  signIn(principal?: string): SignInLink
   /** Lets running calls end, then stops every child; sessions and ledger stay for the next start. */
   close(): Promise<void>
 }
@@ -109,6 +115,8 @@ export type GateNeeds = {
   readonly checks?: () => Promise<readonly NamedCheck<Examination>[]>
   /** Daemons whose servers are followed, each with what is wrong with it. */
   readonly offers: HealthNeeds['offers']
+  /** Other daemons, for the dashboard. */
+  readonly reach?: Reach
   /** How everything on this machine stands; absent: this gate knows of itself alone. */
   readonly look?: ControlNeeds['look']
 }
@@ -181,18 +189,34 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const syncedSeq = (): number => readWatermark(namesOf(place.folder, 'ledger.jsonl'))?.seq ?? 0
   const counted = { metrics, sessions, children, syncedSeq, version: settings.version ?? 'unknown' }
   const health = { ledger, bucket, upstreams, drain, connectors, pins, reloads, offers: needs.offers, ...counted }
-  const front = { clock, log, ledger, directory, endpoints, all, health, connectors, watched }
-  const entrances: Entrances = stack.use(await openEntrances(front, { ...settings, metricsFor: access.metricsFor }))
+  const signIn = (principal?: string): SignInLink => linkOf(dashboard, settings.publicUrl ?? entrances.url, principal)
   const calls = { clock, metrics, watched, place, identity }
   const doctrine = doctrineOf(needs, { connectors, health }, settings)
-  const own = { look: needs.look, approvals, pins, connectors, reloads, access, calls, doctrine }
-  stack.use(await openOwnApi(needs, own, settings.control))
+  const handlers = gateHandlers({ look: needs.look, approvals, pins, connectors, reloads, access, calls, doctrine, signIn })
+  const reach: Reach = async () => [ownDaemon(handlers), ...((await needs.reach?.()) ?? [])]
+  const { publicUrl } = settings
+  const dashboardNeeds = {
+    clock,
+    log,
+    ledger,
+    bucket: kv.bucket('dashboard'),
+    levels: access.dashboardFor,
+    reach,
+    version: counted.version,
+    publicUrl,
+  }
+  const dashboard = new Dashboard(dashboardNeeds)
+  stack.defer(() => dashboard.close())
+  const front = { clock, log, ledger, directory, endpoints, all, health, connectors, watched, dashboard }
+  const entrances: Entrances = stack.use(await openEntrances(front, { ...settings, metricsFor: access.metricsFor }))
+  stack.use(await openOwnApi(needs, handlers, settings.control))
   recheck = () => entrances.recheck()
   const { url } = entrances
   log.info('gate.ready', { url, upstreams: [...endpoints.keys()] })
   const rest = stack.move()
   return {
     url,
+    signIn,
     reload: (again) => reloads.reload(again),
     async close() {
       approvals.close()
@@ -203,6 +227,12 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
 }
 
 type DoctrineAsked = Pick<OwnDoctrineNeeds, 'connectors'> & { readonly health: Omit<HealthNeeds, 'keySets'> }
+
+/** The gate among the daemons that the dashboard asks. Nobody lets others in from there. */
+function ownDaemon(handlers: Handlers<typeof gateApi>): Reachable {
+  const { 'sign-in': _, ...api } = gateApi
+  return { id: 'gate', kind: 'gate', name: 'the gate', where: 'this machine', api, handlers: handlers as unknown as Handlers<Api> }
+}
 
 type PinsNeeds = Pick<GateNeeds, 'clock' | 'log'> & { readonly ledger: Ledger; readonly stack: AsyncDisposableStack }
 
@@ -224,12 +254,12 @@ function doctrineOf({ clock, checks = async () => [] }: GateNeeds, asked: Doctri
 /** Fault `gate.runtime_busy`. Undefined when no folder is said: then nobody on this machine says anything to the gate. */
 async function openOwnApi(
   { clock, log }: GateNeeds,
-  needs: ControlNeeds,
+  handlers: Handlers<typeof gateApi>,
   folder: string | undefined,
 ): Promise<AsyncDisposable | undefined> {
   if (folder === undefined) return undefined
   try {
-    return await openControl({ api: gateApi, handlers: gateHandlers(needs), clock, log }, { daemon: 'gate', folder })
+    return await openControl({ api: gateApi, handlers, clock, log }, { daemon: 'gate', folder })
   } catch (error) {
     throw asFault(error).code === 'socket.busy' ? fault.runtime_busy({ folder }, error) : error
   }

@@ -74,7 +74,10 @@ export type Node = AsyncDisposable & {
     readonly machine: string
     readonly gate: string
     readonly health: string
+    readonly dashboard: string
   }
+  /** Signs the owner's browser in to the dashboard, once. */
+  signInLink(): string
   /** Where clients on this machine reach the peer host. */
   readonly localPeer: string
 }
@@ -136,7 +139,7 @@ async function withMachine(
   const { default: gateSchema } = await import('../../gate/config.ts')
   const own = gateSchema.parse({
     upstreams: { [machine]: { url, token: { file: tokens.machine.path }, new_tools: 'trust' } }, // our own, and another with each version
-    principals: { [owner]: { token_sha256: tokenHash(tokens.owner.value), peers: [client] } },
+    principals: { [owner]: { token_sha256: tokenHash(tokens.owner.value), peers: [client], dashboard: 'change' } },
     rules: [{ principals: [owner], upstreams: ['*'], tools: ['*'], resources: ['*'], prompts: ['*'], methods: ['*'] }],
   })
   return {
@@ -353,7 +356,9 @@ export async function bringUp(context: Context, ports: Ports, passphrase: Secret
       machine: tools.url,
       gate: `${gate.url}/mcp/${machine}`,
       health: `${gate.url}/health`,
+      dashboard: `${gate.url}/`,
     },
+    signInLink: () => gate.signIn(owner).url,
     localPeer: peer
       .addresses()
       .findLast((address) => !isRelayed(address))!
