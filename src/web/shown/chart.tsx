@@ -1,0 +1,100 @@
+// Values over time, drawn by uPlot, in the colours of the page; for who cannot see it, a sentence.
+import { useEffect, useRef, useState } from 'preact/hooks'
+import uPlot from 'uplot'
+
+export type ChartSeries = {
+  readonly name: string
+  /** A colour of the style sheet: `--good`. */
+  readonly color: 'good' | 'bad' | 'accent' | 'muted'
+  readonly values: readonly (number | null)[]
+}
+
+export type ChartProps = {
+  /** What can be seen there, for who cannot. */
+  readonly label: string
+  /** ms since 1970, rising. */
+  readonly times: readonly number[]
+  readonly series: readonly ChartSeries[]
+  /** Dots stand on a logarithmic scale: most things take a moment, some take long. */
+  readonly kind: 'dots' | 'lines'
+  readonly valueText: (value: number) => string
+}
+
+const heightPx = 180
+
+export function Chart({ label, times, series, kind, valueText }: ChartProps) {
+  const place = useRef<HTMLDivElement>(null)
+  const drawn = useRef<uPlot | undefined>(undefined)
+  const look = useLook()
+  const data = (): uPlot.AlignedData => [times.map((ms) => ms / 1_000), ...series.map(({ values }) => [...values])]
+  const names = series.map(({ name }) => name).join()
+  useEffect(() => {
+    const chart = new uPlot(optionsOf(place.current!, { series, kind, valueText }), data(), place.current!)
+    drawn.current = chart
+    const observer = new ResizeObserver(() => chart.setSize({ width: place.current!.clientWidth, height: heightPx }))
+    observer.observe(place.current!)
+    return () => {
+      observer.disconnect()
+      chart.destroy()
+      drawn.current = undefined
+    }
+  }, [look, names, kind])
+  useEffect(() => drawn.current?.setData(data()), [times, series])
+  return (
+    <figure class="chart">
+      <div ref={place} role="img" aria-label={label} />
+      <figcaption>
+        {series.map(({ name, color }) => (
+          <span key={name} class={`key ${color}`}>
+            {name}
+          </span>
+        ))}
+      </figcaption>
+    </figure>
+  )
+}
+
+function optionsOf(place: HTMLElement, { series, kind, valueText }: Pick<ChartProps, 'series' | 'kind' | 'valueText'>): uPlot.Options {
+  const style = getComputedStyle(place)
+  const color = (name: string): string => style.getPropertyValue(`--${name}`).trim()
+  const axis = {
+    stroke: color('muted'),
+    font: `11px ${style.fontFamily}`,
+    grid: { stroke: color('line'), width: 1 },
+    ticks: { stroke: color('line'), width: 1 },
+  }
+  return {
+    width: place.clientWidth,
+    height: heightPx,
+    legend: { show: false },
+    cursor: { show: false },
+    scales: { y: kind === 'dots' ? { distr: 3, log: 10 } : { range: (_, __, most) => [0, Math.max(1, most) * 1.1] } },
+    axes: [axis, { ...axis, size: 64, values: (_, at) => at.map((value) => (value === null ? '' : valueText(value))) }],
+    series: [
+      {},
+      ...series.map(({ name, color: own }) => ({
+        label: name,
+        stroke: color(own),
+        width: 2,
+        ...(kind === 'dots' ? { paths: () => null, points: { show: true, size: 5, fill: color(own) } } : { points: { show: false } }),
+      })),
+    ],
+  }
+}
+
+/** Changes when the colours of the page do. */
+function useLook(): number {
+  const [look, set] = useState(0)
+  useEffect(() => {
+    const changed = (): void => set((before) => before + 1)
+    const system = matchMedia('(prefers-color-scheme: dark)')
+    const chosen = new MutationObserver(changed)
+    system.addEventListener('change', changed)
+    chosen.observe(document.documentElement, { attributeFilter: ['data-theme'] })
+    return () => {
+      system.removeEventListener('change', changed)
+      chosen.disconnect()
+    }
+  }, [])
+  return look
+}
