@@ -14,6 +14,7 @@ const points: Readonly<Record<string, readonly string[]>> = {
   commands: ['commands', '*/commands'],
   configs: ['*/config.ts'],
   statuses: ['*/status.ts'],
+  reachables: ['*/reachable.ts'],
   tools: ['*/tools'],
   checks: ['*/checks'],
   registries: ['*/registries'],
