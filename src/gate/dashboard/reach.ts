@@ -1,6 +1,7 @@
 // Which daemons the dashboard reaches from here, and how somebody who is let in calls them.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type Answering, answering, type CallRecord } from '../../base/control/answering.ts'
+import { type Answering, type CallRecord, answering } from '../../base/control/answering.ts'
+import type { Operation } from '../../base/control/api.ts'
 import type { Reachable, ReachableName } from '../../base/control/reachable.ts'
 import type { Ledger } from '../../base/ledger/ledger.ts'
 import type { Clock } from '../../kernel/clock.ts'
@@ -15,6 +16,11 @@ export type Reach = () => Promise<readonly Reachable[]>
 const freshMs = 2_000
 
 export type DaemonsNeeds = { readonly clock: Clock; readonly log: Log; readonly ledger: Ledger; readonly reach: Reach }
+
+/** Whether an operation only tells something. */
+export function isLook({ privilege, tells }: Pick<Operation, 'privilege' | 'tells'>): boolean {
+  return privilege === 'observe' || tells === true
+}
 
 /** Throws `dashboard.only_observes` where the operation changes something and the person may only look. */
 export function checkLevel({ name: person, level }: Person, { operation, privilege }: { operation: string; privilege: string }): void {
@@ -78,7 +84,7 @@ export class Daemons {
       return { caller: { name: person.name, via: 'dashboard' as const }, authorize: (called: Called) => checkLevel(person, called) }
     }
     const about = { daemon: id, pid: process.pid, operations: Object.keys(api) }
-    const calls = answering({ ...this.#needs, api, handlers, record: recordOf(this.#needs, id) }, { about, admit })
+    const calls = answering({ ...this.#needs, api, handlers, record: recordOf(this.#needs, daemon) }, { about, admit })
     this.#answering.set(key, calls)
     return calls
   }
@@ -87,11 +93,11 @@ export class Daemons {
 type Called = { readonly operation: string; readonly privilege: string }
 
 /** What somebody changes from the dashboard is written down before it is done; without that it is not done. What they only look at is not. */
-function recordOf({ ledger }: DaemonsNeeds, daemon: string): CallRecord {
+function recordOf({ ledger }: DaemonsNeeds, { id, api }: Reachable): CallRecord {
   return {
-    async begin({ name }, { operation, privilege }) {
-      if (privilege === 'observe') return async () => {}
-      const { seq } = await ledger.append({ event: 'dashboard.begin', principal: name, daemon, operation })
+    async begin({ name }, { operation }) {
+      if (isLook(api[operation]!)) return async () => {}
+      const { seq } = await ledger.append({ event: 'dashboard.begin', principal: name, daemon: id, operation })
       return async (outcome) => {
         await ledger.conclude({ event: 'dashboard.end', begin: seq, outcome }).catch(() => {}) // the ledger has said what is wrong with it
       }
