@@ -8,7 +8,7 @@ import type { asks } from './api.ts'
 import type { Told } from './client.ts'
 import { fault } from './faults.ts'
 import type { Person } from './people.ts'
-import type { Daemons } from './reach.ts'
+import { type Daemons, checkLevel, isLook } from './reach.ts'
 
 /** Pages that are open at once. */
 const maxStreams = 64
@@ -31,7 +31,8 @@ export class Live {
   /** Answers until the page goes away, or `who` may no longer. Faults: `dashboard.too_many_streams`, `.bad_ask`, `.no_daemon`. */
   async answer(all: readonly Ask[], who: () => Promise<Person>, response: ServerResponse): Promise<void> {
     if (this.#open.size >= maxStreams) throw fault.too_many_streams({ most: maxStreams })
-    await Promise.all(all.map((ask) => this.#operation(ask)))
+    const person = await who()
+    await Promise.all(all.map((ask) => this.#operation(ask, person)))
     const ended = new AbortController()
     this.#open.add(ended)
     const { signal } = ended
@@ -42,7 +43,6 @@ export class Live {
     if (response.destroyed) return ended.abort()
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
     response.write('retry: 2000\n\n')
-    const person = await who()
     const following = all.map((ask, at) => this.#follow(ask, at, person, response, signal))
     await Promise.race([Promise.all(following), this.#recheck(who, response, signal)]).catch((error: unknown) => {
       if (!signal.aborted) this.#needs.log.error('dashboard.live', { error })
@@ -55,17 +55,18 @@ export class Live {
     for (const ended of this.#open) ended.abort()
   }
 
-  async #operation({ daemon, operation, input }: Ask) {
+  async #operation({ daemon, operation, input }: Ask, person: Person) {
     const { api, handlers } = await this.#needs.daemons.named(daemon)
     const found = Object.hasOwn(api, operation) ? api[operation]! : undefined
     if (!found) throw fault.bad_ask({ problem: `${daemon} has no operation ${operation}` })
-    if (found.privilege !== 'observe') throw fault.bad_ask({ problem: `${operation} changes something` })
+    if (!isLook(found)) throw fault.bad_ask({ problem: `${operation} changes something` })
+    checkLevel(person, { operation, privilege: found.privilege })
     const given = found.input.safeParse(input)
     if (!given.success) throw fault.bad_ask({ problem: given.error.issues[0]?.message ?? 'unreadable' })
     return { call: handlers[operation]!, input: given.data, isStream: found.stream !== undefined }
   }
 
-  async #follow(ask: Ask, at: number, { name }: Person, response: ServerResponse, signal: AbortSignal): Promise<void> {
+  async #follow(ask: Ask, at: number, person: Person, response: ServerResponse, signal: AbortSignal): Promise<void> {
     let last = ''
     const say = async (told: Told): Promise<void> => {
       const text = JSON.stringify(told)
@@ -74,10 +75,10 @@ export class Live {
       last = 'item' in told ? '' : text
       if (!response.write(`data: ${text}\n\n`)) await drained(response, signal)
     }
-    const caller = { name, via: 'dashboard' as const }
+    const caller = { name: person.name, via: 'dashboard' as const }
     while (!signal.aborted) {
       try {
-        const { call, input, isStream } = await this.#operation(ask)
+        const { call, input, isStream } = await this.#operation(ask, person)
         const saying = { say: (item: unknown) => say({ ask: at, item }) }
         const value = await call(input, { caller, signal, ...saying } as Parameters<typeof call>[1])
         if (!isStream) await say({ ask: at, value })

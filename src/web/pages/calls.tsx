@@ -3,10 +3,10 @@ import type { GateCalls } from '../../gate/client.ts'
 import { useLive } from '../live.ts'
 import { type PageNeeds, page } from '../page.ts'
 import { Loaded } from '../shown/empty.tsx'
-import { Counted } from './calls/counted.tsx'
-import { Feed } from './calls/feed.tsx'
-import { Quarantine } from './calls/quarantine.tsx'
-import { Record } from './calls/record.tsx'
+import { Counted } from '../traffic/counted.tsx'
+import { Feed } from '../traffic/feed.tsx'
+import { Quarantine } from '../traffic/quarantine.tsx'
+import { Record } from '../traffic/record.tsx'
 
 export default page({
   title: 'Calls',

@@ -3,8 +3,8 @@ import type { GateCalls } from '../../gate/client.ts'
 import { useLive } from '../live.ts'
 import { type PageNeeds, page } from '../page.ts'
 import { Loaded, None } from '../shown/empty.tsx'
-import { Connectors } from './credentials/connectors.tsx'
-import { Doctrine } from './credentials/doctrine.tsx'
+import { Connectors } from '../credentials/connectors.tsx'
+import { Doctrine } from '../credentials/doctrine.tsx'
 
 type Principals = Awaited<ReturnType<GateCalls['list-principals']>>
 

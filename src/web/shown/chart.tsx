@@ -5,7 +5,7 @@ import uPlot from 'uplot'
 export type ChartSeries = {
   readonly name: string
   /** A colour of the style sheet: `--good`. */
-  readonly color: 'good' | 'bad' | 'accent' | 'muted'
+  readonly color: 'good' | 'bad' | 'accent'
   readonly values: readonly (number | null)[]
 }
 
@@ -58,7 +58,7 @@ function optionsOf(place: HTMLElement, { series, kind, valueText }: Pick<ChartPr
   const style = getComputedStyle(place)
   const color = (name: string): string => style.getPropertyValue(`--${name}`).trim()
   const axis = {
-    stroke: color('muted'),
+    stroke: color('soft'),
     font: `11px ${style.fontFamily}`,
     grid: { stroke: color('line'), width: 1 },
     ticks: { stroke: color('line'), width: 1 },

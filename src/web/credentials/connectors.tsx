@@ -1,13 +1,13 @@
 // Connectors as they stand, each with the rest of its rotation window; rotating, freezing and restoring them.
 import { useState } from 'preact/hooks'
-import type { GateCalls } from '../../../gate/client.ts'
-import type { Signed } from '../../../gate/dashboard/client.ts'
-import { callsOf } from '../../calls.ts'
-import { Act } from '../../shown/act.tsx'
-import { Countdown } from '../../shown/countdown.tsx'
-import { None } from '../../shown/empty.tsx'
-import { type Standing, StandingTag } from '../../shown/standing.tsx'
-import { Ago } from '../../shown/time.tsx'
+import type { GateCalls } from '../../gate/client.ts'
+import type { Signed } from '../../gate/dashboard/client.ts'
+import { callsOf } from '../calls.ts'
+import { Act } from '../shown/act.tsx'
+import { Countdown } from '../shown/countdown.tsx'
+import { None } from '../shown/empty.tsx'
+import { type Standing, StandingTag } from '../shown/standing.tsx'
+import { Ago } from '../shown/time.tsx'
 import { Rotate } from './rotate.tsx'
 
 type Connector = Awaited<ReturnType<GateCalls['list-connectors']>>[number]

@@ -1,12 +1,12 @@
 // A rotation from the browser: the credential is made here and shown once, and the gate learns its hash alone.
 import { useState } from 'preact/hooks'
-import type { GateCalls } from '../../../gate/client.ts'
-import { callsOf } from '../../calls.ts'
-import { useLive } from '../../live.ts'
-import { canMakeSecrets, makeCredential, sha256 } from '../../secret.ts'
-import { Act } from '../../shown/act.tsx'
-import { Dialog } from '../../shown/dialog.tsx'
-import { StandingTag } from '../../shown/standing.tsx'
+import type { GateCalls } from '../../gate/client.ts'
+import { callsOf } from '../calls.ts'
+import { useLive } from '../live.ts'
+import { canMakeSecrets, makeCredential, sha256 } from '../secret.ts'
+import { Act } from '../shown/act.tsx'
+import { Dialog } from '../shown/dialog.tsx'
+import { StandingTag } from '../shown/standing.tsx'
 
 const overlaps = [
   [60_000, 'one minute'],

@@ -1,16 +1,16 @@
 // The gate's record: searched, page by page, with whether what was read is what was written, and how far others have seen it.
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { FoundCall } from '../../../gate/calls/api.ts'
-import type { GateCalls } from '../../../gate/client.ts'
-import { callsOf } from '../../calls.ts'
-import { type Failure, failureOf } from '../../failure.ts'
-import { None } from '../../shown/empty.tsx'
-import { msText } from '../../shown/ms.ts'
-import { Outcome } from '../../shown/outcome.tsx'
-import { Problem } from '../../shown/problem.tsx'
-import { type Column, Rows } from '../../shown/rows.tsx'
-import { StandingTag } from '../../shown/standing.tsx'
-import { Ago } from '../../shown/time.tsx'
+import type { FoundCall } from '../../gate/calls/api.ts'
+import type { GateCalls } from '../../gate/client.ts'
+import { callsOf } from '../calls.ts'
+import { type Failure, failureOf } from '../failure.ts'
+import { None } from '../shown/empty.tsx'
+import { msText } from '../shown/ms.ts'
+import { Outcome } from '../shown/outcome.tsx'
+import { Problem } from '../shown/problem.tsx'
+import { type Column, Rows } from '../shown/rows.tsx'
+import { StandingTag } from '../shown/standing.tsx'
+import { Ago } from '../shown/time.tsx'
 
 type Result = Awaited<ReturnType<GateCalls['search-calls']>>
 type Wanted = Parameters<GateCalls['search-calls']>[0]

@@ -1,11 +1,11 @@
 // Tools that are held back because their definition is not the one that was accepted: what it was, what it is now, and a person's yes to exactly that.
-import type { Signed } from '../../../gate/dashboard/client.ts'
-import type { GateCalls } from '../../../gate/client.ts'
-import { callsOf } from '../../calls.ts'
-import { useLive } from '../../live.ts'
-import { Act } from '../../shown/act.tsx'
-import { Problem } from '../../shown/problem.tsx'
-import { Sign } from '../../shown/standing.tsx'
+import type { Signed } from '../../gate/dashboard/client.ts'
+import type { GateCalls } from '../../gate/client.ts'
+import { callsOf } from '../calls.ts'
+import { useLive } from '../live.ts'
+import { Act } from '../shown/act.tsx'
+import { Problem } from '../shown/problem.tsx'
+import { Sign } from '../shown/standing.tsx'
 
 type Held = Awaited<ReturnType<GateCalls['list-tools']>>[number]
 

@@ -1,7 +1,7 @@
 // The doctrine: what was looked at, what was seen, and what to do about it; what is not good comes first.
-import type { GateCalls } from '../../../gate/client.ts'
-import { None } from '../../shown/empty.tsx'
-import { Sign } from '../../shown/standing.tsx'
+import type { GateCalls } from '../../gate/client.ts'
+import { None } from '../shown/empty.tsx'
+import { Sign } from '../shown/standing.tsx'
 
 type Findings = Awaited<ReturnType<GateCalls['show-doctrine']>>
 

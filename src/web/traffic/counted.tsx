@@ -1,11 +1,11 @@
 // What was counted since the gate began: in all, and by who called what.
-import type { GateCalls } from '../../../gate/client.ts'
-import { None } from '../../shown/empty.tsx'
-import { msText } from '../../shown/ms.ts'
-import { outcomeStanding } from '../../shown/outcome.tsx'
-import { type Column, Rows } from '../../shown/rows.tsx'
-import { Tiles } from '../../shown/tiles.tsx'
-import { Ago } from '../../shown/time.tsx'
+import type { GateCalls } from '../../gate/client.ts'
+import { None } from '../shown/empty.tsx'
+import { msText } from '../shown/ms.ts'
+import { outcomeStanding } from '../shown/outcome.tsx'
+import { type Column, Rows } from '../shown/rows.tsx'
+import { Tiles } from '../shown/tiles.tsx'
+import { Ago } from '../shown/time.tsx'
 
 type Counts = Awaited<ReturnType<GateCalls['count-calls']>>
 type Line = Counts['calls'][number] & { readonly ended: number; readonly failed: number; readonly refused: number; readonly p95Ms: number | null | undefined }

@@ -1,15 +1,15 @@
 // Calls as they end: the newest in a list, and the last few hundred as dots, by when and how long.
 import { useRef, useState } from 'preact/hooks'
-import type { FoundCall, EndedCall } from '../../../gate/calls/api.ts'
-import type { GateCalls } from '../../../gate/client.ts'
-import { callsOf } from '../../calls.ts'
-import { useItems } from '../../items.ts'
-import { Chart } from '../../shown/chart.tsx'
-import { None } from '../../shown/empty.tsx'
-import { msText } from '../../shown/ms.ts'
-import { Outcome, outcomeStanding } from '../../shown/outcome.tsx'
-import { type Column, Rows } from '../../shown/rows.tsx'
-import { Ago } from '../../shown/time.tsx'
+import type { FoundCall, EndedCall } from '../../gate/calls/api.ts'
+import type { GateCalls } from '../../gate/client.ts'
+import { callsOf } from '../calls.ts'
+import { useItems } from '../items.ts'
+import { Chart } from '../shown/chart.tsx'
+import { None } from '../shown/empty.tsx'
+import { msText } from '../shown/ms.ts'
+import { Outcome, outcomeStanding } from '../shown/outcome.tsx'
+import { type Column, Rows } from '../shown/rows.tsx'
+import { Ago } from '../shown/time.tsx'
 
 type Shown = EndedCall & { readonly key: number }
 
