@@ -1,4 +1,5 @@
 // The gate's own API as it serves it on this machine.
+import type { z } from 'zod'
 import type { Handlers } from '../base/control/api.ts'
 import { readable } from './pin/definition.ts'
 import type { Pins } from './pin/pins.ts'
@@ -14,15 +15,17 @@ import { fault } from './faults.ts'
 export type ControlNeeds = {
   /** A port: how everything on this machine stands. */
   readonly look: ((signal: AbortSignal) => Promise<Status>) | undefined
+  readonly summary: () => Promise<z.input<(typeof gateApi)['summary']['output']>>
   readonly approvals: Approvals
   readonly pins: Pins
   readonly connectors: Connectors
   readonly reloads: Reloads
 }
 
-export function gateHandlers({ look, approvals, pins, connectors, reloads }: ControlNeeds): Handlers<typeof gateApi> {
+export function gateHandlers({ look, summary, approvals, pins, connectors, reloads }: ControlNeeds): Handlers<typeof gateApi> {
   return {
     ...connectorHandlers(connectors),
+    summary: () => summary(),
     async status(_, { signal }) {
       if (!look) throw fault.no_status({})
       return look(signal)

@@ -39,6 +39,7 @@ import { type Reading, type Reloaded, Reloads } from './reload.ts'
 import { type SessionSettings, Sessions } from './sessions.ts'
 import { checkSettings } from './start-checks.ts'
 import { sweeping } from './sweeping.ts'
+import { summaryOf } from './summary.ts'
 import type { Served } from './upstream.ts'
 import { gateLedger, watchedLedger } from './watched-ledger.ts'
 
@@ -172,11 +173,17 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const connectorNeeds = { clock, log, ledger, bucket: kv.bucket('connectors'), policy, upstreams, endpoints, ended: () => recheck() }
   const connectors = stack.use(await openConnectors(connectorNeeds, settings.connectors))
   const syncedSeq = (): number => readWatermark(namesOf(place.folder, 'ledger.jsonl'))?.seq ?? 0
-  const counted = { metrics, sessions, children, syncedSeq, version: settings.version ?? 'unknown' }
+  const { version = 'unknown' } = settings
+  const counted = { metrics, sessions, children, syncedSeq, version }
   const health = { ledger, bucket, upstreams, drain, connectors, pins, reloads, offers: needs.offers, ...counted }
   const front = { clock, log, ledger, directory, endpoints, all, health, connectors }
   const entrances: Entrances = stack.use(await openEntrances(front, { ...settings, metricsFor: access.metricsFor }))
-  stack.use(await openOwnApi(needs, { look: needs.look, approvals, pins, connectors, reloads }, settings.control))
+  const summary = () =>
+    summaryOf(
+      { health: { ...health, keySets: entrances.keySets }, approvals, metrics, sessions },
+      { url: entrances.url, version, ledger: place.folder },
+    )
+  stack.use(await openOwnApi(needs, { look: needs.look, summary, approvals, pins, connectors, reloads }, settings.control))
   recheck = () => entrances.recheck()
   const { url } = entrances
   log.info('gate.ready', { url, upstreams: [...endpoints.keys()] })

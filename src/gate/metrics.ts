@@ -119,6 +119,19 @@ export class GateMetrics {
     this.refused('http', kindOf(status, undefined))
   }
 
+  /** ms since 1970. */
+  get startedAt(): number {
+    return this.#startedAtMs
+  }
+
+  /** How many requests ended, by how. */
+  outcomes(): Readonly<Record<string, number>> {
+    const counts: Record<string, number> = {}
+    for (const { outcomes } of this.#series.values())
+      for (const [outcome, count] of outcomes) counts[outcome] = (counts[outcome] ?? 0) + count
+    return counts
+  }
+
   write(to: Exposition): void {
     const all = [...this.#series.values()]
     to.counter(

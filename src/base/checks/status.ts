@@ -66,7 +66,7 @@ export type StatusSource = {
 export type StatusEntry = { readonly owner: string; load(): Promise<{ readonly default: StatusSource }> }
 
 /** Each daemon has so long to answer: less than `lookMs`, so that a source can tell which one did not. */
-export const patienceMs = 600
+export const patienceMs = 700
 /** After so long a source is not waited for. */
 const lookMs = 800
 const maxEvents = 20
