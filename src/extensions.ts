@@ -18,6 +18,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['gate', 'restore'], summary: 'end a freeze: the connectors of the running gate go through it again', load: () => import('./gate/commands/restore.ts') },
   { path: ['gate', 'rotate'], summary: 'rotate the credential of connectors: the old one ends when the new one is proved to be in use', load: () => import('./gate/commands/rotate.ts') },
   { path: ['gate', 'serve'], summary: 'run the gate: every call checked, recorded and kept alive', load: () => import('./gate/commands/serve.ts') },
+  { path: ['gate', 'sign-in'], summary: 'make a link that signs a browser in to the dashboard, once', load: () => import('./gate/commands/sign-in.ts') },
   { path: ['gate', 'smoke'], summary: 'hand-shake and beat for every connector, check the doctrine, leave a receipt', load: () => import('./gate/commands/smoke.ts') },
   { path: ['gate', 'stdio'], summary: 'be a stdio MCP server that is the gate: for a client of this machine', load: () => import('./gate/commands/stdio.ts') },
   { path: ['operate', 'agent'], summary: 'be the privileged helper of the machine tools, at a socket for their server alone', load: () => import('./operate/commands/agent.ts') },

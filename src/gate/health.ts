@@ -48,7 +48,7 @@ export async function answerHealth(needs: HealthNeeds, path: string, isKnown: bo
   answerJson(response, health.status === 'failing' ? 503 : 200, health)
 }
 
-/** `isKnown`: whether names of servers, and why they fail, may be told. */
+/** How it stands now; `isKnown`: for somebody who has proved who they are. */
 export async function healthOf(
   { ledger, bucket, upstreams, drain, keySets, connectors, pins, reloads, offers }: HealthNeeds,
   isKnown: boolean,

@@ -3,12 +3,15 @@ import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
 import type { KeySet } from '../base/access/key-set.ts'
 import type { Directory } from '../base/access/principal.ts'
+import type { SocketKind } from '../base/control/api.ts'
 import { hostOf } from '../base/http/host.ts'
 import { type Listener, openListener } from '../base/http/listener.ts'
 import type { Ledger } from '../base/ledger/ledger.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
 import type { ScanLimits } from '../base/wire/walk.ts'
+import type { WatchedCalls } from './calls/watched.ts'
 import type { Connectors } from './connector/connectors.ts'
+import type { Dashboard } from './dashboard/dashboard.ts'
 import { createFrontDoor } from './front-door.ts'
 import type { MetricsNeeds } from './metrics-page.ts'
 import { type Place, Places, type Prepared } from './places.ts'
@@ -25,6 +28,8 @@ export type HttpDoorsNeeds = {
   readonly all: Endpoint
   readonly health: Omit<MetricsNeeds, 'keySets'>
   readonly connectors: Connectors
+  readonly watched: WatchedCalls
+  readonly dashboard: Dashboard
 }
 
 export type HttpDoorsSettings = WaysSettings & {
@@ -40,6 +45,8 @@ export type HttpDoorsSettings = WaysSettings & {
   readonly limits: ScanLimits
   /** Principals who may read /metrics. */
   readonly metricsFor?: Pick<ReadonlySet<string>, 'has'>
+  /** What principals may do in the dashboard. */
+  readonly dashboardFor?: ReadonlyMap<string, SocketKind>
 }
 
 export type HttpDoors = AsyncDisposable & {

@@ -31,6 +31,7 @@ export type Changeable = Pick<
   GateSettings,
   | 'credentials'
   | 'metricsFor'
+  | 'dashboardFor'
   | 'rules'
   | 'callLimits'
   | 'upstreams'

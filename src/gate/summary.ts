@@ -20,17 +20,21 @@ export async function summaryOf(
   { url, version, ledger }: { readonly url: string; readonly version: string; readonly ledger: string },
 ): Promise<z.input<(typeof gateApi)['summary']['output']>> {
   const [{ status, checks }, trouble] = await Promise.all([healthOf(needs, true), recentTrouble(ledger)])
+  const { since, calls } = metrics.counts()
+  const requests: Record<string, number> = {}
+  for (const { outcomes } of calls)
+    for (const [outcome, count] of Object.entries(outcomes)) requests[outcome] = (requests[outcome] ?? 0) + count
   const { awake, asleep } = sessions.counts
   return {
     url,
     version,
-    startedAt: metrics.startedAt,
+    startedAt: since,
     health: status,
     checks: Object.entries(checks).map(([name, { ok, reason }]) => ({ name, ok, reason })),
     upstreams: needs.upstreams().length,
     sessions: awake + asleep,
     waiting: approvals.list().length,
-    requests: metrics.outcomes(),
+    requests,
     trouble,
   }
 }

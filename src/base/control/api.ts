@@ -23,7 +23,7 @@ export type Api = Readonly<Record<string, Operation>>
 /** Who calls. Over a daemon's sockets that is whoever may open them. */
 export type Caller = {
   readonly name: string
-  readonly via: 'socket' | 'token' | 'peer'
+  readonly via: 'socket' | 'token' | 'peer' | 'dashboard'
 }
 
 /** What a handler knows of the call besides its input. */
@@ -78,7 +78,8 @@ export type About = {
 }
 
 /** The sockets of a daemon: who may open one may do all that it offers. */
-export type SocketKind = 'observe' | 'change'
+export type SocketKind = (typeof socketKinds)[number]
+export const socketKinds = ['observe', 'change'] as const
 
 /** The file names in a daemon's runtime folder. `change` offers everything. */
 export const socketNames: Readonly<Record<SocketKind, string>> = { observe: 'observe.sock', change: 'change.sock' }

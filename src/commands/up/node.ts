@@ -74,7 +74,10 @@ export type Node = AsyncDisposable & {
     readonly machine: string
     readonly gate: string
     readonly health: string
+    readonly dashboard: string
   }
+  /** Signs the owner's browser in to the dashboard, once. */
+  signInLink(): string
   /** Where clients on this machine reach the peer host. */
   readonly localPeer: string
 }
@@ -136,7 +139,7 @@ async function withMachine(
   const { default: gateSchema } = await import('../../gate/config.ts')
   const own = gateSchema.parse({
     upstreams: { [machine]: { url, token: { file: tokens.machine.path }, new_tools: 'trust' } }, // our own, and another with each version
-    principals: { [owner]: { token_sha256: tokenHash(tokens.owner.value), peers: [client] } },
+    principals: { [owner]: { token_sha256: tokenHash(tokens.owner.value), peers: [client], dashboard: 'change' } },
     rules: [{ principals: [owner], upstreams: ['*'], tools: ['*'], resources: ['*'], prompts: ['*'], methods: ['*'] }],
   })
   return {
@@ -206,7 +209,7 @@ async function startTools({ context: { clock, log, folders, version }, identitie
 async function startGate(plan: Plan, toolsUrl: string) {
   const { context, ports, path, gate, identities, keys } = plan
   const { clock, log, env, folders, version, homes, peers } = context
-  const [{ startGate: start }, { connectors, statuses, upstreams }, { lookAround }] = await Promise.all([
+  const [{ startGate: start }, { checks, connectors, statuses, upstreams }, { lookAround }] = await Promise.all([
     import('../../daemons/gate.ts'),
     import('../../extensions.ts'),
     import('../../base/checks/status.ts'),
@@ -216,7 +219,7 @@ async function startGate(plan: Plan, toolsUrl: string) {
   const read = async (): Promise<GateConfig> => configOf(await gateAgain(plan))
   const [, host, port] = /^(.*):(\d+)$/.exec(config.listen)!
   const look = (asked: AbortSignal) => lookAround({ clock, env, peers, homes, version, signal: asked }, statuses)
-  const needs = { clock, log, env, folder: dirname(path), state: folders.state, kinds: upstreams, connectors, version, read, look }
+  const needs = { clock, log, env, folder: dirname(path), state: folders.state, kinds: upstreams, checks, connectors, version, read, look }
   const settings = { runtime: folders.runtime, peersReach: machine, wallet: join(identities.nodeFolder, 'wallet.json'), keys }
   return listening({ part: 'the gate', host: host!, port: Number(port), flag: 'gate-port' }, () => start(needs, config, settings))
 }
@@ -255,7 +258,7 @@ function walletKeys(context: Context, { passphrase, path, peer, wallet }: Keys):
 
 async function startPeer(plan: Plan, { peerSocket: gateSocket, ledger }: GateDaemon, registry: string) {
   const {
-    context: { clock, log, env },
+    context: { clock, log, env, folders },
     identities,
     ports,
     keys,
@@ -286,6 +289,7 @@ async function startPeer(plan: Plan, { peerSocket: gateSocket, ledger }: GateDae
     listen,
     ...who,
     gateSocket,
+    control: join(folders.runtime, 'peer'),
     server,
     announce,
     isLanAnswered,
@@ -352,7 +356,9 @@ export async function bringUp(context: Context, ports: Ports, passphrase: Secret
       machine: tools.url,
       gate: `${gate.url}/mcp/${machine}`,
       health: `${gate.url}/health`,
+      dashboard: `${gate.url}/`,
     },
+    signInLink: () => gate.signIn(owner).url,
     localPeer: peer
       .addresses()
       .findLast((address) => !isRelayed(address))!

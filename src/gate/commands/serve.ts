@@ -21,7 +21,7 @@ export default command({
   ],
   async run(context, { flags }) {
     const { terminal, log, clock, folders, env, version, signal, onReload, homes, peers } = context
-    const { configs, connectors, statuses, upstreams: kinds } = await import('../../extensions.ts')
+    const { checks, configs, connectors, statuses, upstreams: kinds } = await import('../../extensions.ts')
     const load = () => loadMachineConfig(configs, folders.config, flags.config)
     const { path, tables } = await load()
     const mark = changeMark(path)
@@ -29,7 +29,7 @@ export default command({
     const control = join(folders.runtime, 'gate')
     const read = async (): Promise<GateConfig> => (await load()).tables['gate'] as GateConfig
     const look = (asked: AbortSignal) => lookAround({ clock, env, peers, homes, version, signal: asked }, statuses)
-    const needs = { clock, log, env, folder: dirname(path), state: folders.state, control, kinds, connectors, version, read, look }
+    const needs = { clock, log, env, folder: dirname(path), state: folders.state, control, kinds, checks, connectors, version, read, look }
     const gate = await startConfiguredGate(needs, config)
     terminal.result({ url: gate.url, upstreams: Object.keys(config.upstreams) }, () =>
       [
