@@ -95,6 +95,7 @@ export const configs = [
 export const statuses = [
   { owner: 'gate', name: 'gate', load: () => import('./gate/status.ts') },
   { owner: 'operate', name: 'operate', load: () => import('./operate/status.ts') },
+  { owner: 'reach', name: 'reach', load: () => import('./reach/status.ts') },
   { owner: 'run', name: 'run', load: () => import('./run/status.ts') },
   { owner: 'share', name: 'share', load: () => import('./share/status.ts') },
 ]

@@ -3,7 +3,9 @@ import type { LookNeeds, StatusLine, StatusSource } from '../base/checks/status.
 import { askNearby } from '../base/control/nearby.ts'
 import { durationText } from '../base/terminal/amount.ts'
 import { join } from 'node:path'
+import { asFault } from '../kernel/fault.ts'
 import { type ConnectorState, gateApi } from './api.ts'
+import type { GateCalls } from './client.ts'
 
 const source: StatusSource = {
   title: 'Gate',
@@ -11,11 +13,12 @@ const source: StatusSource = {
     const folders = needs.homes.map((home) => join(home.folders.runtime, 'gate'))
     const answers = await askNearby(needs, { name: 'gate', api: gateApi, folders, start: 'fairlead gate serve' }, async (calls, signal) => {
       const [summary, connectors] = await Promise.all([calls.summary({}, { signal }), calls['list-connectors']({}, { signal })])
-      return { summary, connectors }
+      const isUsed = connectors.some(({ status }) => status !== 'unissued')
+      return { summary, connectors, doctrine: isUsed ? await doctrineLines(calls, signal) : [] }
     })
     return {
       lines: answers.flatMap(({ name, line, value }) =>
-        line ? [line] : [...gateLines(needs, name, value.summary), ...connectorLines(needs, value.connectors)],
+        line ? [line] : [...gateLines(needs, name, value.summary), ...connectorLines(needs, value.connectors), ...value.doctrine],
       ),
       events: answers.flatMap(({ value }) => value?.summary.trouble ?? []),
     }
@@ -82,6 +85,24 @@ const remedies: Readonly<Record<string, string>> = {
 function remedyOf(check: string): string | undefined {
   const [kind = ''] = check.split(' ')
   return kind === 'tools' ? `fairlead gate approve` : remedies[kind]
+}
+
+/** One line for all checks that are good, one for each that is not. Late, it is no more than that: the checks read files. */
+async function doctrineLines(calls: GateCalls, signal: AbortSignal): Promise<readonly StatusLine[]> {
+  try {
+    const findings = await calls['show-doctrine']({}, { signal })
+    const failures = findings.filter(({ verdict }) => verdict !== 'good')
+    if (failures.length === 0) return [{ name: 'doctrine', standing: 'good', text: `all ${findings.length} findings are good` }]
+    return failures.map(({ name, verdict, about, evidence, remedy }) => ({
+      name: `doctrine ${name}${about === undefined ? '' : ` of ${about}`}`,
+      standing: verdict,
+      text: evidence,
+      remedy,
+    }))
+  } catch (error) {
+    if (signal.aborted) throw error
+    return [{ name: 'doctrine', standing: 'unknown', text: asFault(error).message, remedy: 'fairlead gate doctrine' }]
+  }
 }
 
 /** A connector that was never given a credential is not in use. One that is late, stale or frozen has a line already, as a part of the gate's health. */
