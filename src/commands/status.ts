@@ -10,7 +10,7 @@ const everyMs = 2_000
 export default command({
   summary: 'how everything on this machine stands, on one screen',
   description:
-    'The daemons that run here are asked, and the nodes that mcp.toml names; who does not answer is not waited for longer than 0.9 s. A daemon that does not run is said to be off, which is no failure. Exit code 0: nothing is wrong; 3: something is, and the line says what to do.',
+    'The daemons that run here are asked, and the nodes that mcp.toml names; who does not answer is not waited for longer than 0.7 s. A daemon that does not run is said to be off, which is no failure. Exit code 0: nothing is wrong; 3: something is, and the line says what to do.',
   flags: { watch: { summary: 'look again every two seconds, until stopped' } },
   examples: [
     ['fairlead status', 'machine, peers, services, cache and gate, and what went wrong lately'],

@@ -19,8 +19,8 @@ export type Seen = {
 export function machineSummary({ url, config, health, seen: { values }, uptime }: Seen): MachineSummary {
   const { version, uptimeSeconds, sessions, checks } = health
   const [disk, celsius] = [values.get('disk_percent'), values.get('temperature_celsius')]
+  // not of the CPU: one look cannot tell a busy moment from too much work
   const measured = {
-    cpuPercent: values.get('cpu_percent'),
     memoryPercent: values.get('memory_percent'),
     disks: disk === undefined ? [] : [{ path: '/', usedPercent: disk }],
     temperatures: celsius === undefined ? [] : [{ name: 'the hottest zone', celsius }],
