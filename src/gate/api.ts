@@ -121,8 +121,32 @@ const status = z.strictObject({
   events: z.array(z.strictObject({ capability: z.string(), at: z.number(), about: z.string(), text: z.string() })).readonly(),
 })
 
+const summary = z.strictObject({
+  /** Empty when there is no HTTP. */
+  url: z.string(),
+  version: z.string(),
+  /** ms since 1970. */
+  startedAt: z.number(),
+  health: z.enum(['ok', 'degraded', 'failing']),
+  checks: z.array(z.strictObject({ name: z.string(), ok: z.boolean(), reason: z.string() })).readonly(),
+  upstreams: z.number(),
+  sessions: z.number(),
+  /** Calls that wait for a person's yes. */
+  waiting: z.number(),
+  /** Requests since it was started, by how they ended: `ok`, `tool_error`, `error`, `refused`, `notSent`, `unknown`, … */
+  requests: z.record(z.string(), z.number()),
+  /** What it refused or could not do lately, newest first. */
+  trouble: z.array(z.strictObject({ at: z.number(), about: z.string(), text: z.string() })).readonly(),
+})
+
 export const gateApi = {
   ...callsApi,
+  summary: {
+    privilege: 'observe',
+    summary: 'how the gate is, what it counted, and what went wrong lately',
+    input: z.strictObject({}),
+    output: summary,
+  },
   status: {
     privilege: 'observe',
     summary: 'how everything on this machine stands: every capability, not the gate alone',

@@ -1,4 +1,5 @@
 // The gate's own API as it serves it on this machine.
+import type { z } from 'zod'
 import type { Handlers } from '../base/control/api.ts'
 import { readable } from './pin/definition.ts'
 import type { Pins } from './pin/pins.ts'
@@ -18,6 +19,7 @@ import { fault } from './faults.ts'
 export type ControlNeeds = {
   /** A port: how everything on this machine stands. */
   readonly look: ((signal: AbortSignal) => Promise<Status>) | undefined
+  readonly summary: () => Promise<z.input<(typeof gateApi)['summary']['output']>>
   readonly approvals: Approvals
   readonly pins: Pins
   readonly connectors: Connectors
@@ -32,10 +34,11 @@ export type ControlNeeds = {
 const fingerprintLength = 16
 
 export function gateHandlers(needs: ControlNeeds): Handlers<typeof gateApi> {
-  const { look, approvals, pins, connectors, reloads, access, calls, doctrine, signIn } = needs
+  const { look, summary, approvals, pins, connectors, reloads, access, calls, doctrine, signIn } = needs
   return {
     ...connectorHandlers(connectors),
     ...callsHandlers(calls),
+    summary: () => summary(),
     async status(_, { signal }) {
       if (!look) throw fault.no_status({})
       return look(signal)

@@ -48,6 +48,7 @@ import { type Reading, type Reloaded, Reloads } from './reload.ts'
 import { type SessionSettings, Sessions } from './sessions.ts'
 import { checkSettings } from './start-checks.ts'
 import { sweeping } from './sweeping.ts'
+import { summaryOf } from './summary.ts'
 import type { Served } from './upstream.ts'
 import { gateLedger, watchedLedger } from './watched-ledger.ts'
 
@@ -188,12 +189,18 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const connectorNeeds = { clock, log, ledger, bucket: kv.bucket('connectors'), policy, upstreams, endpoints, ended: () => recheck() }
   const connectors = stack.use(await openConnectors(connectorNeeds, settings.connectors))
   const syncedSeq = (): number => readWatermark(namesOf(place.folder, 'ledger.jsonl'))?.seq ?? 0
-  const counted = { metrics, sessions, children, syncedSeq, version: settings.version ?? 'unknown' }
+  const { version = 'unknown' } = settings
+  const counted = { metrics, sessions, children, syncedSeq, version }
   const health = { ledger, bucket, upstreams, drain, connectors, pins, reloads, offers: needs.offers, ...counted }
   const signIn = (principal?: string): SignInLink => linkOf(dashboard, settings.publicUrl ?? entrances.url, principal)
   const calls = { clock, metrics, watched, place, identity }
   const doctrine = doctrineOf(needs, { connectors, health }, settings)
-  const handlers = gateHandlers({ look: needs.look, approvals, pins, connectors, reloads, access, calls, doctrine, signIn })
+  const summary = () =>
+    summaryOf(
+      { health: { ...health, keySets: entrances.keySets }, approvals, metrics, sessions },
+      { url: entrances.url, version, ledger: place.folder },
+    )
+  const handlers = gateHandlers({ look: needs.look, summary, approvals, pins, connectors, reloads, access, calls, doctrine, signIn })
   const reach: Reach = async () => [ownDaemon(handlers), ...((await needs.reach?.()) ?? [])]
   const { publicUrl } = settings
   const dashboardNeeds = {

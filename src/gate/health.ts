@@ -27,7 +27,7 @@ export type HealthNeeds = {
 }
 
 /** `ok` as a whole, when every check that the gate cannot work without is; a server that fails, or keys that cannot be had, make it `degraded`, since others go on. */
-type Health = { readonly status: 'ok' | 'degraded' | 'failing'; readonly checks: Readonly<Record<string, Check>> }
+export type Health = { readonly status: 'ok' | 'degraded' | 'failing'; readonly checks: Readonly<Record<string, Check>> }
 type Check = {
   readonly ok: boolean
   readonly reason: string

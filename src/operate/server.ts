@@ -14,17 +14,20 @@ import type { Clock } from '../kernel/clock.ts'
 import { asFault, outside } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Secret } from '../kernel/secret.ts'
+import type { MachineSummary } from './api.ts'
 import { type Audit, openAudit } from './audit.ts'
 import type { OperateConfig } from './config.ts'
 import { fault } from './faults.ts'
 import type { HelperLink } from './helper/link.ts'
 import { type Health, type HealthNeeds, type Scope, watchHealth } from './health.ts'
-import type { Host } from './host.ts'
+import { type Host, found } from './host.ts'
 import { type Metrics, openMetrics } from './metrics/metrics.ts'
 import { metricsPage } from './metrics/page.ts'
 import type { MachineNeeds } from './needs.ts'
 import type { Places } from './places.ts'
+import { parseUptime } from './proc.ts'
 import { type Changes, type InForce, changed } from './reload.ts'
+import { machineSummary } from './summary.ts'
 
 export type MachineServerNeeds = {
   readonly clock: Clock
@@ -55,6 +58,8 @@ export interface MachineServer {
   readonly healthUrl: string
   /** What is told there, and why it is not well. */
   health(): Promise<{ readonly isOk: boolean; readonly reason?: string }>
+  /** The server and the machine in a few numbers. */
+  summary(): Promise<MachineSummary>
   /** Goes on by another configuration, as far as it can. Fault `operate.token_wanted`. */
   take(next: InForce): Changes
   close(): Promise<void>
@@ -184,6 +189,16 @@ export async function startMachineServer(needs: MachineServerNeeds, settings: Ma
       const { status, checks } = await look('all')
       const reasons = Object.values(checks).flatMap(({ ok, reason, optional }) => (ok || optional || reason === undefined ? [] : [reason]))
       return { isOk: status === 'ok', ...(reasons.length === 0 ? {} : { reason: reasons.join('; ') }) }
+    },
+    async summary() {
+      const [own, seen, uptime] = await Promise.all([health.look('all'), metrics.realtime(), needs.host.text('/proc/uptime')])
+      return machineSummary({
+        url: `${listener.url}/mcp`,
+        config: now.config,
+        health: own,
+        seen,
+        uptime: found(uptime, '/proc/uptime', parseUptime),
+      })
     },
     take({ config: next, admit: nextAdmit }) {
       const { config, ...changes } = changed(now.config, next)

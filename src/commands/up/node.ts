@@ -202,7 +202,7 @@ async function startTools({ context: { clock, log, folders, version }, identitie
     token: new Secret(identities.tokens.machine.value),
   }
   return listening({ part: 'the machine tools', host: server.host, port: server.port, flag: 'machine-port' }, () =>
-    startMachine({ clock, log, version, tools }, settings),
+    startMachine({ clock, log, version, tools, control: operate.server.runtime ?? join(folders.runtime, 'machine') }, settings),
   )
 }
 

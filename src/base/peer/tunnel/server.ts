@@ -183,7 +183,8 @@ export function acceptTunnels(needs: AcceptTunnelsNeeds, settings: AcceptTunnels
 
   for (const protocol of [tunnelProtocol, at]) host.handle(protocol, incoming)
   return {
-    sessions: () => [...sessions.values()].map(({ session, since, way }) => ({ ...session.stats, peer: session.remotePeer, since, ...way })),
+    sessions: () =>
+      [...sessions.values()].map(({ session, since, way }) => ({ ...session.stats, peer: session.remotePeer, since, ...way })),
     count: () => sessions.size,
     revoke(peerId, reason = 'not authorized any more') {
       const ended = [...sessions.values()].filter(({ session }) => session.remotePeer === peerId)
