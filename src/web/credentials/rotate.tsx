@@ -67,7 +67,15 @@ export function Rotate({ connector, all, isFirst, close }: Props) {
         </select>
       </label>
       {canMakeSecrets ? (
-        <p class="row">{chosen.length > 0 ? <Act kind="main" act={rotate}>Make and offer it</Act> : <span class="hint">Choose one.</span>}</p>
+        <p class="row">
+          {chosen.length > 0 ? (
+            <Act kind="main" act={rotate}>
+              Make and offer it
+            </Act>
+          ) : (
+            <span class="hint">Choose one.</span>
+          )}
+        </p>
       ) : (
         <p class="problem">
           This page came over http from another machine, where a browser makes no secrets. On the machine: <code>fairlead gate rotate</code>

@@ -37,7 +37,7 @@ function Cache({ id, name, where }: { readonly id: string; readonly name: string
     <>
       <section aria-labelledby={`${id}-counts`}>
         <h2 id={`${id}-counts`}>
-          {name} <small>{where}</small>
+          {name} <small class="where">{where}</small>
         </h2>
         <Loaded of={stats}>{(value) => <Counts stats={value} />}</Loaded>
       </section>
@@ -71,13 +71,17 @@ function Counts({ stats }: { readonly stats: Stats }) {
     <>
       <Tiles
         tiles={[
-          { name: 'answered without a call', value: percentText(of('hit_rate') * 100), note: `${of('hits')} of ${of('hits') + of('misses')}` },
+          {
+            name: 'answered without a call',
+            value: percentText(of('hit_rate') * 100),
+            note: `${of('hits')} of ${of('hits') + of('misses')}`,
+          },
           { name: 'API calls saved', value: of('api_calls_saved') },
           { name: 'API calls made', value: of('api_calls_made') },
           { name: 'kept', value: of('cache_size'), note: sizeText(of('cache_size_bytes')) },
         ]}
       />
-      <dl class="facts">
+      <dl class="facts many">
         {more.map(([what, value]) => (
           <div key={what}>
             <dt>{what}</dt>

@@ -102,7 +102,7 @@ const columns = (names: Names): readonly Column<Session>[] => [
       </>
     ),
   },
-  { title: 'Way', width: 'minmax(9rem, 1fr)', cell: ({ isRelayed, ip }) => `${isRelayed ? 'relayed by' : 'direct from'} ${ip}` },
+  { title: 'Way', width: 'minmax(11rem, 1.2fr)', cell: ({ isRelayed, ip }) => `${isRelayed ? 'relayed by' : 'direct from'} ${ip}` },
   { title: 'Since', width: '7rem', cell: ({ since }) => <Ago at={since} /> },
   { title: 'Resumed', width: '5.5rem', isNumber: true, cell: ({ cuts, isConnected }) => Math.max(0, isConnected ? cuts : cuts - 1) },
   { title: 'Sent', width: '5rem', isNumber: true, cell: ({ sent }) => sent },
@@ -158,7 +158,10 @@ function AtRegistry({ registered, own }: { readonly registered: Registered; read
     <ul class="list">
       {registered.map(({ peerId, name, reachability, ageMs }) => (
         <li key={peerId}>
-          <Sign standing={reachability.includes('proved)') && !reachability.includes('not proved') ? 'good' : 'unknown'} word={reachability} />
+          <Sign
+            standing={reachability.includes('proved)') && !reachability.includes('not proved') ? 'good' : 'unknown'}
+            word={reachability}
+          />
           <div>
             <p>
               <strong>{name}</strong> {peerId === own && <span class="tag">this machine</span>} <span class="tag">{reachability}</span>

@@ -29,10 +29,12 @@ export function Chart({ label, times, series, kind, valueText }: ChartProps) {
   const data = (): uPlot.AlignedData => [times.map((ms) => ms / 1_000), ...series.map(({ values }) => [...values])]
   const names = series.map(({ name }) => name).join()
   useEffect(() => {
-    const chart = new uPlot(optionsOf(place.current!, { series, kind, valueText }), data(), place.current!)
+    const element = place.current
+    if (!element) return
+    const chart = new uPlot(optionsOf(element, { series, kind, valueText }), data(), element)
     drawn.current = chart
-    const observer = new ResizeObserver(() => chart.setSize({ width: place.current!.clientWidth, height: heightPx }))
-    observer.observe(place.current!)
+    const observer = new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height: heightPx }))
+    observer.observe(element)
     return () => {
       observer.disconnect()
       chart.destroy()
@@ -56,7 +58,10 @@ export function Chart({ label, times, series, kind, valueText }: ChartProps) {
 
 function optionsOf(place: HTMLElement, { series, kind, valueText }: Pick<ChartProps, 'series' | 'kind' | 'valueText'>): uPlot.Options {
   const style = getComputedStyle(place)
-  const color = (name: string): string => style.getPropertyValue(`--${name}`).trim()
+  const color = (name: string): string => {
+    place.style.color = `var(--${name})` // as it comes out in light or dark
+    return style.color
+  }
   const axis = {
     stroke: color('soft'),
     font: `11px ${style.fontFamily}`,
@@ -69,7 +74,15 @@ function optionsOf(place: HTMLElement, { series, kind, valueText }: Pick<ChartPr
     legend: { show: false },
     cursor: { show: false },
     scales: { y: kind === 'dots' ? { distr: 3, log: 10 } : { range: (_, __, most) => [0, Math.max(1, most) * 1.1] } },
-    axes: [axis, { ...axis, size: 64, values: (_, at) => at.map((value) => (value === null ? '' : valueText(value))) }],
+    axes: [
+      { ...axis, values: timeTexts },
+      {
+        ...axis,
+        size: 64,
+        values: (_, at) => at.map(valueText),
+        ...(kind === 'dots' ? { splits: (_: uPlot, __: number, ...ends: [number, number]) => powers(...ends) } : {}),
+      },
+    ],
     series: [
       {},
       ...series.map(({ name, color: own }) => ({
@@ -81,6 +94,15 @@ function optionsOf(place: HTMLElement, { series, kind, valueText }: Pick<ChartPr
     ],
   }
 }
+
+/** The powers of ten from below `least` to above `most`. */
+function powers(least: number, most: number): number[] {
+  const from = Math.floor(Math.log10(least))
+  return Array.from({ length: Math.ceil(Math.log10(most)) - from + 1 }, (_, at) => 10 ** (from + at))
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' })
+const timeTexts: uPlot.Axis.DynamicValues = (_, at) => at.map((seconds) => clock.format(seconds * 1_000))
 
 /** Changes when the colours of the page do. */
 function useLook(): number {

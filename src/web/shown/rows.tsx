@@ -30,11 +30,21 @@ export function windowOf(scrollPx: number, heightPx: number, count: number): rea
   return [Math.max(0, Math.min(first, count) - spare), Math.min(count, Math.ceil((scrollPx + heightPx) / rowPx) + spare)]
 }
 
+const gapRem = 0.8
+const sidesRem = 2
+
+/** Below it the table is scrolled sideways. */
+function leastRem(columns: readonly { readonly width: string }[]): number {
+  const widths = columns.map(({ width }) => Number(/([\d.]+)rem/.exec(width)?.[1] ?? 0))
+  return widths.reduce((all, one) => all + one, sidesRem + gapRem * (columns.length - 1))
+}
+
 export function Rows<Row>({ label, columns, rows, keyOf, nearEnd }: RowsProps<Row>) {
   const scroller = useRef<HTMLDivElement>(null)
   const [[from, to], setWindow] = useState<readonly [number, number]>([0, 2 * spare])
   const look = (): void => {
-    const { scrollTop, clientHeight } = scroller.current!
+    if (!scroller.current) return // the page is another one already
+    const { scrollTop, clientHeight } = scroller.current
     setWindow((before) => {
       const next = windowOf(scrollTop, clientHeight, rows.length)
       return before[0] === next[0] && before[1] === next[1] ? before : next
@@ -42,14 +52,15 @@ export function Rows<Row>({ label, columns, rows, keyOf, nearEnd }: RowsProps<Ro
   }
   useLayoutEffect(look, [rows.length])
   useEffect(() => {
+    if (!scroller.current) return
     const observer = new ResizeObserver(look)
-    observer.observe(scroller.current!)
+    observer.observe(scroller.current)
     return () => observer.disconnect()
   }, [rows.length])
   useEffect(() => {
     if (rows.length > 0 && to >= rows.length - spare) nearEnd?.()
   }, [to, rows.length])
-  const template = { gridTemplateColumns: columns.map(({ width }) => width).join(' ') }
+  const template = { gridTemplateColumns: columns.map(({ width }) => width).join(' '), minWidth: `${leastRem(columns)}rem` }
   return (
     <div class="rows" ref={scroller} onScroll={look} tabIndex={0} role="table" aria-label={label} aria-rowcount={rows.length + 1}>
       <div class="rows-head" role="rowgroup">
@@ -61,7 +72,7 @@ export function Rows<Row>({ label, columns, rows, keyOf, nearEnd }: RowsProps<Ro
           ))}
         </div>
       </div>
-      <div class="rows-body" role="rowgroup" style={{ height: `${rows.length * rowPx}px` }}>
+      <div class="rows-body" role="rowgroup" style={{ height: `${rows.length * rowPx}px`, minWidth: template.minWidth }}>
         {rows.slice(from, to).map((row, at) => (
           <div
             key={keyOf(row)}

@@ -8,7 +8,12 @@ import { Tiles } from '../shown/tiles.tsx'
 import { Ago } from '../shown/time.tsx'
 
 type Counts = Awaited<ReturnType<GateCalls['count-calls']>>
-type Line = Counts['calls'][number] & { readonly ended: number; readonly failed: number; readonly refused: number; readonly p95Ms: number | null | undefined }
+type Line = Counts['calls'][number] & {
+  readonly ended: number
+  readonly failed: number
+  readonly refused: number
+  readonly p95Ms: number | null | undefined
+}
 
 const columns: readonly Column<Line>[] = [
   { title: 'Principal', width: 'minmax(7rem, 1fr)', cell: ({ principal }) => principal },
@@ -17,7 +22,12 @@ const columns: readonly Column<Line>[] = [
   { title: 'Ended', width: '5.5rem', isNumber: true, cell: ({ ended }) => ended },
   { title: 'Failed', width: '5.5rem', isNumber: true, cell: ({ failed }) => failed },
   { title: 'Refused', width: '5.5rem', isNumber: true, cell: ({ refused }) => refused },
-  { title: '95 % within', width: '6.5rem', isNumber: true, cell: ({ p95Ms }) => (p95Ms === undefined ? '' : p95Ms === null ? 'longer' : msText(p95Ms)) },
+  {
+    title: '95 % within',
+    width: '6.5rem',
+    isNumber: true,
+    cell: ({ p95Ms }) => (p95Ms === undefined ? '' : p95Ms === null ? 'longer' : msText(p95Ms)),
+  },
 ]
 
 export function Counted({ counts }: { readonly counts: Counts }) {
