@@ -6,6 +6,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['completion'], summary: 'print a script that completes commands in your shell', load: () => import('./commands/completion.ts') },
   { path: ['config'], summary: 'check the configuration, or show every value and where it comes from', load: () => import('./commands/config.ts') },
   { path: ['gate', 'ledger'], summary: 'verify the record of calls: intact, or which entry is the first bad one; search it; have it witnessed; drop its oldest files', load: () => import('./commands/ledger.ts') },
+  { path: ['status'], summary: 'how everything on this machine stands, on one screen', load: () => import('./commands/status.ts') },
   { path: ['up'], summary: 'bring up a node on this machine, and prove it with a real call', load: () => import('./commands/up.ts') },
   { path: ['gate', 'approve'], summary: 'say yes or no to a call that waits for it, or accept a tool\'s changed definition', load: () => import('./gate/commands/approve.ts') },
   { path: ['gate', 'bundle'], summary: 'bundle receipts, rotation ledger and findings for an incident, or verify such a bundle', load: () => import('./gate/commands/bundle.ts') },
@@ -93,9 +94,15 @@ export const configs = [
 
 export const statuses = [
   { owner: 'gate', name: 'gate', load: () => import('./gate/status.ts') },
+  { owner: 'operate', name: 'operate', load: () => import('./operate/status.ts') },
+  { owner: 'reach', name: 'reach', load: () => import('./reach/status.ts') },
+  { owner: 'run', name: 'run', load: () => import('./run/status.ts') },
+  { owner: 'share', name: 'share', load: () => import('./share/status.ts') },
 ]
 
 export const reachables = [
+  { owner: 'operate', name: 'operate', load: () => import('./operate/reachable.ts') },
+  { owner: 'reach', name: 'reach', load: () => import('./reach/reachable.ts') },
   { owner: 'run', name: 'run', load: () => import('./run/reachable.ts') },
   { owner: 'share', name: 'share', load: () => import('./share/reachable.ts') },
 ]

@@ -77,14 +77,15 @@ function isJournal(): boolean {
 }
 
 function openTerminal(json: boolean): Terminal {
-  const colour = process.stdout.isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
+  const isScreen = process.stdout.isTTY && env['TERM'] !== 'dumb'
   return createTerminal({
     isJournal: isJournal(),
     stdout: process.stdout,
     stderr: process.stderr,
     isTerminal: process.stderr.isTTY && env['TERM'] !== 'dumb',
     json,
-    colour,
+    colour: isScreen && !env['NO_COLOR'],
+    isScreen,
   })
 }
 

@@ -26,8 +26,10 @@ export class Access {
   #names: ReadonlySet<string>
   /** Principals that were removed: who came in as one of them before may do nothing now, whatever a rule with `*` says. */
   readonly #gone = new Set<string>()
+  #credentials: readonly Credentials[]
 
   constructor({ credentials, rules, metricsFor, dashboardFor }: Configured) {
+    this.#credentials = credentials
     this.#policy = createPolicy(rules)
     this.#directory = createDirectory(credentials)
     this.#names = new Set(credentials.map(({ name }) => name))
@@ -45,6 +47,11 @@ export class Access {
     }
   }
 
+  /** Who may come in, and what they prove it with. */
+  get credentials(): readonly Credentials[] {
+    return this.#credentials
+  }
+
   /** Takes these in place of those it has; names the principals that are gone with them. */
   take({ credentials, rules, metricsFor, dashboardFor }: Configured): readonly string[] {
     const names = new Set(credentials.map(({ name }) => name))
@@ -53,6 +60,7 @@ export class Access {
     for (const name of names) this.#gone.delete(name)
     this.#names = names
     this.#metricsFor = metricsFor
+    this.#credentials = credentials
     this.#dashboardFor = dashboardFor
     this.#policy = createPolicy(rules)
     this.#directory = createDirectory(credentials)

@@ -9,6 +9,7 @@ import type { Ledger } from '../base/ledger/ledger.ts'
 import { type Local, createHttpDoor } from '../base/mcp/door/http.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
 import type { ScanLimits } from '../base/wire/walk.ts'
+import type { WatchedCalls } from './calls/watched.ts'
 import type { Connectors } from './connector/connectors.ts'
 import type { Dashboard } from './dashboard/dashboard.ts'
 import { answerHealth, healthPath } from './health.ts'
@@ -27,6 +28,7 @@ export type FrontDoorNeeds = {
   readonly resource: Pick<ProtectedResource, 'metadata'>
   readonly health: MetricsNeeds
   readonly connectors: Connectors
+  readonly watched: WatchedCalls
   readonly dashboard: Dashboard
 }
 
@@ -40,6 +42,7 @@ export type FrontDoor = {
 }
 
 const maxRefusalsPerSecond = 50
+const maxToldReason = 300
 const mcpPath = /^\/mcp(?:\/([a-z0-9-]+))?(?:\?|$)/
 
 export type FrontDoorSettings = {
@@ -49,11 +52,13 @@ export type FrontDoorSettings = {
 }
 
 export function createFrontDoor(needs: FrontDoorNeeds, { limits, metricsFor }: FrontDoorSettings): FrontDoor {
-  const { clock, log, ledger, endpoints, all, identify, resource, health, connectors, dashboard } = needs
+  const { clock, log, ledger, endpoints, all, identify, resource, health, connectors, watched, dashboard } = needs
   const noteRefusal = boundedRefusals(ledger, clock)
   const refused = (reason: string, request: IncomingMessage, status: number, via?: Via): void => {
     health.metrics.refusedWith(status)
     noteRefusal(reason, request, via)
+    if (watched.isWatched)
+      watched.tell({ time: clock.now(), method: request.method, outcome: 'refused', reason: reason.slice(0, maxToldReason) })
     log.debug('gate.refused', { reason, via, method: request.method })
   }
   const endpoint = (path: string): Endpoint | undefined => {
@@ -118,7 +123,7 @@ function boundedRefusals(ledger: Ledger, clock: Clock): (reason: string, request
         ...(via ? { via } : {}),
         method,
         path: url === undefined ? undefined : bareUri(url).slice(0, 200),
-        reason: reason.slice(0, 300),
+        reason: reason.slice(0, maxToldReason),
       })
   }
 }

@@ -23,6 +23,7 @@ import { type Stats, statsOf } from './counts.ts'
 import { type Api, createDoor } from './door.ts'
 import { type Group, aloneGroup, groupOf } from './entry/group.ts'
 import { fault } from './faults.ts'
+import { sampleOf } from './samples.ts'
 import { openShelf } from './shelf.ts'
 import { askApi } from './upstream.ts'
 import type { Places } from './places.ts'
@@ -84,10 +85,13 @@ export async function openProxy(
   const { port } = settings
   const listener = port === undefined ? undefined : await openListener({ clock, name: 'the cache', host: '127.0.0.1', port, handle })
   if (listener) stack.defer(() => listener.close(graceMs))
-  const stats = (): Stats => ({ ...statsOf(shelf.counts, shelf), connected_peers: met?.cluster.connected ?? 0 })
-  stack.use(
-    await openControl({ clock, log, api: shareApi, handlers: { stats: async () => stats() } }, { daemon: 'cache', folder: places.control }),
-  )
+  const stats = (): Stats => ({ ...statsOf(shelf.counts, shelf), connected_peers: met?.cluster.connected.length ?? 0 })
+  const handlers = {
+    stats: async () => stats(),
+    'list-members': async () => ({ role: others?.is ?? ('alone' as const), members: met?.cluster.connected ?? [] }),
+    'show-history': async () => ({ samples: [...shelf.samples(), sampleOf(stats(), clock.now())] }),
+  }
+  stack.use(await openControl({ clock, log, api: shareApi, handlers }, { daemon: 'cache', folder: places.control }))
   const opened = stack.move()
   return {
     url: listener?.url,

@@ -17,6 +17,7 @@ import { NoMember, join } from '../../src/share/cluster/proof.ts'
 import { type Entry, seal } from '../../src/share/entry/entry.ts'
 import { aloneGroup } from '../../src/share/entry/group.ts'
 import { placesIn } from '../../src/share/places.ts'
+import { shareCalls } from '../../src/share/client.ts'
 import { type Others, type Proxy, type ProxySettings, openProxy } from '../../src/share/proxy.ts'
 import { openShelf } from '../../src/share/shelf.ts'
 import { type ApiDouble, apiDouble } from '../kit/api-double.ts'
@@ -24,6 +25,7 @@ import { later } from '../kit/cleanup.ts'
 
 type Machine = {
   readonly proxy: Proxy
+  readonly own: ReturnType<typeof shareCalls>
   ask(target: string, token?: string, method?: string): Promise<{ status: number; text: string }>
   close(): Promise<void>
 }
@@ -56,7 +58,12 @@ async function groupOn(api: ApiDouble) {
       isOpen = false
     }
     later(close)
-    return { proxy, close, ask: (target, token = 'one', method = 'GET') => askAt(places.socket, target, token, method) }
+    return {
+      proxy,
+      own: shareCalls(places),
+      close,
+      ask: (target, token = 'one', method = 'GET') => askAt(places.socket, target, token, method),
+    }
   }
   let hostWallet = ''
   const host = await open({}, (wallet) => {
@@ -121,6 +128,9 @@ test('five members with five tokens ask for the same at once: each key once, and
   const all = [host, late, ...members]
   expect([sumOf(all, 'api_calls_made'), sumOf(all, 'api_calls_saved'), sumOf(all, 'peer_hits')]).toEqual([10, 60, 50])
   expect(host.proxy.stats().connected_peers).toBe(6)
+  const hosted = await host.own['list-members']({})
+  expect(hosted.role).toBe('host')
+  expect(new Set(hosted.members.map(({ peer }) => peer)).size).toBe(6)
 })
 
 test('a write of one is known to all: what they kept is asked for anew', async () => {
@@ -232,5 +242,5 @@ test('a member that lies: what it has no lease for, did not sign, dated into the
   expect(shelf.counts.refused).toBe(5)
   ours.write(Buffer.alloc(16, 255))
   await messages.next().catch(() => {}) // cut off
-  await expect.poll(() => host.connected).toBe(0)
+  await expect.poll(() => host.connected).toEqual([])
 })

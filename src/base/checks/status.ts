@@ -66,9 +66,9 @@ export type StatusSource = {
 export type StatusEntry = { readonly owner: string; load(): Promise<{ readonly default: StatusSource }> }
 
 /** Each daemon has so long to answer: less than `lookMs`, so that a source can tell which one did not. */
-export const patienceMs = 600
+export const patienceMs = 500
 /** After so long a source is not waited for. */
-const lookMs = 800
+const lookMs = 650
 const maxEvents = 20
 
 /** Looks at everything at once, for less than a second. Rejects with the signal's reason only; whatever else goes wrong is a line. */

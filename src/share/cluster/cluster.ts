@@ -4,6 +4,8 @@ import type { Offer, Outcome } from './board.ts'
 /** `entry`: sealed, and proved by nobody yet. */
 export type Got = { readonly is: 'entry'; readonly sealed: Uint8Array } | { readonly is: Exclude<Offer, 'look'> }
 
+export type Connected = { readonly peer: string; readonly since: number }
+
 export interface Cluster {
   /** Of the key of a request. Waits for whoever is asking the API for it. Never rejects: without the others one is alone. */
   want(key: string): Promise<Got>
@@ -13,6 +15,6 @@ export interface Cluster {
   forget(subjects?: readonly string[]): void
   /** To be called once: others said to forget. */
   onForget(act: (subjects?: readonly string[]) => void): void
-  /** Connected members, or the host. */
-  readonly connected: number
+  /** Connected members, or the host that we are connected to: peer ids, and since when (ms since 1970). */
+  readonly connected: readonly Connected[]
 }

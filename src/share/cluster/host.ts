@@ -20,7 +20,7 @@ export interface Host extends Cluster {
   close(): void
 }
 
-type Connected = { readonly peer: string; readonly stream: Duplex; readonly granted: Map<string, number> }
+type Member = { readonly peer: string; readonly since: number; readonly stream: Duplex; readonly granted: Map<string, number> }
 
 const maxMembers = 1_024
 /** Longer than a call may take. */
@@ -31,16 +31,16 @@ const maxUnreadBytes = 32 << 20
 export function createHost(needs: HostNeeds): Host {
   const { clock, log, group, shelf } = needs
   const board = createBoard(clock, leaseMs)
-  const members = new Set<Connected>()
+  const members = new Set<Member>()
   const self = {}
   /** Grows with each thing forgotten: what was asked for before that is not kept. */
   let forgets = 0
   let forgetHere: (subjects?: readonly string[]) => void = () => {}
-  const tell = ({ stream }: Connected, message: Message, bytes?: Uint8Array): void => {
+  const tell = ({ stream }: Member, message: Message, bytes?: Uint8Array): void => {
     stream.write(encode(message, bytes))
     if (stream.writableLength > maxUnreadBytes) stream.destroy(new Error('it does not read'))
   }
-  const forgetAt = (from: Connected | undefined, subjects?: readonly string[]): void => {
+  const forgetAt = (from: Member | undefined, subjects?: readonly string[]): void => {
     forgets++
     for (const member of members) if (member !== from) tell(member, { is: 'forget', ...(subjects ? { subjects } : {}) })
   }
@@ -49,7 +49,7 @@ export function createHost(needs: HostNeeds): Host {
     const opened = sealed && open(sealed, key, group, clock.now())
     return opened?.is === 'entry' && isFresh(opened.entry, clock.now()) ? sealed : undefined
   }
-  const keep = (member: Connected, { message, bytes }: Received): boolean => {
+  const keep = (member: Member, { message, bytes }: Received): boolean => {
     if (message.is !== 'done' || message.outcome !== 'kept' || member.granted.get(message.key) !== forgets) return false
     const opened = open(bytes, message.key, group, clock.now())
     const isOwn = opened.is === 'entry' && opened.origin === member.peer
@@ -58,7 +58,7 @@ export function createHost(needs: HostNeeds): Host {
     log.warn('share.entry_refused', { peer: member.peer, why: opened.is === 'refused' ? opened.why : 'signed by another' })
     return false
   }
-  const offer = async (member: Connected, id: number, key: string): Promise<void> => {
+  const offer = async (member: Member, id: number, key: string): Promise<void> => {
     const now = held(key)
     if (now) return tell(member, { is: 'entry', id }, now)
     const offered = await board.want(member, key)
@@ -67,7 +67,7 @@ export function createHost(needs: HostNeeds): Host {
     if (offered === 'lease') member.granted.set(key, forgets)
     tell(member, { is: 'offer', id, offer: offered === 'lease' ? 'lease' : 'alone' })
   }
-  const take = (member: Connected, received: Received): void => {
+  const take = (member: Member, received: Received): void => {
     const { message } = received
     if (message.is === 'want') void offer(member, message.id, message.key).catch((error: unknown) => member.stream.destroy(error as Error))
     else if (message.is === 'done') {
@@ -84,7 +84,7 @@ export function createHost(needs: HostNeeds): Host {
     forget: (subjects) => forgetAt(undefined, subjects),
     onForget: (act) => (forgetHere = act),
     get connected() {
-      return members.size
+      return [...members].map(({ peer, since }) => ({ peer, since }))
     },
     close() {
       for (const { stream } of members) stream.destroy()
@@ -92,7 +92,7 @@ export function createHost(needs: HostNeeds): Host {
     },
     async accept(stream, ends) {
       stream.on('error', () => {})
-      const member: Connected = { peer: ends.member, stream, granted: new Map() }
+      const member: Member = { peer: ends.member, since: clock.now(), stream, granted: new Map() }
       try {
         if (members.size >= maxMembers) throw new Error('too many members')
         const { messages } = await admit(clock, stream, group, ends)

@@ -21,7 +21,7 @@ export interface Membership extends Cluster {
   close(): void
 }
 
-type Link = { readonly stream: Duplex; readonly waiting: Map<number, (got: Got) => void> }
+type Link = { readonly host: string; readonly since: number; readonly stream: Duplex; readonly waiting: Map<number, (got: Got) => void> }
 
 /** After the first loss; twice as long after each further one. */
 const againMs = 1_000
@@ -47,7 +47,7 @@ export function createMembership({ clock, log, group, dial }: MemberNeeds): Memb
   const serve = async (onJoined: () => void): Promise<void> => {
     const { stream, ends } = await dial(stop.signal)
     stream.on('error', () => {})
-    const own: Link = { stream, waiting: new Map() }
+    const own: Link = { host: ends.host, since: clock.now(), stream, waiting: new Map() }
     try {
       const { messages } = await join(clock, stream, group, ends)
       link = own
@@ -106,7 +106,7 @@ export function createMembership({ clock, log, group, dial }: MemberNeeds): Memb
     forget: (subjects) => tell({ is: 'forget', ...(subjects ? { subjects } : {}) }),
     onForget: (act) => (forgetHere = act),
     get connected() {
-      return link ? 1 : 0
+      return link ? [{ peer: link.host, since: link.since }] : []
     },
     close() {
       stop.abort()
