@@ -102,6 +102,7 @@ export const statuses = [
 ]
 
 export const reachables = [
+  { owner: 'operate', name: 'operate', load: () => import('./operate/reachable.ts') },
   { owner: 'reach', name: 'reach', load: () => import('./reach/reachable.ts') },
   { owner: 'run', name: 'run', load: () => import('./run/reachable.ts') },
   { owner: 'share', name: 'share', load: () => import('./share/reachable.ts') },

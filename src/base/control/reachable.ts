@@ -1,6 +1,8 @@
 // A daemon as the dashboard finds it: what it is, where, and its operations, called by whoever lets people in.
+import { join } from 'node:path'
+import { statOf } from '../../kernel/file.ts'
 import type { Context, Home } from '../terminal/command.ts'
-import type { Api, Calls, Handlers } from './api.ts'
+import { type Api, type Calls, type Handlers, socketNames } from './api.ts'
 import { forwardable, forwarding } from './forward.ts'
 
 /** What people see of it. */
@@ -27,6 +29,17 @@ export type ReachableSource = { find(needs: FindNeeds): Promise<readonly Reachab
 
 /** A source as the generated list knows it. */
 export type ReachableEntry = { readonly owner: string; load(): Promise<{ readonly default: ReachableSource }> }
+
+/** The first of these folders in which a daemon has left its sockets. What is in one that we may not look into is somebody else's. */
+export function folderInUse(folders: readonly string[]): string | undefined {
+  return folders.find((folder) => {
+    try {
+      return statOf(join(folder, socketNames.observe)) !== undefined
+    } catch {
+      return false
+    }
+  })
+}
 
 /** One that is reached by its client, which is made for each call. Uploads are left out. */
 export function reachable<A extends Api>(named: ReachableName, api: A, calls: () => Calls<A>): Reachable {

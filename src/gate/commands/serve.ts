@@ -32,7 +32,21 @@ export default command({
     const reach = () =>
       findReachable({ clock, env, peers, homes, signal }, reachables, (owner, error) => log.debug('dashboard.find', { owner, error }))
     const look = (asked: AbortSignal) => lookAround({ clock, env, peers, homes, version, signal: asked }, statuses)
-    const needs = { clock, log, env, folder: dirname(path), state: folders.state, control, kinds, checks, connectors, version, read, look, reach }
+    const needs = {
+      clock,
+      log,
+      env,
+      folder: dirname(path),
+      state: folders.state,
+      control,
+      kinds,
+      checks,
+      connectors,
+      version,
+      read,
+      look,
+      reach,
+    }
     const gate = await startConfiguredGate(needs, config)
     terminal.result({ url: gate.url, upstreams: Object.keys(config.upstreams) }, () =>
       [
