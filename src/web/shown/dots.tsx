@@ -66,7 +66,13 @@ function optionsOf(element: HTMLElement, { kinds, text }: Pick<DotsProps, 'kinds
     scales: { y: { distr: 3, log: 10 } },
     axes: [
       { ...axis, space: 80, values: (_, ticks) => ticks.map((tick) => hour.format(tick * 1_000)) },
-      { ...axis, size: 62, splits: (_, __, least, most) => powersOfTen(least, most), values: (_, ticks) => ticks.map(text) },
+      {
+        ...axis,
+        size: 62,
+        splits: (_, __, least, most) => powersOfTen(least, most),
+        filter: (_, ticks) => ticks,
+        values: (_, ticks) => ticks.map(text),
+      },
     ],
     series: [
       {},
