@@ -15,6 +15,9 @@ export type Drawn = {
 }
 
 const heightPx = 150
+const hour = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
+const day = new Intl.DateTimeFormat(undefined, { weekday: 'short', day: 'numeric' })
+const daySeconds = 86_400
 const strokes = ['--accent', '--unknown', '--good', '--bad']
 
 export function Plot({ title, times, lines, text, least, most }: Drawn) {
@@ -72,7 +75,11 @@ function optionsOf(element: HTMLElement, { lines, text, least, most }: Settings)
     cursor: { y: false, points: { show: false } },
     scales: { y: { range: (_, low, high) => [least ?? Math.min(0, low), most ?? (high > 0 ? high * 1.1 : 1)] } },
     axes: [
-      { ...axis, space: 70 },
+      {
+        ...axis,
+        space: 70,
+        values: (_, ticks, __, ___, stepSeconds) => ticks.map((tick) => (stepSeconds < daySeconds ? hour : day).format(tick * 1_000)),
+      },
       { ...axis, size: 62, values: (_, ticks) => ticks.map((tick) => text(tick)) },
     ],
     series: [
