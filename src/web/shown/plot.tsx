@@ -78,6 +78,7 @@ function optionsOf(element: HTMLElement, { lines, text, least, most }: Settings)
       {
         ...axis,
         space: 70,
+        size: 30,
         values: (_, ticks, __, ___, stepSeconds) => ticks.map((tick) => (stepSeconds < daySeconds ? hour : day).format(tick * 1_000)),
       },
       { ...axis, size: 62, values: (_, ticks) => ticks.map((tick) => text(tick)) },
