@@ -5,6 +5,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['aliases'], summary: 'list the runbooks\' command names, or put them on your path', load: () => import('./commands/aliases.ts') },
   { path: ['completion'], summary: 'print a script that completes commands in your shell', load: () => import('./commands/completion.ts') },
   { path: ['config'], summary: 'check the configuration, or show every value and where it comes from', load: () => import('./commands/config.ts') },
+  { path: ['demo'], summary: 'bring up a small fleet on this machine, with its dashboard, to learn by', load: () => import('./commands/demo.ts') },
   { path: ['gate', 'ledger'], summary: 'verify the record of calls: intact, or which entry is the first bad one; search it; have it witnessed; drop its oldest files', load: () => import('./commands/ledger.ts') },
   { path: ['status'], summary: 'how everything on this machine stands, on one screen', load: () => import('./commands/status.ts') },
   { path: ['up'], summary: 'bring up a node on this machine, and prove it with a real call', load: () => import('./commands/up.ts') },

@@ -1,6 +1,7 @@
 // What the gate refused or could not do lately, from the end of its record: a look at no more than a part of it, for who wants to see at a glance how things go.
 import { createReadStream } from 'node:fs'
 import { statOf } from '../kernel/file.ts'
+import { noStream } from '../base/mcp/door/http.ts'
 import { namesOf } from '../base/ledger/segments.ts'
 
 export type Trouble = {
@@ -31,6 +32,7 @@ export async function recentTrouble(folder: string): Promise<readonly Trouble[]>
     const entry = parsed(line)
     if (!entry) continue
     if (entry['event'] === 'call.begin') begun.set(entry['seq'], entry)
+    if (entry['reason'] === noStream) continue
     const trouble =
       entry['event'] === 'refused' ? refused(entry) : entry['event'] === 'call.end' ? failed(entry, begun.get(entry['begin'])) : undefined
     if (trouble) found.push({ at: Date.parse(String(entry['time'])), ...trouble })

@@ -14,7 +14,7 @@ const source: StatusSource = {
     const answers = await askNearby(needs, { name: 'gate', api: gateApi, folders, start: 'fairlead gate serve' }, async (calls, signal) => {
       const [summary, connectors] = await Promise.all([calls.summary({}, { signal }), calls['list-connectors']({}, { signal })])
       const isUsed = connectors.some(({ status }) => status !== 'unissued')
-      return { summary, connectors, doctrine: isUsed ? await doctrineLines(calls, signal) : [] }
+      return { summary, connectors, doctrine: isUsed ? [await doctrineLine(calls, signal)] : [] }
     })
     return {
       lines: answers.flatMap(({ name, line, value }) =>
@@ -87,21 +87,28 @@ function remedyOf(check: string): string | undefined {
   return kind === 'tools' ? `fairlead gate approve` : remedies[kind]
 }
 
-/** One line for all checks that are good, one for each that is not. Late, it is no more than that: the checks read files. */
-async function doctrineLines(calls: GateCalls, signal: AbortSignal): Promise<readonly StatusLine[]> {
+const maxToldChecks = 6
+
+/** All checks in one line: what each found is for `fairlead gate doctrine` to tell. */
+async function doctrineLine(calls: GateCalls, signal: AbortSignal): Promise<StatusLine> {
+  const name = 'doctrine'
+  const remedy = 'fairlead gate doctrine'
   try {
     const findings = await calls['show-doctrine']({}, { signal })
     const failures = findings.filter(({ verdict }) => verdict !== 'good')
-    if (failures.length === 0) return [{ name: 'doctrine', standing: 'good', text: `all ${findings.length} findings are good` }]
-    return failures.map(({ name, verdict, about, evidence, remedy }) => ({
-      name: `doctrine ${name}${about === undefined ? '' : ` of ${about}`}`,
-      standing: verdict,
-      text: evidence,
+    if (failures.length === 0) return { name, standing: 'good', text: `${counted(findings.length, 'finding')}, all good` }
+    const checks = [...new Set(failures.map((finding) => finding.name))]
+    const told = [...checks.slice(0, maxToldChecks), ...(checks.length > maxToldChecks ? [`${checks.length - maxToldChecks} more`] : [])]
+    const isBad = failures.some(({ verdict }) => verdict === 'bad')
+    return {
+      name,
+      standing: isBad ? 'bad' : 'unknown',
+      text: `${failures.length} of ${counted(findings.length, 'finding')} are not good: ${told.join(', ')}`,
       remedy,
-    }))
+    }
   } catch (error) {
     if (signal.aborted) throw error
-    return [{ name: 'doctrine', standing: 'unknown', text: asFault(error).message, remedy: 'fairlead gate doctrine' }]
+    return { name, standing: 'unknown', text: asFault(error).message, remedy }
   }
 }
 

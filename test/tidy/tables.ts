@@ -84,8 +84,8 @@ export const doors: readonly Door[] = [
     modules: /^(?:node:)?crypto$/,
     names: /^(?:\*|default|randomBytes|randomFill|randomFillSync|randomInt|randomUUID|randomUUIDv7|webcrypto|getRandomValues)$/,
     code: /\bMath\.random\b|\bcrypto\.(?:getRandomValues|randomUUID)\b/g,
-    allowed: /^src\/kernel\//,
-    instead: 'kernel/random.ts',
+    allowed: /^src\/(?:kernel\/|web\/secret\.ts$)/,
+    instead: 'kernel/random.ts; in the browser web/secret.ts',
   },
   {
     what: 'the process',
