@@ -4,7 +4,7 @@ import { after, nowMs } from '../browser.ts'
 import { useLive } from '../live.ts'
 import { percentText, sizeText } from '../shown/amount.ts'
 import { Loaded } from '../shown/empty.tsx'
-import { Plot } from '../shown/plot.tsx'
+import { Chart, type ChartSeries } from '../shown/chart.tsx'
 import { type MachineCalls, type Measured, type Network, isKnown } from './machine.ts'
 
 const spans = { 'Last hour': 3_600, 'Last day': 86_400, 'Last week': 604_800 } as const
@@ -14,17 +14,18 @@ type Span = keyof typeof spans
 const movesMs = 60_000
 const everyMs = 5_000
 
-const plots: readonly {
+type Plotted = {
   readonly name: string
   readonly title: string
-  readonly text: (value: number) => string
-  readonly least?: number
-  readonly most?: number
-}[] = [
-  { name: 'cpu_percent', title: 'CPU', text: percentText, least: 0, most: 100 },
-  { name: 'memory_percent', title: 'Memory', text: percentText, least: 0, most: 100 },
-  { name: 'disk_percent', title: 'Disk /', text: percentText, least: 0, most: 100 },
-  { name: 'temperature_celsius', title: 'Temperature', text: (value) => `${value.toFixed(1)} °C` },
+  readonly valueText: (value: number) => string
+  readonly range?: readonly [number, number]
+}
+
+const plots: readonly Plotted[] = [
+  { name: 'cpu_percent', title: 'CPU', valueText: percentText, range: [0, 100] },
+  { name: 'memory_percent', title: 'Memory', valueText: percentText, range: [0, 100] },
+  { name: 'disk_percent', title: 'Disk /', valueText: percentText, range: [0, 100] },
+  { name: 'temperature_celsius', title: 'Temperature', valueText: (value) => `${value.toFixed(1)} °C` },
 ]
 
 export function MeasuredPlots() {
@@ -51,24 +52,43 @@ export function MeasuredPlots() {
 }
 
 function Series({ measured: { from, to, bucketSeconds, series } }: { readonly measured: Measured }) {
-  const [first, last] = [Date.parse(from) / 1_000, Date.parse(to) / 1_000]
-  const times = Array.from({ length: Math.round((last - first) / bucketSeconds) }, (_, at) => first + at * bucketSeconds)
+  const [first, last] = [Date.parse(from), Date.parse(to)]
+  const widthMs = bucketSeconds * 1_000
+  const times = Array.from({ length: Math.round((last - first) / widthMs) }, (_, at) => first + at * widthMs)
   return (
     <div class="plots">
       {plots.map(({ name, title, ...plot }) => {
-        const found = new Map(series.find((one) => one.name === name)?.buckets.map(({ time, avg }) => [Date.parse(time) / 1_000, avg]))
+        const found = new Map(series.find((one) => one.name === name)?.buckets.map(({ time, avg }) => [Date.parse(time), avg]))
+        const values = times.map((time) => found.get(time) ?? null)
         return found.size === 0 ? null : (
-          <Plot
-            key={name}
-            title={title}
-            times={times}
-            lines={[{ label: title, values: times.map((time) => found.get(time) ?? null) }]}
-            {...plot}
-          />
+          <Plot key={name} title={title} times={times} series={[{ name: title, color: 'accent', values }]} {...plot} />
         )
       })}
       <Traffic />
     </div>
+  )
+}
+
+type PlotNeeds = Pick<Plotted, 'title' | 'valueText' | 'range'> & {
+  readonly times: readonly number[]
+  readonly series: readonly ChartSeries[]
+}
+
+/** A chart with its last values above it. */
+function Plot({ title, series, valueText, ...chart }: PlotNeeds) {
+  const last = series.map(({ name, values }) => {
+    const value = values.findLast((one) => one !== null)
+    const text = typeof value === 'number' ? valueText(value) : 'unknown'
+    return series.length > 1 ? `${name} ${text}` : text
+  })
+  return (
+    <article class="card plot">
+      <header>
+        <h3>{title}</h3>
+        <span class="now">{last.join(', ')}</span>
+      </header>
+      <Chart label={`${title} over time, now ${last.join(', ')}`} kind="lines" series={series} valueText={valueText} {...chart} />
+    </article>
   )
 }
 
@@ -92,13 +112,12 @@ function Traffic() {
   return (
     <Plot
       title="Network"
-      times={points.slice(1).map(({ atMs }) => atMs / 1_000)}
-      lines={[
-        { label: 'received', values: rates('received') },
-        { label: 'sent', values: rates('sent') },
+      times={points.slice(1).map(({ atMs }) => atMs)}
+      series={[
+        { name: 'received', color: 'accent', values: rates('received') },
+        { name: 'sent', color: 'unknown', values: rates('sent') },
       ]}
-      text={(value) => `${sizeText(value)}/s`}
-      least={0}
+      valueText={(value) => `${sizeText(value)}/s`}
     />
   )
 }

@@ -3,8 +3,8 @@ import type { shareCalls } from '../../share/client.ts'
 import { useLive } from '../live.ts'
 import { type PageNeeds, page } from '../page.ts'
 import { percentText, sizeText } from '../shown/amount.ts'
+import { Chart } from '../shown/chart.tsx'
 import { Loaded, None } from '../shown/empty.tsx'
-import { Plot } from '../shown/plot.tsx'
 import { Sign } from '../shown/standing.tsx'
 import { Tiles } from '../shown/tiles.tsx'
 import { Ago } from '../shown/time.tsx'
@@ -96,23 +96,23 @@ function Counts({ stats }: { readonly stats: Stats }) {
 /** Since the day began that is shown. */
 function Saved({ samples }: { readonly samples: Samples }) {
   const [first] = samples
-  if (!first || samples.length < 2) return <None>Nothing was asked for yet.</None>
+  const last = samples.at(-1)
+  if (!first || !last || samples.length < 2) return <None>Nothing was asked for yet.</None>
   const since = (of: 'api_calls_saved' | 'api_calls_made'): number[] => samples.map((sample) => sample[of] - first[of])
+  const saved = last.api_calls_saved - first.api_calls_saved
+  const made = last.api_calls_made - first.api_calls_made
   return (
-    <Plot
-      title="API calls in the time that is shown"
-      times={samples.map(({ at }) => at / 1_000)}
-      lines={[
-        { label: 'saved', values: since('api_calls_saved') },
-        { label: 'made', values: since('api_calls_made') },
+    <Chart
+      label={`In the time that is shown ${saved} calls were saved, and ${made} made`}
+      times={samples.map(({ at }) => at)}
+      series={[
+        { name: 'calls saved', color: 'good', values: since('api_calls_saved') },
+        { name: 'calls made', color: 'accent', values: since('api_calls_made') },
       ]}
-      text={wholeText}
+      kind="lines"
+      valueText={String}
     />
   )
-}
-
-function wholeText(value: number): string {
-  return Number.isInteger(value) ? String(value) : ''
 }
 
 const roles = {

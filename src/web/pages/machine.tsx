@@ -169,18 +169,22 @@ function JournalRows() {
         </label>
       </form>
       <Loaded of={journal}>
-        {(value) => (
-          <ul class="events">
-            {(value as Journal).entries.toReversed().map(({ time, message, unit: from, identifier, priority: urgency }, at) => (
-              <li key={`${time} ${at}`}>
-                <Ago at={Date.parse(time)} />
-                <p>
-                  <span class="tag">{from ?? identifier ?? urgency}</span> {message}
-                </p>
-              </li>
-            ))}
-          </ul>
-        )}
+        {(value) =>
+          (value as Journal).entries.length === 0 ? (
+            <None>There is nothing of that.</None>
+          ) : (
+            <ul class="events">
+              {(value as Journal).entries.toReversed().map(({ time, message, unit: from, identifier, priority: urgency }, at) => (
+                <li key={`${time} ${at}`}>
+                  <Ago at={Date.parse(time)} />
+                  <p>
+                    <span class="tag">{from ?? identifier ?? urgency}</span> {message}
+                  </p>
+                </li>
+              ))}
+            </ul>
+          )
+        }
       </Loaded>
     </section>
   )

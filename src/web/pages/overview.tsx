@@ -69,11 +69,11 @@ function Known({ status, signed }: PageNeeds & { readonly status: Status }) {
         <h2 id="changes">What happened</h2>
         {status.events.length === 0 && <None>Nothing went wrong lately.</None>}
         <ul class="events">
-          {status.events.map(({ at, about, text, capability }, place) => (
-            <li key={`${at} ${about} ${place}`}>
+          {gathered(status.events).map(([key, { at, about, text, capability }, times]) => (
+            <li key={key}>
               <Ago at={at} />
               <p>
-                <strong>{about}</strong> <span class="tag">{capability}</span> {text}
+                <strong>{about}</strong> <span class="tag">{capability}</span> {text} {times > 1 && <small>{times} times</small>}
               </p>
             </li>
           ))}
@@ -81,6 +81,14 @@ function Known({ status, signed }: PageNeeds & { readonly status: Status }) {
       </section>
     </>
   )
+}
+
+type Happened = Status['events'][number]
+
+/** What happened again and again is told once, with the last time. */
+function gathered(events: readonly Happened[]): readonly (readonly [key: string, last: Happened, times: number])[] {
+  const byText = Map.groupBy(events, ({ capability, about, text }) => JSON.stringify([capability, about, text]))
+  return [...byText].map(([key, same]) => [key, same[0]!, same.length])
 }
 
 function thingsText(count: number): string {

@@ -9,7 +9,7 @@ export function sizeText(bytes: number): string {
 }
 
 export function percentText(percent: number): string {
-  return `${percent < 10 ? percent.toFixed(1) : Math.round(percent)} %`
+  return `${percent < 10 && percent % 1 !== 0 ? percent.toFixed(1) : Math.round(percent)} %`
 }
 
 export function durationText(seconds: number): string {

@@ -4,7 +4,7 @@ import type { FoundCall, EndedCall } from '../../gate/calls/api.ts'
 import type { GateCalls } from '../../gate/client.ts'
 import { callsOf } from '../calls.ts'
 import { useItems } from '../items.ts'
-import { Dots } from '../shown/dots.tsx'
+import { Chart } from '../shown/chart.tsx'
 import { None } from '../shown/empty.tsx'
 import { msText } from '../shown/ms.ts'
 import { Outcome, outcomeStanding } from '../shown/outcome.tsx'
@@ -36,14 +36,15 @@ export function Feed() {
       <h2 id="feed">As it happens</h2>
       {calls.length === 0 && <None>No call ended yet. This list fills by itself.</None>}
       {timed.length > 1 && (
-        <Dots
+        <Chart
           label={`How long the last ${timed.length} calls took, by when they ended`}
           times={timed.map(({ time }) => time)}
-          kinds={[
+          series={[
             { name: 'answered', color: 'good', values: dots(isWell) },
             { name: 'failed or refused', color: 'bad', values: dots((call) => !isWell(call)) },
           ]}
-          text={msText}
+          kind="dots"
+          valueText={msText}
         />
       )}
       {missed > 0 && <p class="hint">{missed} more ended too fast to be shown here; the record has them all.</p>}
