@@ -182,7 +182,7 @@ function Peer({ id, names }: { readonly id: string; readonly names: Names }) {
   return (
     <span title={id}>
       {name !== undefined && <strong>{name} </strong>}
-      <code>{id.length > 20 ? `${id.slice(0, 8)}…${id.slice(-8)}` : id}</code>
+      <code>{id.length > 20 ? `${id.slice(0, 6)}…${id.slice(-6)}` : id}</code>
     </span>
   )
 }

@@ -79,7 +79,7 @@ function optionsOf(place: HTMLElement, { series, kind, valueText, range }: Drawn
     cursor: { show: false },
     scales: { y: kind === 'dots' ? { distr: 3, log: 10 } : { range: range ? [...range] : (_, __, most) => [0, Math.max(1, most) * 1.1] } },
     axes: [
-      { ...axis, values: timeTexts },
+      { ...axis, space: 90, values: timeTexts },
       {
         ...axis,
         size: 64,
@@ -109,8 +109,8 @@ function powers(least: number, most: number): number[] {
   return Array.from({ length: Math.ceil(Math.log10(most)) - from + 1 }, (_, at) => 10 ** (from + at))
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' })
-const minute = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' })
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' })
+const minute = new Intl.DateTimeFormat(undefined, { timeStyle: 'short', hourCycle: 'h23' })
 const day = new Intl.DateTimeFormat(undefined, { weekday: 'short', day: 'numeric' })
 /** As exact as the steps between them. */
 const timeTexts: uPlot.Axis.DynamicValues = (_, at, __, ___, step) => {
