@@ -4,9 +4,15 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Locator } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { tokenHash } from '../../src/base/access/principal.ts'
+import { openLedger } from '../../src/base/ledger/ledger.ts'
+import { gateCalls } from '../../src/gate/client.ts'
+import { gateLedger } from '../../src/gate/watched-ledger.ts'
+import { systemClock as clock } from '../../src/kernel/clock.ts'
+import { silentLog as log } from '../../src/kernel/log.ts'
 import { type Browser, noBrowser, openBrowser, seriousFindings } from '../kit/browser.ts'
 import { cleanUp, keep } from '../kit/cleanup.ts'
-import { openSession, post } from '../gate/bed.ts'
+import { type RunningGate, gateFor, openSession, post, temporaryFolder } from '../gate/bed.ts'
 import { handshake, handshakeBody } from '../gate/connector-bed.ts'
 import { type TestFleet, pidsOn, startFleet } from './fleet.ts'
 
@@ -190,30 +196,82 @@ describe.skipIf(noBrowser !== undefined)('the dashboard', () => {
     await page().getByLabel('Change worker').selectOption('restart')
     await page().getByRole('dialog').getByRole('button', { name: 'Restart', exact: true }).click()
     await expect.poll(() => worker().length === 1 && worker()[0] !== pid, poll).toBe(true)
-    await page().getByRole('dialog').getByRole('button', { name: 'Close' }).click()
+    await page().getByRole('dialog').getByLabel('Close').click()
   })
 
-  test.each(['light', 'dark'] as const)(
-    'in %s, wide and on a phone: nothing serious for axe-core, nothing wider than the screen',
-    async (theme) => {
-      await page().emulateMedia({ colorScheme: theme })
-      for (const name of ['overview', 'machines', 'calls', 'machine', 'peers', 'cache', 'credentials']) {
-        await page().setViewportSize({ width: 1_280, height: 800 })
-        await go(name)
-        await expect.poll(() => page().getByText('Looking…').count(), poll).toBe(0)
-        expect(await seriousFindings(page()), name).toEqual([])
-        await picture(`${name}-${theme}`)
-        await page().setViewportSize({ width: 390, height: 800 })
-        const excess = await page().evaluate(() => document.documentElement.scrollWidth - innerWidth)
-        expect(excess, name).toBeLessThanOrEqual(0)
-        await picture(`${name}-${theme}-phone`)
+  const names = ['overview', 'machines', 'calls', 'machine', 'peers', 'cache', 'credentials']
+
+  test('in light: nothing serious for axe-core, and on a phone nothing is wider than it', async () => {
+    for (const name of names) {
+      await go(name)
+      await expect.poll(() => page().getByText('Looking…').count(), poll).toBe(0)
+      expect(await seriousFindings(page()), name).toEqual([])
+      await picture(`${name}-light`)
+      await page().setViewportSize({ width: 390, height: 800 })
+      await expect.poll(() => page().evaluate(() => document.documentElement.scrollWidth - innerWidth), poll).toBeLessThanOrEqual(0)
+      await picture(`${name}-phone`)
+      await page().setViewportSize({ width: 1_280, height: 800 })
+    }
+  })
+
+  test('in dark: everything can be read', async () => {
+    await page().emulateMedia({ colorScheme: 'dark' })
+    for (const name of names) {
+      await go(name)
+      await expect.poll(() => page().getByText('Looking…').count(), poll).toBe(0)
+      expect(await seriousFindings(page(), ['color-contrast']), name).toEqual([])
+      await picture(`${name}-dark`)
+    }
+  })
+
+  test('ten thousand entries of a record: only what can be seen is there, and all can be scrolled to', async () => {
+    const gate = await recordOf(10_000)
+    const { url } = await gateCalls(join(gate.folder, 'run'))['sign-in']({})
+    await page().goto(url)
+    await page().getByRole('link', { name: 'Calls' }).click()
+    const table = page().getByRole('table', { name: 'What was found in the record' })
+    await table.getByRole('cell', { name: '10000', exact: true }).waitFor()
+    const toEnd = () => table.evaluate((element) => element.scrollTo(0, element.scrollHeight))
+    await expect.poll(async () => (await toEnd(), table.getByRole('cell', { name: '1', exact: true }).count()), poll).toBe(1)
+    expect(await table.getAttribute('aria-rowcount')).toBe('10001')
+    const { rows, frames } = await table.evaluate(async (element) => {
+      const gaps: number[] = []
+      let most = 0
+      for (let at = 0, last = performance.now(); at < 60; at++) {
+        element.scrollTo(0, (element.scrollHeight * (at % 20)) / 20)
+        await new Promise((resolve) => requestAnimationFrame(resolve))
+        most = Math.max(most, element.querySelectorAll('[role=row]').length)
+        gaps.push(performance.now() - last)
+        last = performance.now()
       }
-    },
-  )
+      return { rows: most, frames: gaps.sort((a, b) => a - b) }
+    })
+    expect(rows).toBeLessThan(60)
+    expect(frames[30]).toBeLessThan(50) // half of the frames come at least so fast, on a machine with other work too
+  })
 
   test('nothing went wrong in the browser meanwhile', () => {
     expect(browser.problems).toEqual([])
   })
+
+  /** A gate with a record of so many refusals. */
+  async function recordOf(count: number): Promise<RunningGate> {
+    const folder = temporaryFolder()
+    const ledger = openLedger({ ...gateLedger(join(folder, 'state')), clock, log })
+    for (let n = 1; n <= count; n++)
+      void ledger.append({
+        event: 'refused',
+        principal: 'ann',
+        via: 'token',
+        upstream: 'up',
+        method: 'tools/call',
+        name: `tool_${n}`,
+        reason: 'no rule',
+      })
+    await ledger.close()
+    const access = `[gate.principals.ann]\ntoken_sha256 = "${tokenHash('ann')}"\ndashboard = "observe"\n`
+    return gateFor({ upstreams: {}, access, folder })
+  }
 
   async function picture(name: string): Promise<void> {
     if (pictures === undefined) return

@@ -79,7 +79,7 @@ function optionsOf(place: HTMLElement, { series, kind, valueText, range }: Drawn
     cursor: { show: false },
     scales: { y: kind === 'dots' ? { distr: 3, log: 10 } : { range: range ? [...range] : (_, __, most) => [0, Math.max(1, most) * 1.1] } },
     axes: [
-      { ...axis, space: 90, values: timeTexts },
+      { ...axis, space: 90, size: 30, values: timeTexts },
       {
         ...axis,
         size: 64,
