@@ -2,7 +2,7 @@
 import { PassThrough, Readable } from 'node:stream'
 import { type Finding, bad, unknown } from '../base/checks/check.ts'
 import { exitCodeOf, findingsText } from '../base/checks/report.ts'
-import { type Status, type StatusLine, lookAround } from '../base/checks/status.ts'
+import { type StatusSection, lookAround } from '../base/checks/status.ts'
 import { type CommandEntry, type Context, command } from '../base/terminal/command.ts'
 import { parse } from '../base/terminal/parse.ts'
 import type { Terminal } from '../base/terminal/terminal.ts'
@@ -30,11 +30,11 @@ export default command({
     )
     terminal.progress('looking around')
     const status = await lookAround(context, statuses)
-    const findings: Told[] = [config, ...seen(status)]
-    const used = status.sections.filter(({ standing }) => standing !== 'off').map(({ name }) => name)
-    for (const entry of commands.filter(({ path }) => path.length === 2 && path[1] === 'doctor')) {
-      const [capability = ''] = entry.path
-      if (used.includes(capability)) findings.push(...(await askedDoctor(context, entry)).map((finding) => ({ capability, ...finding })))
+    const findings: Told[] = [config]
+    for (const section of status.sections.filter(({ standing }) => standing !== 'off')) {
+      const doctor = commands.find(({ path }) => path.length === 2 && path[0] === section.name && path[1] === 'doctor')
+      const deeper = doctor ? await askedDoctor(context, doctor) : []
+      findings.push(...[...seen(section, deeper), ...deeper].map((finding) => ({ capability: section.name, ...finding })))
     }
     terminal.done()
     const exitCode = exitCodeOf(findings)
@@ -44,15 +44,13 @@ export default command({
   },
 })
 
-/** What runs, as findings: what is off is none. */
-function seen({ sections }: Status): readonly Told[] {
-  return sections.flatMap(({ name: capability, lines }) =>
-    lines.flatMap(({ name, standing, text: evidence, remedy }: StatusLine): readonly Told[] =>
-      standing === 'off'
-        ? []
-        : [{ capability, name, verdict: standing, evidence, ...(remedy === undefined || standing === 'good' ? {} : { remedy }) }],
-    ),
-  )
+/** The lines as findings, without what is off, and what the capability's own doctor tells better: what is good, and what it says itself. */
+function seen({ lines }: StatusSection, deeper: readonly Finding[]): readonly Finding[] {
+  const told = new Set(deeper.map(({ evidence }) => evidence))
+  return lines.flatMap(({ name, standing, text: evidence, remedy }): readonly Finding[] => {
+    if (standing === 'off' || told.has(evidence) || (standing === 'good' && deeper.length > 0)) return []
+    return [{ name, verdict: standing, evidence, ...(remedy === undefined || standing === 'good' ? {} : { remedy }) }]
+  })
 }
 
 /** Has the command look, with nothing asked of it, and keeps what it would have printed. */

@@ -10,7 +10,6 @@ import { asFault } from '../../kernel/fault.ts'
 import { statOf } from '../../kernel/file.ts'
 import { configFlag, controlFolder, gateCalls } from '../client.ts'
 import { gateFolder } from '../configured.ts'
-import { askDoctrine } from '../holder/asking.ts'
 import type { GateConfig } from '../upstream-kind.ts'
 import { gateLedger } from '../watched-ledger.ts'
 
@@ -22,38 +21,45 @@ export default command({
   examples: [['fairlead gate doctor', 'a line for each finding, and below it what to do']],
   async run(context, { flags: { config: file } }) {
     const { terminal } = context
-    const lists = await import('../../extensions.ts')
-    const { path, tables } = await loadMachineConfig(lists.configs, context.folders.config, file)
+    const { configs } = await import('../../extensions.ts')
+    const { path, tables } = await loadMachineConfig(configs, context.folders.config, file)
     const config = tables['gate'] as GateConfig
-    const { findings: own, isUsed } = await gateFindings(context, controlFolder(context.folders, path, config))
+    const own = await gateFindings(context, controlFolder(context.folders, path, config))
     const record = await recordFindings(context, gateFolder(config, context.folders.state))
-    const doctrine = isUsed ? (await askDoctrine(context, lists, file)).findings : []
     terminal.done()
-    const findings = [...own, ...record, ...doctrine]
+    const findings = [...own, ...record]
     const exitCode = exitCodeOf(findings)
     terminal.result({ isGood: exitCode === 0, findings }, () => findingsText(findings, terminal.style))
     return exitCode
   },
 })
 
-/** `isUsed`: some connector has a credential. */
-async function gateFindings(
-  { terminal }: Context,
-  folder: string,
-): Promise<{ readonly findings: readonly Finding[]; readonly isUsed: boolean }> {
+/** The doctrine is asked only where some connector has a credential: else there is nothing that it could be about. */
+async function gateFindings({ terminal }: Context, folder: string): Promise<readonly Finding[]> {
   terminal.progress('asking the gate')
   try {
-    const gate = gateCalls(folder)
+    const gate = gateCalls(folder, doctrineMs)
     const [{ checks }, connectors] = await Promise.all([gate.summary({}), gate['list-connectors']({})])
-    return {
-      findings: checks.map(({ name, ok, reason }) => ({ name: 'health', ...(ok ? good(reason, name) : bad(reason, undefined, name)) })),
-      isUsed: connectors.some(({ status }) => status !== 'unissued'),
-    }
+    const isUsed = connectors.some(({ status }) => status !== 'unissued')
+    const doctrine = isUsed ? await gate['show-doctrine']({}) : []
+    return [
+      ...checks.map(({ name, ok, reason, remedy }) => ({ name, ...(ok ? good(reason) : bad(reason, remedy)) })),
+      ...doctrine.map(({ name, verdict, evidence, about, remedy }) => ({
+        name: `doctrine ${name}`,
+        verdict,
+        evidence,
+        ...(about === undefined ? {} : { about }),
+        ...(remedy === undefined ? {} : { remedy }),
+      })),
+    ]
   } catch (error) {
     const { message, hint } = asFault(error)
-    return { findings: [{ name: 'health', ...bad(message, hint) }], isUsed: false }
+    return [{ name: 'gate', ...bad(message, hint) }]
   }
 }
+
+/** Its checks have ten seconds each. */
+const doctrineMs = 60_000
 
 async function recordFindings({ terminal, signal }: Context, folder: string): Promise<readonly Finding[]> {
   const place = gateLedger(folder)
