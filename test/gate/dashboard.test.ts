@@ -263,7 +263,7 @@ test('who is a person no more hears nothing more; without anybody there is no da
   configure(gate.folder, { ...options, port: gate.port, access: accessWith('') })
   await own.reload({})
   expect((await send('/api/session', { headers: { cookie } })).status).toBe(403)
-  await page.ended
+  await Promise.race([page.ended, new Promise((_, reject) => setTimeout(() => reject(new Error('it still listens')), 5_000))])
   configure(gate.folder, { ...options, port: gate.port, access: accessWith('').replace('dashboard = "change"', '') })
   await own.reload({})
   expect((await send('/')).status).toBe(401)
