@@ -45,7 +45,6 @@ const page: Plugin = {
 export const dashboard = defineConfig({
   input: { app: 'src/web/app.tsx' },
   platform: 'browser',
-  transform: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   plugins: [page],
   output: {
     dir: 'dist/web',

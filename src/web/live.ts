@@ -63,17 +63,17 @@ export class Live {
 
   #listen(keys: readonly string[]): EventSource {
     const source = new EventSource(`/api/live?asks=${encodeURIComponent(`[${keys.join(',')}]`)}`)
-    source.onopen = () => this.#told(true)
-    source.onmessage = ({ data }) => {
+    source.addEventListener('open', () => this.#told(true))
+    source.addEventListener('message', ({ data }) => {
       const told = JSON.parse(data as string) as Told
       const key = keys[told.ask]!
       if (!('item' in told)) this.#last.set(key, told)
       for (const follower of this.#followers.get(key) ?? []) follower(told)
-    }
-    source.onerror = () => {
+    })
+    source.addEventListener('error', () => {
       this.#told(false)
       if (source.readyState === EventSource.CLOSED) this.#soon(restMs) // it was refused: the browser itself does not try again
-    }
+    })
     return source
   }
 }

@@ -52,7 +52,7 @@ export class Files {
     const isPage = path === '/'
     const file = this.#files.get(isPage ? 'index.html' : path.slice('/web/'.length))
     if (!file || (method !== 'GET' && method !== 'HEAD')) return false
-    const encoding = encodingFor(String(headers['accept-encoding'] ?? ''), file)
+    const encoding = encodingFor(headers['accept-encoding'] ?? '', file)
     const body = encoding === undefined ? file.plain : file.packed.get(encoding)!
     response.writeHead(200, {
       ...securityHeaders,

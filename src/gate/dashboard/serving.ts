@@ -26,6 +26,7 @@ export type ServingNeeds = DaemonsNeeds & {
 
 export type Serving = {
   answer(request: IncomingMessage, response: ServerResponse, known: Known, refused: (reason: string, status: number) => void): Promise<void>
+  recheck(): void
   close(): void
 }
 
@@ -63,6 +64,7 @@ export function createServing(needs: ServingNeeds): Serving {
     if (what === 'GET /api/session') return answerJson(response, 200, signedOf(person))
     if (what === 'POST /api/session/end') {
       await people.signOut(cookieOf(request))
+      live.recheck()
       return answerJson(response, 200, {}, { 'set-cookie': cookieFor(request, '', 0) })
     }
     if (what === 'GET /api/daemons') return answerJson(response, 200, await daemons.list())
@@ -94,6 +96,7 @@ export function createServing(needs: ServingNeeds): Serving {
         if (!response.headersSent || response.writableEnded) request.resume()
       }
     },
+    recheck: () => live.recheck(),
     close() {
       live.close()
       daemons.close()

@@ -141,9 +141,8 @@ function Outcomes({ title, components }: { readonly title: string; readonly comp
 function Planned({ node, service }: { readonly node: ShownDaemon; readonly service: string }) {
   const [plan, setPlan] = useState<Plan | Failure>()
   useEffect(() => {
-    callsOf<NodeCalls>(node.id)
-      ['plan-service']({ service })
-      .then(setPlan, (error: unknown) => setPlan(failureOf(error)))
+    const calls = callsOf<NodeCalls>(node.id)
+    calls['plan-service']({ service }).then(setPlan, (error: unknown) => setPlan(failureOf(error)))
   }, [node.id, service])
   if (plan === undefined) return <p class="waiting">Looking what is to be done…</p>
   if (plan instanceof Error) return <Problem failure={plan} />

@@ -39,11 +39,12 @@ export function Logs({ node, service, component, close }: Needs) {
       gathered.push({ at: count++, time, stream, text })
       cancel ??= after(gatherMs, show)
     }
-    callsOf<NodeCalls>(node.id)
-      ['follow-logs']({ service, component, tail: firstLines, follow: true }, { signal: stop.signal, onItem })
-      .catch((error: unknown) => {
+    const calls = callsOf<NodeCalls>(node.id)
+    calls['follow-logs']({ service, component, tail: firstLines, follow: true }, { signal: stop.signal, onItem }).catch(
+      (error: unknown) => {
         if (!stop.signal.aborted) setFailure(failureOf(error))
-      })
+      },
+    )
     return () => {
       cancel?.()
       stop.abort()

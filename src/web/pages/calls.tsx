@@ -10,7 +10,7 @@ import { Record } from '../traffic/record.tsx'
 
 export default page({
   title: 'Calls',
-  order: 4,
+  order: 3,
   icon: 'M4 5h16M4 12h10M4 19h13M18 10l3 2-3 2',
   View({ signed }: PageNeeds) {
     const counts = useLive<GateCalls, 'count-calls'>('gate', 'count-calls', {}, 2_000)

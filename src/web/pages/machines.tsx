@@ -8,7 +8,7 @@ import { StandingTag } from '../shown/standing.tsx'
 import { Ago } from '../shown/time.tsx'
 import { Happened } from '../machines/happened.tsx'
 import { type Component, type NodeCalls, type NodeStatus, type Service, standingOf } from '../machines/node.ts'
-import { ServiceRows } from '../machines/service.tsx'
+import { ServiceRows } from '../machines/service-rows.tsx'
 
 export default page({
   title: 'Machines',

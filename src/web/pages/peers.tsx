@@ -17,7 +17,7 @@ type Names = ReadonlyMap<string, string>
 
 export default page({
   title: 'Peers',
-  order: 5,
+  order: 4,
   icon: 'M12 4a3 3 0 1 0 .1 0M5 15a3 3 0 1 0 .1 0M19 15a3 3 0 1 0 .1 0M10 9l-4 6M14 9l4 6M8 18h8',
   View({ daemons }: PageNeeds) {
     const hosts = daemons.filter(({ kind }) => kind === 'peer')
