@@ -66,9 +66,8 @@ type AxeResult = { violations: { id: string; impact: string; nodes: { html: stri
 /** What is serious or critical of what axe-core finds on the page as it is now, by all its rules or by these. */
 export async function seriousFindings(page: Page, rules?: readonly string[]): Promise<string[]> {
   if (!(await page.evaluate('"axe" in globalThis'))) await page.evaluate(axeSource) // not a script tag: the page's policy lets none in
-  const { violations } = (await page.evaluate(
-    `axe.run(document, ${JSON.stringify({ resultTypes: ['violations'], ...(rules ? { runOnly: rules } : {}) })})`,
-  )) as AxeResult
+  const settings = { resultTypes: ['violations'], ...(rules ? { runOnly: rules } : {}) }
+  const { violations } = await page.evaluate<AxeResult>(`axe.run(document, ${JSON.stringify(settings)})`)
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 200)}: ${failureSummary}`))
