@@ -110,7 +110,7 @@ function Form({ wanted, isLooking, search }: FormProps) {
       <label>
         Outcome
         <select name="outcome">
-          <option value="">any</option>
+          <option value="">all</option>
           {outcomes.map((outcome) => (
             <option key={outcome} value={outcome}>
               {outcome}
