@@ -1,11 +1,14 @@
 // A small fleet on this machine, to learn by and to look at: three nodes, real services, some drift, a rotation due, traffic at gate and cache, and the dashboard.
 import { join } from 'node:path'
 import { lockFolder } from '../base/store/lock.ts'
+import { lookAround } from '../base/checks/status.ts'
+import { foldersOf } from '../base/terminal/folders.ts'
 import { command } from '../base/terminal/command.ts'
 import { asFault, faults } from '../kernel/fault.ts'
 import { makeFolder, removeFolder } from '../kernel/file.ts'
 import { type Fleet, startFleet } from './demo/fleet.ts'
 import { beginTraffic } from './demo/traffic.ts'
+import { statusText } from './status/text.ts'
 
 const fault = faults('demo', {
   runs_already: (d: { folder: string }) => ({
@@ -25,7 +28,7 @@ export default command({
     ['fairlead demo --once', 'the same, and stop'],
   ],
   async run(context, { flags }) {
-    const { terminal, folders, signal } = context
+    const { terminal, folders, signal, clock, env, peers, version } = context
     const folder = join(folders.runtime, 'demo')
     using _ = onlyDemo(folders.runtime, folder)
     removeFolder(folder) // of one that was killed
@@ -33,10 +36,18 @@ export default command({
     try {
       await using fleet = await startFleet(context, folder)
       await using traffic = await beginTraffic(context, fleet)
-      const shown = shownOf(fleet)
+      if (flags.once) {
+        const { statuses } = await import('../extensions.ts')
+        const status = await lookAround(
+          { clock, env, peers, version, signal, homes: [{ folders: foldersOf({ FAIRLEAD_HOME: folder }, '', false) }] },
+          statuses,
+        )
+        terminal.done()
+        return terminal.result({ ...shownOf(fleet), status }, () => statusText(status, terminal.style))
+      }
       terminal.done()
-      terminal.result(shown, () => text(shown, terminal.style, flags.once))
-      if (flags.once) return
+      const shown = shownOf(fleet)
+      terminal.result(shown, () => text(shown, terminal.style))
       await traffic.keepOn().catch((error: unknown) => {
         if (!signal.aborted) throw error
       })
@@ -69,7 +80,7 @@ function shownOf({ home, up, nodes, cacheUrl, people }: Fleet) {
   }
 }
 
-function text({ home, dashboard, signIn, gate, cache, nodes }: ReturnType<typeof shownOf>, { bold, dim }: Style, isOnce: boolean): string {
+function text({ home, dashboard, signIn, gate, cache, nodes }: ReturnType<typeof shownOf>, { bold, dim }: Style): string {
   const lines = [
     `a fleet of ${nodes.length} nodes is up on this machine: ${nodes.join(', ')}`,
     '',
@@ -84,8 +95,10 @@ function text({ home, dashboard, signIn, gate, cache, nodes }: ReturnType<typeof
     '  fairlead status',
     '  fairlead run status',
     '  fairlead gate approve',
+    '',
+    dim('Ctrl-C takes it down, and its files'),
   ]
-  return [...lines, ...(isOnce ? [] : ['', dim('Ctrl-C takes it down, and its files')])].join('\n')
+  return lines.join('\n')
 }
 
 type Style = { readonly bold: (text: string) => string; readonly dim: (text: string) => string }

@@ -128,7 +128,7 @@ const summary = z.strictObject({
   /** ms since 1970. */
   startedAt: z.number(),
   health: z.enum(['ok', 'degraded', 'failing']),
-  checks: z.array(z.strictObject({ name: z.string(), ok: z.boolean(), reason: z.string() })).readonly(),
+  checks: z.array(z.strictObject({ name: z.string(), ok: z.boolean(), reason: z.string(), remedy: z.string().optional() })).readonly(),
   upstreams: z.number(),
   sessions: z.number(),
   /** Calls that wait for a person's yes. */

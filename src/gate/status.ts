@@ -31,7 +31,7 @@ type Summary = {
   readonly url: string
   readonly startedAt: number
   readonly health: 'ok' | 'degraded' | 'failing'
-  readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly reason: string }[]
+  readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly reason: string; readonly remedy?: string | undefined }[]
   readonly upstreams: number
   readonly sessions: number
   readonly waiting: number
@@ -55,9 +55,9 @@ function gateLines({ clock }: LookNeeds, name: string, summary: Summary): readon
       ...(health === 'failing' ? { remedy: 'look at its log' } : {}),
     },
   ]
-  for (const { name: check, ok, reason } of checks) {
+  for (const { name: check, ok, reason, remedy } of checks) {
     if (ok || check === 'tools') continue // of tools there is a line for each upstream
-    lines.push({ name: check, standing: 'bad', text: reason, remedy: remedyOf(check) })
+    lines.push({ name: check, standing: 'bad', text: reason, remedy })
   }
   if (waiting > 0)
     lines.push({
@@ -67,24 +67,6 @@ function gateLines({ clock }: LookNeeds, name: string, summary: Summary): readon
       remedy: 'fairlead gate approve',
     })
   return lines
-}
-
-/** What mends a check of the gate's health, by the first word of its name. */
-const remedies: Readonly<Record<string, string>> = {
-  gate: 'wait until it has stopped, then start it again',
-  ledger: 'fairlead gate ledger verify; is the disk full?',
-  sessions: 'look at the gate’s log; is the disk full?',
-  configuration: 'mend the file; it is read again at once (fairlead config check)',
-  upstream: 'look at the gate’s log, and at that server’s own',
-  upstreams: 'fairlead gate doctrine',
-  keys: 'is the issuer to be reached from here?',
-  connector: 'fairlead gate doctrine',
-  offers: 'start that daemon, or take it out of gate.offers',
-}
-
-function remedyOf(check: string): string | undefined {
-  const [kind = ''] = check.split(' ')
-  return kind === 'tools' ? `fairlead gate approve` : remedies[kind]
 }
 
 const maxToldChecks = 6

@@ -30,11 +30,29 @@ export async function summaryOf(
     version,
     startedAt: since,
     health: status,
-    checks: Object.entries(checks).map(([name, { ok, reason }]) => ({ name, ok, reason })),
+    checks: Object.entries(checks).map(([name, { ok, reason }]) => ({ name, ok, reason, ...(ok ? {} : { remedy: remedyOf(name) }) })),
     upstreams: needs.upstreams().length,
     sessions: awake + asleep,
     waiting: approvals.list().length,
     requests,
     trouble,
   }
+}
+
+/** What mends a check of the gate's health, by the first word of its name. */
+const remedies: Readonly<Record<string, string>> = {
+  gate: 'wait until it has stopped, then start it again',
+  ledger: 'fairlead gate ledger verify; is the disk full?',
+  sessions: 'look at the gate’s log; is the disk full?',
+  configuration: 'mend the file; it is read again at once (fairlead config check)',
+  upstream: 'look at the gate’s log, and at that server’s own',
+  upstreams: 'fairlead gate doctrine',
+  keys: 'is the issuer to be reached from here?',
+  connector: 'fairlead gate doctrine',
+  offers: 'start that daemon, or take it out of gate.offers',
+}
+
+function remedyOf(check: string): string | undefined {
+  const [kind = ''] = check.split(' ')
+  return kind === 'tools' ? `fairlead gate approve` : remedies[kind]
 }

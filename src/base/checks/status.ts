@@ -100,7 +100,11 @@ async function sectionOf({ owner: name, load }: StatusEntry, needs: LookNeeds): 
   const { default: source } = await load()
   const { signal } = needs
   const homes = needs.homes.filter(({ capability }) => capability === undefined || capability === name)
-  const late = new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }))
+  const late = new Promise<never>((_, reject) => {
+    const over = (): void => reject(signal.reason as Error)
+    if (signal.aborted) over()
+    signal.addEventListener('abort', over, { once: true })
+  })
   const { lines, events = [] } = await Promise.race([source.look({ ...needs, homes }), late]).catch((error: unknown) => ({
     lines: [failed(error, name, signal)],
     events: [],

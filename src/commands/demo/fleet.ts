@@ -23,6 +23,8 @@ const fault = faults('demo', {
 
 /** On a machine with much to do a process of Node takes its time. */
 const startMs = 60_000
+/** Calls that run may end, and services: then they are killed. */
+const stopMs = 5_000
 const maxOutputBytes = 1 << 20
 
 /** Who calls through the gate of the demo, besides its owner. */
@@ -61,11 +63,15 @@ export async function startFleet(needs: Needs, home: string): Promise<Fleet> {
   await using stack = new AsyncDisposableStack()
   const guard = startGuard({ clock, log })
   stack.defer(() => guard.close())
+  const parts: Child[] = []
+  stack.defer(async () => {
+    await Promise.all(parts.map((child) => child.stop({ eofMs: 0, termMs: stopMs })))
+  })
   const env = childEnvironment(needs.env, { FAIRLEAD_HOME: home, FAIRLEAD_LOG: needs.env['FAIRLEAD_LOG'] ?? 'warn' })
   const program = self.length === 1 ? 'node' : self[0] // one that is a single file runs no other scripts
   const part = async (name: string, words: readonly string[]): Promise<unknown> => {
     const child = await startChild({ guard, clock, log }, { name, argv: [...self, ...words, '--json'], env })
-    stack.defer(() => child.stop())
+    parts.push(child)
     return told(needs, name, child)
   }
   const ports = await freePorts(needs)
@@ -158,7 +164,10 @@ function writeConfig(home: string, people: People): void {
 
 /** Ann may do everything; the bot may read notes, and no more. A deletion needs a yes; one connector has to be rotated soon. */
 function gateConfig(home: string, people: People): string {
-  return `[gate.offers.attic]
+  return `[gate]
+drain = "1s"
+
+[gate.offers.attic]
 control = ${JSON.stringify(join(home, 'nodes', 'attic', 'run'))}
 approve = ["delete_note"]
 

@@ -15,6 +15,8 @@ type Needs = Pick<Context, 'clock' | 'log' | 'signal' | 'terminal'>
 const everyMs = 2_000
 /** How long the gate may take to follow what a node offers. */
 const offeredMs = 20_000
+/** And how long it may all take to be noticed: then the demo is shown as it is. */
+const noticedMs = 20_000
 const connectors = ['operator_api', 'operator_upload', 'crown_handshake'] as const
 
 export type Traffic = AsyncDisposable & {
@@ -49,6 +51,7 @@ export async function beginTraffic(needs: Needs, fleet: Fleet): Promise<Traffic>
   await round(callers, 0, signal)
   await round(callers, 1, signal)
   await change(needs, fleet)
+  await settled(needs, fleet, () => round(callers, 1, signal))
   const waiting = keepAsking(needs, ann)
   stack.defer(() => waiting.stop())
   const held = stack.move()
@@ -119,6 +122,20 @@ async function change({ signal, terminal }: Needs, { nodes, program, ports, home
   const { makeCredential } = await import('../../gate/connector/credentials.ts')
   for (const connector of connectors)
     await gate['rotate-connectors']({ connectors: [connector], sha256: tokenHash(makeCredential().reveal()) }, { signal })
+}
+
+/** What is wrong on purpose can be seen: the gate noticed what the notes say now, and the node in the garage what became of its services. */
+async function settled({ clock, signal, terminal }: Needs, { home, nodes }: Fleet, call: () => Promise<void>): Promise<void> {
+  terminal.progress('waiting until it is noticed')
+  const gate = gateCalls(join(home, 'run', 'gate'))
+  const until = clock.mono() + noticedMs
+  for (;;) {
+    const [held, garage] = await Promise.all([gate['list-tools']({}, { signal }), nodes.garage.calls.status({ events: 0 }, { signal })])
+    const isDrifted = garage.services.every(({ components }) => components.every(({ drifts }) => drifts.length > 0))
+    if ((held.length > 0 && isDrifted) || clock.mono() > until) return
+    await clock.wait(500, signal)
+    await call()
+  }
 }
 
 /** A call that needs a person's yes waits for it, always one. */
