@@ -63,10 +63,12 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/
 
 type AxeResult = { violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[] }
 
-/** What is serious or critical of what axe-core finds on the page as it is now. */
-export async function seriousFindings(page: Page): Promise<string[]> {
-  await page.evaluate(axeSource) // not a script tag: the page's policy lets none in
-  const { violations } = (await page.evaluate('axe.run(document)')) as AxeResult
+/** What is serious or critical of what axe-core finds on the page as it is now, by all its rules or by these. */
+export async function seriousFindings(page: Page, rules?: readonly string[]): Promise<string[]> {
+  if (!(await page.evaluate('"axe" in globalThis'))) await page.evaluate(axeSource) // not a script tag: the page's policy lets none in
+  const { violations } = (await page.evaluate(
+    `axe.run(document, ${JSON.stringify({ resultTypes: ['violations'], ...(rules ? { runOnly: rules } : {}) })})`,
+  )) as AxeResult
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 200)}: ${failureSummary}`))

@@ -91,7 +91,7 @@ function Self({ peerId, registry, addresses }: Shown) {
 }
 
 const columns = (names: Names): readonly Column<Session>[] => [
-  { title: 'Peer', width: 'minmax(12rem, 2fr)', cell: ({ peer }) => <Peer id={peer} names={names} /> },
+  { title: 'Peer', width: 'minmax(10rem, 2fr)', cell: ({ peer }) => <Peer id={peer} names={names} /> },
   {
     title: 'Now',
     width: '8rem',
@@ -103,7 +103,7 @@ const columns = (names: Names): readonly Column<Session>[] => [
     ),
   },
   { title: 'Way', width: 'minmax(11rem, 1.2fr)', cell: ({ isRelayed, ip }) => `${isRelayed ? 'relayed by' : 'direct from'} ${ip}` },
-  { title: 'Since', width: '7rem', cell: ({ since }) => <Ago at={since} /> },
+  { title: 'Since', width: '6rem', cell: ({ since }) => <Ago at={since} /> },
   { title: 'Resumed', width: '5.5rem', isNumber: true, cell: ({ cuts, isConnected }) => Math.max(0, isConnected ? cuts : cuts - 1) },
   { title: 'Sent', width: '5rem', isNumber: true, cell: ({ sent }) => sent },
   { title: 'Received', width: '5.5rem', isNumber: true, cell: ({ received }) => received },
@@ -182,7 +182,7 @@ function Peer({ id, names }: { readonly id: string; readonly names: Names }) {
   return (
     <span title={id}>
       {name !== undefined && <strong>{name} </strong>}
-      <code>{id.length > 20 ? `${id.slice(0, 8)}…${id.slice(-8)}` : id}</code>
+      <code>{id.length > 20 ? `${id.slice(0, 6)}…${id.slice(-6)}` : id}</code>
     </span>
   )
 }

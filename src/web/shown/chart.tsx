@@ -70,7 +70,7 @@ function optionsOf(place: HTMLElement, { series, kind, valueText, range }: Drawn
     stroke: color('soft'),
     font: `11px ${style.fontFamily}`,
     grid: { stroke: color('line'), width: 1 },
-    ticks: { stroke: color('line'), width: 1 },
+    ticks: { show: false },
   }
   return {
     width: place.clientWidth,
@@ -79,12 +79,14 @@ function optionsOf(place: HTMLElement, { series, kind, valueText, range }: Drawn
     cursor: { show: false },
     scales: { y: kind === 'dots' ? { distr: 3, log: 10 } : { range: range ? [...range] : (_, __, most) => [0, Math.max(1, most) * 1.1] } },
     axes: [
-      { ...axis, values: timeTexts },
+      { ...axis, space: 90, size: 30, values: timeTexts },
       {
         ...axis,
         size: 64,
         values: (_, at) => at.map(valueText),
-        ...(kind === 'dots' ? { splits: (_: uPlot, __: number, ...ends: [number, number]) => powers(...ends) } : {}),
+        ...(kind === 'dots'
+          ? { splits: (_: uPlot, __: number, ...ends: [number, number]) => powers(...ends), filter: (_: uPlot, at: number[]) => at }
+          : {}),
       },
     ],
     series: [
@@ -93,7 +95,9 @@ function optionsOf(place: HTMLElement, { series, kind, valueText, range }: Drawn
         label: name,
         stroke: color(own),
         width: 2,
-        ...(kind === 'dots' ? { paths: () => null, points: { show: true, size: 5, fill: color(own) } } : { points: { show: false } }),
+        ...(kind === 'dots'
+          ? { paths: () => null, points: { show: true, size: 6, width: 0, fill: color(own) } }
+          : { points: { show: false } }),
       })),
     ],
   }
@@ -105,8 +109,8 @@ function powers(least: number, most: number): number[] {
   return Array.from({ length: Math.ceil(Math.log10(most)) - from + 1 }, (_, at) => 10 ** (from + at))
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' })
-const minute = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' })
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' })
+const minute = new Intl.DateTimeFormat(undefined, { timeStyle: 'short', hourCycle: 'h23' })
 const day = new Intl.DateTimeFormat(undefined, { weekday: 'short', day: 'numeric' })
 /** As exact as the steps between them. */
 const timeTexts: uPlot.Axis.DynamicValues = (_, at, __, ___, step) => {

@@ -63,7 +63,7 @@ export function Rows<Row>({ label, columns, rows, keyOf, nearEnd }: RowsProps<Ro
   const template = { gridTemplateColumns: columns.map(({ width }) => width).join(' '), minWidth: `${leastRem(columns)}rem` }
   return (
     <div class="rows" ref={scroller} onScroll={look} tabIndex={0} role="table" aria-label={label} aria-rowcount={rows.length + 1}>
-      <div class="rows-head" role="rowgroup">
+      <div class="rows-head" role="rowgroup" style={{ minWidth: template.minWidth }}>
         <div class="rows-row" role="row" aria-rowindex={1} style={template}>
           {columns.map(({ title, isNumber }) => (
             <span key={title} role="columnheader" class={isNumber ? 'number' : undefined}>

@@ -82,7 +82,7 @@ function linesOf({ calls, times }: Counts): Line[] {
 
 function slowestOf({ times }: Counts): { readonly tool: string; readonly text: string } | undefined {
   const [slowest] = times
-    .filter(({ tool }) => tool !== '')
+    .filter(({ tool }) => tool !== '' && tool !== 'other')
     .map(({ upstream, tool, p95Ms }) => ({ tool: `${tool} of ${upstream}`, ms: p95Ms ?? Infinity }))
     .sort((a, b) => b.ms - a.ms)
   return slowest && { tool: slowest.tool, text: Number.isFinite(slowest.ms) ? msText(slowest.ms) : 'minutes' }

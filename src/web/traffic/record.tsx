@@ -15,7 +15,7 @@ import { Ago } from '../shown/time.tsx'
 type Result = Awaited<ReturnType<GateCalls['search-calls']>>
 type Wanted = Parameters<GateCalls['search-calls']>[0]
 
-const pageSize = 500
+const pageSize = 1_000
 const outcomes = ['ok', 'tool_error', 'error', 'refused', 'notSent', 'unknown', 'cancelled', 'open'] as const
 const fields = [
   ['principal', 'Principal'],
