@@ -104,6 +104,13 @@ export const statuses = [
   { owner: 'share', name: 'share', load: () => import('./share/status.ts') },
 ]
 
+export const reachables = [
+  { owner: 'operate', name: 'operate', load: () => import('./operate/reachable.ts') },
+  { owner: 'reach', name: 'reach', load: () => import('./reach/reachable.ts') },
+  { owner: 'run', name: 'run', load: () => import('./run/reachable.ts') },
+  { owner: 'share', name: 'share', load: () => import('./share/reachable.ts') },
+]
+
 export const tools = [
   { owner: 'operate', name: 'camera-get-info', load: () => import('./operate/tools/camera-get-info.ts') },
   { owner: 'operate', name: 'camera-take-photo', load: () => import('./operate/tools/camera-take-photo.ts') },

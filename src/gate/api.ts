@@ -160,7 +160,13 @@ export const gateApi = {
     input: z.strictObject({ principal: z.string().min(1).max(64).optional() }),
     output: z.strictObject({ url: z.string(), principal: z.string(), untilMs: z.number() }),
   },
-  'list-calls': { privilege: 'change', summary: "calls that wait for a person's yes", input: z.strictObject({}), output: z.array(call) },
+  'list-calls': {
+    privilege: 'change',
+    tells: true,
+    summary: "calls that wait for a person's yes",
+    input: z.strictObject({}),
+    output: z.array(call),
+  },
   'decide-call': {
     privilege: 'change',
     summary: 'say yes or no to one of them',

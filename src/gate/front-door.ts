@@ -84,7 +84,10 @@ export function createFrontDoor(needs: FrontDoorNeeds, { limits, metricsFor }: F
   }
   return {
     refused,
-    recheck: () => door.recheck(),
+    recheck() {
+      door.recheck()
+      dashboard.recheck()
+    },
     handle(request, response, local) {
       if (mcpPath.test(request.url!)) return door.handle(request, response, local)
       if (connectors.door.takes(request)) return connectors.door.handle(request, response)

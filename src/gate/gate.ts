@@ -7,7 +7,7 @@ import type { Log } from '../kernel/log.ts'
 import type { Rule } from '../base/access/policy.ts'
 import type { NamedCheck } from '../base/checks/check.ts'
 import type { Credentials } from '../base/access/principal.ts'
-import type { Api, Handlers } from '../base/control/api.ts'
+import type { Handlers } from '../base/control/api.ts'
 import { openControl } from '../base/control/server.ts'
 import { openSqliteKv } from '../base/kv/sqlite.ts'
 import type { Identity } from '../base/identity/identity.ts'
@@ -23,7 +23,8 @@ import { type ConnectorsSettings, openConnectors } from './connector/connectors.
 import { type ControlNeeds, gateHandlers } from './control.ts'
 import { Dashboard } from './dashboard/dashboard.ts'
 import { type SignInLink, linkOf } from './dashboard/link.ts'
-import type { Reach, Reachable } from './dashboard/reach.ts'
+import type { Reachable } from '../base/control/reachable.ts'
+import type { Reach } from './dashboard/reach.ts'
 import { Drain } from './drain.ts'
 import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
 import { type GateEndpoint, createEndpoint } from './endpoint.ts'
@@ -227,6 +228,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
     reload: (again) => reloads.reload(again),
     async close() {
       approvals.close()
+      await dashboard.close() // its pages would listen for ever
       await drain.drain(clock, settings.drainMs)
       await rest.disposeAsync()
     },
@@ -238,7 +240,7 @@ type DoctrineAsked = Pick<OwnDoctrineNeeds, 'connectors'> & { readonly health: O
 /** The gate among the daemons that the dashboard asks. Nobody lets others in from there. */
 function ownDaemon(handlers: Handlers<typeof gateApi>): Reachable {
   const { 'sign-in': _, ...api } = gateApi
-  return { id: 'gate', kind: 'gate', name: 'the gate', where: 'this machine', api, handlers: handlers as unknown as Handlers<Api> }
+  return { id: 'gate', kind: 'gate', name: 'the gate', where: 'this machine', api, handlers }
 }
 
 type PinsNeeds = Pick<GateNeeds, 'clock' | 'log'> & { readonly ledger: Ledger; readonly stack: AsyncDisposableStack }

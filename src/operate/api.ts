@@ -1,4 +1,4 @@
-// The machine server's own operations, as those who look after the machine use them: no tool is called by them, and no role is asked for.
+// The machine server's own operations, as those who look after the machine use them: nothing is changed by them, and no role is asked for.
 import { z } from 'zod'
 import type { Api } from '../base/control/api.ts'
 
@@ -19,7 +19,23 @@ const summary = z.strictObject({
   warnings: z.array(z.string()).readonly(),
 })
 
+const asked = z.strictObject({
+  /** Its name: `metrics_query`. */
+  tool: z.string().min(1).max(64),
+  arguments: z.record(z.string(), z.unknown()).default({}),
+})
+/** As the tool answers it. */
+const answer = z.record(z.string(), z.unknown())
+
 export const machineApi = {
+  look: { privilege: 'observe', summary: 'what a tool for viewers tells that changes nothing', input: asked, output: answer },
+  inspect: {
+    privilege: 'change',
+    tells: true,
+    summary: 'what a tool for operators tells that changes nothing, such as the journal: it may name what is not for all',
+    input: asked,
+    output: answer,
+  },
   summary: {
     privilege: 'observe',
     summary: 'how the server is, and how the machine is',

@@ -11,15 +11,16 @@ import type { MachineServer } from './server.ts'
 export type MachineControlNeeds = {
   readonly clock: Clock
   readonly log: Log
-  readonly server: Pick<MachineServer, 'summary'>
+  readonly server: Pick<MachineServer, 'summary' | 'looking'>
   /** Absent: it offers nothing. */
   readonly offers?: Offers
 }
 
 /** Fault `operate.runtime_busy`. */
 export async function openMachineControl({ server, ...needs }: MachineControlNeeds, folder: string): Promise<AsyncDisposable> {
+  const handlers = { ...server.looking, summary: () => server.summary() }
   try {
-    return await openControl({ ...needs, api: machineApi, handlers: { summary: () => server.summary() } }, { daemon: 'machine', folder })
+    return await openControl({ ...needs, api: machineApi, handlers }, { daemon: 'machine', folder })
   } catch (error) {
     throw asFault(error).code === 'socket.busy' ? fault.runtime_busy({ folder }, error) : error
   }

@@ -21,6 +21,7 @@ import { fault } from './faults.ts'
 import type { HelperLink } from './helper/link.ts'
 import { type Health, type HealthNeeds, type Scope, watchHealth } from './health.ts'
 import { type Host, found } from './host.ts'
+import { type Looking, lookingHandlers } from './looking.ts'
 import { type Metrics, openMetrics } from './metrics/metrics.ts'
 import { metricsPage } from './metrics/page.ts'
 import type { MachineNeeds } from './needs.ts'
@@ -60,6 +61,8 @@ export interface MachineServer {
   health(): Promise<{ readonly isOk: boolean; readonly reason?: string }>
   /** The server and the machine in a few numbers. */
   summary(): Promise<MachineSummary>
+  /** What its tools tell that change nothing, without a record of each call. */
+  readonly looking: Looking
   /** Goes on by another configuration, as far as it can. Fault `operate.token_wanted`. */
   take(next: InForce): Changes
   close(): Promise<void>
@@ -84,13 +87,12 @@ function auditedAdmit(admit: Admit, audit: Audit): Admit {
 }
 
 /** `now`: what is in force at each call. */
-function toolServerOf(
-  { tools, host, helper, clock, log, version, metrics, audit, admit }: MachineServerNeeds & Kept & { readonly admit: Admit },
+function toolNeeds(
+  { host, helper, clock, version, metrics }: MachineServerNeeds & Pick<Kept, 'metrics'>,
   places: Places,
   now: () => OperateConfig,
-  roleOf: (principal: Principal) => string,
-): ToolServer {
-  const needs: MachineNeeds = {
+): MachineNeeds {
+  return {
     host,
     helper,
     clock,
@@ -101,6 +103,16 @@ function toolServerOf(
       return now()
     },
   }
+}
+
+function toolServerOf(
+  given: MachineServerNeeds & Kept & { readonly admit: Admit },
+  places: Places,
+  now: () => OperateConfig,
+  roleOf: (principal: Principal) => string,
+): ToolServer {
+  const { tools, clock, log, version, audit, admit } = given
+  const needs = toolNeeds(given, places, now)
   const { max_sessions: maxSessions, session_idle_minutes: idleMinutes } = now().server
   return createToolServer({
     name: 'fairlead-machine',
@@ -200,6 +212,7 @@ export async function startMachineServer(needs: MachineServerNeeds, settings: Ma
         uptime: found(uptime, '/proc/uptime', parseUptime),
       })
     },
+    looking: lookingHandlers({ ...needs, needs: toolNeeds({ ...needs, metrics }, places, () => now.config) }),
     take({ config: next, admit: nextAdmit }) {
       const { config, ...changes } = changed(now.config, next)
       now = { config, admit: admitted(nextAdmit) }

@@ -7,6 +7,8 @@ export type Privilege = 'observe' | 'change' | 'administer'
 /** One operation: `POST /v1/<name>` with the input as JSON. */
 export type Operation = {
   readonly privilege: Privilege
+  /** It changes nothing: whoever has its privilege is told what is not for all who observe. */
+  readonly tells?: true
   /** What it does, in a few words. */
   readonly summary: string
   readonly input: z.ZodType

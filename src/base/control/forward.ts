@@ -15,11 +15,11 @@ export function forwardable<A extends Api>(api: A): Forwardable<A> {
 }
 
 /** Handlers whose every call is made at the far end, as whoever `calls` is there; items come and go one at a time, and who goes away ends the call there. */
-export function forwarding<A extends Api>(api: A, calls: Calls<A>): Handlers<Forwardable<A>> {
-  const all = calls as unknown as Readonly<Record<string, AnyCall>>
+export function forwarding<A extends Api>(api: A, calls: () => Calls<A>): Handlers<Forwardable<A>> {
+  const all = calls as unknown as () => Readonly<Record<string, AnyCall>>
   const handlers = Object.keys(forwardable(api)).map((name) => [
     name,
-    (input: unknown, { signal, say }: Call & Partial<Saying<unknown>>) => all[name]!(input, { signal, ...(say ? { onItem: say } : {}) }),
+    (input: unknown, { signal, say }: Call & Partial<Saying<unknown>>) => all()[name]!(input, { signal, ...(say ? { onItem: say } : {}) }),
   ])
   return Object.fromEntries(handlers) as Handlers<Forwardable<A>>
 }

@@ -208,18 +208,35 @@ async function startTools({ context: { clock, log, folders, version }, identitie
 
 async function startGate(plan: Plan, toolsUrl: string) {
   const { context, ports, path, gate, identities, keys } = plan
-  const { clock, log, env, folders, version, homes, peers } = context
-  const [{ startGate: start }, { checks, connectors, statuses, upstreams }, { lookAround }] = await Promise.all([
-    import('../../daemons/gate.ts'),
-    import('../../extensions.ts'),
-    import('../../base/checks/status.ts'),
-  ])
+  const { clock, log, env, folders, version, homes, peers, signal } = context
+  const [{ startGate: start }, { checks, connectors, reachables, statuses, upstreams }, { lookAround }, { findReachable }] =
+    await Promise.all([
+      import('../../daemons/gate.ts'),
+      import('../../extensions.ts'),
+      import('../../base/checks/status.ts'),
+      import('../../base/control/reachable.ts'),
+    ])
   const configOf = (own: GateConfig): Promise<GateConfig> => withMachine(path, own, ports['gate-port'], toolsUrl, identities)
   const config = await configOf(gate)
   const read = async (): Promise<GateConfig> => configOf(await gateAgain(plan))
   const [, host, port] = /^(.*):(\d+)$/.exec(config.listen)!
+  const reach = () =>
+    findReachable({ clock, env, peers, homes, signal }, reachables, (owner, error) => log.debug('dashboard.find', { owner, error }))
   const look = (asked: AbortSignal) => lookAround({ clock, env, peers, homes, version, signal: asked }, statuses)
-  const needs = { clock, log, env, folder: dirname(path), state: folders.state, kinds: upstreams, checks, connectors, version, read, look }
+  const needs = {
+    clock,
+    log,
+    env,
+    folder: dirname(path),
+    state: folders.state,
+    kinds: upstreams,
+    checks,
+    connectors,
+    version,
+    read,
+    look,
+    reach,
+  }
   const settings = { runtime: folders.runtime, peersReach: machine, wallet: join(identities.nodeFolder, 'wallet.json'), keys }
   return listening({ part: 'the gate', host: host!, port: Number(port), flag: 'gate-port' }, () => start(needs, config, settings))
 }

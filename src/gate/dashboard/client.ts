@@ -1,19 +1,12 @@
 // What the dashboard's pages and the gate say to each other, besides the operations of the daemons: types alone, for the browser's side.
 import type { z } from 'zod'
 import type { SocketKind } from '../../base/control/api.ts'
+import type { ReachableName } from '../../base/control/reachable.ts'
 import type { Fault } from '../../kernel/fault.ts'
 import type { asks, begin } from './api.ts'
 
-/** A daemon that can be asked at `/api/<id>/<operation>`. */
-export type ShownDaemon = {
-  readonly id: string
-  /** What it is: its operations are those of that kind. */
-  readonly kind: string
-  /** What people call it. */
-  readonly name: string
-  /** Where it is, in words: an address, or this machine. */
-  readonly where: string
-}
+/** `GET /api/daemons`: those that can be asked, each at `/api/<id>/<operation>`. */
+export type ShownDaemon = ReachableName
 
 /** `GET /api/session`: who is signed in, and what they may do. */
 export type Signed = { readonly person: string; readonly level: SocketKind; readonly version: string }

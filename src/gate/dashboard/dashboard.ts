@@ -45,6 +45,11 @@ export class Dashboard {
     return { principal: name, path: `/#sign-in=${this.#people.code(name)}`, untilMs: this.#needs.clock.now() + linkMs }
   }
 
+  /** Credentials, or what principals may do, are others now. */
+  recheck(): void {
+    void this.#serving?.then((serving) => serving.recheck())
+  }
+
   async close(): Promise<void> {
     this.#people.close()
     ;(await this.#serving)?.close()

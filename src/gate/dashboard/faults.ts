@@ -42,7 +42,7 @@ export const fault = faults('dashboard', {
   not_built: (d: { folder: string }) => ({
     kind: 'unavailable',
     message: `the pages of the dashboard are not in ${d.folder}`,
-    hint: 'npm run build makes them',
+    hint: 'npm run build makes them; an executable that is one file has none: use the package',
   }),
   no_principal: (d: { known: readonly string[] }) => ({
     kind: 'missing',

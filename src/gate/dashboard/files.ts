@@ -1,8 +1,7 @@
 // The dashboard's pages as they were built: read once, and sent compressed with what keeps a browser from doing anything with them that they do not need.
-import { readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { extname, join } from 'node:path'
-import { reasonOf } from '../../kernel/fault.ts'
 import { fault } from './faults.ts'
 
 const types: Readonly<Record<string, string>> = {
@@ -11,6 +10,8 @@ const types: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',
   '.svg': 'image/svg+xml',
 }
+
+const startPage = 'index.html'
 
 /** By what HTTP calls it, the best first. */
 const encodings = { br: '.br', gzip: '.gz' } as const
@@ -39,10 +40,9 @@ export const securityHeaders: Readonly<Record<string, string>> = {
 
 type File = { readonly type: string; readonly plain: Uint8Array; readonly packed: ReadonlyMap<string, Uint8Array> }
 
-export class Files {
+class Files {
   readonly #files: ReadonlyMap<string, File>
 
-  /** Fault `dashboard.not_built`. */
   constructor(folder: string) {
     this.#files = filesIn(folder)
   }
@@ -50,9 +50,9 @@ export class Files {
   /** Answers `GET /` and `GET /web/<file>`; false where there is no such file. */
   answer({ method, headers }: IncomingMessage, path: string, response: ServerResponse): boolean {
     const isPage = path === '/'
-    const file = this.#files.get(isPage ? 'index.html' : path.slice('/web/'.length))
+    const file = this.#files.get(isPage ? startPage : path.slice('/web/'.length))
     if (!file || (method !== 'GET' && method !== 'HEAD')) return false
-    const encoding = encodingFor(String(headers['accept-encoding'] ?? ''), file)
+    const encoding = encodingFor(headers['accept-encoding'] ?? '', file)
     const body = encoding === undefined ? file.plain : file.packed.get(encoding)!
     response.writeHead(200, {
       ...securityHeaders,
@@ -76,29 +76,31 @@ function encodingFor(accepted: string, { packed }: File): string | undefined {
 }
 
 function filesIn(folder: string): ReadonlyMap<string, File> {
-  try {
-    const names = new Set(readdirSync(folder))
-    const files = [...names].filter((name) => Object.hasOwn(types, extname(name)))
-    if (!names.has('index.html')) throw fault.not_built({ folder })
-    return new Map(
-      files.map((name) => {
-        const packed = Object.entries(encodings).filter(([, ending]) => names.has(name + ending))
-        return [
-          name,
-          {
-            type: types[extname(name)]!,
-            plain: readFileSync(join(folder, name)),
-            packed: new Map(packed.map(([encoding, ending]) => [encoding, readFileSync(join(folder, name + ending))])),
-          },
-        ]
-      }),
-    )
-  } catch (error) {
-    throw reasonOf(error) === 'ENOENT' ? fault.not_built({ folder }, error) : error
-  }
+  const names = new Set(readdirSync(folder))
+  const files = [...names].filter((name) => Object.hasOwn(types, extname(name)))
+  return new Map(
+    files.map((name) => {
+      const packed = Object.entries(encodings).filter(([, ending]) => names.has(name + ending))
+      return [
+        name,
+        {
+          type: types[extname(name)]!,
+          plain: readFileSync(join(folder, name)),
+          packed: new Map(packed.map(([encoding, ending]) => [encoding, readFileSync(join(folder, name + ending))])),
+        },
+      ]
+    }),
+  )
 }
 
-/** Where the pages are: beside the program as it was built, or where the build puts them when it is run from its source. */
-export function builtFolders(): readonly string[] {
-  return [join(import.meta.dirname, 'web'), join(import.meta.dirname, '../../../dist/web')]
+/** Where the build puts the pages: beside the program, which may be run from its source. */
+const builtFolders: readonly string[] = ['web', '../../../dist/web']
+
+/** The pages of this program. Fault `dashboard.not_built`: an executable that is one file has none. */
+export function builtFiles(): Files {
+  const here: string | undefined = import.meta.dirname
+  const folders = here === undefined ? [] : builtFolders.map((folder) => join(here, folder))
+  const folder = folders.find((one) => existsSync(join(one, startPage)))
+  if (folder === undefined) throw fault.not_built({ folder: folders[0] ?? 'this program' })
+  return new Files(folder)
 }

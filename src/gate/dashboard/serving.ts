@@ -9,7 +9,7 @@ import type { Log } from '../../kernel/log.ts'
 import { asks, begin } from './api.ts'
 import type { Signed } from './client.ts'
 import { fault } from './faults.ts'
-import { Files, builtFolders } from './files.ts'
+import { builtFiles } from './files.ts'
 import { Live } from './live.ts'
 import type { Known, People, Person } from './people.ts'
 import { Daemons, type DaemonsNeeds } from './reach.ts'
@@ -26,6 +26,7 @@ export type ServingNeeds = DaemonsNeeds & {
 
 export type Serving = {
   answer(request: IncomingMessage, response: ServerResponse, known: Known, refused: (reason: string, status: number) => void): Promise<void>
+  recheck(): void
   close(): void
 }
 
@@ -34,7 +35,7 @@ export function createServing(needs: ServingNeeds): Serving {
   const daemons = new Daemons(needs)
   const live = new Live({ ...needs, daemons })
   const outsideHost = publicUrl === undefined ? undefined : new URL(publicUrl).host
-  let files: Files | undefined
+  let files: ReturnType<typeof builtFiles> | undefined
 
   const isSecure = ({ headers }: IncomingMessage): boolean => publicUrl?.startsWith('https:') === true && headers.host === outsideHost
   /** Browsers send cookies to all ports of a host, so that each gate there has one of its own name. */
@@ -63,6 +64,7 @@ export function createServing(needs: ServingNeeds): Serving {
     if (what === 'GET /api/session') return answerJson(response, 200, signedOf(person))
     if (what === 'POST /api/session/end') {
       await people.signOut(cookieOf(request))
+      live.recheck()
       return answerJson(response, 200, {}, { 'set-cookie': cookieFor(request, '', 0) })
     }
     if (what === 'GET /api/daemons') return answerJson(response, 200, await daemons.list())
@@ -73,7 +75,7 @@ export function createServing(needs: ServingNeeds): Serving {
   }
 
   function page(request: IncomingMessage, response: ServerResponse, path: string): void {
-    files ??= openFiles()
+    files ??= builtFiles()
     if (!files.answer(request, path, response)) throw fault.no_path({ path: path.slice(0, 200) })
   }
 
@@ -94,23 +96,12 @@ export function createServing(needs: ServingNeeds): Serving {
         if (!response.headersSent || response.writableEnded) request.resume()
       }
     },
+    recheck: () => live.recheck(),
     close() {
       live.close()
       daemons.close()
     },
   }
-}
-
-function openFiles(): Files {
-  const [last, ...before] = builtFolders().toReversed()
-  for (const folder of before.toReversed()) {
-    try {
-      return new Files(folder)
-    } catch (error) {
-      if (asFault(error).code !== 'dashboard.not_built') throw error
-    }
-  }
-  return new Files(last!)
 }
 
 function asksIn(url: string) {
