@@ -25,8 +25,8 @@ const args = [
 
 export type Browser = {
   readonly page: Page
-  /** What its console called an error, what was thrown, and what could not be loaded, since it was asked last. */
-  takeProblems(): string[]
+  /** What its console called an error, what was thrown, and what could not be loaded. */
+  readonly problems: string[]
 }
 
 export type BrowserSettings = { readonly theme?: 'light' | 'dark'; readonly width?: number; readonly height?: number }
@@ -56,7 +56,7 @@ export async function openBrowser({ theme = 'light', width = 1_280, height = 800
     const why = request.failure()?.errorText ?? ''
     if (why !== 'net::ERR_ABORTED') problems.push(`not loaded: ${request.url()}: ${why}`) // aborted: the page let go of it
   })
-  return { page, takeProblems: () => problems.splice(0) }
+  return { page, problems }
 }
 
 /** What is serious or critical of what axe-core finds on the page as it is now, by all its rules or by these. */

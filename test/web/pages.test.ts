@@ -24,12 +24,12 @@ const pictures = process.env['FAIRLEAD_PICTURES']
 const pollMs = 20_000
 const poll = { timeout: pollMs, interval: 100 } as const
 
-describe.skipIf(noBrowser !== undefined)('the dashboard', () => {
+describe.skipIf(noBrowser)(`the dashboard${noBrowser ? `: ${noBrowser}` : ''}`, () => {
   beforeAll(async () => {
     ;[fleet, browser] = await Promise.all([startFleet(), openBrowser()])
     keep()
   }, 90_000)
-  afterEach(() => expect(browser.takeProblems(), 'in the browser').toEqual([])) // before what the page looks at is taken away
+  afterEach(() => expect(browser.problems.splice(0), 'in the browser').toEqual([])) // before what the page looks at is taken away
   afterAll(cleanUp)
 
   const page = () => browser.page
