@@ -120,7 +120,7 @@ describe.skipIf(noBrowser !== undefined)('the dashboard', () => {
     await go('calls')
     await page().getByText('Look at the definition').click()
     await page().getByText('tells everybody who reads notes').waitFor() // what a person says yes to
-    await page().getByRole('button', { name: 'Accept add_note of notes as it is now' }).click()
+    await page().getByRole('button', { name: 'Accept it as it is now: add_note of notes' }).click()
     await expect.poll(async () => JSON.stringify((await add()).result ?? ''), poll).toMatch(/kept as/)
     await expect.poll(() => page().getByRole('heading', { name: 'Held back' }).count(), poll).toBe(0)
   })
@@ -159,7 +159,7 @@ describe.skipIf(noBrowser !== undefined)('the dashboard', () => {
     const before = await fleet.gate['list-connectors']({})
     for (const { connector_id: id, fingerprint } of before)
       await page().getByRole('article', { name: id }).getByText(fingerprint!).waitFor()
-    await page().getByRole('button', { name: 'Rotate operator_api now' }).click()
+    await page().getByRole('button', { name: 'Rotate now: operator_api' }).click()
     await page().getByRole('button', { name: 'Make and offer it' }).click()
     const dialog = page().getByRole('dialog', { name: 'The new credential' })
     const credential = (await dialog.locator('.secret code').textContent())!

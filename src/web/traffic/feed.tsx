@@ -13,6 +13,7 @@ import { Ago } from '../shown/time.tsx'
 
 type Shown = EndedCall & { readonly key: number }
 
+const gate = callsOf<GateCalls>('gate')
 /** As many are kept here. */
 const maxKept = 500
 
@@ -69,8 +70,7 @@ function useFeed(): Heard {
     if (isSeeded.current) return
     isSeeded.current = true // the gate tells from now on what ends: what ended before is in its record
     const untilMs = calls[0]?.time ?? Infinity
-    callsOf<GateCalls>('gate')
-      ['search-calls']({ limit: 200 })
+    gate['search-calls']({ limit: 200 })
       .then(({ found }) => {
         const earlier = found.filter(({ outcome }) => outcome !== 'open').map(endedOf)
         set((before) => {
