@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { commandsPage, configPage } from './reference.ts'
 
 const root = resolve(import.meta.dirname, '..')
 
@@ -128,6 +129,8 @@ const targets: Readonly<Record<string, (problems: string[]) => Promise<string | 
   'src/extensions.ts': generated,
   'src/web/pages.ts': webPages,
   'docs/reference/machine-tools.md': toolsPage,
+  'docs/reference/commands.md': () => commandsPage(root),
+  'docs/reference/config.md': () => configPage(root),
 }
 
 /** Writes what is right even when some files are not; the exit code is 1 for those, and with `isCheck` for a stale file. */

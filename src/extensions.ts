@@ -7,6 +7,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['config'], summary: 'check the configuration, or show every value and where it comes from', load: () => import('./commands/config.ts') },
   { path: ['demo'], summary: 'bring up a small fleet on this machine, with its dashboard, to learn by', load: () => import('./commands/demo.ts') },
   { path: ['doctor'], summary: 'find out what is wrong on this machine, capability by capability', load: () => import('./commands/doctor.ts') },
+  { path: ['guide'], summary: 'read the guide: a page, or which pages there are', load: () => import('./commands/guide.ts') },
   { path: ['gate', 'ledger'], summary: 'verify the record of calls: intact, or which entry is the first bad one; search it; have it witnessed; drop its oldest files', load: () => import('./commands/ledger.ts') },
   { path: ['status'], summary: 'how everything on this machine stands, on one screen', load: () => import('./commands/status.ts') },
   { path: ['up'], summary: 'bring up a node on this machine, and prove it with a real call', load: () => import('./commands/up.ts') },

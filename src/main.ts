@@ -56,8 +56,15 @@ function startOf(argv: readonly string[]): Start {
   const first = given.findIndex((word) => !early.has(word))
   const path = first < 0 ? [] : given.slice(first)
   const before = (first < 0 ? given : given.slice(0, first)).filter((word) => word !== '--json')
-  const words = path[0] === 'help' ? [...path.slice(1), '--help'] : before.length > 0 ? [...upToDashes(path), ...before] : path
+  const words = path[0] === 'help' ? helpOn(path.slice(1)) : before.length > 0 ? [...upToDashes(path), ...before] : path
   return { program: { name: alias?.name ?? 'fairlead', prefix: alias?.path ?? [] }, alias, words }
+}
+
+/** What no command begins with is a page of the guide. */
+function helpOn(asked: readonly string[]): readonly string[] {
+  const [topic, ...more] = asked.filter((word) => !word.startsWith('-'))
+  const isPage = topic !== undefined && more.length === 0 && !commands.some(({ path }) => path.includes(topic))
+  return isPage ? ['guide', ...asked] : [...asked, '--help']
 }
 
 const early: ReadonlySet<string> = new Set(['--json', '--help', '-h', '--version'])

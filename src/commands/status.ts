@@ -29,8 +29,8 @@ export default command({
 
 /** Ends by the last look. */
 async function watch({ terminal, clock, signal }: Context, look: () => Promise<Status>): Promise<number> {
+  let exitCode = 0
   for (;;) {
-    let exitCode = 0
     try {
       const status = await look()
       exitCode = exitCodeOf(status)

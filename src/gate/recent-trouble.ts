@@ -28,9 +28,9 @@ export async function recentTrouble(folder: string): Promise<readonly Trouble[]>
   const lines = Buffer.concat(parts).toString('utf8').split('\n')
   const begun = new Map<unknown, Entry>()
   const found: Trouble[] = []
-  for (const line of start > 0 ? lines.slice(1) : lines) {
+  for (const line of lines) {
     const entry = parsed(line)
-    if (!entry) continue
+    if (!entry) continue // cut off at the beginning of what is looked at, or just being written
     if (entry['event'] === 'call.begin') begun.set(entry['seq'], entry)
     if (entry['reason'] === noStream) continue
     const trouble =

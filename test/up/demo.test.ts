@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Status, StatusLine } from '../../src/base/checks/status.ts'
 import { commandOf, everyProcess, isRunning, until } from '../../src/base/supervise/processes.fixture.ts'
@@ -156,6 +157,20 @@ test('a daemon that hangs is said to hang, soon, and the others are told all the
   expect(lineOf(seen, 'node cellar')).toMatchObject({ standing: 'bad', text: expect.stringContaining('did not answer') as string })
   expect(lineOf(seen, 'node attic')).toMatchObject({ standing: 'good' })
   expect(lineOf(seen, 'gate')).toMatchObject({ standing: 'good' })
+}, 30_000)
+
+test('--watch looks again and again, and ends by the last look when it is stopped', async () => {
+  const child = spawn(program[0], [program[1], 'status', '--watch', '--json'], { env: { ...fleet.env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  later(() => child.kill('SIGKILL'))
+  const ended = finished(child)
+  const looks: Status[] = []
+  for await (const line of createInterface({ input: child.stdout })) {
+    looks.push(JSON.parse(line) as Status)
+    if (looks.length === 2) child.kill('SIGINT')
+  }
+  expect((await ended).exitCode).toBe(3)
+  expect(looks.length).toBe(2)
+  expect(looks[1]!.at).toBeGreaterThan(looks[0]!.at)
 }, 30_000)
 
 test('a killed gate is said to be killed, and a killed demo leaves no process', async () => {
