@@ -2,6 +2,7 @@
 // starts, what dials and what encrypts, since an MCP client waits for those (bench/start.ts).
 import { join } from 'node:path'
 import { type CodeSplittingGroup, type InputOptions, type OutputOptions, type Plugin, defineConfig } from 'rolldown'
+import { dashboard } from './rolldown.web.config.ts'
 
 const source = join(import.meta.dirname, 'src')
 
@@ -76,7 +77,7 @@ export const commonOutput = {
   comments: { legal: true },
 } as const satisfies OutputOptions
 
-export default defineConfig({
+const program = defineConfig({
   ...common,
   input: { main: 'src/main.ts', adapter: 'src/daemons/operator-adapter.ts', share: 'src/library.ts' },
   preserveEntrySignatures: 'allow-extension',
@@ -87,3 +88,5 @@ export default defineConfig({
     codeSplitting: { groups, includeDependenciesRecursively: false },
   },
 })
+
+export default [program, dashboard]

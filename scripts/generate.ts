@@ -1,8 +1,9 @@
-// Writes src/extensions.ts: every extension file of the tree with a lazy import; and the pages of docs/reference that are made from extensions. `--check` only tells
+// Writes src/extensions.ts: every extension file of the tree with a lazy import; src/web/pages.ts: those of the dashboard; and the pages of docs/reference that are made from extensions. `--check` only tells
 // whether they are up to date.
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { commandsPage, configPage } from './reference.ts'
 
 const root = resolve(import.meta.dirname, '..')
 
@@ -13,6 +14,8 @@ const notCapabilities = new Set(['kernel', 'base', 'daemons', 'commands', 'web']
 const points: Readonly<Record<string, readonly string[]>> = {
   commands: ['commands', '*/commands'],
   configs: ['*/config.ts'],
+  statuses: ['*/status.ts'],
+  reachables: ['*/reachable.ts'],
   tools: ['*/tools'],
   checks: ['*/checks'],
   registries: ['*/registries'],
@@ -91,6 +94,27 @@ async function generated(problems: string[]): Promise<string> {
   return parts.join('\n')
 }
 
+/** The pages of the dashboard, for its own bundle; undefined for a tree that has none. */
+async function webPages(problems: string[]): Promise<string | undefined> {
+  const folder = 'src/web/pages'
+  if (!existsSync(join(root, folder))) return undefined
+  const names = readdirSync(join(root, folder)).flatMap((file) => /^([\w-]+)\.tsx$/.exec(file)?.[1] ?? [])
+  for (const name of names.filter((one) => !/^export default page\(/m.test(readFileSync(join(root, folder, `${one}.tsx`), 'utf8'))))
+    problems.push(`${folder}/${name}.tsx is no page: its default export is page({ title, … })`)
+  names.sort()
+  const valueOf = (name: string): string => name.replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
+  return [
+    '// Every page of the dashboard, in the order of the navigation: made by scripts/generate.ts, do not edit (npm run generate).',
+    "import type { Page } from './page.ts'",
+    ...names.map((name) => `import ${valueOf(name)} from './pages/${name}.tsx'`),
+    '',
+    'export const pages: readonly (Page & { readonly id: string })[] = [',
+    ...names.map((name) => `  { id: ${quoted(name)}, ...${valueOf(name)} },`),
+    '].sort((a, b) => a.order - b.order)',
+    '',
+  ].join('\n')
+}
+
 /** The machine tools, as a page for people; undefined for a tree that has none. */
 async function toolsPage(problems: string[]): Promise<string | undefined> {
   if (!existsSync(join(root, 'src/operate/permissions.ts'))) return undefined
@@ -103,7 +127,10 @@ async function toolsPage(problems: string[]): Promise<string | undefined> {
 
 const targets: Readonly<Record<string, (problems: string[]) => Promise<string | undefined>>> = {
   'src/extensions.ts': generated,
+  'src/web/pages.ts': webPages,
   'docs/reference/machine-tools.md': toolsPage,
+  'docs/reference/commands.md': () => commandsPage(root),
+  'docs/reference/config.md': () => configPage(root),
 }
 
 /** Writes what is right even when some files are not; the exit code is 1 for those, and with `isCheck` for a stale file. */

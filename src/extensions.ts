@@ -5,11 +5,16 @@ export const commands: readonly CommandEntry[] = [
   { path: ['aliases'], summary: 'list the runbooks\' command names, or put them on your path', load: () => import('./commands/aliases.ts') },
   { path: ['completion'], summary: 'print a script that completes commands in your shell', load: () => import('./commands/completion.ts') },
   { path: ['config'], summary: 'check the configuration, or show every value and where it comes from', load: () => import('./commands/config.ts') },
+  { path: ['demo'], summary: 'bring up a small fleet on this machine, with its dashboard, to learn by', load: () => import('./commands/demo.ts') },
+  { path: ['doctor'], summary: 'find out what is wrong on this machine, capability by capability', load: () => import('./commands/doctor.ts') },
+  { path: ['guide'], summary: 'read the guide: a page, or which pages there are', load: () => import('./commands/guide.ts') },
   { path: ['gate', 'ledger'], summary: 'verify the record of calls: intact, or which entry is the first bad one; search it; have it witnessed; drop its oldest files', load: () => import('./commands/ledger.ts') },
+  { path: ['status'], summary: 'how everything on this machine stands, on one screen', load: () => import('./commands/status.ts') },
   { path: ['up'], summary: 'bring up a node on this machine, and prove it with a real call', load: () => import('./commands/up.ts') },
   { path: ['gate', 'approve'], summary: 'say yes or no to a call that waits for it, or accept a tool\'s changed definition', load: () => import('./gate/commands/approve.ts') },
   { path: ['gate', 'bundle'], summary: 'bundle receipts, rotation ledger and findings for an incident, or verify such a bundle', load: () => import('./gate/commands/bundle.ts') },
   { path: ['gate', 'connectors'], summary: 'show the connectors of the running gate: credential, sessions, last heartbeat', load: () => import('./gate/commands/connectors.ts') },
+  { path: ['gate', 'doctor'], summary: 'find out what is wrong with the gate: its health, its record, its connectors', load: () => import('./gate/commands/doctor.ts') },
   { path: ['gate', 'doctrine'], summary: 'check the connectors: sessions, rotations, heartbeats, records, with evidence and remedy', load: () => import('./gate/commands/doctrine.ts') },
   { path: ['gate', 'freeze'], summary: 'freeze the connectors of the running gate: they are told to take the direct way', load: () => import('./gate/commands/freeze.ts') },
   { path: ['gate', 'packet'], summary: 'rehearse handshake and heartbeat of every connector without the gate that runs, and keep what was said', load: () => import('./gate/commands/packet.ts') },
@@ -17,6 +22,7 @@ export const commands: readonly CommandEntry[] = [
   { path: ['gate', 'restore'], summary: 'end a freeze: the connectors of the running gate go through it again', load: () => import('./gate/commands/restore.ts') },
   { path: ['gate', 'rotate'], summary: 'rotate the credential of connectors: the old one ends when the new one is proved to be in use', load: () => import('./gate/commands/rotate.ts') },
   { path: ['gate', 'serve'], summary: 'run the gate: every call checked, recorded and kept alive', load: () => import('./gate/commands/serve.ts') },
+  { path: ['gate', 'sign-in'], summary: 'make a link that signs a browser in to the dashboard, once', load: () => import('./gate/commands/sign-in.ts') },
   { path: ['gate', 'smoke'], summary: 'hand-shake and beat for every connector, check the doctrine, leave a receipt', load: () => import('./gate/commands/smoke.ts') },
   { path: ['gate', 'stdio'], summary: 'be a stdio MCP server that is the gate: for a client of this machine', load: () => import('./gate/commands/stdio.ts') },
   { path: ['operate', 'agent'], summary: 'be the privileged helper of the machine tools, at a socket for their server alone', load: () => import('./operate/commands/agent.ts') },
@@ -90,6 +96,21 @@ export const configs = [
   { owner: 'gate', name: 'gate', load: () => import('./gate/config.ts') },
   { owner: 'operate', name: 'operate', load: () => import('./operate/config.ts') },
   { owner: 'reach', name: 'reach', load: () => import('./reach/config.ts') },
+]
+
+export const statuses = [
+  { owner: 'gate', name: 'gate', load: () => import('./gate/status.ts') },
+  { owner: 'operate', name: 'operate', load: () => import('./operate/status.ts') },
+  { owner: 'reach', name: 'reach', load: () => import('./reach/status.ts') },
+  { owner: 'run', name: 'run', load: () => import('./run/status.ts') },
+  { owner: 'share', name: 'share', load: () => import('./share/status.ts') },
+]
+
+export const reachables = [
+  { owner: 'operate', name: 'operate', load: () => import('./operate/reachable.ts') },
+  { owner: 'reach', name: 'reach', load: () => import('./reach/reachable.ts') },
+  { owner: 'run', name: 'run', load: () => import('./run/reachable.ts') },
+  { owner: 'share', name: 'share', load: () => import('./share/reachable.ts') },
 ]
 
 export const tools = [

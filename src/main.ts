@@ -9,7 +9,7 @@ import manifest from '../package.json' with { type: 'json' }
 import { aliases } from './aliases.ts'
 import { type Found, type Program, commandList, findCommand, typedName } from './base/terminal/catalogue.ts'
 import type { Context, PeerStreams } from './base/terminal/command.ts'
-import { foldersOf, homeFolder } from './base/terminal/folders.ts'
+import { homeFolder, homesOf } from './base/terminal/folders.ts'
 import { type Terminal, createTerminal } from './base/terminal/terminal.ts'
 import { commands } from './extensions.ts'
 import { systemClock } from './kernel/clock.ts'
@@ -56,8 +56,15 @@ function startOf(argv: readonly string[]): Start {
   const first = given.findIndex((word) => !early.has(word))
   const path = first < 0 ? [] : given.slice(first)
   const before = (first < 0 ? given : given.slice(0, first)).filter((word) => word !== '--json')
-  const words = path[0] === 'help' ? [...path.slice(1), '--help'] : before.length > 0 ? [...upToDashes(path), ...before] : path
+  const words = path[0] === 'help' ? helpOn(path.slice(1)) : before.length > 0 ? [...upToDashes(path), ...before] : path
   return { program: { name: alias?.name ?? 'fairlead', prefix: alias?.path ?? [] }, alias, words }
+}
+
+/** What no command begins with is a page of the guide. */
+function helpOn(asked: readonly string[]): readonly string[] {
+  const [topic, ...more] = asked.filter((word) => !word.startsWith('-'))
+  const isPage = topic !== undefined && more.length === 0 && !commands.some(({ path }) => path.includes(topic))
+  return isPage ? ['guide', ...asked] : [...asked, '--help']
 }
 
 const early: ReadonlySet<string> = new Set(['--json', '--help', '-h', '--version'])
@@ -77,14 +84,15 @@ function isJournal(): boolean {
 }
 
 function openTerminal(json: boolean): Terminal {
-  const colour = process.stdout.isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
+  const isScreen = process.stdout.isTTY && env['TERM'] !== 'dumb'
   return createTerminal({
     isJournal: isJournal(),
     stdout: process.stdout,
     stderr: process.stderr,
     isTerminal: process.stderr.isTTY && env['TERM'] !== 'dumb',
     json,
-    colour,
+    colour: isScreen && !env['NO_COLOR'],
+    isScreen,
   })
 }
 
@@ -126,13 +134,15 @@ function listenForSignals(stop: AbortController, reloads: ReadonlySet<() => void
 function contextOf({ alias }: Start, terminal: Terminal, signal: AbortSignal, reloads: Set<() => void>): Context {
   const main = isSingleFile ? [] : [...process.execArgv, fileURLToPath(import.meta.url)]
   const level = levels.find((name) => name === env['FAIRLEAD_LOG']) ?? usualLevel()
+  const homes = homesOf(env, homeFolder(env, homedir), process.getuid?.() === 0, alias, aliases)
   const peers = async (): Promise<PeerStreams> => (await import('./daemons/peer-streams.ts')).peerStreams(context)
   const context: Context = {
     env,
     terminal,
     log: createLog(terminal.log, () => systemClock.now(), level),
     clock: systemClock,
-    folders: foldersOf(env, homeFolder(env, homedir), process.getuid?.() === 0, alias?.folders),
+    folders: homes[0]!.folders,
+    homes,
     version: manifest.version,
     ...(alias ? { alias: alias.name } : {}),
     signal,

@@ -41,7 +41,7 @@ export default command({
     const file = flags['passphrase-file']
     const passphrase = file === undefined ? undefined : await resolveCredential({ file: resolve(file) }, { env, folder: '' })
     await using node = await bringUp(context, flags, passphrase)
-    const shown = await proveLine(context, node)
+    const shown = { ...(await proveLine(context, node)), ...(flags.once ? {} : { signIn: node.signInLink() }) }
     const [facts, health] = [shown.results[factsTool] as Facts, shown.results[healthTool] as Health]
     terminal.result(shown, () => screen(shown, facts, health, terminal.style, !flags.once))
     if (flags.once) return

@@ -1,5 +1,6 @@
 // The machine daemon: the tools of `operate`, served over HTTP on this machine.
 import type { ToolSource } from '../base/mcp/tool/tool.ts'
+import { openMachineControl } from '../operate/control.ts'
 import { noHelper } from '../operate/helper/link.ts'
 import { createHost } from '../operate/host.ts'
 import type { MachineNeeds } from '../operate/needs.ts'
@@ -9,11 +10,28 @@ import { type MachineServer, type MachineServerNeeds, type MachineServerSettings
 export type MachineDaemonNeeds = Omit<MachineServerNeeds, 'host' | 'helper' | 'tools'> & {
   readonly tools: readonly (ToolSource<MachineNeeds> & { readonly owner: string })[]
   readonly root?: string
+  /** Where the sockets of the server's own API are; absent: it has none. */
+  readonly control?: string
 }
 
-/** Starts it; faults as `startMachineServer` has them. */
-export function startMachine({ tools, root, ...needs }: MachineDaemonNeeds, settings: MachineServerSettings): Promise<MachineServer> {
+/** Starts it; faults as `startMachineServer` and `openMachineControl` have them. */
+export async function startMachine(
+  { tools, root, control, ...needs }: MachineDaemonNeeds,
+  settings: MachineServerSettings,
+): Promise<MachineServer> {
   const own = tools.filter(({ owner }) => owner === 'operate')
   const helper = noHelper('it never runs inside another process, and this one has no link to it')
-  return startMachineServer({ ...needs, host: createHost(root), helper, tools: own }, settings)
+  const server = await startMachineServer({ ...needs, host: createHost(root), helper, tools: own }, settings)
+  if (control === undefined) return server
+  try {
+    const sockets = await openMachineControl({ ...needs, server }, control)
+    const close = async (): Promise<void> => {
+      await sockets[Symbol.asyncDispose]()
+      await server.close()
+    }
+    return { ...server, close }
+  } catch (error) {
+    await server.close()
+    throw error
+  }
 }

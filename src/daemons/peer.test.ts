@@ -16,6 +16,7 @@ import { tunnelProtocol } from '../base/peer/tunnel/tunnel.ts'
 import type { Frame } from '../base/wire/frame.ts'
 import { scan } from '../base/wire/scan.ts'
 import type { Wire } from '../base/wire/wire.ts'
+import { reachCalls } from '../reach/client.ts'
 import { startPeer } from './peer.ts'
 import { startRegistry } from './registry.ts'
 
@@ -84,6 +85,7 @@ test('a proved peer reaches the gate, is known at the registry of the same node,
     port: 0,
     authorized: [friend.peerId],
     gateSocket,
+    control: join(folder, 'control'),
     server: `127.0.0.1:${registryPort}`,
   }
   const peer = await startPeer({ clock, log }, settings)
@@ -100,6 +102,17 @@ test('a proved peer reaches the gate, is known at the registry of the same node,
   const proved = { fairlead: 1, peer: friend.peerId, protocol: tunnelProtocol }
   ping(1)
   expect((await arriving.next()).value).toMatchObject({ id: 1, result: proved })
+  const own = reachCalls(join(folder, 'control'))
+  const told = await own['show-peers']({})
+  expect(told).toMatchObject({ peerId: identity.peerId, registry: `127.0.0.1:${registryPort}`, authorized: [friend.peerId] })
+  expect(told.addresses).toContainEqual({ address: peer.addresses()[0], way: 'direct' })
+  const session = { peer: friend.peerId, isConnected: true, isRelayed: false, ip: '127.0.0.1', cuts: 0, sent: 1, received: 1 }
+  expect(told.sessions).toEqual([expect.objectContaining(session)])
+  await expect
+    .poll(() => own['list-registered']({}))
+    .toEqual([
+      expect.objectContaining({ peerId: identity.peerId, name: 'node', reachability: expect.stringContaining('direct') as string }),
+    ])
   await gate.stop()
   ping(2)
   expect((await arriving.next()).value).toMatchObject({ id: 2, error: { data: { reason: expect.stringContaining('socket') as string } } })

@@ -1,11 +1,14 @@
 // The peer host as a part of a node: who proves to be an authorized peer is handed to the gate's local socket, which never sees the network underneath.
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
+import { openControl } from '../base/control/server.ts'
 import { type ProxyFor, noProxy } from '../base/peer/proxy.ts'
 import { type Wallet, type WalletKeys, loadWallet } from '../base/identity/wallet.ts'
 import { limitsOf } from '../base/wire/walk.ts'
 import { stopAsked } from '../base/terminal/command.ts'
 import { asIdentity } from '../reach/succession/as-identity.ts'
+import { reachApi } from '../reach/api.ts'
+import { type ReachControlNeeds, reachHandlers } from '../reach/control.ts'
 import { authorizedPeers } from '../reach/serving/authorized-peers.ts'
 import { homeIn } from '../reach/home.ts'
 import { knownStatements } from '../reach/succession/known-statements.ts'
@@ -43,6 +46,8 @@ export type PeerSettings = {
   readonly keepMs?: number
   /** As in `NodeHostSettings`. */
   readonly witnessing?: Witnessing
+  /** Where the sockets of the host's own API are; absent: it has none. */
+  readonly control?: string
   /** The largest message; 8 MiB by default. */
   readonly maxFrameBytes?: number
 }
@@ -91,9 +96,27 @@ export async function startPeer(
     })
     .finally(() => authorized.close())
   const { peerId, registry } = await started.promise
-  const close = async (): Promise<void> => {
+  const end = async (): Promise<void> => {
     stop.abort()
     await running.catch(() => {})
   }
+  const control = await openOwnApi({ clock, log, authorized, node: () => node! }, settings.control).catch(async (error: unknown) => {
+    await end()
+    throw error
+  })
+  const close = async (): Promise<void> => {
+    await control?.[Symbol.asyncDispose]()
+    await end()
+  }
   return { peerId, addresses: () => node!.addresses(), registry, close }
+}
+
+/** Faults of `openControl`. */
+async function openOwnApi(
+  { log, ...needs }: ReachControlNeeds & { readonly log: Log },
+  folder: string | undefined,
+): Promise<AsyncDisposable | undefined> {
+  if (folder === undefined) return undefined
+  const { clock } = needs
+  return openControl({ api: reachApi, handlers: reachHandlers(needs), clock, log }, { daemon: 'peer', folder })
 }

@@ -1,6 +1,7 @@
 // The gate's own operations, as its commands and a dashboard use them: what waits for a person, and what that person says; its connectors, and what an operator does with them.
 import { z } from 'zod'
 import type { Api } from '../base/control/api.ts'
+import { callsApi } from './calls/api.ts'
 
 const call = z.strictObject({
   id: z.string(),
@@ -70,6 +71,22 @@ const rotation = z.strictObject({
   until: z.number().optional(),
 })
 
+const principal = z.strictObject({
+  name: z.string(),
+  /** How many tokens it may show, and the first 16 digits of the SHA-256 of each. */
+  tokens: z.array(z.string()).readonly(),
+  peers: z.array(z.string()).readonly(),
+  mayReadMetrics: z.boolean(),
+})
+
+const finding = z.strictObject({
+  name: z.string(),
+  verdict: z.enum(['good', 'bad', 'unknown']),
+  evidence: z.string(),
+  about: z.string().optional(),
+  remedy: z.string().optional(),
+})
+
 const changed = z.strictObject({ changed: z.boolean() })
 
 const names = z.array(z.string()).readonly()
@@ -83,9 +100,73 @@ const reloaded = z.strictObject({
   needsRestart: names,
 })
 
+const standing = z.enum(['good', 'bad', 'unknown', 'off'])
+
+/** As `lookAround` of base/checks tells it. */
+const status = z.strictObject({
+  at: z.number(),
+  machine: z.string(),
+  version: z.string(),
+  standing,
+  sections: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        title: z.string(),
+        standing,
+        lines: z.array(z.strictObject({ name: z.string(), standing, text: z.string(), remedy: z.string().optional() })).readonly(),
+      }),
+    )
+    .readonly(),
+  events: z.array(z.strictObject({ capability: z.string(), at: z.number(), about: z.string(), text: z.string() })).readonly(),
+})
+
+const summary = z.strictObject({
+  /** Empty when there is no HTTP. */
+  url: z.string(),
+  version: z.string(),
+  /** ms since 1970. */
+  startedAt: z.number(),
+  health: z.enum(['ok', 'degraded', 'failing']),
+  checks: z.array(z.strictObject({ name: z.string(), ok: z.boolean(), reason: z.string(), remedy: z.string().optional() })).readonly(),
+  upstreams: z.number(),
+  sessions: z.number(),
+  /** Calls that wait for a person's yes. */
+  waiting: z.number(),
+  /** Requests since it was started, by how they ended: `ok`, `tool_error`, `error`, `refused`, `notSent`, `unknown`, … */
+  requests: z.record(z.string(), z.number()),
+  /** What it refused or could not do lately, newest first. */
+  trouble: z.array(z.strictObject({ at: z.number(), about: z.string(), text: z.string() })).readonly(),
+})
+
 export const gateApi = {
+  ...callsApi,
+  summary: {
+    privilege: 'observe',
+    summary: 'how the gate is, what it counted, and what went wrong lately',
+    input: z.strictObject({}),
+    output: summary,
+  },
+  status: {
+    privilege: 'observe',
+    summary: 'how everything on this machine stands: every capability, not the gate alone',
+    input: z.strictObject({}),
+    output: status,
+  },
   reload: { privilege: 'change', summary: 'read the configuration again', input: z.strictObject({}), output: reloaded },
-  'list-calls': { privilege: 'change', summary: "calls that wait for a person's yes", input: z.strictObject({}), output: z.array(call) },
+  'sign-in': {
+    privilege: 'administer',
+    summary: 'a link that signs somebody in to the dashboard, once',
+    input: z.strictObject({ principal: z.string().min(1).max(64).optional() }),
+    output: z.strictObject({ url: z.string(), principal: z.string(), untilMs: z.number() }),
+  },
+  'list-calls': {
+    privilege: 'change',
+    tells: true,
+    summary: "calls that wait for a person's yes",
+    input: z.strictObject({}),
+    output: z.array(call),
+  },
   'decide-call': {
     privilege: 'change',
     summary: 'say yes or no to one of them',
@@ -107,6 +188,18 @@ export const gateApi = {
     summary: 'accept the definition with this fingerprint as the one of the tool',
     input: z.strictObject({ upstream: z.string(), tool: z.string(), fingerprint: z.string() }),
     output: z.strictObject({ upstream: z.string(), tool: z.string(), fingerprint: z.string() }),
+  },
+  'list-principals': {
+    privilege: 'observe',
+    summary: 'who may come in, and with what: tokens are told by the beginning of their hash',
+    input: z.strictObject({}),
+    output: z.array(principal).readonly(),
+  },
+  'show-doctrine': {
+    privilege: 'observe',
+    summary: 'the doctrine of the connectors, asked now: each finding with its evidence and remedy',
+    input: z.strictObject({}),
+    output: z.array(finding).readonly(),
   },
   'list-connectors': {
     privilege: 'observe',
@@ -139,4 +232,5 @@ export type ReloadedGate = z.output<typeof reloaded>
 export type WaitingCall = z.output<typeof call>
 export type HeldTool = z.output<typeof held>
 export type ConnectorState = z.output<typeof connector>
+export type GatePrincipal = z.output<typeof principal>
 export type Rotation = z.output<typeof rotation>

@@ -5,6 +5,7 @@ import { maxRoles } from '../base/access/grant.ts'
 import { credential } from '../base/config/credential.ts'
 import { duration } from '../base/config/duration.ts'
 import { maxFrameBytes } from '../base/config/size.ts'
+import { socketKinds } from '../base/control/api.ts'
 import { hasUserInfo, isSafeUrl, safeUrlWords } from '../base/http/safe-url.ts'
 import { defaultChildren } from './children.ts'
 import { limit, patterns, role, rule } from './rule/config.ts'
@@ -151,6 +152,10 @@ const principal = z
         'Peer ids: who proves one of them is this principal. Who was rotated from one of them is, too, where the peer host follows rotations (reach.peer.follow_rotations).',
       ),
     metrics: z.boolean().default(false).describe('Whether they may read /metrics, which names principals, upstreams and tools.'),
+    dashboard: z
+      .enum(socketKinds)
+      .optional()
+      .describe('Whether they may use the dashboard: to look only (observe), or also to act (change). Absent: not at all.'),
   })
   .describe('Somebody who may call, and what they prove it with.')
 

@@ -12,6 +12,7 @@ import { type IssuerKit, cloudflareOf, issuersOf } from './configured-issuers.ts
 import { connectorsOf } from './connector/configured.ts'
 import type { Uploads } from './connector/uploads.ts'
 import type { Connector } from './connector-kind.ts'
+import { type Lists, checksIn } from './holder/stage.ts'
 import { type Gate, type GateNeeds, type GateSettings, startGate } from './gate.ts'
 import type { Configured } from './line-up.ts'
 import type { Changeable, Reading } from './reload.ts'
@@ -20,7 +21,7 @@ import { rulesOf } from './rule/roles.ts'
 import { type Named, Offered } from './offered.ts'
 import type { DialPeer, GateConfig, UpstreamConfig, UpstreamKind, UpstreamKit } from './upstream-kind.ts'
 
-export type ConfiguredGateNeeds = Omit<GateNeeds, 'read' | 'offers'> & {
+export type ConfiguredGateNeeds = Omit<GateNeeds, 'read' | 'offers' | 'checks'> & {
   /** Reads the configuration again; without it there is only the one that it starts with. */
   readonly read?: () => Promise<GateConfig>
   readonly env: Readonly<Record<string, string | undefined>>
@@ -30,6 +31,8 @@ export type ConfiguredGateNeeds = Omit<GateNeeds, 'read' | 'offers'> & {
   readonly state: string
   readonly kinds: readonly { load(): Promise<{ default: UpstreamKind }> }[]
   readonly connectors: readonly { load(): Promise<{ default: Connector }> }[]
+  /** As `extensions.ts` lists them: the gate's own are its doctrine. */
+  readonly checks?: Lists['checks']
   /** Where uploads go; the folders of the configuration when absent. */
   readonly uploads?: Uploads
   readonly peers?: GateSettings['peers']
@@ -109,7 +112,7 @@ export async function startConfiguredGate(needs: ConfiguredGateNeeds, config: Ga
     }
   }
   const gate: Gate = await startGate(
-    { ...needs, log, read, offers: () => offered.problems },
+    { ...needs, log, read, offers: () => offered.problems, checks: () => checksIn({ checks: needs.checks ?? [] }) },
     {
       host,
       port,
@@ -165,6 +168,7 @@ async function changeableOf(kit: Kit, kinds: readonly UpstreamKind[], config: Ga
   return {
     credentials: Object.entries(config.principals).map(([name, { token_sha256, peers }]) => ({ name, tokenHashes: token_sha256, peers })),
     metricsFor: new Set(Object.entries(config.principals).flatMap(([name, { metrics }]) => (metrics ? [name] : []))),
+    dashboardFor: new Map(Object.entries(config.principals).flatMap(([name, { dashboard }]) => (dashboard ? [[name, dashboard]] : []))),
     rules: rulesOf(config),
     callLimits: config.limits.map(({ calls_per_minute: callsPerMinute, bytes_per_minute: bytesPerMinute, ...limit }) => ({
       ...limit,

@@ -1,6 +1,7 @@
 // All doors of a gate together: for peers, for clients of this machine, and by HTTP; and how they change hands while it runs.
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
+import type { KeySet } from '../base/access/key-set.ts'
 import type { Directory } from '../base/access/principal.ts'
 import type { Connectors } from './connector/connectors.ts'
 import type { GateEndpoint } from './endpoint.ts'
@@ -22,6 +23,8 @@ export type EntrancesNeeds = Omit<HttpDoorsNeeds, 'connectors'> & {
 export type Entrances = AsyncDisposable & {
   /** Empty when there is no HTTP. */
   readonly url: string
+  /** Of those whose signed tokens are taken now. */
+  readonly keySets: readonly KeySet[]
   /** Opens what a changed configuration has besides; `take` lets nobody stay who would not be let in as the same principal now. Faults: those of a start. */
   prepare(settings: Changeable): Promise<Prepared>
   /** A connector's credential has ended: who listens with it hears nothing more. */
@@ -47,6 +50,9 @@ export async function openEntrances(needs: EntrancesNeeds, settings: GateSetting
   const rest = stack.move()
   return {
     url: http?.url ?? '',
+    get keySets() {
+      return http?.keySets ?? []
+    },
     recheck: () => http?.recheck(),
     async prepare(next) {
       const prepared: Prepared[] = []

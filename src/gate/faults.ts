@@ -87,6 +87,11 @@ export const fault = faults('gate', {
     message: `--limit ${d.value} is out of range`,
     hint: `give a number from 1 to ${d.most}; --to goes further back`,
   }),
+  no_status: () => ({
+    kind: 'unavailable',
+    message: 'this gate knows of itself alone, not of all that runs on this machine',
+    hint: 'ask on the machine: fairlead status',
+  }),
   only_for_search: (d: { flag: string }) => ({
     kind: 'usage',
     message: `--${d.flag} belongs to a search`,

@@ -1,4 +1,4 @@
-// The gate's door for HTTP: MCP at /mcp and /mcp/<upstream>, health beside it, and nothing told to whom it does not know.
+// The gate's door for HTTP: MCP at /mcp and /mcp/<upstream>, health beside it, the dashboard at /, and nothing told to whom it does not know.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
@@ -9,7 +9,9 @@ import type { Ledger } from '../base/ledger/ledger.ts'
 import { type Local, createHttpDoor } from '../base/mcp/door/http.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
 import type { ScanLimits } from '../base/wire/walk.ts'
+import type { WatchedCalls } from './calls/watched.ts'
 import type { Connectors } from './connector/connectors.ts'
+import type { Dashboard } from './dashboard/dashboard.ts'
 import { answerHealth, healthPath } from './health.ts'
 import { type Identify, assertionHeader } from './identify.ts'
 import { type MetricsNeeds, answerMetrics, isMetricsPath } from './metrics-page.ts'
@@ -26,6 +28,8 @@ export type FrontDoorNeeds = {
   readonly resource: Pick<ProtectedResource, 'metadata'>
   readonly health: MetricsNeeds
   readonly connectors: Connectors
+  readonly watched: WatchedCalls
+  readonly dashboard: Dashboard
 }
 
 export type FrontDoor = {
@@ -38,6 +42,7 @@ export type FrontDoor = {
 }
 
 const maxRefusalsPerSecond = 50
+const maxToldReason = 300
 const mcpPath = /^\/mcp(?:\/([a-z0-9-]+))?(?:\?|$)/
 
 export type FrontDoorSettings = {
@@ -47,11 +52,13 @@ export type FrontDoorSettings = {
 }
 
 export function createFrontDoor(needs: FrontDoorNeeds, { limits, metricsFor }: FrontDoorSettings): FrontDoor {
-  const { clock, log, ledger, endpoints, all, identify, resource, health, connectors } = needs
+  const { clock, log, ledger, endpoints, all, identify, resource, health, connectors, watched, dashboard } = needs
   const noteRefusal = boundedRefusals(ledger, clock)
   const refused = (reason: string, request: IncomingMessage, status: number, via?: Via): void => {
     health.metrics.refusedWith(status)
     noteRefusal(reason, request, via)
+    if (watched.isWatched)
+      watched.tell({ time: clock.now(), method: request.method, outcome: 'refused', reason: reason.slice(0, maxToldReason) })
     log.debug('gate.refused', { reason, via, method: request.method })
   }
   const endpoint = (path: string): Endpoint | undefined => {
@@ -77,10 +84,17 @@ export function createFrontDoor(needs: FrontDoorNeeds, { limits, metricsFor }: F
   }
   return {
     refused,
-    recheck: () => door.recheck(),
+    recheck() {
+      door.recheck()
+      dashboard.recheck()
+    },
     handle(request, response, local) {
       if (mcpPath.test(request.url!)) return door.handle(request, response, local)
       if (connectors.door.takes(request)) return connectors.door.handle(request, response)
+      if (dashboard.takes(request)) {
+        const note = (reason: string, status: number): void => refused(reason, request, status)
+        return dashboard.handle(request, response, () => identify(request, local?.()), note)
+      }
       const metadata = resource.metadata(request.method, request.url!)
       if (metadata) {
         request.resume()
@@ -112,7 +126,7 @@ function boundedRefusals(ledger: Ledger, clock: Clock): (reason: string, request
         ...(via ? { via } : {}),
         method,
         path: url === undefined ? undefined : bareUri(url).slice(0, 200),
-        reason: reason.slice(0, 300),
+        reason: reason.slice(0, maxToldReason),
       })
   }
 }

@@ -5,7 +5,9 @@ import { asFault } from '../kernel/fault.ts'
 import { makeFolder } from '../kernel/file.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Rule } from '../base/access/policy.ts'
+import type { NamedCheck } from '../base/checks/check.ts'
 import type { Credentials } from '../base/access/principal.ts'
+import type { Handlers } from '../base/control/api.ts'
 import { openControl } from '../base/control/server.ts'
 import { openSqliteKv } from '../base/kv/sqlite.ts'
 import type { Identity } from '../base/identity/identity.ts'
@@ -14,13 +16,19 @@ import { type Ledger, openLedger } from '../base/ledger/ledger.ts'
 import { ledgerSecret } from '../base/ledger/secret.ts'
 import { Access } from './access-now.ts'
 import { gateApi } from './api.ts'
+import { WatchedCalls } from './calls/watched.ts'
 import { Approvals } from './approval/approvals.ts'
 import { namesOf, readWatermark } from '../base/ledger/segments.ts'
 import { type ConnectorsSettings, openConnectors } from './connector/connectors.ts'
 import { type ControlNeeds, gateHandlers } from './control.ts'
+import { Dashboard } from './dashboard/dashboard.ts'
+import { type SignInLink, linkOf } from './dashboard/link.ts'
+import type { Reachable } from '../base/control/reachable.ts'
+import type { Reach } from './dashboard/reach.ts'
 import { Drain } from './drain.ts'
 import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
 import { type GateEndpoint, createEndpoint } from './endpoint.ts'
+import type { Examination } from './examination.ts'
 import { fault } from './faults.ts'
 import { type Entrances, openEntrances } from './entrances.ts'
 import type { HealthNeeds } from './health.ts'
@@ -33,12 +41,14 @@ import { layersOf } from './layers.ts'
 import { type Limit, Limits } from './limit.ts'
 import { type Configured, LineUp } from './line-up.ts'
 import { GateMetrics } from './metrics.ts'
+import { type OwnDoctrineNeeds, ownDoctrine } from './own-doctrine.ts'
 import { Pins } from './pin/pins.ts'
 import { recordRefusal } from './record.ts'
 import { type Reading, type Reloaded, Reloads } from './reload.ts'
 import { type SessionSettings, Sessions } from './sessions.ts'
 import { checkSettings } from './start-checks.ts'
 import { sweeping } from './sweeping.ts'
+import { summaryOf } from './summary.ts'
 import type { Served } from './upstream.ts'
 import { gateLedger, watchedLedger } from './watched-ledger.ts'
 
@@ -85,6 +95,8 @@ export interface Gate {
    * Recorded either way. `read`: in place of the file, what else the gate has to take.
    */
   reload(read?: () => Promise<Reading>): Promise<Reloaded>
+  /** A link that signs somebody in to the dashboard, once and within minutes; the only one who may use it, without a name. Fault `dashboard.no_principal`. */
+  signIn(principal?: string): SignInLink
   /** Lets running calls end, then stops every child; sessions and ledger stay for the next start. */
   close(): Promise<void>
 }
@@ -101,8 +113,14 @@ export type GateNeeds = {
   readonly identity?: () => Identity
   /** Reads the configuration again. */
   readonly read: () => Promise<Reading>
+  /** Those of the doctrine, loaded when it is asked for; absent: there are none. */
+  readonly checks?: () => Promise<readonly NamedCheck<Examination>[]>
   /** Daemons whose servers are followed, each with what is wrong with it. */
   readonly offers: HealthNeeds['offers']
+  /** Other daemons, for the dashboard. */
+  readonly reach?: Reach
+  /** How everything on this machine stands; absent: this gate knows of itself alone. */
+  readonly look?: ControlNeeds['look']
 }
 
 export async function startGate(needs: GateNeeds, settings: GateSettings): Promise<Gate> {
@@ -130,7 +148,8 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const { policy, directory } = access
   const limits = new Limits(clock, settings.callLimits ?? [])
   const drain = new Drain()
-  const metrics = new GateMetrics(clock)
+  const watched = new WatchedCalls()
+  const metrics = new GateMetrics(clock, watched)
   stack.defer(() => metrics.close())
   const children = new Children(settings.children ?? defaultChildren, () => [
     ...sessions.idle(),
@@ -170,24 +189,58 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const connectorNeeds = { clock, log, ledger, bucket: kv.bucket('connectors'), policy, upstreams, endpoints, ended: () => recheck() }
   const connectors = stack.use(await openConnectors(connectorNeeds, settings.connectors))
   const syncedSeq = (): number => readWatermark(namesOf(place.folder, 'ledger.jsonl'))?.seq ?? 0
-  const counted = { metrics, sessions, children, syncedSeq, version: settings.version ?? 'unknown' }
+  const { version = 'unknown' } = settings
+  const counted = { metrics, sessions, children, syncedSeq, version }
   const health = { ledger, bucket, upstreams, drain, connectors, pins, reloads, offers: needs.offers, ...counted }
-  const front = { clock, log, ledger, directory, endpoints, all, health, connectors }
+  const signIn = (principal?: string): SignInLink => linkOf(dashboard, settings.publicUrl ?? entrances.url, principal)
+  const calls = { clock, metrics, watched, place, identity }
+  const doctrine = doctrineOf(needs, { connectors, health }, settings)
+  const summary = () =>
+    summaryOf(
+      { health: { ...health, keySets: entrances.keySets }, approvals, metrics, sessions },
+      { url: entrances.url, version, ledger: place.folder },
+    )
+  const handlers = gateHandlers({ look: needs.look, summary, approvals, pins, connectors, reloads, access, calls, doctrine, signIn })
+  const reach: Reach = async () => [ownDaemon(handlers), ...((await needs.reach?.()) ?? [])]
+  const { publicUrl } = settings
+  const dashboardNeeds = {
+    clock,
+    log,
+    ledger,
+    bucket: kv.bucket('dashboard'),
+    levels: access.dashboardFor,
+    reach,
+    version: counted.version,
+    publicUrl,
+  }
+  const dashboard = new Dashboard(dashboardNeeds)
+  stack.defer(() => dashboard.close())
+  const front = { clock, log, ledger, directory, endpoints, all, health, connectors, watched, dashboard }
   const entrances: Entrances = stack.use(await openEntrances(front, { ...settings, metricsFor: access.metricsFor }))
-  stack.use(await openOwnApi(needs, { approvals, pins, connectors, reloads }, settings.control))
+  stack.use(await openOwnApi(needs, handlers, settings.control))
   recheck = () => entrances.recheck()
   const { url } = entrances
   log.info('gate.ready', { url, upstreams: [...endpoints.keys()] })
   const rest = stack.move()
   return {
     url,
+    signIn,
     reload: (again) => reloads.reload(again),
     async close() {
       approvals.close()
+      await dashboard.close() // its pages would listen for ever
       await drain.drain(clock, settings.drainMs)
       await rest.disposeAsync()
     },
   }
+}
+
+type DoctrineAsked = Pick<OwnDoctrineNeeds, 'connectors'> & { readonly health: Omit<HealthNeeds, 'keySets'> }
+
+/** The gate among the daemons that the dashboard asks. Nobody lets others in from there. */
+function ownDaemon(handlers: Handlers<typeof gateApi>): Reachable {
+  const { 'sign-in': _, ...api } = gateApi
+  return { id: 'gate', kind: 'gate', name: 'the gate', where: 'this machine', api, handlers }
 }
 
 type PinsNeeds = Pick<GateNeeds, 'clock' | 'log'> & { readonly ledger: Ledger; readonly stack: AsyncDisposableStack }
@@ -202,15 +255,20 @@ async function openPins({ clock, log, ledger, stack }: PinsNeeds, { folder, upst
   return pins
 }
 
+function doctrineOf({ clock, checks = async () => [] }: GateNeeds, asked: DoctrineAsked, { connectors }: GateSettings) {
+  const health = { ...asked.health, keySets: [] } // of them the doctrine asks nothing
+  return ownDoctrine({ clock, checks, ...asked, health }, { logs: connectors.drillsFolder, isOff: connectors.isOff })
+}
+
 /** Fault `gate.runtime_busy`. Undefined when no folder is said: then nobody on this machine says anything to the gate. */
 async function openOwnApi(
   { clock, log }: GateNeeds,
-  needs: ControlNeeds,
+  handlers: Handlers<typeof gateApi>,
   folder: string | undefined,
 ): Promise<AsyncDisposable | undefined> {
   if (folder === undefined) return undefined
   try {
-    return await openControl({ api: gateApi, handlers: gateHandlers(needs), clock, log }, { daemon: 'gate', folder })
+    return await openControl({ api: gateApi, handlers, clock, log }, { daemon: 'gate', folder })
   } catch (error) {
     throw asFault(error).code === 'socket.busy' ? fault.runtime_busy({ folder }, error) : error
   }

@@ -27,7 +27,7 @@ export type HealthNeeds = {
 }
 
 /** `ok` as a whole, when every check that the gate cannot work without is; a server that fails, or keys that cannot be had, make it `degraded`, since others go on. */
-type Health = { readonly status: 'ok' | 'degraded' | 'failing'; readonly checks: Readonly<Record<string, Check>> }
+export type Health = { readonly status: 'ok' | 'degraded' | 'failing'; readonly checks: Readonly<Record<string, Check>> }
 type Check = {
   readonly ok: boolean
   readonly reason: string
@@ -48,7 +48,8 @@ export async function answerHealth(needs: HealthNeeds, path: string, isKnown: bo
   answerJson(response, health.status === 'failing' ? 503 : 200, health)
 }
 
-async function healthOf(
+/** How it stands now; `isKnown`: for somebody who has proved who they are. */
+export async function healthOf(
   { ledger, bucket, upstreams, drain, keySets, connectors, pins, reloads, offers }: HealthNeeds,
   isKnown: boolean,
 ): Promise<Health> {

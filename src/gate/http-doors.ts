@@ -1,13 +1,17 @@
 // Where the gate is reached by HTTP: one TCP listener and any number of UNIX sockets, and who is let in there.
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
+import type { KeySet } from '../base/access/key-set.ts'
 import type { Directory } from '../base/access/principal.ts'
+import type { SocketKind } from '../base/control/api.ts'
 import { hostOf } from '../base/http/host.ts'
 import { type Listener, openListener } from '../base/http/listener.ts'
 import type { Ledger } from '../base/ledger/ledger.ts'
 import type { Endpoint } from '../base/mcp/scopes.ts'
 import type { ScanLimits } from '../base/wire/walk.ts'
+import type { WatchedCalls } from './calls/watched.ts'
 import type { Connectors } from './connector/connectors.ts'
+import type { Dashboard } from './dashboard/dashboard.ts'
 import { createFrontDoor } from './front-door.ts'
 import type { MetricsNeeds } from './metrics-page.ts'
 import { type Place, Places, type Prepared } from './places.ts'
@@ -24,6 +28,8 @@ export type HttpDoorsNeeds = {
   readonly all: Endpoint
   readonly health: Omit<MetricsNeeds, 'keySets'>
   readonly connectors: Connectors
+  readonly watched: WatchedCalls
+  readonly dashboard: Dashboard
 }
 
 export type HttpDoorsSettings = WaysSettings & {
@@ -39,10 +45,14 @@ export type HttpDoorsSettings = WaysSettings & {
   readonly limits: ScanLimits
   /** Principals who may read /metrics. */
   readonly metricsFor?: Pick<ReadonlySet<string>, 'has'>
+  /** What principals may do in the dashboard. */
+  readonly dashboardFor?: ReadonlyMap<string, SocketKind>
 }
 
 export type HttpDoors = AsyncDisposable & {
   readonly url: string
+  /** Of those whose signed tokens are taken now. */
+  readonly keySets: readonly KeySet[]
   /** Others may come in, by other sockets, once it is taken; who is no more the same principal hears nothing from then on. Faults: those of `openSocketDoor`. */
   recheck(): void
   prepare(settings: Pick<HttpDoorsSettings, 'sockets'> & WaysSettings): Promise<Prepared>
@@ -70,6 +80,9 @@ export async function openHttpDoors(needs: HttpDoorsNeeds, settings: HttpDoorsSe
   const open = stack.move()
   return {
     url: listener.url,
+    get keySets() {
+      return ways.keySets
+    },
     recheck: () => door.recheck(),
     async prepare(next) {
       const { take, undo } = await sockets.prepare(next.sockets)

@@ -14,6 +14,8 @@ export type Wanted = {
   readonly outcome?: string | undefined
   readonly fromMs?: number | undefined
   readonly toMs?: number | undefined
+  /** Entries before this one only: for the next page. */
+  readonly beforeSeq?: number | undefined
   /** A trace id. */
   readonly trace?: string | undefined
   /** A part of the reason, in letters of any case. */
@@ -162,7 +164,7 @@ function refusalOf(entry: Entry): Found {
   return { ...said, what: 'refusal', outcome: 'refused' }
 }
 
-function isWanted(found: Found, { principal, upstream, tool, outcome, fromMs, toMs, trace, reason }: Wanted): boolean {
+function isWanted(found: Found, { principal, upstream, tool, outcome, fromMs, toMs, beforeSeq, trace, reason }: Wanted): boolean {
   const timeMs = Date.parse(found.time)
   return (
     (principal === undefined || found.principal === principal) &&
@@ -171,6 +173,7 @@ function isWanted(found: Found, { principal, upstream, tool, outcome, fromMs, to
     (outcome === undefined || found.outcome === outcome) &&
     (trace === undefined || found.trace === trace) &&
     (reason === undefined || (found.reason ?? '').toLowerCase().includes(reason.toLowerCase())) &&
+    !(beforeSeq !== undefined && found.seq >= beforeSeq) &&
     !(fromMs !== undefined && timeMs < fromMs) &&
     !(toMs !== undefined && timeMs > toMs)
   )

@@ -5,6 +5,8 @@ import { type Exposition, Histogram, type Labels } from '../base/http/metrics.ts
 import { type Exchange, type Layer, type Outcome, through } from '../base/mcp/exchange.ts'
 import { code } from '../base/mcp/protocol.ts'
 import { type Frame, stringAt } from '../base/wire/frame.ts'
+import type { CallCounts } from './calls/api.ts'
+import type { WatchedCalls } from './calls/watched.ts'
 import { outcomeName } from './record.ts'
 
 /** Where a message was refused: at the door, before it was one of MCP; or by what decides over messages. */
@@ -35,6 +37,7 @@ const delayBounds = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5]
 const delayEveryMs = 200
 
 const maxSeries = 5_000
+const maxToldLength = 512
 const maxToolsPerUpstream = 100
 const other = 'other'
 
@@ -53,10 +56,12 @@ export class GateMetrics {
   readonly #failures = new Map<string, Count>()
   readonly #delays = new Histogram(delayBounds)
   readonly #startedAtMs: number
+  readonly #watched: WatchedCalls
   #cancel: () => void = () => {}
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, watched: WatchedCalls) {
     this.#clock = clock
+    this.#watched = watched
     this.#startedAtMs = clock.now()
     this.#watchDelay()
   }
@@ -100,6 +105,23 @@ export class GateMetrics {
     series.bytes.sent += sentBytes
     if (outcome.is === 'refused') this.refused('mcp', kindOf(outcome.status ?? (outcome.code === code.denied ? 403 : 0), outcome.code))
     else if ('fault' in outcome) this.#failed(upstream, outcome.fault)
+    if (this.#watched.isWatched) this.#tell(upstream, frame, principal.name, outcome, name, tookMs)
+  }
+
+  #tell(upstream: string, frame: Frame, principal: string, outcome: Outcome, how: string, ms: number): void {
+    const method = frame.method?.slice(0, maxToldLength)
+    const tool = method === 'tools/call' ? stringAt(frame, frame.at.name)?.slice(0, maxToldLength) : undefined
+    const reason = outcome.is === 'refused' ? outcome.reason : 'fault' in outcome ? outcome.fault.message : undefined
+    this.#watched.tell({
+      time: this.#clock.now(),
+      principal,
+      upstream,
+      method,
+      name: tool,
+      outcome: how,
+      ms: Math.round(ms * 1_000) / 1_000,
+      reason: reason?.slice(0, maxToldLength),
+    })
   }
 
   /** What is limited is refused; all else is a failure, of which we have a name for each. */
@@ -117,6 +139,23 @@ export class GateMetrics {
   /** One refusal at the HTTP door, by the status that it was answered with. */
   refusedWith(status: number): void {
     this.refused('http', kindOf(status, undefined))
+  }
+
+  /** What was counted so far, in the order in which it was first seen. */
+  counts(): CallCounts {
+    return {
+      since: this.#startedAtMs,
+      calls: [...this.#series.values()].map(({ labels, outcomes }) => ({
+        ...(labels as Record<'principal' | 'upstream' | 'method' | 'tool', string>),
+        outcomes: Object.fromEntries(outcomes),
+      })),
+      times: [...this.#took.values()].flatMap(({ labels, histogram }) => {
+        const times = timesOf(histogram)
+        return times ? [{ ...(labels as Record<'upstream' | 'method' | 'tool', string>), ...times }] : []
+      }),
+      refusals: [...this.#refusals.values()].map(({ labels, count }) => ({ ...(labels as Record<'door' | 'kind', string>), count })),
+      failures: [...this.#failures.values()].map(({ labels, count }) => ({ ...(labels as Record<'upstream' | 'fault', string>), count })),
+    }
   }
 
   write(to: Exposition): void {
@@ -200,6 +239,18 @@ function kept<T>(table: Map<string, T>, key: string, make: () => T): T {
   let present = table.get(key)
   if (present === undefined) table.set(key, (present = make()))
   return present
+}
+
+/** Undefined: nothing was observed. */
+function timesOf({ counts, bounds, sum }: Histogram): Omit<CallCounts['times'][number], 'upstream' | 'method' | 'tool'> | undefined {
+  const count = counts.reduce((all, one) => all + one, 0)
+  if (count === 0) return undefined
+  const atMost = (share: number): number | null => {
+    let seen = 0
+    const at = counts.findIndex((one) => (seen += one) >= share * count)
+    return bounds[at] === undefined ? null : bounds[at] * 1_000
+  }
+  return { count, meanMs: (sum / count) * 1_000, p50Ms: atMost(0.5), p95Ms: atMost(0.95), p99Ms: atMost(0.99) }
 }
 
 const kinds: Readonly<Record<number, string>> = {

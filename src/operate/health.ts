@@ -67,7 +67,7 @@ export function watchHealth(needs: HealthNeeds, settings: HealthSettings): Healt
     const [proc, disk, helper] = await Promise.all([
       needs.host.text('/proc/uptime'),
       diskOf(needs.host, settings),
-      helperOf(needs.helper, settings.isHelperExpected),
+      helperOf(needs, settings.isHelperExpected),
     ])
     const ready = {
       ...live,
@@ -95,8 +95,13 @@ export function watchHealth(needs: HealthNeeds, settings: HealthSettings): Healt
   }
 }
 
-async function helperOf(helper: HelperLink, isExpected: boolean): Promise<Check> {
-  const { ok, reason } = await helper.health()
+/** Whoever asks how the server is does not wait long for the helper. */
+const helperMs = 300
+
+async function helperOf({ helper, clock }: Pick<HealthNeeds, 'helper' | 'clock'>, isExpected: boolean): Promise<Check> {
+  const late = Promise.withResolvers<{ readonly ok: false; readonly reason: string }>()
+  const cancel = clock.after(helperMs, () => late.resolve({ ok: false, reason: `it did not answer within ${helperMs} ms` }))
+  const { ok, reason } = await Promise.race([helper.health(), late.promise]).finally(cancel)
   return ok ? good : { ...bad(reason ?? 'it does not answer'), ...(isExpected ? {} : { optional: true }) }
 }
 

@@ -14,17 +14,21 @@ import type { Clock } from '../kernel/clock.ts'
 import { asFault, outside } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import type { Secret } from '../kernel/secret.ts'
+import type { MachineSummary } from './api.ts'
 import { type Audit, openAudit } from './audit.ts'
 import type { OperateConfig } from './config.ts'
 import { fault } from './faults.ts'
 import type { HelperLink } from './helper/link.ts'
 import { type Health, type HealthNeeds, type Scope, watchHealth } from './health.ts'
-import type { Host } from './host.ts'
+import { type Host, found } from './host.ts'
+import { type Looking, lookingHandlers } from './looking.ts'
 import { type Metrics, openMetrics } from './metrics/metrics.ts'
 import { metricsPage } from './metrics/page.ts'
 import type { MachineNeeds } from './needs.ts'
 import type { Places } from './places.ts'
+import { parseUptime } from './proc.ts'
 import { type Changes, type InForce, changed } from './reload.ts'
+import { machineSummary } from './summary.ts'
 
 export type MachineServerNeeds = {
   readonly clock: Clock
@@ -55,6 +59,10 @@ export interface MachineServer {
   readonly healthUrl: string
   /** What is told there, and why it is not well. */
   health(): Promise<{ readonly isOk: boolean; readonly reason?: string }>
+  /** The server and the machine in a few numbers. */
+  summary(): Promise<MachineSummary>
+  /** What its tools tell that change nothing, without a record of each call. */
+  readonly looking: Looking
   /** Goes on by another configuration, as far as it can. Fault `operate.token_wanted`. */
   take(next: InForce): Changes
   close(): Promise<void>
@@ -79,13 +87,12 @@ function auditedAdmit(admit: Admit, audit: Audit): Admit {
 }
 
 /** `now`: what is in force at each call. */
-function toolServerOf(
-  { tools, host, helper, clock, log, version, metrics, audit, admit }: MachineServerNeeds & Kept & { readonly admit: Admit },
+function toolNeeds(
+  { host, helper, clock, version, metrics }: MachineServerNeeds & Pick<Kept, 'metrics'>,
   places: Places,
   now: () => OperateConfig,
-  roleOf: (principal: Principal) => string,
-): ToolServer {
-  const needs: MachineNeeds = {
+): MachineNeeds {
+  return {
     host,
     helper,
     clock,
@@ -96,6 +103,16 @@ function toolServerOf(
       return now()
     },
   }
+}
+
+function toolServerOf(
+  given: MachineServerNeeds & Kept & { readonly admit: Admit },
+  places: Places,
+  now: () => OperateConfig,
+  roleOf: (principal: Principal) => string,
+): ToolServer {
+  const { tools, clock, log, version, audit, admit } = given
+  const needs = toolNeeds(given, places, now)
   const { max_sessions: maxSessions, session_idle_minutes: idleMinutes } = now().server
   return createToolServer({
     name: 'fairlead-machine',
@@ -185,6 +202,17 @@ export async function startMachineServer(needs: MachineServerNeeds, settings: Ma
       const reasons = Object.values(checks).flatMap(({ ok, reason, optional }) => (ok || optional || reason === undefined ? [] : [reason]))
       return { isOk: status === 'ok', ...(reasons.length === 0 ? {} : { reason: reasons.join('; ') }) }
     },
+    async summary() {
+      const [own, seen, uptime] = await Promise.all([health.look('all'), metrics.realtime(), needs.host.text('/proc/uptime')])
+      return machineSummary({
+        url: `${listener.url}/mcp`,
+        config: now.config,
+        health: own,
+        seen,
+        uptime: found(uptime, '/proc/uptime', parseUptime),
+      })
+    },
+    looking: lookingHandlers({ ...needs, needs: toolNeeds({ ...needs, metrics }, places, () => now.config) }),
     take({ config: next, admit: nextAdmit }) {
       const { config, ...changes } = changed(now.config, next)
       now = { config, admit: admitted(nextAdmit) }

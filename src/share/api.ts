@@ -12,6 +12,7 @@ function numbersNamed<Name extends string>(names: readonly Name[]): Record<Name,
 }
 
 const name = z.string().min(1).max(1_024)
+const time = z.number().describe('ms since 1970')
 
 export const shareApi = {
   stats: {
@@ -37,8 +38,8 @@ export const shareApi = {
       scope: z.string(),
       /** Where others come to it; none: they do not. */
       addresses: z.array(z.string()),
-      /** Peer ids of those that are connected, or of the host. */
-      connected: z.array(z.string()),
+      /** The members that are connected, or the host: peer ids, and since when. */
+      connected: z.array(z.strictObject({ peer: z.string(), since: time })),
     }),
   },
   value: {
@@ -58,6 +59,16 @@ export const shareApi = {
     summary: 'Forget what is kept under that name, everywhere',
     input: z.strictObject({ name }),
     output: z.object({}),
+  },
+  'show-history': {
+    privilege: 'observe',
+    summary: 'what was counted, over the last day, the oldest first; the last one is what there is now',
+    input: z.strictObject({}),
+    output: z.strictObject({
+      samples: z
+        .array(z.strictObject({ at: time, hits: z.number(), misses: z.number(), api_calls_made: z.number(), api_calls_saved: z.number() }))
+        .readonly(),
+    }),
   },
 } as const satisfies Api
 

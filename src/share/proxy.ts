@@ -23,6 +23,7 @@ import { type Group, aloneGroup, groupOf } from './entry/group.ts'
 import { fault } from './faults.ts'
 import { type Others, meet } from './others.ts'
 import { hidden } from './request/request.ts'
+import { sampleOf } from './samples.ts'
 import { openShelf } from './shelf.ts'
 import { askApi } from './upstream.ts'
 import type { Places } from './places.ts'
@@ -104,6 +105,7 @@ export async function openProxy(
     value: async ({ name }) => ({ value: await values.get(name) }),
     put: async ({ name, value, ttlMs }) => (await values.put(name, value, ttlMs), {}),
     invalidate: async ({ name }) => (values.invalidate(name), {}),
+    'show-history': async () => ({ samples: [...shelf.samples(), sampleOf(stats(), clock.now())] }),
   }
   stack.use(await openControl({ clock, log, api: shareApi, handlers }, { daemon: 'cache', folder: places.control }))
   const opened = stack.move()

@@ -84,6 +84,32 @@ test('a new start finds entries, order of use and counts', async () => {
   expect(shelf.get('b')).toBeUndefined()
 })
 
+test('what was counted is sampled, not too often, for a day, and over a new start', async () => {
+  const folder = await folderFor()
+  const before = shelfIn(folder)
+  const counted = async (what: 'local_hits' | 'misses', afterMs: number): Promise<void> => {
+    await clock.advance(afterMs)
+    before.count(what)
+    await clock.advance(1_000)
+  }
+  await counted('misses', 0)
+  await counted('local_hits', 1_000) // too soon
+  await counted('local_hits', 20_000)
+  await clock.advance(600_000) // nothing changes
+  before.close()
+  const shelf = shelfIn(folder)
+  later(() => shelf.close())
+  const kept = shelf.samples()
+  expect(kept.map(({ hits, misses }) => [hits, misses])).toEqual([
+    [0, 1],
+    [2, 1],
+  ])
+  await clock.advance(86_400_000)
+  shelf.count('misses')
+  await clock.advance(1_000)
+  expect(shelf.samples().map(({ hits, misses }) => [hits, misses])).toEqual([[2, 2]])
+})
+
 test('a damaged file is set aside and a fresh one begun', async () => {
   const folder = await folderFor()
   const before = shelfIn(folder)

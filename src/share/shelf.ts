@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { type Store, openStore } from '../base/store/store.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
-import { type Count, type Counts, counts, noCounts } from './counts.ts'
+import { type Count, type Counts, counts, noCounts, statsOf } from './counts.ts'
 import { createRecent } from './recent.ts'
+import { type Sample, samplesIn, samplesMigration } from './samples.ts'
 
 /** `sealed`: bytes of their own, which nobody changes any more. */
 export type Shelved = { readonly sealed: Uint8Array; readonly atMs: number; readonly subject: string }
@@ -20,6 +21,8 @@ export interface Shelf {
   count(what: Count, by?: number): void
   /** Of all runs. */
   readonly counts: Counts
+  /** How they grew. */
+  samples(): readonly Sample[]
   readonly sizeBytes: number
   readonly size: number
   close(): void
@@ -32,6 +35,7 @@ const migrations = [
    CREATE INDEX entry_used ON entry (used);
    CREATE INDEX entry_subject ON entry (subject);
    CREATE TABLE counted (what TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT, WITHOUT ROWID;`,
+  samplesMigration,
 ]
 /** Uses and counts are written together, at the latest after so many. */
 const maxUnwritten = 1_024
@@ -55,6 +59,8 @@ export function openShelf(
   const counted = new Map(
     store.all<{ what: string; number: number }>('SELECT what, number FROM counted').map(({ what, number }) => [what, number]),
   )
+  const countsNow = (): Counts => ({ ...noCounts, ...Object.fromEntries(counts.map((what) => [what, counted.get(what) ?? 0])) })
+  const samples = samplesIn(store)
   const touched = new Map<string, number>()
   const changed = new Set<Count>()
   const recent = createRecent(Math.min(maxRecentBytes, maxBytes))
@@ -66,6 +72,7 @@ export function openShelf(
       for (const [key, at] of touched) store.run('UPDATE entry SET used = ? WHERE key = ?', at, key)
       for (const what of changed)
         store.run('INSERT INTO counted VALUES (?, ?) ON CONFLICT DO UPDATE SET number = excluded.number', what, counted.get(what)!)
+      if (changed.size > 0) samples.take(statsOf(countsNow(), { size, sizeBytes }), clock.now())
     })
     touched.clear()
     changed.clear()
@@ -131,8 +138,9 @@ export function openShelf(
     },
     count,
     get counts() {
-      return { ...noCounts, ...Object.fromEntries(counts.map((what) => [what, counted.get(what) ?? 0])) }
+      return countsNow()
     },
+    samples: () => samples.all(),
     get sizeBytes() {
       return sizeBytes
     },

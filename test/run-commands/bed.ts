@@ -71,6 +71,7 @@ export class Bed {
       log: silentLog,
       clock: systemClock,
       folders: foldersOf(env, this.home, false, own.folders),
+      homes: [],
       version: '0.0.0',
       alias: 'mcp',
       signal: new AbortController().signal,

@@ -127,6 +127,8 @@ describe('who imports whom', () => {
     breaks(imports.extensionPoints, 'src/operate/a.ts', "import b from './tools/b.ts'")
     breaks(imports.extensionPoints, 'src/operate/tools/a.ts', "import b from './b.ts'")
     breaks(imports.extensionPoints, 'src/commands/up.ts', "import b from './status.ts'")
+    breaks(imports.extensionPoints, 'src/web/shell.tsx', "import b from './pages/b.tsx'")
+    keeps(imports.extensionPoints, 'src/web/pages.ts', "import b from './pages/b.tsx'")
     breaks(imports.extensionPoints, 'src/base/mcp/a.ts', "import b from './eras/modern.ts'")
     keeps(imports.extensionPoints, 'src/extensions.ts', "const b = import('./operate/tools/b.ts')")
     keeps(imports.extensionPoints, 'src/commands/up.ts', "const b = import('../daemons/gate.ts')")

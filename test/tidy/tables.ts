@@ -25,7 +25,7 @@ export const notCapabilities: ReadonlySet<string> = new Set(['kernel', 'base', '
 
 /** Extension points: every file right in such a folder is one extension; a folder below it is what one extension is made of. */
 export const pluralFolder =
-  /^src\/(?:daemons|commands|base\/mcp\/eras|(?!base\/)[\w-]+\/(?:commands|tools|checks|registries|runtimes|upstreams|clients|connectors))\/[^/]+$/
+  /^src\/(?:daemons|commands|base\/mcp\/eras|web\/pages|(?!base\/)[\w-]+\/(?:commands|tools|checks|registries|runtimes|upstreams|clients|connectors))\/[^/]+$/
 
 /** The only composers across capabilities; main.ts and library.ts hand over what a daemon's file composes. */
 export const composer = /^src\/(?:(?:daemons|commands)\/|(?:main|library)\.ts$)/
@@ -76,16 +76,16 @@ export const doors: readonly Door[] = [
     what: 'time',
     modules: /^(?:node:)?(?:timers(?:\/promises)?|perf_hooks)$/,
     code: /\bDate\.now\b|\bnew Date\(\)|(?<!\.)\bperformance\.now\b|(?<![\w.])(?:setTimeout|setInterval)\(|\bAbortSignal\.timeout\(|\bprocess\.(?:hrtime|uptime)\b/g,
-    allowed: /^src\/kernel\//,
-    instead: 'a Clock of kernel/clock.ts, handed in',
+    allowed: /^src\/(?:kernel\/|web\/browser\.ts$)/,
+    instead: 'a Clock of kernel/clock.ts, handed in; in the browser web/browser.ts',
   },
   {
     what: 'randomness',
     modules: /^(?:node:)?crypto$/,
     names: /^(?:\*|default|randomBytes|randomFill|randomFillSync|randomInt|randomUUID|randomUUIDv7|webcrypto|getRandomValues)$/,
     code: /\bMath\.random\b|\bcrypto\.(?:getRandomValues|randomUUID)\b/g,
-    allowed: /^src\/kernel\//,
-    instead: 'kernel/random.ts',
+    allowed: /^src\/(?:kernel\/|web\/secret\.ts$)/,
+    instead: 'kernel/random.ts; in the browser web/secret.ts',
   },
   {
     what: 'the process',
@@ -123,6 +123,7 @@ export const packages: readonly Package[] = [
     allowed: /^src\/base\/identity\//,
     why: 'what is sealed to a peer is sealed by base/identity',
   },
+  { names: /^(?:preact|uplot)\b/, allowed: /^src\/web\//, why: 'the dashboard in the browser, and nothing else, is made of them' },
   {
     names: /^@modelcontextprotocol\//,
     allowed: /^src\/base\/mcp\/(?:tool\/(?:server|http)|probe)\.ts$/,

@@ -92,7 +92,7 @@ export const noModuleState: Rule = (files) => {
   ]
 }
 
-/** A default export is the value of an extension, or of a config.ts. */
+/** A default export is the value of an extension, or of a config.ts, status.ts or reachable.ts. */
 export const defaultExports: Rule = (files) =>
   each(
     files,
@@ -100,7 +100,7 @@ export const defaultExports: Rule = (files) =>
     (match) => match,
     'a named export',
     ({ path }) => {
-      const folder = /^src\/([\w-]+)\/config\.ts$/.exec(path)?.[1]
+      const folder = /^src\/([\w-]+)\/(?:config|status|reachable)\.ts$/.exec(path)?.[1]
       return pluralFolder.test(path) || (folder !== undefined && !notCapabilities.has(folder))
     },
   )

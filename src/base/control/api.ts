@@ -7,6 +7,8 @@ export type Privilege = 'observe' | 'change' | 'administer'
 /** One operation: `POST /v1/<name>` with the input as JSON. */
 export type Operation = {
   readonly privilege: Privilege
+  /** It changes nothing: whoever has its privilege is told what is not for all who observe. */
+  readonly tells?: true
   /** What it does, in a few words. */
   readonly summary: string
   readonly input: z.ZodType
@@ -23,7 +25,7 @@ export type Api = Readonly<Record<string, Operation>>
 /** Who calls. Over a daemon's sockets that is whoever may open them. */
 export type Caller = {
   readonly name: string
-  readonly via: 'socket' | 'token' | 'peer'
+  readonly via: 'socket' | 'token' | 'peer' | 'dashboard'
 }
 
 /** What a handler knows of the call besides its input. */
@@ -53,6 +55,8 @@ export type Handlers<A extends Api> = {
 export type CallOptions<O extends Operation = Operation> = {
   /** Ends the call: what was asked for may then have been done, or not. */
   readonly signal?: AbortSignal | undefined
+  /** For whom it is called, where somebody stands before the daemon: a daemon believes it of who may open its socket, and records it. */
+  readonly onBehalfOf?: string
 } & (O extends { readonly stream: infer Item extends z.ZodType }
   ? {
       /** Gets the items in order; no more are read while it works. What it throws ends the call. */
@@ -78,7 +82,11 @@ export type About = {
 }
 
 /** The sockets of a daemon: who may open one may do all that it offers. */
-export type SocketKind = 'observe' | 'change'
+export type SocketKind = (typeof socketKinds)[number]
+export const socketKinds = ['observe', 'change'] as const
+
+/** Of `CallOptions.onBehalfOf`: percent-encoded UTF-8. */
+export const onBehalfHeader = 'x-fairlead-for'
 
 /** The file names in a daemon's runtime folder. `change` offers everything. */
 export const socketNames: Readonly<Record<SocketKind, string>> = { observe: 'observe.sock', change: 'change.sock' }

@@ -86,6 +86,14 @@ export type Serving = AsyncDisposable & {
   }): Promise<Duplex>
 }
 
+/** Where daemons of this machine may have their files. */
+export type Home = {
+  readonly folders: Folders
+  /** The runbook's name whose folders these are, and the capability that it belongs to; absent: all of them may be there. */
+  readonly alias?: string
+  readonly capability?: string
+}
+
 /** All that a command may touch of the process it runs in. */
 export type Context = {
   readonly env: Readonly<Record<string, string | undefined>>
@@ -93,6 +101,8 @@ export type Context = {
   readonly log: Log
   readonly clock: Clock
   readonly folders: Folders
+  /** Those folders first, then those of the runbooks' names and of the system. */
+  readonly homes: readonly Home[]
   /** Of this program: `0.1.0`. */
   readonly version: string
   /** The runbook's name that the program was started by (`bmp`), for texts that tell what to type next. */

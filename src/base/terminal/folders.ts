@@ -1,7 +1,7 @@
 // Decides where files live: the XDG folders, the system's, one folder for all (FAIRLEAD_HOME), or those of a runbook's name.
 import { isAbsolute, join, resolve } from 'node:path'
 import { faults } from '../../kernel/fault.ts'
-import type { Folders } from './command.ts'
+import type { Folders, Home } from './command.ts'
 
 const fault = faults('folders', {
   no_home: () => ({
@@ -39,6 +39,23 @@ export function foldersOf(env: Env, home: string, isRoot: boolean, own: OwnFolde
   const folders = isRoot && env['FAIRLEAD_SYSTEM'] === '1' ? systemFolders : userFolders(env, home)
   const named = Object.entries(own).map(([name, path]) => [name, path.startsWith('~/') ? join(home, path.slice(2)) : path])
   return { ...folders, ...(Object.fromEntries(named) as OwnFolders) }
+}
+
+/** A runbook's name: what it stands for begins with the capability. */
+type Name = { readonly name: string; readonly path: readonly string[]; readonly folders: OwnFolders }
+
+/** Everywhere that daemons of this machine may have their files, those of `alias` first; with FAIRLEAD_HOME nowhere but there. */
+export function homesOf(env: Env, home: string, isRoot: boolean, alias: Name | undefined, names: readonly Name[]): readonly Home[] {
+  const homeOf = ({ name, path, folders }: Name): Home => ({
+    folders: foldersOf(env, home, isRoot, folders),
+    alias: name,
+    ...(path[0] === undefined ? {} : { capability: path[0] }),
+  })
+  const own = alias ? homeOf(alias) : { folders: foldersOf(env, home, isRoot) }
+  if (env['FAIRLEAD_HOME']) return [own]
+  const others = names.filter(({ name, folders }) => name !== alias?.name && Object.keys(folders).length > 0)
+  const plain = [userFolders(env, home), systemFolders].filter(({ runtime }) => runtime !== own.folders.runtime)
+  return [own, ...plain.map((folders) => ({ folders })), ...others.map(homeOf)]
 }
 
 const systemFolders: Folders = { config: '/etc/fairlead', state: '/var/lib/fairlead', runtime: '/run/fairlead' }

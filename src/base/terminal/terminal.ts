@@ -10,6 +10,8 @@ export interface Terminal {
   result(object: unknown, human: () => string): void
   /** One of a stream of results: `human` as it is, or with --json the object on one line, control characters escaped. */
   line(object: unknown, human: () => string): void
+  /** The newest of a stream of results: on a terminal in the place of the one before, elsewhere as `line` has it. */
+  screen(object: unknown, human: () => string): void
   /** Something worth knowing on the way (stderr). Silent with --json. */
   note(text: string): void
   /** A step of long work: shown on a terminal only, each one replacing the last. */
@@ -31,6 +33,8 @@ export type TerminalOptions = {
   readonly isTerminal: boolean
   readonly json: boolean
   readonly colour: boolean
+  /** stdout is a terminal, which can be cleared. */
+  readonly isScreen?: boolean
   /** stderr is the journal of systemd: lines begin with their priority (sd-daemon(3)), so that `journalctl -p err` finds errors. */
   readonly isJournal?: boolean
 }
@@ -39,7 +43,15 @@ export type TerminalOptions = {
 const priorities: Readonly<Record<Level, number>> = { error: 3, warn: 4, info: 6, debug: 7 }
 
 /** A terminal over two streams; with `json` notes and progress are silent and results and faults are objects. */
-export function createTerminal({ stdout, stderr, isTerminal, json, colour, isJournal = false }: TerminalOptions): Terminal {
+export function createTerminal({
+  stdout,
+  stderr,
+  isTerminal,
+  json,
+  colour,
+  isScreen = false,
+  isJournal = false,
+}: TerminalOptions): Terminal {
   let hasProgress = false
   const clear = (): void => {
     if (hasProgress) stderr.write('\r\x1b[K')
@@ -54,6 +66,8 @@ export function createTerminal({ stdout, stderr, isTerminal, json, colour, isJou
   return {
     result: (object, human) => say(stdout, json ? visibleJson(JSON.stringify(object, undefined, 2)) : human()),
     line: (object, human) => say(stdout, json ? visibleJson(JSON.stringify(object)) : human()),
+    screen: (object, human) =>
+      say(stdout, json ? visibleJson(JSON.stringify(object)) : isScreen ? `\x1b[H\x1b[2J\x1b[3J${human()}` : human()),
     note: (text) => {
       if (!json) say(stderr, text)
     },

@@ -74,7 +74,10 @@ export type Node = AsyncDisposable & {
     readonly machine: string
     readonly gate: string
     readonly health: string
+    readonly dashboard: string
   }
+  /** Signs the owner's browser in to the dashboard, once. */
+  signInLink(): string
   /** Where clients on this machine reach the peer host. */
   readonly localPeer: string
 }
@@ -136,7 +139,7 @@ async function withMachine(
   const { default: gateSchema } = await import('../../gate/config.ts')
   const own = gateSchema.parse({
     upstreams: { [machine]: { url, token: { file: tokens.machine.path }, new_tools: 'trust' } }, // our own, and another with each version
-    principals: { [owner]: { token_sha256: tokenHash(tokens.owner.value), peers: [client] } },
+    principals: { [owner]: { token_sha256: tokenHash(tokens.owner.value), peers: [client], dashboard: 'change' } },
     rules: [{ principals: [owner], upstreams: ['*'], tools: ['*'], resources: ['*'], prompts: ['*'], methods: ['*'] }],
   })
   return {
@@ -199,22 +202,41 @@ async function startTools({ context: { clock, log, folders, version }, identitie
     token: new Secret(identities.tokens.machine.value),
   }
   return listening({ part: 'the machine tools', host: server.host, port: server.port, flag: 'machine-port' }, () =>
-    startMachine({ clock, log, version, tools }, settings),
+    startMachine({ clock, log, version, tools, control: operate.server.runtime ?? join(folders.runtime, 'machine') }, settings),
   )
 }
 
 async function startGate(plan: Plan, toolsUrl: string) {
   const { context, ports, path, gate, identities, keys } = plan
-  const { clock, log, env, folders, version } = context
-  const [{ startGate: start }, { connectors, upstreams }] = await Promise.all([
-    import('../../daemons/gate.ts'),
-    import('../../extensions.ts'),
-  ])
+  const { clock, log, env, folders, version, homes, peers, signal } = context
+  const [{ startGate: start }, { checks, connectors, reachables, statuses, upstreams }, { lookAround }, { findReachable }] =
+    await Promise.all([
+      import('../../daemons/gate.ts'),
+      import('../../extensions.ts'),
+      import('../../base/checks/status.ts'),
+      import('../../base/control/reachable.ts'),
+    ])
   const configOf = (own: GateConfig): Promise<GateConfig> => withMachine(path, own, ports['gate-port'], toolsUrl, identities)
   const config = await configOf(gate)
   const read = async (): Promise<GateConfig> => configOf(await gateAgain(plan))
   const [, host, port] = /^(.*):(\d+)$/.exec(config.listen)!
-  const needs = { clock, log, env, folder: dirname(path), state: folders.state, kinds: upstreams, connectors, version, read }
+  const reach = () =>
+    findReachable({ clock, env, peers, homes, signal }, reachables, (owner, error) => log.debug('dashboard.find', { owner, error }))
+  const look = (asked: AbortSignal) => lookAround({ clock, env, peers, homes, version, signal: asked }, statuses)
+  const needs = {
+    clock,
+    log,
+    env,
+    folder: dirname(path),
+    state: folders.state,
+    kinds: upstreams,
+    checks,
+    connectors,
+    version,
+    read,
+    look,
+    reach,
+  }
   const settings = { runtime: folders.runtime, peersReach: machine, wallet: join(identities.nodeFolder, 'wallet.json'), keys }
   return listening({ part: 'the gate', host: host!, port: Number(port), flag: 'gate-port' }, () => start(needs, config, settings))
 }
@@ -253,7 +275,7 @@ function walletKeys(context: Context, { passphrase, path, peer, wallet }: Keys):
 
 async function startPeer(plan: Plan, { peerSocket: gateSocket, ledger }: GateDaemon, registry: string) {
   const {
-    context: { clock, log, env },
+    context: { clock, log, env, folders },
     identities,
     ports,
     keys,
@@ -284,6 +306,7 @@ async function startPeer(plan: Plan, { peerSocket: gateSocket, ledger }: GateDae
     listen,
     ...who,
     gateSocket,
+    control: join(folders.runtime, 'peer'),
     server,
     announce,
     isLanAnswered,
@@ -350,7 +373,9 @@ export async function bringUp(context: Context, ports: Ports, passphrase: Secret
       machine: tools.url,
       gate: `${gate.url}/mcp/${machine}`,
       health: `${gate.url}/health`,
+      dashboard: `${gate.url}/`,
     },
+    signInLink: () => gate.signIn(owner).url,
     localPeer: peer
       .addresses()
       .findLast((address) => !isRelayed(address))!

@@ -12,6 +12,7 @@ const shown: Shown = {
     machine: 'http://127.0.0.1:8000/mcp',
     gate: 'http://127.0.0.1:8001/mcp/machine',
     health: 'http://127.0.0.1:8001/health',
+    dashboard: 'http://127.0.0.1:8001/',
   },
   peerId: '12D3KooWNode',
   line: ['client', 'server'],

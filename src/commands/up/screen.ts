@@ -26,6 +26,8 @@ export type Shown = {
   readonly firstAnswerMs: number
   readonly client: { readonly mcpServers: Readonly<Record<string, { readonly command: string; readonly args: readonly string[] }>> }
   readonly http: { readonly url: string; readonly tokenFile: string }
+  /** A link that signs a browser in to the dashboard, once; absent when nothing stays up. */
+  readonly signIn?: string
 }
 
 type Maybe<T> = T | { readonly unavailable: string } | undefined
@@ -187,6 +189,12 @@ function clientRows({ mcpServers }: Shown['client']): string[] {
   return [...lines, '    } } }']
 }
 
+/** What a person opens first. */
+function dashboardRows({ signIn }: Shown, { bold, dim }: Style): string[] {
+  if (signIn === undefined) return []
+  return [`${bold('Dashboard')}: ${signIn}`, `  ${dim('good once, for ten minutes; another link: fairlead gate sign-in')}`, '']
+}
+
 /** The screen: at most 100 columns, save for paths and addresses, which are never cut. */
 export function screen(shown: Shown, facts: Facts, health: Health, style: Style, stays: boolean): string {
   const { bold, dim, good } = style
@@ -202,6 +210,7 @@ export function screen(shown: Shown, facts: Facts, health: Health, style: Style,
     `  ${'machine tools'.padEnd(labelWidth)}${addresses.machine}`,
     `  ${'gate'.padEnd(labelWidth)}${addresses.gate}   ${dim(`health: ${addresses.health}`)}`,
     '',
+    ...dashboardRows(shown, style),
     `${good('A real call went the whole line')}: ${shown.line.join(' → ')}`,
     '',
     ...machineRows(style, facts),

@@ -11,13 +11,17 @@ const windowHours: GateCheck = {
       examination.connectors.map(async (id) => {
         const atGate = connectors.get(id)?.window_hours
         const inLedger = (await newestDrill(examination, id))?.window_hours
-        const evidence = `${atGate ?? 'none'} at the gate, ${inLedger ?? 'none'} in the rotation ledger`
+        const evidence = `${hoursText(atGate)} at the gate, ${hoursText(inLedger)} in the rotation ledger`
         return atGate === rotationWindowHours && inLedger === rotationWindowHours
           ? good(evidence, id)
           : bad(evidence, `set gate.connectors.${id}.rotation_window = "${rotationWindowHours}h", then: fairlead gate smoke`, id)
       }),
     )
   },
+}
+
+function hoursText(hours: number | undefined): string {
+  return hours === undefined ? 'none' : String(Math.round(hours * 1_000) / 1_000)
 }
 
 export default windowHours

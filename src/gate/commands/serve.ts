@@ -1,5 +1,7 @@
 // Runs the gate by itself, from its configuration, until it is stopped.
 import { dirname, join } from 'node:path'
+import { lookAround } from '../../base/checks/status.ts'
+import { findReachable } from '../../base/control/reachable.ts'
 import { loadMachineConfig } from '../../base/config/machine.ts'
 import { command, stopAsked } from '../../base/terminal/command.ts'
 import { changeMark } from '../../kernel/file.ts'
@@ -18,15 +20,33 @@ export default command({
     ['fairlead gate serve', 'serve what the configuration names, until stopped'],
     ['fairlead gate serve --config ./gate.toml', 'the same, from another file'],
   ],
-  async run({ terminal, log, clock, folders, env, version, signal, onReload }, { flags }) {
-    const { configs, connectors, upstreams: kinds } = await import('../../extensions.ts')
+  async run(context, { flags }) {
+    const { terminal, log, clock, folders, env, version, signal, onReload, homes, peers } = context
+    const { checks, configs, connectors, reachables, statuses, upstreams: kinds } = await import('../../extensions.ts')
     const load = () => loadMachineConfig(configs, folders.config, flags.config)
     const { path, tables } = await load()
     const mark = changeMark(path)
     const config = tables['gate'] as GateConfig
     const control = join(folders.runtime, 'gate')
     const read = async (): Promise<GateConfig> => (await load()).tables['gate'] as GateConfig
-    const needs = { clock, log, env, folder: dirname(path), state: folders.state, control, kinds, connectors, version, read }
+    const reach = () =>
+      findReachable({ clock, env, peers, homes, signal }, reachables, (owner, error) => log.debug('dashboard.find', { owner, error }))
+    const look = (asked: AbortSignal) => lookAround({ clock, env, peers, homes, version, signal: asked }, statuses)
+    const needs = {
+      clock,
+      log,
+      env,
+      folder: dirname(path),
+      state: folders.state,
+      control,
+      kinds,
+      checks,
+      connectors,
+      version,
+      read,
+      look,
+      reach,
+    }
     const gate = await startConfiguredGate(needs, config)
     terminal.result({ url: gate.url, upstreams: Object.keys(config.upstreams) }, () =>
       [

@@ -81,7 +81,7 @@ export async function loaded<T>(list: Listed<T>): Promise<readonly T[]> {
 }
 
 /** Those of the gate. */
-export async function checksIn({ checks }: Lists): Promise<readonly NamedCheck<Examination>[]> {
+export async function checksIn({ checks }: Pick<Lists, 'checks'>): Promise<readonly NamedCheck<Examination>[]> {
   const ours = checks.filter(({ owner }) => owner === 'gate')
   return Promise.all(ours.map(async ({ name, load }) => ({ name, check: (await load()).default as GateCheck })))
 }

@@ -1,14 +1,12 @@
 // Serves the machine's tools to AI clients, over HTTP until it is stopped or over stdio for one client.
 import { dirname, join } from 'node:path'
 import { loadConfig } from '../../base/config/config.ts'
-import { type SocketNeeds, openControl } from '../../base/control/server.ts'
 import { keepAlive, tellReady } from '../../base/supervise/readiness.ts'
 import { command, stopAsked } from '../../base/terminal/command.ts'
-import { asFault } from '../../kernel/fault.ts'
 import { both } from '../../kernel/log.ts'
 import { openAccess } from '../access/configured.ts'
 import schema, { type OperateConfig } from '../config.ts'
-import { fault } from '../faults.ts'
+import { openMachineControl } from '../control.ts'
 import { appLogName, openOwnLog } from '../logs/app-log.ts'
 import { socketLink } from '../helper/socket-link.ts'
 import { createHost } from '../host.ts'
@@ -58,7 +56,7 @@ export default command({
       (one) => one.close(),
     )
     const offers = stack.use(await machineOffers(needs, server, version))
-    stack.use(await openOwnApi({ clock, log, offers }, config.server.runtime ?? join(folders.runtime, 'machine')))
+    stack.use(await openMachineControl({ clock, log, server, offers }, config.server.runtime ?? join(folders.runtime, 'machine')))
     const reload = reloads(log, async () => {
       const next = await read()
       const entrance = await accessOf(next)
@@ -78,13 +76,4 @@ export default command({
 /** `isTrusted`: it is refused where others could change it, or read the secrets beside it: the helper would refuse it too. */
 async function readConfig(path: string, { isOptional, isTrusted }: { isOptional: boolean; isTrusted: boolean }): Promise<OperateConfig> {
   return isTrusted ? readTrusted(path, { isOptional }) : (await loadConfig({ schema, path, isOptional, isYaml11Too: true })).value
-}
-
-/** Nothing is asked of it there but what it offers. */
-async function openOwnApi(needs: Pick<SocketNeeds<{}>, 'clock' | 'log' | 'offers'>, folder: string): Promise<AsyncDisposable> {
-  try {
-    return await openControl({ ...needs, api: {}, handlers: {} }, { daemon: 'machine', folder })
-  } catch (error) {
-    throw asFault(error).code === 'socket.busy' ? fault.runtime_busy({ folder }, error) : error
-  }
 }

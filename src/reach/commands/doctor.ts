@@ -1,9 +1,12 @@
 // Says why a peer cannot be reached, or that all is well: every step of the runbook's troubleshooting, with what was seen and what to do.
+import { join } from 'node:path'
 import { examine } from '../../base/checks/examine.ts'
 import { exitCodeOf, findingsText } from '../../base/checks/report.ts'
 import { fault as peerFault } from '../../base/peer/fault.ts'
 import { proxiesOf } from '../../base/peer/proxy.ts'
 import { type Context, command } from '../../base/terminal/command.ts'
+import { readWalletCard } from '../../base/identity/wallet.ts'
+import { reachCalls } from '../client.ts'
 import { type ReachCheck, createExamination } from '../examination.ts'
 import { type HomeFlags, homeFlags, homeOf, openWallet } from '../home.ts'
 import { knownAddresses } from '../finding/known-addresses.ts'
@@ -18,7 +21,10 @@ export default command({
     peer: { optional: true, summary: 'a whole peer id, the beginning of one, or a name; without it only our own side is looked at' },
   },
   flags: {
-    server: { value: 'HOST[:PORT]', summary: 'the registry; the last one registered with by default, else localhost:8765' },
+    server: {
+      value: 'HOST[:PORT]',
+      summary: 'the registry; by default that of the peer host that runs, else the last one registered with, else localhost:8765',
+    },
     address: { value: 'MULTIADDR', repeat: true, summary: 'where the peer listens: with a whole id the registry is not asked then' },
     ...searchFlags,
     dht: { summary: 'ask the distributed hash table, too, beginning at the registry and at nodes met before' },
@@ -32,8 +38,9 @@ export default command({
   ],
   async run(context, { args, flags }) {
     const { env, terminal, clock, log, signal } = context
-    const { server, address: addresses } = flags
-    if (server !== undefined) parseServer(server)
+    const { address: addresses } = flags
+    if (flags.server !== undefined) parseServer(flags.server)
+    const server = flags.server ?? (addresses.length === 0 ? await hostRegistry(context, flags) : undefined)
     await checkAddresses(addresses)
     const home = homeOf(context, flags)
     const nodes = flags['dht-node']
@@ -70,6 +77,18 @@ async function reachChecks(): Promise<{ name: string; check: ReachCheck }[]> {
   const ours = checks.filter(({ owner }) => owner === 'reach')
   return Promise.all(ours.map(async ({ name, load }) => ({ name, check: (await load()).default as ReachCheck })))
 }
+
+/** Of the peer host that runs with this identity, if one does. */
+async function hostRegistry(context: Context, flags: HomeFlags): Promise<string | undefined> {
+  try {
+    const { peerId, registry } = await reachCalls(join(context.folders.runtime, 'peer'), hostMs)['show-peers']({})
+    return peerId === readWalletCard(homeOf(context, flags).wallet)?.peerId ? (registry ?? undefined) : undefined
+  } catch {
+    return undefined // no host runs; what is wrong with the wallet is for a check to say
+  }
+}
+
+const hostMs = 1_000
 
 /** What is wrong with the question itself is no finding. */
 async function checkAddresses(addresses: readonly string[]): Promise<void> {

@@ -9,6 +9,7 @@ import type { OwnHost } from '../../base/peer/host/host.ts'
 import type { LanAnswers } from '../../base/peer/lan/answers.ts'
 import { type HostDuty, type SharedHost, openSharedHost } from '../../base/peer/host/shared-host.ts'
 import { type ProxyFor, noProxy } from '../../base/peer/proxy.ts'
+import type { TunnelSession } from '../../base/peer/tunnel/server.ts'
 import { isTunnelProtocol, tunnelProtocol } from '../../base/peer/tunnel/tunnel.ts'
 import type { ScanLimits } from '../../base/wire/walk.ts'
 import type { Wire } from '../../base/wire/wire.ts'
@@ -26,7 +27,7 @@ import { keepMailbox } from '../mailbox/keeper.ts'
 import { serveMessages } from '../message/server.ts'
 import { servePeers } from '../serving/peer-service.ts'
 import type { ProvedSession } from '../serving/preamble.ts'
-import { connectRegistry } from '../registry/client.ts'
+import { type KnownPeer, connectRegistry } from '../registry/client.ts'
 import { followLast } from '../registry/last-registry.ts'
 import { keepRegistered } from '../registry/registration.ts'
 import { knownStatements } from '../succession/known-statements.ts'
@@ -213,6 +214,10 @@ export interface PeerNode {
   /** Where it listens: port 0 is the one that it became. */
   listening(): readonly string[]
   readonly registry: string | undefined
+  /** Of authorized peers: those that are open or may still come back. */
+  sessions(): readonly TunnelSession[]
+  /** Who is at our registry. Faults of `connectRegistry`. */
+  registered(signal: AbortSignal): Promise<readonly KnownPeer[]>
   close(): Promise<void>
 }
 
@@ -247,6 +252,8 @@ export async function startPeerNode(
     addresses: () => host.addresses(),
     listening: () => host.listening(),
     registry,
+    sessions: () => service.sessions(),
+    registered: async (signal) => (await connectRegistry({ host, clock, known }, known.choose(settings.server), signal)).list(),
     async close() {
       unfollow()
       const unwatched = watch?.close()

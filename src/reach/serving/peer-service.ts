@@ -5,7 +5,7 @@ import type { Log } from '../../kernel/log.ts'
 import { randomId } from '../../kernel/random.ts'
 import type { PeerHost } from '../../base/peer/host/host.ts'
 import type { SharedHost } from '../../base/peer/host/shared-host.ts'
-import { type AcceptTunnelsSettings, acceptTunnels } from '../../base/peer/tunnel/server.ts'
+import { type AcceptTunnelsSettings, type TunnelSession, acceptTunnels } from '../../base/peer/tunnel/server.ts'
 import { type Tunnel, tunnelProtocol } from '../../base/peer/tunnel/tunnel.ts'
 import type { Wire } from '../../base/wire/wire.ts'
 import type { AuthorizedPeers } from './authorized-peers.ts'
@@ -22,6 +22,8 @@ export type PeerServiceNeeds = {
 }
 
 export interface PeerService {
+  /** Those that are open or may still come back. */
+  sessions(): readonly TunnelSession[]
   /** Sessions that are open or may still come back. */
   count(): number
   /** Ends every session in order; resolves when all that was joined to them is closed, too. */
@@ -66,6 +68,7 @@ export function servePeers({ host, authorized, open, clock, log }: PeerServiceNe
     for (const peer of new Set(lines.values())) if (!authorized.allows(peer)) tunnels.revoke(peer, refusal)
   })
   return {
+    sessions: () => tunnels.sessions(),
     count: () => tunnels.count(),
     async close() {
       await tunnels.close()

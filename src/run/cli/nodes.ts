@@ -55,23 +55,24 @@ export class Nodes {
     return only!
   }
 
-  /** Asks all of them at once; none holds up the others. */
+  /** Asks all of them at once, for so long; none holds up the others. */
   async ask<Value>(
     ask: (client: NodeClient, signal: AbortSignal, node: KnownNode) => Promise<Value>,
     of = this.all,
+    withinMs = patienceMs,
   ): Promise<readonly Asked<Value>[]> {
     const { clock, signal } = this.#context
     const heard = openHeard({ clock }, this.files.heard)
     const answers = await Promise.all(
       of.map(async (node): Promise<Asked<Value>> => {
-        const late = deadline(clock, patienceMs, signal)
+        const late = deadline(clock, withinMs, signal)
         try {
           const value = await ask(node.client(), late, node)
           heard.note(node.name)
           return { node, value }
         } catch (error) {
           signal.throwIfAborted()
-          const known = late.aborted ? fault.late({ node: node.name, patienceMs }) : asFault(error)
+          const known = late.aborted ? fault.late({ node: node.name, patienceMs: withinMs }) : asFault(error)
           if (known.kind === 'bug') throw error
           return { node, fault: known, heardAt: heard.at(node.name) }
         }

@@ -130,7 +130,7 @@ function serviceShown(node: RunNode, { service, digests }: Desired, components: 
         },
         observed: current ? containerShown(current) : null,
         ...healthShown(node, placeText(place), component, current),
-        drifts,
+        drifts: drifts.map(({ cause, field, desired: wanted, observed: found }) => ({ cause, field, desired: wanted, observed: found })),
         isFlapping: node.monitor.isFlapping(place),
       })),
   }

@@ -15,9 +15,12 @@ export interface Cluster {
   hold(budget: string, sealed: Uint8Array): void
   /** To be called once: what others say. */
   listen(heard: Heard): void
-  /** Peer ids of the members that are connected, or of the host. */
-  readonly connected: readonly string[]
+  /** The members that are connected, or the host. */
+  readonly connected: readonly Near[]
 }
+
+/** A peer id, and since when it is connected, in ms since 1970. */
+export type Near = { readonly peer: string; readonly since: number }
 
 export interface Heard {
   forget(subjects?: readonly string[]): void

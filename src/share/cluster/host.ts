@@ -164,7 +164,7 @@ export function createHost(needs: HostNeeds, deputy?: Deputy): Host {
     hold: (budget, sealed) => hold(undefined, budget, sealed),
     listen: (given) => (heard = given),
     get connected() {
-      return members.peers()
+      return members.all()
     },
     settle() {
       const moment = new Promise<void>((resolve) => clock.after(settleMs, resolve))
@@ -175,7 +175,7 @@ export function createHost(needs: HostNeeds, deputy?: Deputy): Host {
     async accept(stream, ends, ip) {
       stream.on('error', () => {})
       if (deputy?.isBusy()) return void stream.end(encode({ is: 'busy' }))
-      const member: Connected = { peer: ends.member, stream, ip, granted: new Map() }
+      const member: Connected = { peer: ends.member, since: clock.now(), stream, ip, granted: new Map() }
       let isIn = false
       try {
         const { messages } = await admit(clock, stream, group, ends)

@@ -23,6 +23,8 @@ export type LinkNeeds = {
 
 export interface Link {
   readonly host: string
+  /** When it let us in. */
+  readonly since: number
   /** Undefined: it ended before the host answered. */
   want(key: string): Promise<Got | undefined>
   tell(message: Message, bytes?: Uint8Array): void
@@ -94,6 +96,7 @@ export async function openLink(
   const ended = Promise.withResolvers<string>()
   const link: Link = {
     host: way.peer,
+    since: clock.now(),
     tell,
     ended: ended.promise,
     async close() {

@@ -123,7 +123,7 @@ export function createMembership(needs: MemberNeeds, { own, bootstrap, port, sco
     hold: (budget, sealed) => kept.now?.tell({ is: 'hold', budget }, sealed),
     listen: (given) => (heard = given),
     get connected() {
-      return kept.now ? [kept.now.host] : []
+      return kept.now ? [{ peer: kept.now.host, since: kept.now.since }] : []
     },
     close() {
       cancel()

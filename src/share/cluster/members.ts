@@ -1,10 +1,12 @@
 // Those who came to a host: told things, and cut off when they do not read.
 import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { Near } from './cluster.ts'
 import { type Message, encode } from './messages.ts'
 
 export type Connected = {
   readonly peer: string
+  readonly since: number
   readonly stream: Duplex
   /** The IP address that it came from. */
   readonly ip: string
@@ -21,7 +23,7 @@ export interface Members {
   tell(member: Connected, message: Message, bytes?: Uint8Array): void
   /** All but one, if there is one; how many they are. */
   tellAll(but: Connected | undefined, message: Message, bytes?: Uint8Array): number
-  peers(): readonly string[]
+  all(): readonly Near[]
   /** Where those that listen are, in the order in which they came. */
   addresses(): readonly string[]
   sendAway(): void
@@ -47,7 +49,7 @@ export function createMembers(): Members {
       for (const member of told) tell(member, message, bytes)
       return told.length
     },
-    peers: () => [...members].map(({ peer }) => peer),
+    all: () => [...members].map(({ peer, since }) => ({ peer, since })),
     addresses: () =>
       [...members].flatMap(({ ip, port, peer }) =>
         isIP(ip) && port !== undefined ? [`/ip${isIP(ip)}/${ip}/tcp/${port}/p2p/${peer}`] : [],

@@ -17,6 +17,9 @@ import { Reply, send } from './reply.ts'
 import { traceNames } from '../trace.ts'
 import type { Endpoint, Session } from '../scopes.ts'
 
+/** What a client reads that asks for a stream where there is none, as clients of the older era do: the protocol has it so. */
+export const noStream = 'the server offers no stream of its own'
+
 export type HttpDoorNeeds = {
   endpoint(path: string): Endpoint | undefined
   /**
@@ -236,7 +239,7 @@ export function createHttpDoor(needs: HttpDoorNeeds): HttpDoor {
     const isTaken = (): boolean => stream.isAttached && lastEventId === undefined
     if (!isTaken() && stream === streams.side && !(await session.listen())) {
       response.setHeader('allow', 'POST, DELETE')
-      return refuse(request, response, 405, code.serverError, 'the server offers no stream of its own')
+      return refuse(request, response, 405, code.serverError, noStream)
     }
     if (isTaken()) return refuse(request, response, 409, code.serverError, 'Conflict: this stream is open already')
     stream.attach(response, seq, { 'mcp-session-id': session.id }, knowsPriming(mcpHeaders(request)))

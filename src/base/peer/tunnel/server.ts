@@ -6,7 +6,7 @@ import { randomId } from '../../../kernel/random.ts'
 import type { PeerHost, PeerStream } from '../host/host.ts'
 import { Channel, type Hello, type Message, type Refusal, bodyOf, fault, jsonBytes, types, version } from './message.ts'
 import { slots } from '../slots.ts'
-import { Session } from './session.ts'
+import { Session, type TunnelStats } from './session.ts'
 import { type Tunnel, type TunnelSettings, serverProtocol, tunnelDefaults, tunnelProtocol } from './tunnel.ts'
 
 export type AcceptTunnelsNeeds = {
@@ -27,7 +27,18 @@ export type AcceptTunnelsSettings = TunnelSettings & {
   readonly maxSessionsPerPeer?: number
 }
 
+/** A session as it is now; `isRelayed` and `ip` are those of its way, or of the last one that it had. */
+export type TunnelSession = TunnelStats & {
+  readonly peer: string
+  /** ms since 1970. */
+  readonly since: number
+  readonly isRelayed: boolean
+  readonly ip: string
+}
+
 export interface TunnelServer {
+  /** Those that are open or may still come back. */
+  sessions(): readonly TunnelSession[]
   /** Sessions that are open or may still come back. */
   count(): number
   /** Ends every session of the peer at once and tells it why; answers how many. It comes back only if `authorize` lets it. */
@@ -42,7 +53,8 @@ const maxGreetingsPerPeer = 64
 /** A client that never showed that it knows its session will not come back to it. */
 const unconfirmedKeepMs = 15_000
 
-type Kept = { readonly session: Session; readonly token: Buffer; cancelKeep: () => void }
+type Way = { readonly isRelayed: boolean; readonly ip: string }
+type Kept = { readonly session: Session; readonly token: Buffer; readonly since: number; way: Way; cancelKeep: () => void }
 
 /** Serves `tunnelProtocol` on the host. */
 export function acceptTunnels(needs: AcceptTunnelsNeeds, settings: AcceptTunnelsSettings = {}): TunnelServer {
@@ -122,7 +134,7 @@ export function acceptTunnels(needs: AcceptTunnelsNeeds, settings: AcceptTunnels
     const token = randomId(32)
     const session = new Session(remotePeer, { clock, log }, set)
     session.maxRemoteFrameBytes = theirMax
-    const kept: Kept = { session, token: Buffer.from(token), cancelKeep() {} }
+    const kept: Kept = { session, token: Buffer.from(token), since: clock.now(), way: wayOf(channel), cancelKeep() {} }
     sessions.set(id, kept)
     session.onGone = () => {
       kept.cancelKeep()
@@ -158,6 +170,7 @@ export function acceptTunnels(needs: AcceptTunnelsNeeds, settings: AcceptTunnels
       consumed,
       jsonBytes({ session: id, token: String(hello.token), keepMs: set.keepMs, maxFrameBytes, at }),
     )
+    kept.way = wayOf(channel)
     if (session.attach(channel, message.seq, message.ack)) return undefined
     session.end({ why: 'garbage', problem: 'a greeting with impossible numbers' })
     return { code: 'garbage', reason: 'impossible numbers in the greeting' }
@@ -170,6 +183,8 @@ export function acceptTunnels(needs: AcceptTunnelsNeeds, settings: AcceptTunnels
 
   for (const protocol of [tunnelProtocol, at]) host.handle(protocol, incoming)
   return {
+    sessions: () =>
+      [...sessions.values()].map(({ session, since, way }) => ({ ...session.stats, peer: session.remotePeer, since, ...way })),
     count: () => sessions.size,
     revoke(peerId, reason = 'not authorized any more') {
       const ended = [...sessions.values()].filter(({ session }) => session.remotePeer === peerId)
@@ -181,4 +196,8 @@ export function acceptTunnels(needs: AcceptTunnelsNeeds, settings: AcceptTunnels
       await Promise.all([...sessions.values()].map(({ session }) => session.close()))
     },
   }
+}
+
+function wayOf({ stream }: Channel): Way {
+  return { isRelayed: stream.isRelayed, ip: stream.remoteAddress }
 }
