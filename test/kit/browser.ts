@@ -26,7 +26,7 @@ const args = [
 export type Browser = {
   readonly page: Page
   /** What its console called an error, what was thrown, and what could not be loaded. */
-  readonly problems: readonly string[]
+  readonly problems: string[]
 }
 
 export type BrowserSettings = { readonly theme?: 'light' | 'dark'; readonly width?: number; readonly height?: number }

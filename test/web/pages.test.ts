@@ -3,7 +3,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Locator } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { tokenHash } from '../../src/base/access/principal.ts'
 import { openLedger } from '../../src/base/ledger/ledger.ts'
 import { gateCalls } from '../../src/gate/client.ts'
@@ -24,11 +24,12 @@ const pictures = process.env['FAIRLEAD_PICTURES']
 const pollMs = 20_000
 const poll = { timeout: pollMs, interval: 100 } as const
 
-describe.skipIf(noBrowser !== undefined)('the dashboard', () => {
+describe.skipIf(noBrowser)(`the dashboard${noBrowser ? `: ${noBrowser}` : ''}`, () => {
   beforeAll(async () => {
     ;[fleet, browser] = await Promise.all([startFleet(), openBrowser()])
     keep()
   }, 90_000)
+  afterEach(() => expect(browser.problems.splice(0), 'in the browser').toEqual([])) // before what the page looks at is taken away
   afterAll(cleanUp)
 
   const page = () => browser.page
@@ -248,10 +249,6 @@ describe.skipIf(noBrowser !== undefined)('the dashboard', () => {
     })
     expect(rows).toBeLessThan(60)
     expect(frames[30]).toBeLessThan(50) // half of the frames come at least so fast, on a machine with other work too
-  })
-
-  test('nothing went wrong in the browser meanwhile', () => {
-    expect(browser.problems).toEqual([])
   })
 
   /** A gate with a record of so many refusals. */

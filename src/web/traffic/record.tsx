@@ -1,6 +1,5 @@
 // The gate's record: searched, page by page, with whether what was read is what was written, and how far others have seen it.
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { FoundCall } from '../../gate/calls/api.ts'
 import type { GateCalls } from '../../gate/client.ts'
 import { callsOf } from '../calls.ts'
 import { type Failure, failureOf } from '../failure.ts'
@@ -13,6 +12,7 @@ import { StandingTag } from '../shown/standing.tsx'
 import { Ago } from '../shown/time.tsx'
 
 type Result = Awaited<ReturnType<GateCalls['search-calls']>>
+type FoundCall = Result['found'][number]
 type Wanted = Parameters<GateCalls['search-calls']>[0]
 
 const gate = callsOf<GateCalls>('gate')
