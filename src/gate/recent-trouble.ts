@@ -7,7 +7,7 @@ import { namesOf } from '../base/ledger/segments.ts'
 export type Trouble = {
   /** ms since 1970. */
   readonly at: number
-  /** A principal, or the door where nobody was known. */
+  /** A principal; `somebody` where nobody was known. */
   readonly about: string
   readonly text: string
 }
@@ -42,9 +42,10 @@ export async function recentTrouble(folder: string): Promise<readonly Trouble[]>
 
 function refused(entry: Entry): Omit<Trouble, 'at'> {
   const { principal, door, reason } = entry
+  const at = door === undefined ? '' : ` at the door (${String(door)})`
   return {
-    about: String(principal ?? door ?? 'somebody'),
-    text: `refused: ${what(entry)}${reason === undefined ? '' : `: ${String(reason)}`}`,
+    about: String(principal ?? 'somebody'),
+    text: `refused${at}: ${what(entry)}${reason === undefined ? '' : `: ${String(reason)}`}`,
   }
 }
 
