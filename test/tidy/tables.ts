@@ -9,6 +9,7 @@ export const baseOrder = [
   'http',
   'ledger',
   'kv',
+  'cluster',
   'access',
   'wire',
   'supervise',
@@ -122,6 +123,11 @@ export const packages: readonly Package[] = [
     names: /^(?:age-encryption$|@noble\/curves\b)/,
     allowed: /^src\/base\/identity\//,
     why: 'what is sealed to a peer is sealed by base/identity',
+  },
+  {
+    names: /^@nats-io\//,
+    allowed: /^src\/base\/kv\/(?:nats|asking|jetstream|jetstream-feed)\.ts$/,
+    why: 'a cluster is reached through base/kv, and only where one is configured',
   },
   {
     names: /^@modelcontextprotocol\//,
