@@ -20,6 +20,8 @@ export type NatsCluster = {
   readonly start: (server: number) => void
   /** The server that leads a stream. */
   readonly leaderOf: (stream: string) => Promise<number>
+  /** True when a stream has a leader, and all its copies are what that has. */
+  readonly isWhole: (stream: string) => Promise<boolean>
   /** Takes all messages out of a stream, if there is one; its sequence goes on. */
   readonly empty: (stream: string) => Promise<void>
 }
@@ -74,6 +76,11 @@ ${lines}`
     async leaderOf(stream) {
       const { cluster } = await ask((manager) => manager.streams.info(stream))
       return Number(cluster!.leader!.slice(1))
+    },
+    async isWhole(stream) {
+      const info = await ask((manager) => manager.streams.info(stream)).catch(() => undefined)
+      const { leader, replicas = [] } = info?.cluster ?? {}
+      return Boolean(leader) && replicas.length === 2 && replicas.every(({ current, offline }) => current && !offline)
     },
     empty: async (stream) => ask((manager) => manager.streams.purge(stream)).then(() => {}, () => {}), // prettier-ignore
   }
