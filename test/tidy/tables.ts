@@ -9,6 +9,7 @@ export const baseOrder = [
   'http',
   'ledger',
   'kv',
+  'cluster',
   'access',
   'wire',
   'supervise',
@@ -124,6 +125,11 @@ export const packages: readonly Package[] = [
     why: 'what is sealed to a peer is sealed by base/identity',
   },
   { names: /^(?:preact|uplot)\b/, allowed: /^src\/web\//, why: 'the dashboard in the browser, and nothing else, is made of them' },
+  {
+    names: /^@nats-io\//,
+    allowed: /^src\/base\/kv\/(?:nats|asking|jetstream|jetstream-feed)\.ts$/,
+    why: 'a cluster is reached through base/kv, and only where one is configured',
+  },
   {
     names: /^@modelcontextprotocol\//,
     allowed: /^src\/base\/mcp\/(?:tool\/(?:server|http)|probe)\.ts$/,

@@ -101,7 +101,7 @@ export const defaultExports: Rule = (files) =>
     'a named export',
     ({ path }) => {
       const folder = /^src\/([\w-]+)\/(?:config|status|reachable)\.ts$/.exec(path)?.[1]
-      return pluralFolder.test(path) || (folder !== undefined && !notCapabilities.has(folder))
+      return pluralFolder.test(path) || path === 'src/base/cluster/config.ts' || (folder !== undefined && !notCapabilities.has(folder))
     },
   )
 

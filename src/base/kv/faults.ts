@@ -32,6 +32,11 @@ export const fault = faults('kv', {
     message: `the value of ${d.key} was not written by Fairlead`,
     hint: 'give Fairlead a bucket of its own',
   }),
+  foreign_bucket: (d: { bucket: string }) => ({
+    kind: 'config',
+    message: `the bucket ${d.bucket} of the cluster was not made by Fairlead: its entries would end by themselves, or have several values`,
+    hint: `give Fairlead a name of its own (cluster.name), or remove it: nats stream rm KV_${d.bucket}`,
+  }),
   unavailable: (d: { reason: string }) => ({
     kind: 'unavailable',
     message: `shared state cannot be reached: ${d.reason}`,

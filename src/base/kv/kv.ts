@@ -7,7 +7,8 @@ import { type Content, decode, encode } from './value.ts'
 /** Grows with every write in a bucket, never to be used twice; compare only. A holder's revision is its fencing token. */
 export type Revision = number
 
-export type Entry = Content & { readonly key: string; readonly revision: Revision }
+/** `isStale`: nobody who decides could be asked, so that a newer one may be there. A read without it may be old as well, by moments. */
+export type Entry = Content & { readonly key: string; readonly revision: Revision; readonly isStale?: true }
 
 type WriteOptions = {
   /** Tells this write from all others: after a fault `kv.unavailable`, an entry that carries it shows that the write arrived. Random by default. */
@@ -55,7 +56,8 @@ export function holdMs(ttlMs: number): number {
   return (ttlMs * 2) / 3
 }
 
-export type Stored = { readonly key: string; readonly bytes: Uint8Array; readonly revision: Revision }
+/** `isStale` as in `Entry`. */
+export type Stored = { readonly key: string; readonly bytes: Uint8Array; readonly revision: Revision; readonly isStale?: true }
 export type StoredChange =
   | { readonly is: 'set'; readonly stored: Stored }
   | { readonly is: 'deleted'; readonly key: string; readonly revision: Revision }
@@ -91,7 +93,12 @@ export function bucketOver(backing: Backing, clock: Clock): Bucket {
     sightings.set(key, { revision, atMs: clock.mono() })
     return false
   }
-  const entryOf = (stored: Stored): Entry => ({ key: unescapeKey(stored.key), revision: stored.revision, ...decode(stored) })
+  const entryOf = (stored: Stored): Entry => ({
+    key: unescapeKey(stored.key),
+    revision: stored.revision,
+    ...decode(stored),
+    ...(stored.isStale ? { isStale: true } : {}),
+  })
   const put = async (
     key: string,
     value: Uint8Array,

@@ -1,0 +1,96 @@
+// Three NATS servers with JetStream on loopback, as one cluster: killed and started again one by one.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { jetstreamManager } from '@nats-io/jetstream'
+import { type ConnectionOptions, connect } from '@nats-io/transport-node'
+import { vi } from 'vitest'
+import { later } from './cleanup.ts'
+
+export const hasNats = existsSync('/usr/sbin/nats-server') || existsSync('/usr/bin/nats-server')
+
+export type NatsCluster = {
+  readonly urls: readonly string[]
+  /** Of each server; undefined while it is down. */
+  readonly pids: () => readonly (number | undefined)[]
+  /** SIGKILL by default; SIGSTOP leaves it there, silent. */
+  readonly kill: (server: number, signal?: NodeJS.Signals) => Promise<void>
+  readonly start: (server: number) => void
+  /** The server that leads a stream. */
+  readonly leaderOf: (stream: string) => Promise<number>
+  /** True when a stream has a leader, and all its copies are what that has. */
+  readonly isWhole: (stream: string) => Promise<boolean>
+  /** Takes all messages out of a stream, if there is one; its sequence goes on. */
+  readonly empty: (stream: string) => Promise<void>
+}
+
+/** `lines`: more of each server's configuration, and `dial`: how one gets in then. Resolves when the cluster takes streams. */
+export async function startNats({ lines = '', dial = {} }: { lines?: string; dial?: ConnectionOptions } = {}): Promise<NatsCluster> {
+  const folder = mkdtempSync(join(tmpdir(), 'nats-'))
+  later(() => rmSync(folder, { recursive: true, force: true }))
+  const ports = await freePorts(6)
+  const [clients, routes] = [ports.slice(0, 3), ports.slice(3)]
+  const children: (ChildProcess | undefined)[] = []
+  // 2.9 has no sync_interval: a write is in the page cache of two servers when it is answered, which is what a SIGKILL leaves.
+  for (const at of [0, 1, 2]) {
+    const config = `server_name: n${at}
+listen: 127.0.0.1:${clients[at]}
+jetstream { store_dir: "${join(folder, `n${at}`)}", max_mem: 64M, max_file: 1G }
+cluster { name: bed, listen: 127.0.0.1:${routes[at]}, routes: [${routes.map((port) => `"nats://127.0.0.1:${port}"`).join(', ')}] }
+${lines}`
+    writeFileSync(join(folder, `n${at}.conf`), config)
+  }
+  const start = (at: number): void => {
+    children[at] = spawn('nats-server', ['-c', join(folder, `n${at}.conf`)], { stdio: 'ignore' })
+  }
+  const kill = async (at: number, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> => {
+    const child = children[at]
+    if (!child) return
+    if (signal !== 'SIGKILL') return void child.kill(signal)
+    const over = new Promise((resolve) => child.once('exit', resolve))
+    child.kill(signal)
+    await over
+    children[at] = undefined
+  }
+  later(() => Promise.all([0, 1, 2].map((at) => kill(at))))
+  for (const at of [0, 1, 2]) start(at)
+  const urls = clients.map((port) => `nats://127.0.0.1:${port}`)
+  const ask = async <Answer>(question: (manager: Awaited<ReturnType<typeof jetstreamManager>>) => Promise<Answer>): Promise<Answer> => {
+    const connection = await connect({ ...dial, servers: urls, timeout: 1_000 })
+    try {
+      return await question(await jetstreamManager(connection, { timeout: 1_000, checkAPI: false }))
+    } finally {
+      await connection.close()
+    }
+  }
+  const probe = { name: 'bed', subjects: ['bed'], num_replicas: 3 }
+  await vi.waitFor(() => ask((manager) => manager.streams.add(probe)), { timeout: 30_000, interval: 200 })
+  await ask((manager) => manager.streams.delete('bed'))
+  return {
+    urls,
+    pids: () => children.map((child) => child?.pid),
+    kill,
+    start,
+    async leaderOf(stream) {
+      const { cluster } = await ask((manager) => manager.streams.info(stream))
+      return Number(cluster!.leader!.slice(1))
+    },
+    async isWhole(stream) {
+      const info = await ask((manager) => manager.streams.info(stream)).catch(() => undefined)
+      const { leader, replicas = [] } = info?.cluster ?? {}
+      return Boolean(leader) && replicas.length === 2 && replicas.every(({ current, offline }) => current && !offline)
+    },
+    empty: async (stream) => ask((manager) => manager.streams.purge(stream)).then(() => {}, () => {}), // prettier-ignore
+  }
+}
+
+/** Held at once, so that no two are the same. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer())
+  await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))))
+  const ports = servers.map((server) => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}
