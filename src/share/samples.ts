@@ -1,9 +1,9 @@
 // What was counted over time: a sample when something changed and the last one is old enough, kept for a day on the disk beside the entries.
 import type { Store } from '../base/store/store.ts'
-import type { Stats } from './counts.ts'
+import type { Sums } from './counts.ts'
 
 /** All numbers since the cache was begun, as they were at a moment (ms since 1970). */
-export type Sample = { readonly at: number } & Pick<Stats, 'hits' | 'misses' | 'api_calls_made' | 'api_calls_saved'>
+export type Sample = { readonly at: number } & Pick<Sums, 'hits' | 'misses' | 'api_calls_made' | 'api_calls_saved'>
 
 export const samplesMigration = `CREATE TABLE sample (
    at INTEGER PRIMARY KEY, hits INTEGER NOT NULL, misses INTEGER NOT NULL, api_calls_made INTEGER NOT NULL, api_calls_saved INTEGER NOT NULL
@@ -16,13 +16,13 @@ const maxTold = 500
 
 export interface Samples {
   /** Takes one if it is time; to be called in a transaction, after something was counted. */
-  take(stats: Stats, nowMs: number): void
+  take(sums: Sums, nowMs: number): void
   /** The oldest first, `maxTold` at most. */
   all(): readonly Sample[]
 }
 
 /** What there is now. */
-export function sampleOf({ hits, misses, api_calls_made, api_calls_saved }: Stats, at: number): Sample {
+export function sampleOf({ hits, misses, api_calls_made, api_calls_saved }: Sums, at: number): Sample {
   return { at, hits, misses, api_calls_made, api_calls_saved }
 }
 

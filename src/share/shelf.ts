@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type Store, openStore } from '../base/store/store.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Log } from '../kernel/log.ts'
-import { type Count, type Counts, counts, noCounts, statsOf } from './counts.ts'
+import { type Count, type Counts, counts, noCounts, sumsOf } from './counts.ts'
 import { createRecent } from './recent.ts'
 import { type Sample, samplesIn, samplesMigration } from './samples.ts'
 
@@ -72,7 +72,7 @@ export function openShelf(
       for (const [key, at] of touched) store.run('UPDATE entry SET used = ? WHERE key = ?', at, key)
       for (const what of changed)
         store.run('INSERT INTO counted VALUES (?, ?) ON CONFLICT DO UPDATE SET number = excluded.number', what, counted.get(what)!)
-      if (changed.size > 0) samples.take(statsOf(countsNow(), { size, sizeBytes }), clock.now())
+      if (changed.size > 0) samples.take(sumsOf(countsNow()), clock.now())
     })
     touched.clear()
     changed.clear()

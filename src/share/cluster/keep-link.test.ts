@@ -23,7 +23,7 @@ function network(names: readonly string[], begin: Readonly<Record<string, Error 
       const problem = up.has(peer) ? up.get(peer) : new Error('nobody is there')
       if (problem) throw problem
       const ended = Promise.withResolvers<string>()
-      const link: Link = { host: peer, want: async () => undefined, tell() {}, ended: ended.promise, close: async () => end() }
+      const link: Link = { host: peer, since: 0, want: async () => undefined, tell() {}, ended: ended.promise, close: async () => end() }
       const end = (): void => {
         open.delete(peer)
         kept.lost(link)

@@ -54,7 +54,7 @@ function Cache({ id, name, where }: { readonly id: string; readonly name: string
 }
 
 function Counts({ stats }: { readonly stats: Stats }) {
-  const of = (what: keyof Stats): number => stats[what] ?? 0
+  const of = (what: Exclude<keyof Stats, 'p2p_enabled' | 'peer_id' | 'group'>): number => stats[what] ?? 0
   const more: readonly (readonly [name: string, value: number])[] = [
     ['told by another machine', of('peer_hits')],
     ['waited for the same call', of('joined')],
