@@ -22,11 +22,12 @@ const portOpen: ShareCheck = {
       if (/ECONNREFUSED/.test(problem))
         return bad('nothing listens there (refused)', 'on the host: systemctl status ipfs-accelerate-mcp, or: fairlead share host')
       if (/ENOTFOUND|EAI_AGAIN/.test(problem)) return bad(`the name leads nowhere (${problem})`, 'correct the name in the address')
+      const firewall = `let TCP port ${port} in: sudo ufw allow ${port}/tcp on the host, and a rule of the cloud that it is in`
       const nat =
         isIP(host) && isPrivate(host)
-          ? `${host} is private, and reached from its own network alone; elsewhere: fairlead share address --public-ip IP on the host`
-          : `let TCP port ${port} in: sudo ufw allow ${port}/tcp on the host; behind NAT forward it to the host; in a cloud add a rule for it; is ${host} still its address?`
-      return bad(`Timeout connecting to bootstrap peer (${problem})`, nat)
+          ? `${host} is private, and reached from its own network alone: for others forward a port to it, and fairlead share address --public-ip IP`
+          : `behind NAT forward the port to the host; is ${host} still its address?`
+      return bad(`Timeout connecting to bootstrap peer (${problem})`, `${firewall}; ${nat}`)
     }),
 }
 
