@@ -63,7 +63,7 @@ function askedWith({ headers }: IncomingMessage): ApiRequest['headers'] {
   const once = onceOf(headers.connection)
   const asked: Record<string, string> = {}
   for (const [name, value] of Object.entries(headers))
-    if (typeof value === 'string' && !conditional.has(name) && !hopByHop.test(name) && !once.has(name)) asked[name] = value
+    if (typeof value === 'string' && !conditional.has(name) && !hopByHop.test(name) && !once.includes(name)) asked[name] = value
   return asked
 }
 

@@ -22,15 +22,13 @@ export function onward(rawHeaders: readonly string[]): Readonly<Record<string, s
   const named: Record<string, string[]> = {}
   for (const [given, value] of pairs(rawHeaders)) (named[given.toLowerCase()] ??= []).push(value)
   const once = onceOf(named['connection']?.join(','))
-  return Object.fromEntries(Object.entries(named).filter(([name]) => !hopByHop.test(name) && !once.has(name)))
+  return Object.fromEntries(Object.entries(named).filter(([name]) => !hopByHop.test(name) && !once.includes(name)))
 }
 
-const none: ReadonlySet<string> = new Set()
-
 /** The names in a Connection: headers of this connection alone. */
-export function onceOf(connection: string | undefined): ReadonlySet<string> {
-  if (connection === undefined || connection === 'keep-alive') return none
-  return new Set(connection.split(',').map((name) => name.trim().toLowerCase()))
+export function onceOf(connection: string | undefined): readonly string[] {
+  if (connection === undefined || connection === 'keep-alive') return []
+  return connection.split(',').map((name) => name.trim().toLowerCase())
 }
 
 function pairs(raw: readonly string[]): [string, string][] {

@@ -20,7 +20,8 @@ export interface Api {
 }
 
 export type Told = { readonly status: number; readonly text: string; readonly headers: NodeJS.Dict<string | string[]>; readonly ms: number }
-export type Asking = { readonly token?: string; readonly method?: string; readonly body?: string }
+/** `host`: whom it means, if not the API. */
+export type Asking = { readonly token?: string; readonly method?: string; readonly body?: string; readonly host?: string }
 
 /** A host, or a runner: a cache with a proxy at its socket. */
 export interface Member {
@@ -194,9 +195,13 @@ async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void>
   await exit
 }
 
-function askAt(socketPath: string, path: string, { token = '', method = 'GET', body = '' }: Asking): Promise<Told> {
+function askAt(
+  socketPath: string,
+  path: string,
+  { token = '', method = 'GET', body = '', host = 'api.github.com' }: Asking,
+): Promise<Told> {
   const authorization: Record<string, string> = token === '' ? {} : { authorization: `token ${token}` }
-  const headers = { host: 'api.github.com', ...(body === '' ? {} : { 'content-type': 'application/json' }), ...authorization }
+  const headers = { host, ...(body === '' ? {} : { 'content-type': 'application/json' }), ...authorization }
   return new Promise((resolve, reject) => {
     const from = performance.now()
     const sent = request({ socketPath, path, method, headers, agent: false }, (response) => {

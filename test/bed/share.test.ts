@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { ApiTold } from '../kit/api-process.ts'
 import { makeAuthority, makeCertificate } from '../kit/certificates.ts'
 import { type Lab, createLab, inside, obstacle } from './namespaces.ts'
 import { type Capture, capture } from './people.ts'
@@ -19,6 +20,8 @@ let captured: Capture
 let host: Member & { readonly address: string }
 let runners: readonly Member[]
 let settings: MemberSettings
+/** Of the public place. */
+let secureAt: NonNullable<ApiTold['secureAt']>
 
 beforeEach(({ skip }) => {
   if (missing !== undefined) skip(missing) // refused in CI, as every skip is
@@ -33,10 +36,8 @@ beforeAll(async () => {
   bed = await startRunners({ secret, apiPlace: lab.public })
   undo.push(() => bed.close())
   const authority = makeAuthority(folder)
-  const { secureUrl } = await bed.api.tell({
-    delayMs: 20,
-    secureAt: { host: lab.publicAddress, ...makeCertificate(authority, [`IP:${lab.publicAddress}`]) },
-  })
+  secureAt = { host: lab.publicAddress, ...makeCertificate(authority, [`IP:${lab.publicAddress}`]) }
+  const { secureUrl } = await bed.api.tell({ delayMs: 20, secureAt })
   settings = { api: secureUrl!, env: { NODE_EXTRA_CA_CERTS: join(folder, 'authority.pem') } }
   const started = await bed.host({ ...settings, place: lab.public, flags: ['--listen', '0.0.0.0', '--port', '9100'] })
   host = { ...started, address: `/ip4/${lab.publicAddress}/tcp/9100/p2p/${started.address.split('/').at(-1)}` }
@@ -53,6 +54,14 @@ test('runners behind routers ask for each thing once, and a late one for nothing
   const late = await bed.runner(host.address, { ...settings, place: lab.box })
   expect(await wave([late], paths, 'job-late')).toEqual([200])
   expect(await bed.api.seen()).toEqual([])
+})
+
+test('what clients ask of other hosts passes, and counts as no call of the API', async () => {
+  const { secureUrl } = await bed.api.tell({ secureAt }) // at another port, so that it is not the API
+  const before = await host.stats()
+  expect(await host.ask('/a/download', { host: new URL(secureUrl!).host })).toMatchObject({ status: 200 })
+  expect((await bed.api.seen()).map(({ url }) => url)).toEqual(['/a/download'])
+  expect(await host.stats()).toMatchObject({ api_calls_made: before['api_calls_made'], passed: before['passed'] })
 })
 
 test('nothing of it can be read on the way: no token, no secret, no name, no body', async () => {

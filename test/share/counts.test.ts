@@ -28,11 +28,12 @@ async function calls(): Promise<Awaited<ReturnType<Runners['api']['seen']>>> {
   return made
 }
 
+const sumOf = async (name: string, members = [host, ...runners, ...others]): Promise<number> =>
+  (await Promise.all(members.map(({ stats }) => stats()))).reduce((whole, stats) => whole + stats[name]!, 0)
+
 /** Of all that run: made is what the API counted, and saved is all that was asked for less that. */
 async function agrees(asked: number): Promise<void> {
-  const all = await Promise.all([host, ...runners, ...others].map(({ stats }) => stats()))
-  const sum = (name: string): number => all.reduce((whole, stats) => whole + stats[name]!, 0)
-  expect({ made: sum('api_calls_made'), saved: sum('api_calls_saved') }).toEqual({ made: seen, saved: asked - seen })
+  expect({ made: await sumOf('api_calls_made'), saved: await sumOf('api_calls_saved') }).toEqual({ made: seen, saved: asked - seen })
 }
 
 test('five cold runners with a hundred calls each make a hundred; again none; a late one none; each is counted as it was', async () => {
@@ -76,6 +77,7 @@ test('writes and what must not be kept are calls, each, and so are the reads aft
   await expect.poll(async () => (await other.ask('/repos/o/r1', { token: 'job-1' })).text).toContain('"version":2')
   const made = await calls()
   expect(made.map(({ method }) => method)).toEqual(['POST', 'GET'])
+  expect([await sumOf('api_calls_made'), await sumOf('passed')]).toEqual([seen, 1])
 })
 
 test('after its time an answer is asked for with its ETag: only 304s, one for all', async () => {
@@ -89,6 +91,8 @@ test('after its time an answer is asked for with its ETag: only 304s, one for al
   const made = await calls()
   expect(made.every(({ status }) => status === 304)).toBe(true)
   expect(made).toHaveLength(9)
+  expect(await sumOf('api_calls_made')).toBe(seen)
+  expect(await sumOf('not_modified')).toBeGreaterThan(9)
 })
 
 test('the host is killed midway: no call fails, and hardly one is made twice', async () => {
@@ -98,6 +102,7 @@ test('the host is killed midway: no call fails, and hardly one is made twice', a
   await host.end('SIGKILL')
   expect(await asking).toEqual([200])
   expect(made + (await calls()).length).toBeLessThanOrEqual(105)
+  expect(await sumOf('api_calls_made', [...runners, ...others])).toBe(seen) // the host itself asked for nothing
 })
 
 test('ten groups in a row begin cold: a hundred calls each time', { timeout: 600_000 }, async ({ skip }) => {

@@ -1,11 +1,12 @@
 // Processes as runners have them, each with a home and a token of its own, over libp2p: what they share, and what is left when the host is killed.
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { mkdtemp } from 'node:fs/promises'
 import { request } from 'node:http'
 import { createInterface } from 'node:readline'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
+import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { removeFolder } from '../../src/kernel/file.ts'
 import { apiDouble } from '../kit/api-double.ts'
@@ -26,6 +27,11 @@ async function start(args: readonly string[], home: string, env: Record<string, 
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(line))
   await expect.poll(() => lines.length, { timeout: 20_000, message: notes.join('\n') }).toBeGreaterThan(1)
   return { child, lines, notes }
+}
+
+async function stats(home: string): Promise<string> {
+  const env = { PATH: process.env['PATH']!, HOME: home, FAIRLEAD_HOME: home }
+  return (await promisify(execFile)(process.execPath, [main, 'share', 'stats', '--json'], { env })).stdout
 }
 
 /** Without what is for the log. */
@@ -98,6 +104,10 @@ test(
     expect(api.seen).toHaveLength(100)
     const late = await runner()
     expect(await all(0, 100, [late.home])).toEqual([200])
+    await ended(late.child, 'SIGTERM') // what it has counted is told yet
+    await expect
+      .poll(async () => (JSON.parse(await stats(hostHome)) as { group: unknown }).group, { timeout: 20_000, interval: 500 })
+      .toMatchObject({ members: 6, api_calls_made: 100, api_calls_saved: 500, misses: 100 })
     const stranger = await runner({ CACHE_P2P_SHARED_SECRET: 'another' })
     expect(stranger.notes.join('\n')).toContain('refused us: it has another secret')
     expect(api.seen).toHaveLength(100)

@@ -185,7 +185,7 @@ export function createHost(needs: HostNeeds, deputy?: Deputy): Host {
         for await (const received of messages) take(member, received)
       } catch (error) {
         if (error instanceof BadMessage && isIn) keeping.refuse(member, error.message)
-        log.warn('share.member_refused', { peer: ends.member, reason: reasonOf(error) })
+        log[isIn ? 'info' : 'warn'](isIn ? 'share.member_lost' : 'share.member_refused', { peer: ends.member, reason: reasonOf(error) })
       } finally {
         members.remove(member)
         board.left(member)

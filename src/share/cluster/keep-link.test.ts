@@ -103,3 +103,11 @@ test('a host that is lost again and again is not dialled without a pause', async
   expect(now()).toBe('a')
   await kept.close()
 })
+
+test('what opens when it was closed already is closed as well', async () => {
+  const { kept, open, now } = network(['a'], { a: undefined })
+  await kept.close()
+  expect(await kept.begun).toBeInstanceOf(Error)
+  expect([...open.keys()]).toEqual([])
+  expect(now()).toBeUndefined()
+})

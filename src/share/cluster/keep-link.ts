@@ -62,7 +62,10 @@ export function keepLink({ clock, log, open, ways, onChange }: KeepNeeds): KeptL
     let last: unknown = new Error('there is nobody to go to')
     for (const [at, way] of list.entries()) {
       try {
-        return { link: await open(way, stop.signal), better: list.slice(0, at) }
+        const opened = await open(way, stop.signal)
+        if (stop.signal.aborted) void opened.close()
+        stop.signal.throwIfAborted()
+        return { link: opened, better: list.slice(0, at) }
       } catch (error) {
         if (error instanceof Busy || stop.signal.aborted) throw error
         if (!(last instanceof NoMember)) last = error

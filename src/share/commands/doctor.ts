@@ -7,7 +7,7 @@ import { type ShareCheck, createExamination } from '../examination.ts'
 export default command({
   summary: 'find out why runners share nothing',
   description:
-    'Run it where the runner is, with the same variables, or on the host. It looks at the secret, the address, the port, who answers there, whether the keys are the same, the clocks, and what was counted, and changes nothing; the host sees it join for a moment. Exit code 0: all is good; 3: something was found.',
+    'Run it where the runner is, with the same variables, or on the host. It looks at the secret, the address, the port, who answers there, whether the keys are the same, the clocks, and what was counted. It changes nothing, but makes an identity where there is none; the host sees it join for a moment. Exit code 0: all is good; 3: something was found.',
   examples: [
     ['fairlead share doctor', 'what stands in the way?'],
     ['fairlead share doctor --json', 'the same for programs'],

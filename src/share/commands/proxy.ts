@@ -41,7 +41,8 @@ export default command({
     await using proxy = await openProxy({ clock, log }, places, settings, others)
     if (others) {
       terminal.note(connectingText(bootstrap.length))
-      noteJoined(terminal, await proxy.joined)
+      const joined = await Promise.race([proxy.joined.then((problem) => ({ problem })), stopAsked(context)])
+      if (joined) noteJoined(terminal, joined.problem)
     }
     terminal.result({ socket: places.socket, ...(proxy.url ? { url: proxy.url } : {}), api: settings.api.url.origin }, () =>
       [
