@@ -28,7 +28,7 @@ echo "FAIRLEAD_HOME=$FAIRLEAD_HOME" >>"$GITHUB_ENV"
 
 set -- --p2p-port "$FAIRLEAD_SHARE_PORT"
 [ -z "$FAIRLEAD_SHARE_SCOPE" ] || set -- "$@" --shared-scope "$FAIRLEAD_SHARE_SCOPE"
-nohup "$home/bin/fairlead" share proxy "$@" </dev/null >"$log" 2>&1 &
+FAIRLEAD_LOG=${FAIRLEAD_LOG:-warn} nohup "$home/bin/fairlead" share proxy "$@" </dev/null >"$log" 2>&1 &
 proxy=$!
 
 # It says so when it is ready, be it without the others, for whom it waits for a while.
