@@ -19,21 +19,38 @@ type Reached = {
   close(): Promise<void>
 }
 
+const againMs = 100
+const maxTries = 50
+
 /** Nothing is opened before the first call. Faults of that: those of `openProxy`, `share.ttl_invalid`, `share.peers_invalid`, `share.no_secret`. */
 export function createGlobalCache(needs: GlobalCacheNeeds, onShutdown: () => void): GlobalCache {
   const places = placesIn(needs.folders)
   const settings = settingsOf(needs, usualFlags)
   let reached: Promise<Reached> | undefined
   const reach = (): Promise<Reached> => {
-    const reaching = (reached ??= attach().catch(async (error: unknown) => {
-      if (asFault(error).code !== 'control.unreachable') throw error
-      return here(await openOwnCache(places, (at) => openHere(needs, at, settings)))
-    }))
+    const reaching = (reached ??= attachOrOpen())
     reaching.catch(() => forgetReached(reaching))
     return reaching
   }
   const forgetReached = (gone: Promise<Reached>): void => {
     if (reached === gone) reached = undefined
+  }
+  /** Who has it open already may just be about to be talked to; or it is a `share gh`, which nobody talks to. */
+  const attachOrOpen = async (): Promise<Reached> => {
+    for (let left = maxTries; ; left--) {
+      try {
+        return await attach()
+      } catch (error) {
+        if (asFault(error).code !== 'control.unreachable') throw error
+      }
+      try {
+        if (left === 0) return here(await openOwnCache(places, (at) => openHere(needs, at, settings)))
+        return here(await openHere(needs, places, settings))
+      } catch (error) {
+        if (left === 0 || !['share.running', 'socket.busy'].includes(asFault(error).code)) throw error
+      }
+      await new Promise<void>((resolve) => needs.clock.after(againMs, resolve))
+    }
   }
   const attach = async (): Promise<Reached> => {
     const calls = shareCalls(places)

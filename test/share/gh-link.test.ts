@@ -1,9 +1,10 @@
 // The file `gh` that `fairlead share gh --link` writes: what is typed is the same as ever, the API is asked once, and nothing that is wrong with the cache keeps gh from running.
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import process from 'node:process'
+import { createInterface } from 'node:readline'
 import { beforeEach, expect, test } from 'vitest'
 import { type ApiDouble, apiDouble } from '../kit/api-double.ts'
 import { later } from '../kit/cleanup.ts'
@@ -78,6 +79,30 @@ test('where the cache cannot run, gh asks the API itself and says why', async ()
   writeFileSync(join(linked, 'gh'), text.replace(/^fairlead='(.*)'$/m, `fairlead='$1-no-more'`))
   expect(await gh(...words)).toEqual({ ...direct, stderr: expect.stringContaining('-no-more is not there: gh asks the API itself') })
   expect(api.seen).toHaveLength(3)
+})
+
+test('a proxy that runs is there for gh by its own setting, and at its port for any program, REST and GraphQL', async () => {
+  const proxy = spawn(process.execPath, [main, 'share', 'proxy', '--api', api.url, '--port', '0'], {
+    env: { PATH: process.env['PATH']!, HOME: home, FAIRLEAD_HOME: join(home, 'f') },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  later(() => proxy.kill('SIGKILL'))
+  const lines: string[] = []
+  createInterface({ input: proxy.stdout }).on('line', (line) => lines.push(line.trim()))
+  await expect.poll(() => lines.length, { timeout: 20_000 }).toBe(3)
+  const [socket, url] = [lines[1]!.replace(/^gh config set http_unix_socket /, ''), lines[2]!]
+  const asked = ['api', 'graphql', '-f', 'query={ viewer { login } }', '--jq', '.data.viewer.login']
+  const direct = [await run(['gh', ...words]), await run(['gh', ...asked])]
+  expect(await run(['gh', 'config', 'set', 'http_unix_socket', socket])).toEqual({ code: 0, stdout: '', stderr: '' })
+  api.seen.length = 0
+  for (let round = 0; round < 2; round++) expect([await run(['gh', ...words]), await run(['gh', ...asked])]).toEqual(direct)
+  expect(api.seen).toHaveLength(2)
+  const curl = (...more: string[]): Promise<Said> => run(['curl', '-sS', '-H', 'Authorization: Bearer a-token', ...more])
+  for (let round = 0; round < 2; round++) {
+    expect(JSON.parse((await curl(`${url}/repos/o/other`)).stdout)).toMatchObject({ path: '/repos/o/other' })
+    expect((await curl(`${url}/graphql`, '-d', '{"query":"{ viewer { login } }"}')).stdout).toContain('"login":"octo"')
+  }
+  expect(api.seen.map(({ url: path }) => path)).toEqual(['/repos/o/r', '/graphql', '/repos/o/other', '/graphql'])
 })
 
 test('what is wrong is told: flags when it is linked, a file of somebody else, no gh at all', async () => {

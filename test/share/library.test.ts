@@ -1,6 +1,6 @@
 // The library as a program uses it: imported by the package's name from the tarball that npm makes, in processes of its own; and what one program put, others of the group have.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -134,6 +134,25 @@ test('with a host on the machine: it says whose it is, and what is put on one ma
   expect(await member.end()).toBe(0)
   expect(await beside.end()).toBe(0) // who is attached has nothing to let go of
 })
+
+test('programs that start at once have one cache; beside a gh that has it open one has its own', async () => {
+  const home = homeFor()
+  const three = [program(home), program(home), program(home)]
+  const peers = await Promise.all(three.map(({ ask }) => ask(`${cache}.getStats().then(({ peer_id }) => peer_id)`)))
+  expect(new Set(peers.map(({ value }) => value)).size).toBe(1)
+  await Promise.all(three.map(({ ask }, at) => ask(`${cache}.put('of ${at}', ${at})`)))
+  for (const { ask } of three)
+    expect(await ask(`Promise.all([0, 1, 2].map((at) => ${cache}.get('of ' + at)))`)).toEqual({ value: [0, 1, 2] })
+
+  const other = homeFor()
+  const waits = join(other, 'gh')
+  writeFileSync(waits, '#!/bin/sh\nexec cat\n', { mode: 0o755 })
+  const gh = start([main, 'share', 'gh', '--', 'wait'], other, { PATH: `${other}:${process.env['PATH']}` })
+  await expect.poll(() => existsSync(join(other, 'state/share/entries.db')), { timeout: 20_000 }).toBe(true)
+  const beside = program(other)
+  expect(await beside.ask(`${cache}.put('mine', 1).then(() => ${cache}.get('mine'))`)).toEqual({ value: 1 })
+  gh.stdin!.end()
+}, 40_000)
 
 test('what cannot be kept, and settings that are wrong, are told', async () => {
   const one = program(homeFor())
