@@ -120,8 +120,8 @@ export class Reloads {
 }
 
 /** Who was let in, what was allowed to whom, and how often, so that the record says which rules a later call was judged by. */
-function digestOf({ credentials, rules, callLimits, door, local, issuers, scopes, cloudflare, sockets }: Changeable): string {
-  const access = [credentials, rules, callLimits, door, local, issuers, scopes, cloudflare, sockets]
+function digestOf({ credentials, dashboardFor, rules, callLimits, door, local, issuers, scopes, cloudflare, sockets }: Changeable): string {
+  const access = [credentials, dashboardFor, rules, callLimits, door, local, issuers, scopes, cloudflare, sockets]
   const plain = (key: string, value: unknown): unknown => (key === 'keys' ? undefined : value instanceof Map ? [...value] : value)
   return hash('sha256', JSON.stringify(access, plain), 'base64url')
 }

@@ -1,8 +1,8 @@
 // A real browser for the dashboard: Debian's Chromium, driven by playwright-core, with what went wrong on its pages, and what axe-core finds there.
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import axe from 'axe-core'
 import { type BrowserContext, type Page, chromium } from 'playwright-core'
 import { later } from './cleanup.ts'
 
@@ -26,7 +26,7 @@ const args = [
 export type Browser = {
   readonly page: Page
   /** What its console called an error, what was thrown, and what could not be loaded. */
-  readonly problems: readonly string[]
+  readonly problems: string[]
 }
 
 export type BrowserSettings = { readonly theme?: 'light' | 'dark'; readonly width?: number; readonly height?: number }
@@ -59,17 +59,12 @@ export async function openBrowser({ theme = 'light', width = 1_280, height = 800
   return { page, problems }
 }
 
-const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-
-type AxeResult = { violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[] }
-
 /** What is serious or critical of what axe-core finds on the page as it is now, by all its rules or by these. */
 export async function seriousFindings(page: Page, rules?: readonly string[]): Promise<string[]> {
-  if (!(await page.evaluate('"axe" in globalThis'))) await page.evaluate(axeSource) // not a script tag: the page's policy lets none in
-  const { violations } = (await page.evaluate(
-    `axe.run(document, ${JSON.stringify({ resultTypes: ['violations'], ...(rules ? { runOnly: rules } : {}) })})`,
-  )) as AxeResult
+  if (!(await page.evaluate('"axe" in globalThis'))) await page.evaluate(axe.source) // not a script tag: the page's policy lets none in
+  const settings = { resultTypes: ['violations'], ...(rules ? { runOnly: rules } : {}) }
+  const { violations } = await page.evaluate<axe.AxeResults>(`axe.run(document, ${JSON.stringify(settings)})`)
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 200)}: ${failureSummary}`))
+    .flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 200)}: ${failureSummary ?? ''}`))
 }

@@ -112,6 +112,12 @@ describe('who imports whom', () => {
     keeps(imports.capabilities, 'src/operate/commands/server.ts', "const b = import('../../extensions.ts')")
   })
 
+  test('lazily', () => {
+    const tree = (load: string): Tree => ({ 'src/gate/gate.ts': "import { a } from './a.ts'", 'src/gate/a.ts': load })
+    expect(findings(imports.lazily, tree("import { b } from './dashboard/serving.ts'"))).toEqual(['src/gate/a.ts:2'])
+    expect(findings(imports.lazily, tree("const b = import('./dashboard/serving.ts')"))).toEqual([])
+  })
+
   test('dashboard', () => {
     breaks(
       imports.dashboard,
@@ -127,6 +133,8 @@ describe('who imports whom', () => {
     breaks(imports.extensionPoints, 'src/operate/a.ts', "import b from './tools/b.ts'")
     breaks(imports.extensionPoints, 'src/operate/tools/a.ts', "import b from './b.ts'")
     breaks(imports.extensionPoints, 'src/commands/up.ts', "import b from './status.ts'")
+    breaks(imports.extensionPoints, 'src/web/shell.tsx', "import b from './pages/b.tsx'")
+    keeps(imports.extensionPoints, 'src/web/pages.ts', "import b from './pages/b.tsx'")
     breaks(imports.extensionPoints, 'src/base/mcp/a.ts', "import b from './eras/modern.ts'")
     keeps(imports.extensionPoints, 'src/extensions.ts', "const b = import('./operate/tools/b.ts')")
     keeps(imports.extensionPoints, 'src/commands/up.ts', "const b = import('../daemons/gate.ts')")

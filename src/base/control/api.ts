@@ -55,6 +55,8 @@ export type Handlers<A extends Api> = {
 export type CallOptions<O extends Operation = Operation> = {
   /** Ends the call: what was asked for may then have been done, or not. */
   readonly signal?: AbortSignal | undefined
+  /** For whom it is called, where somebody stands before the daemon: a daemon believes it of who may open its socket, and records it. */
+  readonly onBehalfOf?: string
 } & (O extends { readonly stream: infer Item extends z.ZodType }
   ? {
       /** Gets the items in order; no more are read while it works. What it throws ends the call. */
@@ -82,6 +84,9 @@ export type About = {
 /** The sockets of a daemon: who may open one may do all that it offers. */
 export type SocketKind = (typeof socketKinds)[number]
 export const socketKinds = ['observe', 'change'] as const
+
+/** Of `CallOptions.onBehalfOf`: percent-encoded UTF-8. */
+export const onBehalfHeader = 'x-fairlead-for'
 
 /** The file names in a daemon's runtime folder. `change` offers everything. */
 export const socketNames: Readonly<Record<SocketKind, string>> = { observe: 'observe.sock', change: 'change.sock' }

@@ -13,6 +13,7 @@ import {
   type SocketKind,
   maxLineBytes,
   ndjsonType,
+  onBehalfHeader,
   silenceMs,
 } from './api.ts'
 import { fault } from './faults.ts'
@@ -63,7 +64,7 @@ type Asked = { readonly method: string; readonly path: string }
 
 async function ask(needs: Needs, asked: Asked, operation: Partial<Operation>, input: unknown, options: AnyOptions): Promise<unknown> {
   const { daemon, way } = needs
-  const { signal } = options
+  const { signal, onBehalfOf } = options
   signal?.throwIfAborted()
   const lost = (error: unknown): Error => {
     if (isTrustError(error)) return fault.untrusted({ path: way.name, reason: reasonOf(error) }, error)
@@ -73,6 +74,7 @@ async function ask(needs: Needs, asked: Asked, operation: Partial<Operation>, in
   const headers = {
     // after an upload that is refused in the middle the answer must still come through
     connection: operation.upload ? 'keep-alive' : 'close',
+    ...(onBehalfOf === undefined ? {} : { [onBehalfHeader]: encodeURIComponent(onBehalfOf) }),
     ...(input === undefined ? {} : { 'content-type': operation.upload ? 'application/octet-stream' : 'application/json' }),
   }
   const request = await way.open({ ...asked, headers }).catch((error: unknown) => {

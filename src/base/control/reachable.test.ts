@@ -16,6 +16,7 @@ import { openControl } from './server.ts'
 const nothing = z.strictObject({})
 const api = {
   double: { privilege: 'observe', summary: 'twice as much', input: z.strictObject({ of: z.number() }), output: z.number() },
+  who: { privilege: 'observe', summary: 'who calls', input: nothing, output: z.string() },
   follow: { privilege: 'observe', summary: 'until it is enough', input: nothing, stream: z.number(), output: nothing },
   put: { privilege: 'change', summary: 'bytes', input: nothing, upload: true, output: nothing },
 } as const satisfies Api
@@ -34,6 +35,7 @@ beforeEach(async () => {
       if (of === 0) throw fault.broken({})
       return 2 * of
     },
+    who: async (_, { caller }) => `${caller.name} via ${caller.via}`,
     follow: async (_, { say, signal }) => {
       signal.addEventListener('abort', () => over.resolve(), { once: true })
       for (let n = 1; ; n++) {
@@ -60,8 +62,17 @@ test('answers and faults come as the daemon gave them; uploads are not offered',
   const { signal } = new AbortController()
   expect(await double({ of: 21 }, { caller, signal })).toBe(42)
   await expect(double({ of: 0 }, { caller, signal })).rejects.toMatchObject({ code: 'lamp.broken', kind: 'conflict', hint: 'mend it' })
-  expect(Object.keys(offered)).toEqual(['double', 'follow'])
-  expect(Object.keys(handlers)).toEqual(['double', 'follow'])
+  expect(Object.keys(offered)).toEqual(['double', 'who', 'follow'])
+  expect(Object.keys(handlers)).toEqual(['double', 'who', 'follow'])
+})
+
+test('the daemon is told for whom it is called', async () => {
+  const { signal } = new AbortController()
+  expect(await (lamp().handlers['who'] as AnyHandler)({}, { caller: { ...caller, name: 'Ännchen, 2' }, signal })).toBe(
+    'Ännchen, 2 via socket',
+  )
+  const plain = controlClient(api, { daemon: 'lamp', folder: join(folder, 'lamp'), privilege: 'observe' }).calls
+  expect(await plain.who({})).toBe('local via socket')
 })
 
 test('items come one by one, and who goes away ends the call at the far end', async () => {

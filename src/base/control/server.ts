@@ -5,7 +5,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import { makeFolder, removeFile } from '../../kernel/file.ts'
 import { listenUnix } from '../wire/unix.ts'
 import { type Admit, type ControlNeeds, answering } from './answering.ts'
-import { type About, type Api, type SocketKind, socketNames } from './api.ts'
+import { type About, type Api, type SocketKind, onBehalfHeader, socketNames } from './api.ts'
 import { type Offers, answerOffers } from './offers.ts'
 
 const maxConnections = 64
@@ -13,8 +13,22 @@ const graceMs = 500
 /** Requests are bounded where they are read: an upload may take hours. */
 export const timeLimits = { headersTimeout: 10_000, requestTimeout: 0 } as const
 
-/** Whoever may open a socket may do all that it offers. */
-const atSocket: Admit = async () => ({ caller: { name: 'local', via: 'socket' }, authorize() {} })
+const maxNameLength = 320
+
+/** Whoever may open a socket may do all that it offers, and say for whom. */
+const atSocket: Admit = async ({ headers }) => ({
+  caller: { name: nameIn(headers[onBehalfHeader]) ?? 'local', via: 'socket' },
+  authorize() {},
+})
+
+function nameIn(header: string | string[] | undefined): string | undefined {
+  if (typeof header !== 'string') return undefined
+  try {
+    return decodeURIComponent(header).slice(0, maxNameLength)
+  } catch {
+    return undefined
+  }
+}
 
 export type SocketNeeds<A extends Api> = ControlNeeds<A> & {
   /** Told and streamed on both sockets; absent: it offers nothing. */

@@ -76,6 +76,7 @@ export function Connectors({ connectors, signed }: Props) {
 
 function Card({ connector, rotate }: { readonly connector: Connector; readonly rotate: (() => void) | undefined }) {
   const { connector_id: id, status, window_hours: hours, rotated_at: rotated, credential_expiry: expiry, fingerprint, rotation } = connector
+  const words = rotated === null ? 'Make its first credential' : 'Rotate now'
   return (
     <article class="card" aria-label={id}>
       <header>
@@ -112,8 +113,8 @@ function Card({ connector, rotate }: { readonly connector: Connector; readonly r
       </dl>
       {rotate && (
         <p class="row">
-          <button type="button" class="main" onClick={rotate} aria-label={`Rotate ${id} now`}>
-            {rotated === null ? 'Make its first credential' : 'Rotate now'}
+          <button type="button" class="main" onClick={rotate} aria-label={`${words}: ${id}`}>
+            {words}
           </button>
         </p>
       )}

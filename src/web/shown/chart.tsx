@@ -15,7 +15,7 @@ export type ChartProps = {
   /** ms since 1970, rising. */
   readonly times: readonly number[]
   readonly series: readonly ChartSeries[]
-  /** Dots stand on a logarithmic scale: most things take a moment, some take long. */
+  /** Dots stand for single things, above 0, on a logarithmic scale: most take a moment, some take long. */
   readonly kind: 'dots' | 'lines'
   readonly valueText: (value: number) => string
   /** Of lines; from 0 to a bit more than the most when absent. */
@@ -28,7 +28,10 @@ export function Chart({ label, times, series, kind, valueText, range }: ChartPro
   const place = useRef<HTMLDivElement>(null)
   const drawn = useRef<uPlot | undefined>(undefined)
   const look = useLook()
-  const data = (): uPlot.AlignedData => [times.map((ms) => ms / 1_000), ...series.map(({ values }) => [...values])]
+  const data = (): uPlot.AlignedData => [
+    times.map((ms) => ms / 1_000),
+    ...series.map(({ values }) => values.map((value) => (value === null || kind === 'lines' ? value : Math.log10(value)))),
+  ]
   const names = series.map(({ name }) => name).join()
   useEffect(() => {
     const element = place.current
@@ -77,16 +80,14 @@ function optionsOf(place: HTMLElement, { series, kind, valueText, range }: Drawn
     height: heightPx,
     legend: { show: false },
     cursor: { show: false },
-    scales: { y: kind === 'dots' ? { distr: 3, log: 10 } : { range: range ? [...range] : (_, __, most) => [0, Math.max(1, most) * 1.1] } },
+    scales: { y: { range: kind === 'dots' ? powers : range ? [...range] : (_, __, most) => [0, Math.max(1, most) * 1.1] } },
     axes: [
       { ...axis, space: 90, size: 30, values: timeTexts },
       {
         ...axis,
         size: 64,
-        values: (_, at) => at.map(valueText),
-        ...(kind === 'dots'
-          ? { splits: (_: uPlot, __: number, ...ends: [number, number]) => powers(...ends), filter: (_: uPlot, at: number[]) => at }
-          : {}),
+        ...(kind === 'dots' ? { splits: (_: uPlot, __: number, ...ends: Powers) => between(ends) } : {}),
+        values: (_, at) => at.map((value) => valueText(kind === 'dots' ? 10 ** value : value)),
       },
     ],
     series: [
@@ -103,10 +104,16 @@ function optionsOf(place: HTMLElement, { series, kind, valueText, range }: Drawn
   }
 }
 
-/** The powers of ten from below `least` to above `most`. */
-function powers(least: number, most: number): number[] {
-  const from = Math.floor(Math.log10(least))
-  return Array.from({ length: Math.ceil(Math.log10(most)) - from + 1 }, (_, at) => 10 ** (from + at))
+type Powers = [least: number, most: number]
+
+/** Of ten: those around what there is. */
+function powers(_: uPlot, least: number, most: number): Powers {
+  const from = Math.floor(least)
+  return [from, Math.max(from + 1, Math.ceil(most))]
+}
+
+function between([least, most]: Powers): number[] {
+  return Array.from({ length: most - least + 1 }, (_, at) => least + at)
 }
 
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' })

@@ -1,6 +1,5 @@
 // Calls as they end: the newest in a list, and the last few hundred as dots, by when and how long.
 import { useRef, useState } from 'preact/hooks'
-import type { FoundCall, EndedCall } from '../../gate/calls/api.ts'
 import type { GateCalls } from '../../gate/client.ts'
 import { callsOf } from '../calls.ts'
 import { useItems } from '../items.ts'
@@ -11,8 +10,13 @@ import { Outcome, outcomeStanding } from '../shown/outcome.tsx'
 import { type Column, Rows } from '../shown/rows.tsx'
 import { Ago } from '../shown/time.tsx'
 
+type Watching = NonNullable<Parameters<GateCalls['watch-calls']>[1]>
+type Told = Parameters<NonNullable<Watching['onItem']>>[0]
+type EndedCall = Told['calls'][number]
+type FoundCall = Awaited<ReturnType<GateCalls['search-calls']>>['found'][number]
 type Shown = EndedCall & { readonly key: number }
 
+const gate = callsOf<GateCalls>('gate')
 /** As many are kept here. */
 const maxKept = 500
 
@@ -61,7 +65,7 @@ function useFeed(): Heard {
   const keys = useRef(0)
   const keyed = (call: EndedCall): Shown => ({ ...call, key: ++keys.current })
   const isSeeded = useRef(false)
-  useItems<{ readonly calls: readonly EndedCall[]; readonly missed: number }>('gate', 'watch-calls', ({ calls, missed }) => {
+  useItems<Told>('gate', 'watch-calls', ({ calls, missed }) => {
     set((before) => ({
       calls: [...calls.map(keyed).toReversed(), ...before.calls].slice(0, maxKept),
       missed: before.missed + missed,
@@ -69,8 +73,7 @@ function useFeed(): Heard {
     if (isSeeded.current) return
     isSeeded.current = true // the gate tells from now on what ends: what ended before is in its record
     const untilMs = calls[0]?.time ?? Infinity
-    callsOf<GateCalls>('gate')
-      ['search-calls']({ limit: 200 })
+    gate['search-calls']({ limit: 200 })
       .then(({ found }) => {
         const earlier = found.filter(({ outcome }) => outcome !== 'open').map(endedOf)
         set((before) => {

@@ -47,7 +47,7 @@ function Tool({ held, mayChange }: { readonly held: Held; readonly mayChange: bo
         </details>
         {mayChange && (
           <p class="row">
-            <Act kind="main" act={accept} label={`Accept ${tool} of ${upstream} as it is now`}>
+            <Act kind="main" act={accept} label={`Accept it as it is now: ${tool} of ${upstream}`}>
               Accept it as it is now
             </Act>
           </p>

@@ -1,6 +1,5 @@
 // The gate's record: searched, page by page, with whether what was read is what was written, and how far others have seen it.
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { FoundCall } from '../../gate/calls/api.ts'
 import type { GateCalls } from '../../gate/client.ts'
 import { callsOf } from '../calls.ts'
 import { type Failure, failureOf } from '../failure.ts'
@@ -13,8 +12,10 @@ import { StandingTag } from '../shown/standing.tsx'
 import { Ago } from '../shown/time.tsx'
 
 type Result = Awaited<ReturnType<GateCalls['search-calls']>>
+type FoundCall = Result['found'][number]
 type Wanted = Parameters<GateCalls['search-calls']>[0]
 
+const gate = callsOf<GateCalls>('gate')
 const pageSize = 1_000
 const outcomes = ['ok', 'tool_error', 'error', 'refused', 'notSent', 'unknown', 'cancelled', 'open'] as const
 const fields = [
@@ -66,8 +67,7 @@ function useSearch() {
     const own = before ? current.current : ++current.current
     const oldest = before?.found.at(-1)?.seq
     setLooking(true)
-    callsOf<GateCalls>('gate')
-      ['search-calls']({ ...wanted, limit: pageSize, ...(oldest === undefined ? {} : { before: oldest }) })
+    gate['search-calls']({ ...wanted, limit: pageSize, ...(oldest === undefined ? {} : { before: oldest }) })
       .then((page) => {
         if (own !== current.current) return // another search was begun
         setFailure(undefined)
@@ -110,7 +110,7 @@ function Form({ wanted, isLooking, search }: FormProps) {
       <label>
         Outcome
         <select name="outcome">
-          <option value="">any</option>
+          <option value="">all</option>
           {outcomes.map((outcome) => (
             <option key={outcome} value={outcome}>
               {outcome}
