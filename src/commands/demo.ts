@@ -95,6 +95,7 @@ function text({ home, dashboard, signIn, gate, cache, nodes }: ReturnType<typeof
     '  fairlead status',
     '  fairlead run status',
     '  fairlead gate approve',
+    '  fairlead gate sign-in owner',
     '',
     dim('Ctrl-C takes it down, and its files'),
   ]

@@ -35,7 +35,7 @@ test('refusals, and calls that did not reach their server or whose effect is unk
     '{"seq":9,"event":"refu', // a write that is just going on
   )
   expect(await recentTrouble(folder)).toEqual([
-    { at: Date.parse(at(8)), about: 'http', text: 'refused: 12 further' },
+    { at: Date.parse(at(8)), about: 'somebody', text: 'refused at the door (http): 12 further' },
     { at: Date.parse(at(6)), about: 'bot', text: 'refused: rm at files: no rule lets bot use it' },
     { at: Date.parse(at(4)), about: 'bob', text: 'resources/read file:///a at files: its effect is unknown (upstream.ended)' },
   ])

@@ -7,7 +7,7 @@ import { namesOf } from '../base/ledger/segments.ts'
 export type Trouble = {
   /** ms since 1970. */
   readonly at: number
-  /** A principal, or the door where nobody was known. */
+  /** A principal; `somebody` where nobody was known. */
   readonly about: string
   readonly text: string
 }
@@ -15,7 +15,10 @@ export type Trouble = {
 const lookedAtBytes = 128 << 10
 const newest = 10
 
-type Entry = Readonly<Record<string, unknown>>
+/** As the gate writes it. */
+type Entry = { readonly seq?: number; readonly begin?: number; readonly further?: number } & {
+  readonly [Member in 'time' | 'event' | 'principal' | 'door' | 'method' | 'name' | 'upstream' | 'path' | 'outcome' | 'reason']?: string
+}
 
 /** The newest first. What cannot be read is left out: whether the record is whole is for `verify` to say. */
 export async function recentTrouble(folder: string): Promise<readonly Trouble[]> {
@@ -26,25 +29,27 @@ export async function recentTrouble(folder: string): Promise<readonly Trouble[]>
   const parts: Buffer[] = []
   for await (const part of createReadStream(active, { start, end: sizeBytes - 1 })) parts.push(part as Buffer)
   const lines = Buffer.concat(parts).toString('utf8').split('\n')
-  const begun = new Map<unknown, Entry>()
+  const begun = new Map<number | undefined, Entry>()
   const found: Trouble[] = []
   for (const line of lines) {
     const entry = parsed(line)
     if (!entry) continue // cut off at the beginning of what is looked at, or just being written
-    if (entry['event'] === 'call.begin') begun.set(entry['seq'], entry)
-    if (entry['reason'] === noStream) continue
+    if (entry.event === 'call.begin') begun.set(entry.seq, entry)
+    if (entry.reason === noStream) continue
     const trouble =
-      entry['event'] === 'refused' ? refused(entry) : entry['event'] === 'call.end' ? failed(entry, begun.get(entry['begin'])) : undefined
-    if (trouble) found.push({ at: Date.parse(String(entry['time'])), ...trouble })
+      entry.event === 'refused' ? refused(entry) : entry.event === 'call.end' ? failed(entry, begun.get(entry.begin)) : undefined
+    const at = Date.parse(entry.time ?? '')
+    if (trouble && !Number.isNaN(at)) found.push({ at, ...trouble })
   }
   return found.slice(-newest).reverse()
 }
 
 function refused(entry: Entry): Omit<Trouble, 'at'> {
   const { principal, door, reason } = entry
+  const at = door === undefined ? '' : ` at the door (${door})`
   return {
-    about: String(principal ?? door ?? 'somebody'),
-    text: `refused: ${what(entry)}${reason === undefined ? '' : `: ${String(reason)}`}`,
+    about: principal ?? 'somebody',
+    text: `refused${at}: ${what(entry)}${reason === undefined ? '' : `: ${reason}`}`,
   }
 }
 
@@ -52,14 +57,13 @@ function refused(entry: Entry): Omit<Trouble, 'at'> {
 function failed({ outcome, reason }: Entry, begin: Entry | undefined): Omit<Trouble, 'at'> | undefined {
   if (!begin || (outcome !== 'notSent' && outcome !== 'unknown')) return undefined
   const how = outcome === 'notSent' ? 'not sent' : 'its effect is unknown'
-  return { about: String(begin['principal']), text: `${what(begin)}: ${how}${reason === undefined ? '' : ` (${String(reason)})`}` }
+  return { about: begin.principal ?? 'somebody', text: `${what(begin)}: ${how}${reason === undefined ? '' : ` (${reason})`}` }
 }
 
 function what({ method, name, upstream, path, further }: Entry): string {
-  if (further !== undefined) return `${String(further)} further`
-  const call =
-    method === 'tools/call' && name !== undefined ? String(name) : [method, name ?? path].filter((part) => part !== undefined).join(' ')
-  return upstream === undefined ? call : `${call} at ${String(upstream)}`
+  if (further !== undefined) return `${further} further`
+  const call = method === 'tools/call' && name !== undefined ? name : [method, name ?? path].filter((part) => part !== undefined).join(' ')
+  return upstream === undefined ? call : `${call} at ${upstream}`
 }
 
 function parsed(line: string): Entry | undefined {

@@ -21,8 +21,13 @@ async function enter(): Promise<State> {
     return { is: 'signed', signed: code === undefined ? await signed() : await signIn(code) }
   } catch (error) {
     const failure = failureOf(error)
-    return { is: 'out', failure: code === undefined && failure.isSignedOut ? undefined : failure }
+    return outBy(failure)
   }
+}
+
+/** That nobody is signed in yet goes without saying. */
+function outBy(failure: Failure | undefined): State {
+  return { is: 'out', failure: failure?.code === 'dashboard.not_signed_in' ? undefined : failure }
 }
 
 function App() {
@@ -38,7 +43,7 @@ function App() {
   }, [])
   if (state.is === 'starting') return <p class="starting">Opening…</p>
   if (state.is === 'out') return <SignIn failure={state.failure} entered={(one) => set({ is: 'signed', signed: one })} />
-  return <Shell signed={state.signed} left={(failure) => set({ is: 'out', failure })} />
+  return <Shell signed={state.signed} left={(failure) => set(outBy(failure))} />
 }
 
 applyTheme()

@@ -5,14 +5,14 @@ type Told = { readonly code?: unknown; readonly message?: unknown; readonly hint
 export class Failure extends Error {
   readonly code: string
   readonly hint: string | undefined
-  /** Nobody is signed in any more. */
+  /** Nobody is signed in any more, or somebody who may no longer look. */
   readonly isSignedOut: boolean
 
   constructor({ code, message, hint, kind }: Told) {
     super(typeof message === 'string' ? message : 'something went wrong')
     this.code = typeof code === 'string' ? code : 'dashboard.unknown'
     this.hint = typeof hint === 'string' ? hint : undefined
-    this.isSignedOut = kind === 'unauthenticated' && this.code.startsWith('dashboard.')
+    this.isSignedOut = this.code.startsWith('dashboard.') && (kind === 'unauthenticated' || this.code === 'dashboard.not_for_you')
   }
 }
 

@@ -93,8 +93,8 @@ export function useLive<Calls extends object, Name extends keyof Calls & string>
   const live = useContext(LiveContext)
   const [followed, set] = useState<Followed<Value>>({})
   const key = JSON.stringify([daemon, operation, input, everyMs])
+  useEffect(() => set({}), [daemon, operation]) // of another input the answer before stays until there is a new one
   useEffect(() => {
-    set({})
     if (!live || daemon === undefined) return
     return live.follow({ daemon, operation, input: input as Record<string, unknown>, everyMs }, (told) => {
       if ('value' in told) set({ value: told.value as Value })

@@ -49,7 +49,7 @@ export function Shell({ signed, left }: { readonly signed: Signed; readonly left
         })
         .catch((error: unknown) => {
           const failure = failureOf(error)
-          if (failure.isSignedOut) left()
+          if (failure.isSignedOut) left(failure)
           else setConnected(false)
         })
         .finally(() => (cancel = after(daemonsEveryMs, look)))

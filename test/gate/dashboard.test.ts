@@ -16,7 +16,10 @@ const accessWith = (bob: string): string =>
   `[gate.principals.ann]\ntoken_sha256 = "${tokenHash(ann)}"\ndashboard = "change"\n` +
   `[gate.principals.bob]\npeers = []\n${bob}\n[gate.principals.eve]\ntoken_sha256 = "${tokenHash(eve)}"\n` +
   '[[gate.rules]]\nprincipals = ["ann", "eve"]\nupstreams = ["*"]\ntools = ["echo"]\napprove = ["echo"]\n'
-const options = { upstreams: { up: { command: unrulyServer().command } }, settings: 'approval_by = "machine"\n' }
+const options = {
+  upstreams: { up: { command: unrulyServer().command } },
+  settings: 'approval_by = "machine"\npublic_url = "https://gate.example"\n',
+}
 
 let gate: RunningGate
 let own: GateCalls
@@ -107,7 +110,9 @@ test('the page and its files: nothing from elsewhere, nothing inline, no frame, 
 })
 
 test('a link signs in once, by a cookie that no script and no other site gets', async () => {
-  const code = codeOf(await own['sign-in']({ principal: 'ann' }))
+  const link = await own['sign-in']({ principal: 'ann' })
+  expect(link.url).toMatch(/^https:\/\/gate\.example\/#sign-in=/)
+  const code = codeOf(link)
   const first = await send('/api/session', { method: 'POST', headers: fromPage, body: { code } })
   expect(first.json()).toMatchObject({ person: 'ann', level: 'change' })
   expect(String(first.headers['set-cookie'])).toMatch(
@@ -115,6 +120,14 @@ test('a link signs in once, by a cookie that no script and no other site gets', 
   )
   const second = await send('/api/session', { method: 'POST', headers: fromPage, body: { code } })
   expect([second.status, second.json().error.code, second.headers['set-cookie']]).toEqual([401, 'dashboard.bad_code', undefined])
+  const outside = await send('/api/session', {
+    method: 'POST',
+    headers: { ...fromPage, host: 'gate.example', origin: 'https://gate.example' },
+    body: { code: codeOf(await own['sign-in']({ principal: 'ann' })) },
+  })
+  expect(String(outside.headers['set-cookie'])).toMatch(
+    /^__Host-fairlead=[\w-]{32}; Path=\/; HttpOnly; SameSite=Strict; Max-Age=43200; Secure$/,
+  )
   await expect(own['sign-in']({ principal: 'eve' })).rejects.toMatchObject({ code: 'dashboard.no_principal' })
   await expect(own['sign-in']({})).rejects.toMatchObject({ code: 'dashboard.no_principal' }) // there are two
 })
@@ -242,7 +255,7 @@ test.skipIf(noBrowser)(
     const hostile = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
     const calling = call(gate.url('up'), 'echo', { text: hostile }, { token: eve, session })
     await until('the call waits', async () => (await own['list-calls']({})).length === 1)
-    await page.goto((await own['sign-in']({ principal: 'ann' })).url)
+    await page.goto(`http://127.0.0.1:${gate.port}/#sign-in=${codeOf(await own['sign-in']({ principal: 'ann' }))}`)
     const waiting = page.getByRole('listitem').filter({ hasText: 'calls echo of up' })
     await waiting.waitFor()
     expect(page.url()).not.toContain('sign-in')

@@ -1,5 +1,5 @@
 // Rules on who may import whom: layers, capabilities, composers, extension points, doors and packages.
-import { baseOrder, closures, composer, doors, notCapabilities, ownCommand, packages, pluralFolder } from './tables.ts'
+import { baseOrder, closures, composer, doors, loadedLater, notCapabilities, ownCommand, packages, pluralFolder } from './tables.ts'
 import { type Finding, type Import, type Rule, type Source, places } from './source.ts'
 
 type Edge = { readonly file: Source; readonly entry: Import; readonly target: string }
@@ -199,6 +199,25 @@ export const closed: Rule = (files) => {
       }
     }
     for (const { path, isTest } of files) if (!isTest && (path === start || (start.endsWith('/') && path.startsWith(start)))) walk(path)
+    return found
+  })
+}
+
+/** What shall be loaded only when it is asked for is not reached by imports that are not lazy. */
+export const lazily: Rule = (files) => {
+  const byPath = new Map(files.map((file) => [file.path, file]))
+  return Object.entries(loadedLater).flatMap(([start, later]) => {
+    const seen = new Set<string>([start])
+    const found: Finding[] = []
+    for (const path of seen) {
+      const file = byPath.get(path)
+      for (const entry of file?.imports.filter(({ isType, isDynamic }) => !isType && !isDynamic) ?? []) {
+        if (entry.file === undefined) continue
+        if (later.test(entry.file))
+          found.push(finding({ file: file!, entry }, `${start} reaches ${entry.file} at its start`, 'import() where it is needed'))
+        else seen.add(entry.file)
+      }
+    }
     return found
   })
 }

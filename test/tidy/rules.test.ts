@@ -112,6 +112,12 @@ describe('who imports whom', () => {
     keeps(imports.capabilities, 'src/operate/commands/server.ts', "const b = import('../../extensions.ts')")
   })
 
+  test('lazily', () => {
+    const tree = (load: string): Tree => ({ 'src/gate/gate.ts': "import { a } from './a.ts'", 'src/gate/a.ts': load })
+    expect(findings(imports.lazily, tree("import { b } from './dashboard/serving.ts'"))).toEqual(['src/gate/a.ts:2'])
+    expect(findings(imports.lazily, tree("const b = import('./dashboard/serving.ts')"))).toEqual([])
+  })
+
   test('dashboard', () => {
     breaks(
       imports.dashboard,

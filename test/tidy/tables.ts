@@ -137,6 +137,11 @@ export const closures: Readonly<Record<string, RegExp>> = {
   'src/operate/tools/': /^(?:zod|smol-toml|yaml|toml-eslint-parser)$/,
 }
 
+/** What is loaded when it is asked for, and never with the file that stands before it on every call's way. */
+export const loadedLater: Readonly<Record<string, RegExp>> = {
+  'src/gate/gate.ts': /^src\/gate\/dashboard\/(?:serving|files|live|same-site)\.ts$/,
+}
+
 export const maxLines = 400
 
 /** A name says what a file is about; these say nothing. */

@@ -113,7 +113,7 @@ test('what really runs is told, and what is wrong on purpose has its remedy; sta
   // the events are what happened: the bot was refused by a rule, a stranger at the door
   const texts = seen.events.map(({ about, text }) => `${about}: ${text}`).join('\n')
   expect(texts).toContain('build-bot: refused: add_note at notes: no rule lets build-bot')
-  expect(texts).toContain('http: refused: POST /mcp/notes: a valid credential is needed')
+  expect(texts).toContain('somebody: refused at the door (http): POST /mcp/notes: a valid credential is needed')
   // and from outside: the services are processes of this machine, and the gate lets in whom it should
   for (const image of ['main.mjs', 'run agent', ' up ', 'share proxy'])
     expect(processes(image).length + everyMain(image)).toBeGreaterThan(0)

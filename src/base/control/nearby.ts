@@ -54,7 +54,7 @@ function mayBeIn(folder: string): boolean {
 }
 
 function absence({ code, message, hint, details }: Fault, folder: string, start: string): Omit<StatusLine, 'name'> {
-  const reason = String(details['reason'] ?? '')
+  const reason = typeof details['reason'] === 'string' ? details['reason'] : ''
   if (code !== 'control.unreachable') return { standing: 'bad', text: message, remedy: hint }
   if (reason === 'ECONNREFUSED')
     return { standing: 'bad', text: `it was killed, or broke down: nobody listens in ${folder} any more`, remedy: start }

@@ -140,17 +140,18 @@ async function settled({ clock, signal, terminal }: Needs, { home, nodes }: Flee
 
 /** A call that needs a person's yes waits for it, always one. */
 function keepAsking({ clock, log, signal }: Needs, ann: Probe): { stop(): void } {
-  let isOver = false
+  const over = new AbortController()
+  const either = AbortSignal.any([signal, over.signal])
   const ask = async (): Promise<void> => {
-    while (!isOver && !signal.aborted) {
+    while (!either.aborted) {
       await ann
         .call('delete_note', { id: '1' })
         .catch((error: unknown) => log.debug('demo.delete_note', { problem: asFault(error).message }))
-      await clock.wait(everyMs, signal).catch(() => {})
+      await clock.wait(everyMs, either).catch(() => {})
     }
   }
   void ask()
-  return { stop: () => (isOver = true) }
+  return { stop: () => over.abort(new Error('the demo is over')) }
 }
 
 /** The gate has an upstream as soon as it heard the offer. */
