@@ -103,7 +103,6 @@ function unsealed(sealed: Buffer, bound: Buffer, nonce: Buffer, { sealKey }: Gro
 }
 
 const headerName = /^[\w!#$%&'*+.^`|~-]{1,256}$/
-// eslint-disable-next-line no-control-regex -- a tab is no control character in a header (RFC 9110 §5.5)
 const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/
 
 /** What a member may send is what a cache keeps (`ttlOf`), and a server can say: a member that lies must not be able to break an answer. */
