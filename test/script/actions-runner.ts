@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import process from 'node:process'
+import { setTimeout as wait } from 'node:timers/promises'
 import { parse } from 'yaml'
 
 type Variables = Readonly<Record<string, string>>
@@ -105,18 +106,32 @@ function checkOut(path: string | undefined): number {
   return 0
 }
 
+function isOurs(pid: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`RUNNER_TRACKING_ID=${tracking}`)
+  } catch {
+    return false // it is gone, or somebody else's
+  }
+}
+
 /** As GitHub's runner does when a job is over: ends what its steps have left behind. */
-function endOrphans(): void {
-  for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
-    try {
-      if (readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`RUNNER_TRACKING_ID=${tracking}`)) process.kill(Number(pid))
-    } catch {} // it is gone, or somebody else's
+async function endOrphans(): Promise<void> {
+  const signals: (NodeJS.Signals | 0)[] = ['SIGTERM', ...Array.from({ length: 100 }, () => 0 as const), 'SIGKILL']
+  for (const signal of signals) {
+    const left = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry) && isOurs(entry))
+    if (left.length === 0) return
+    for (const pid of left) {
+      try {
+        process.kill(Number(pid), signal)
+      } catch {} // it has just ended
+    }
+    await wait(100)
   }
 }
 
 const { name, jobs } = parse(readFileSync(file, 'utf8')) as Workflow
 let code = 0
 for (const job of Object.values(jobs)) code ||= await runSteps(job.steps, allFilled(job.env, {}), {})
-endOrphans()
+await endOrphans()
 process.stdout.write(`${name}: ${code === 0 ? 'succeeded' : 'failed'}\n`)
 process.exitCode = code
