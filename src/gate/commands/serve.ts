@@ -1,5 +1,6 @@
 // Runs the gate by itself, from its configuration, until it is stopped.
 import { dirname, join } from 'node:path'
+import { type ClusterConfig, sharedBy } from '../../base/cluster/open.ts'
 import { loadMachineConfig } from '../../base/config/machine.ts'
 import { command, stopAsked } from '../../base/terminal/command.ts'
 import { changeMark } from '../../kernel/file.ts'
@@ -24,9 +25,11 @@ export default command({
     const { path, tables } = await load()
     const mark = changeMark(path)
     const config = tables['gate'] as GateConfig
+    const folder = dirname(path)
+    const openShared = sharedBy({ clock, log, env, folder }, tables['cluster'] as ClusterConfig | undefined)
     const control = join(folders.runtime, 'gate')
     const read = async (): Promise<GateConfig> => (await load()).tables['gate'] as GateConfig
-    const needs = { clock, log, env, folder: dirname(path), state: folders.state, control, kinds, connectors, version, read }
+    const needs = { clock, log, env, folder, state: folders.state, control, openShared, kinds, connectors, version, read }
     const gate = await startConfiguredGate(needs, config)
     terminal.result({ url: gate.url, upstreams: Object.keys(config.upstreams) }, () =>
       [
