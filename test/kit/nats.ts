@@ -1,6 +1,6 @@
 // NATS servers with JetStream on loopback, three as one cluster: killed and started again one by one.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,6 +17,7 @@ export type NatsCluster = {
   readonly pids: () => readonly (number | undefined)[]
   /** SIGKILL by default; SIGSTOP leaves it there, silent. */
   readonly kill: (server: number, signal?: NodeJS.Signals) => Promise<void>
+  /** Or lets one go on that was stopped. */
   readonly start: (server: number) => void
   /** The server that leads a stream. */
   readonly leaderOf: (stream: string) => Promise<number>
@@ -52,12 +53,17 @@ ${lines}`
     writeFileSync(join(folder, `n${at}.conf`), config)
   }
   const start = (at: number): void => {
+    if (children[at]) return void children[at].kill('SIGCONT')
     children[at] = spawn('nats-server', ['-c', join(folder, `n${at}.conf`)], { stdio: 'ignore' })
   }
   const kill = async (at: number, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> => {
     const child = children[at]
     if (!child) return
-    if (signal !== 'SIGKILL') return void child.kill(signal)
+    if (signal !== 'SIGKILL') {
+      child.kill(signal)
+      if (signal === 'SIGSTOP') await vi.waitFor(() => isStopped(child.pid!), { interval: 5 })
+      return
+    }
     const over = new Promise((resolve) => child.once('exit', resolve))
     child.kill(signal)
     await over
@@ -92,6 +98,14 @@ ${lines}`
       return Boolean(leader) && replicas.length === 2 && replicas.every(({ current, offline }) => current && !offline)
     },
     empty: async (stream) => ask((manager) => manager.streams.purge(stream)).then(() => {}, () => {}), // prettier-ignore
+  }
+}
+
+/** Throws until every thread of it is: a signal takes its time. */
+function isStopped(pid: number): void {
+  for (const task of readdirSync(`/proc/${pid}/task`)) {
+    const stat = readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8')
+    if (!/\) [Tt] /.test(stat)) throw new Error(`${pid} still runs`)
   }
 }
 

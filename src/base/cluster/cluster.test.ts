@@ -13,6 +13,8 @@ import { loadConfig } from '../config/config.ts'
 import schema from './config.ts'
 import { type ClusterConfig, sharedBy } from './open.ts'
 
+afterAll(cleanUp)
+
 const read = async (text: string): Promise<ClusterConfig> => (await loadConfig({ schema, path: 'cluster.toml', text })).value
 
 test('the least: servers of this machine; all else has a default', async () => {
@@ -73,7 +75,6 @@ authorization { users: [{ nkey: ${user.getPublicKey()} }] }`,
   beforeEach(({ skip }) => {
     if (!hasNats) skip('there is no nats-server here')
   })
-  afterAll(cleanUp)
 
   const open = async (text: string, host = '127.0.0.1') => {
     const cluster = await read(`nats = ["${nats.urls[0]!.replace('127.0.0.1', host)}"]\n${text}`)
