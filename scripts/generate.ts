@@ -13,7 +13,7 @@ const notCapabilities = new Set(['kernel', 'base', 'daemons', 'commands', 'web']
 /** Each extension point: the folders it has, `*` standing for each capability. A pattern that ends in `.ts` names one file. */
 const points: Readonly<Record<string, readonly string[]>> = {
   commands: ['commands', '*/commands'],
-  configs: ['*/config.ts'],
+  configs: ['*/config.ts', 'base/cluster/config.ts'],
   statuses: ['*/status.ts'],
   reachables: ['*/reachable.ts'],
   tools: ['*/tools'],
@@ -35,7 +35,8 @@ function filesOf(capabilities: readonly string[], patterns: readonly string[], p
   )
   const found = places.flatMap((place): Extension[] => {
     const owner = place.split('/').slice(0, -1).join('/')
-    if (place.endsWith('.ts')) return existsSync(join(root, 'src', place)) ? [{ file: place, owner, name: owner }] : []
+    if (place.endsWith('.ts'))
+      return existsSync(join(root, 'src', place)) ? [{ file: place, owner, name: owner.slice(owner.lastIndexOf('/') + 1) }] : []
     const folder = join(root, 'src', place)
     if (!existsSync(folder)) return []
     const files = readdirSync(folder).filter((file) => /^[\w-]+\.ts$/.test(file))

@@ -93,6 +93,7 @@ export const commands: readonly CommandEntry[] = [
 ]
 
 export const configs = [
+  { owner: 'base/cluster', name: 'cluster', load: () => import('./base/cluster/config.ts') },
   { owner: 'gate', name: 'gate', load: () => import('./gate/config.ts') },
   { owner: 'operate', name: 'operate', load: () => import('./operate/config.ts') },
   { owner: 'reach', name: 'reach', load: () => import('./reach/config.ts') },

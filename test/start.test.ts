@@ -1,11 +1,13 @@
 // What a start of `mcp-connect` loads: an MCP client waits for it, and each file of the bundle and each part of Node costs a part of a millisecond or several.
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createWallet } from '../src/base/identity/wallet.ts'
 import { createIdentity } from '../src/base/identity/identity.ts'
+import { later } from './kit/cleanup.ts'
 import { main } from './kit/program.ts'
 
 /** Notes, at the end of a process, which files of the bundle it loaded, and which parts of Node. */
@@ -39,4 +41,29 @@ test('mcp-connect loads its own code in few files, and no part of Node that it d
   expect(files.length).toBeLessThan(14)
   const unneeded = ['cluster', 'worker_threads', 'readline', 'http', 'tls', 'zlib']
   expect(parts.filter((part) => unneeded.includes(part.replace('NativeModule ', '')))).toEqual([])
+})
+
+test('without a cluster in its configuration, a gate loads nothing of NATS', async () => {
+  const [hook, seen, config] = [join(folder, 'spy-gate.cjs'), join(folder, 'seen-gate.json'), join(folder, 'gate.toml')]
+  writeFileSync(hook, spy(seen))
+  const start = (cluster: string) => {
+    writeFileSync(config, `[gate]\nlisten = "127.0.0.1:0"\nstate = "${folder}/state"\nruntime = "${folder}/run"\n${cluster}`)
+    const gate = spawn(process.execPath, ['--require', hook, main, 'gate', 'serve', '--config', config], {
+      env: { HOME: folder, PATH: process.env['PATH']! },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    later(() => gate.kill('SIGKILL'))
+    return gate
+  }
+  const ofNats = (): readonly string[] =>
+    (JSON.parse(readFileSync(seen, 'utf8')) as { files: string[] }).files.filter((file) =>
+      readFileSync(join(dirname(main), file), 'utf8').includes('$JS.API'),
+    )
+  const plain = start('')
+  await once(plain.stdout, 'data')
+  plain.kill('SIGTERM')
+  expect(await once(plain, 'exit')).toEqual([0, null])
+  expect(ofNats()).toEqual([])
+  expect(await once(start('[cluster]\nnats = ["nats://127.0.0.1:9"]\n'), 'exit')).toEqual([5, null])
+  expect(ofNats().length).toBeGreaterThan(0)
 })

@@ -9,6 +9,7 @@ import type { NamedCheck } from '../base/checks/check.ts'
 import type { Credentials } from '../base/access/principal.ts'
 import type { Handlers } from '../base/control/api.ts'
 import { openControl } from '../base/control/server.ts'
+import type { OpenShared } from '../base/cluster/open.ts'
 import { openSqliteKv } from '../base/kv/sqlite.ts'
 import type { Identity } from '../base/identity/identity.ts'
 import { keepCheckpoints } from '../base/ledger/keep-checkpoints.ts'
@@ -30,6 +31,7 @@ import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
 import { type GateEndpoint, createEndpoint } from './endpoint.ts'
 import type { Examination } from './examination.ts'
 import { fault } from './faults.ts'
+import { following } from './following.ts'
 import { type Entrances, openEntrances } from './entrances.ts'
 import type { HealthNeeds } from './health.ts'
 import type { HttpDoorsSettings } from './http-doors.ts'
@@ -115,6 +117,8 @@ export type GateNeeds = {
   readonly read: () => Promise<Reading>
   /** Those of the doctrine, loaded when it is asked for; absent: there are none. */
   readonly checks?: () => Promise<readonly NamedCheck<Examination>[]>
+  /** Opens what all gates of one cluster share: sessions, and what servers handed out. Without it they are this machine's. */
+  readonly openShared?: OpenShared | undefined
   /** Daemons whose servers are followed, each with what is wrong with it. */
   readonly offers: HealthNeeds['offers']
   /** Other daemons, for the dashboard. */
@@ -133,14 +137,17 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   if (identity) stack.adopt(keepCheckpoints({ identity, clock, log }, place), (kept) => kept.close()) // last, when the ledger is closed
   stack.defer(() => written.close())
   const ledger = watchedLedger(written)
-  const kv = openSqliteKv({ path: join(settings.folder, 'sessions.db'), clock, log, maxEntries: settings.maxSessions })
-  stack.defer(() => kv.close())
+  const own = openSqliteKv({ path: join(settings.folder, 'sessions.db'), clock, log, maxEntries: settings.maxSessions })
+  stack.defer(() => own.close())
+  const kv = (await needs.openShared?.({ part: 'gate', maxEntries: settings.maxSessions })) ?? own
+  if (kv !== own) stack.defer(() => kv.close())
   const secret = ledgerSecret(join(settings.folder, 'ledger.secret'))
   const bucket = kv.bucket('sessions')
   const sessions = new Sessions({ bucket, clock, log }, { ...settings, ttlMs: settings.sessionTtlMs })
   await sessions.count()
   const handles = new Handles({ bucket: kv.bucket('handles'), log })
   await handles.load()
+  if (kv.isShared) stack.defer(following({ log }, [sessions, handles]))
   const pins = await openPins({ clock, log, ledger, stack }, settings)
   const { timeoutMs, mayAskClient } = settings.approvals ?? defaultApprovals
   const approvals = new Approvals(clock, { timeoutMs })
@@ -186,7 +193,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const prepare: Entrances['prepare'] = (next) => entrances.prepare(next)
   const reloads = new Reloads({ log, ledger, sessions, access, limits, pins, lineUp, joined, entrances: { prepare }, read }, settings)
   let recheck = (): void => {}
-  const connectorNeeds = { clock, log, ledger, bucket: kv.bucket('connectors'), policy, upstreams, endpoints, ended: () => recheck() }
+  const connectorNeeds = { clock, log, ledger, bucket: own.bucket('connectors'), policy, upstreams, endpoints, ended: () => recheck() }
   const connectors = stack.use(await openConnectors(connectorNeeds, settings.connectors))
   const syncedSeq = (): number => readWatermark(namesOf(place.folder, 'ledger.jsonl'))?.seq ?? 0
   const { version = 'unknown' } = settings
@@ -207,7 +214,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
     clock,
     log,
     ledger,
-    bucket: kv.bucket('dashboard'),
+    bucket: own.bucket('dashboard'),
     levels: access.dashboardFor,
     reach,
     version: counted.version,

@@ -35,6 +35,18 @@ export class Handles {
       this.#of(Buffer.from(value).toString('utf8')).set(key, Promise.resolve(revision))
   }
 
+  /** Takes what other gates hand on; they forget what they must. */
+  async follow(signal: AbortSignal): Promise<void> {
+    for await (const change of this.#needs.bucket.watch(signal)) {
+      if (change.is === 'set') {
+        const own = this.#of(Buffer.from(change.entry.value).toString('utf8'))
+        if (!own.has(change.entry.key)) own.set(change.entry.key, Promise.resolve(change.entry.revision))
+      } else if (change.is === 'deleted') {
+        for (const own of this.#all.values()) own.delete(change.key)
+      }
+    }
+  }
+
   /** Notes that this upstream has handed it to this principal. */
   note(principal: string, upstream: string, { kind, value }: Handle): void {
     if (value === undefined) return

@@ -4,7 +4,7 @@ import { type Fault, asFault } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import { randomId } from '../kernel/random.ts'
 import type { Principal } from '../base/access/principal.ts'
-import type { Bucket } from '../base/kv/kv.ts'
+import type { Bucket, Entry } from '../base/kv/kv.ts'
 import { type Exchange, type Handler, type Out, answered } from '../base/mcp/exchange.ts'
 import { textOf } from '../base/mcp/message.ts'
 import type { Opened } from '../base/mcp/scopes.ts'
@@ -31,11 +31,13 @@ type Tally = { awake: number; readonly asleep: Set<string> }
 const countEveryMs = 3_600_000
 /** Of a client's `initialize` as its record holds it, quoted; the rest is for what the server offers and the client subscribes to. */
 const maxInitializeBytes = 32_768
+/** What still runs here in a session that was ended at another gate has so long to end. */
+const endGraceMs = 5_000
 /** So many servers are stopped at once when their sessions fall asleep. */
 const sleepAtOnce = 32
 
-/** `isUnsaved`: its record could not be written as it is now; the next sweep tries again. */
-type Kept = { readonly session: McpSession; revision: number; savedAtMs: number; isUnsaved: boolean }
+/** `isUnsaved`: its record could not be written as it is now; the next sweep tries again. `isOld`: another gate has written it since. */
+type Kept = { readonly session: McpSession; revision: number; savedAtMs: number; isUnsaved: boolean; isOld?: true }
 
 /** A sink that knows whether anybody reads it now (a GET stream): a watched session does not sleep. It ends with its session. */
 export type WatchedSink = Sink & { readonly isAttached?: boolean; readonly end?: () => void }
@@ -47,6 +49,9 @@ export class Sessions {
   readonly #clock: Clock
   readonly #log: Log
   readonly #settings: SessionSettings
+  /** What the writers of all our writes begin with. */
+  readonly #writer = randomId().slice(0, 16)
+  #isFollowing = false
   readonly #awake = new Map<string, Watched>()
   /** Parts of sessions with several servers: kept and counted as nothing of their own. */
   readonly #parts = new Set<McpSession>()
@@ -161,13 +166,52 @@ export class Sessions {
     return session
   }
 
+  /** Lets go of what another gate changes, so that it is read again when it is used; ends what another gate ended. */
+  async follow(signal: AbortSignal): Promise<void> {
+    this.#isFollowing = true
+    let present: Set<string> | undefined
+    for await (const change of this.#bucket.watch(signal)) {
+      if (change.is === 'set') {
+        present?.add(change.entry.key)
+        await this.#changed(change.entry)
+      } else if (change.is === 'deleted') await this.#ends([change.key])
+      else if (change.is === 'reset') present = new Set()
+      else {
+        const seen = present
+        present = undefined
+        if (seen) await this.#ends([...this.#awake].flatMap(([id, { savedAtMs }]) => (savedAtMs > 0 && !seen.has(id) ? [id] : [])))
+      }
+    }
+  }
+
+  async #changed({ key, revision, writer }: Entry): Promise<void> {
+    const kept = this.#awake.get(key)
+    if (!kept || revision <= kept.revision || writer.startsWith(this.#writer)) return
+    kept.isOld = true
+    if (!kept.session.isBusy && !kept.side.isAttached) await this.#letGo(kept)
+  }
+
+  async #ends(ids: readonly string[]): Promise<void> {
+    await Promise.all(ids.map(async (id) => this.#awake.get(id)?.session.end('it was ended at another gate', endGraceMs)))
+  }
+
+  /** Another gate has it as it is now: nothing is written. */
+  async #letGo({ session }: Watched): Promise<void> {
+    this.#awake.delete(session.id)
+    const tally = tallyOf(this.#tallies, session.principal.name)
+    tally.awake--
+    tally.asleep.add(session.id)
+    await session.sleep()
+  }
+
   /** Puts idle sessions to sleep and lets go of those that sleep; their records live on until `ttlMs`. */
   async sweep(): Promise<void> {
     const now = this.#clock.mono()
     const idle: Watched[] = []
     for (const kept of this.#awake.values()) {
       const { session, side } = kept
-      if (session.isBusy || side.isAttached) {
+      if (kept.isOld && !session.isBusy && !side.isAttached) await this.#letGo(kept)
+      else if (session.isBusy || side.isAttached) {
         if (kept.isUnsaved || now - kept.savedAtMs > this.#settings.ttlMs / 3) await this.#save(session)
         if (side.isAttached && session.isAsleep) session.wake().catch(() => {}) // its server ended; a later sweep tries again
       } else if (now - session.usedAtMs >= session.idleMs) {
@@ -296,8 +340,10 @@ export class Sessions {
 
   async #write(session: McpSession, kept: Kept): Promise<void> {
     const value = Buffer.from(JSON.stringify(session.record))
-    const options = { ttlMs: this.#settings.ttlMs }
+    const options = { ttlMs: this.#settings.ttlMs, writer: `${this.#writer}-${randomId()}` }
+    const known = kept.savedAtMs > 0
     const present = kept.revision > 0 ? kept.revision : (await this.#bucket.get(session.id))?.revision
+    if (present === undefined && known && this.#isFollowing) return this.#ends([session.id]) // it was written, and is gone
     const written =
       present === undefined
         ? await this.#bucket.create(session.id, value, options)

@@ -2,7 +2,7 @@
 import process from 'node:process'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { type NatsConnection, connect, headers } from '@nats-io/transport-node'
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type JetstreamKvSettings, openJetstreamKv } from '../../src/base/kv/jetstream.ts'
 import { type Bucket, type Change, type Kv, type Revision, holdMs } from '../../src/base/kv/kv.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
@@ -117,6 +117,10 @@ describe('kv in JetStream: the traps', () => {
 })
 
 describe('kv in JetStream: servers that hang and die', () => {
+  afterEach(() => {
+    for (const at of [0, 1, 2]) if (hasNats) cluster.start(at) // whatever a failed test left
+  })
+
   test(
     'a write without an answer is unavailable in bounded time, and its writer tells whether it arrived',
     { timeout: 60_000 },
@@ -143,11 +147,12 @@ describe('kv in JetStream: servers that hang and die', () => {
   )
 
   test('a watch whose server dies tells to begin again once there is a way, and then what is there', async () => {
-    const writing = (await open()).bucket('again')
-    const first = (await writing.create('a', bytes('0')))!
-    await writing.create('b', bytes('0'))
+    const before = (await open()).bucket('again')
+    const first = (await before.create('a', bytes('0')))!
+    await before.create('b', bytes('0'))
     await vi.waitFor(async () => expect(await cluster.isWhole('KV_bed-again')).toBe(true), { timeout: 20_000 })
     const server = ((await cluster.leaderOf('KV_bed-again')) + 1) % 3
+    const writing = (await open({ servers: cluster.urls.filter((_, at) => at !== server) })).bucket('again')
     const stop = new AbortController()
     later(() => stop.abort())
     const changes = (await open({ servers: [cluster.urls[server]!] })).bucket('again').watch(stop.signal)[Symbol.asyncIterator]()
@@ -157,14 +162,22 @@ describe('kv in JetStream: servers that hang and die', () => {
       return taken
     }
     expect(await take(3)).toEqual(['a=0', 'b=0', 'ready'])
-    const rest = take(4)
+    await writing.get('a')
     await cluster.kill(server)
     await writing.delete('a', first)
     await writing.create('c', bytes('1'))
     cluster.start(server)
-    expect(await rest).toEqual(['reset', 'b=0', 'c=1', 'ready'])
+    expect(await take(1)).toEqual(['reset'])
+    const known = new Set<string>()
+    while (!known.has('c=1') || known.has('a=0')) {
+      const [told] = await take(1) // a server that has just begun again may be behind, and tells the rest as it hears it
+      if (told === '-a') known.delete('a=0')
+      else if (told !== 'ready') known.add(told!)
+    }
+    expect([...known].sort()).toEqual(['b=0', 'c=1'])
     await writing.create('d', bytes('2'))
-    expect(await take(1)).toEqual(['d=2'])
+    const [next] = await take(1)
+    expect(next === 'ready' ? await take(1) : [next]).toEqual(['d=2'])
   })
 
   test(

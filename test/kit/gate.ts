@@ -16,6 +16,8 @@ export type GateOptions = {
   readonly settings?: string
   /** TOML tables in place of the open door and its rule. */
   readonly access?: string
+  /** The servers of a cluster that it shares its sessions by. */
+  readonly cluster?: readonly string[]
   /** Goes on with the folder of an earlier gate. */
   readonly folder?: string
   readonly port?: number
@@ -46,10 +48,11 @@ export function configure(folder: string, options: GateOptions): string {
     ([name, { url, command, more }]) =>
       `[gate.upstreams.${name}]\n${url ? `url = "${url}"` : `command = ${JSON.stringify(command)}`}\n${more ?? ''}\n`,
   )
+  const cluster = options.cluster ? `\n[cluster]\nnats = ${JSON.stringify(options.cluster)}\n` : ''
   const door = options.access === undefined ? 'door = "conformance"\n' : ''
   writeFileSync(
     config,
-    `[gate]\nlisten = "127.0.0.1:${options.port ?? 0}"\nstate = "${folder}/state"\nruntime = "${folder}/run"\n${door}${options.settings ?? ''}\n${upstreams.join('')}${access}`,
+    `[gate]\nlisten = "127.0.0.1:${options.port ?? 0}"\nstate = "${folder}/state"\nruntime = "${folder}/run"\n${door}${options.settings ?? ''}\n${upstreams.join('')}${access}${cluster}`,
   )
   return config
 }

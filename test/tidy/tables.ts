@@ -62,7 +62,7 @@ export const doors: readonly Door[] = [
   {
     what: 'sockets and HTTP',
     modules: /^(?:node:)?(?:net|http|https|http2|tls|dgram)$/,
-    names: /^(?!isIP(?:v[46])?$|BlockList$)/,
+    names: /^(?!isIP(?:v[46])?$|BlockList$|checkServerIdentity$)/,
     allowed: /^src\/base\/(?:http\/|control\/|peer\/|wire\/unix\.ts$|identity\/ssh-agent\.ts$)/,
     instead: 'base/http, base/control, base/peer or base/wire/unix.ts; ssh-agent has its own in base/identity',
   },

@@ -61,6 +61,7 @@ export async function openJetstreamKv(needs: NatsNeeds, settings: JetstreamKvSet
   const client = jetstream(nats.connection, { timeout: answerMs })
   const buckets = new Map<string, Bucket>()
   return {
+    isShared: true,
     bucket(name) {
       const full = `${settings.name}-${escapeKey(name)}`
       const backing = (): Backing => new JetstreamBacking({ ...needs, nats, manager: manager!, leader: leader!, client }, full, settings)

@@ -46,6 +46,8 @@ export interface Bucket {
 }
 
 export interface Kv {
+  /** Other processes write to it, too: who keeps a copy of an entry has to watch it. */
+  readonly isShared?: true
   /** `name`: text, escaped as keys are. The same name gives the same state. */
   bucket(name: string): Bucket
   close(): Promise<void>

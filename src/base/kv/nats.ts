@@ -1,9 +1,11 @@
 // The connection to a NATS cluster: it finds its way back by itself, and whoever waits for it waits a bounded time.
+import { type PeerCertificate, checkServerIdentity } from 'node:tls'
 import { type ConnectionOptions, type NatsConnection, connect, nkeyAuthenticator } from '@nats-io/transport-node'
 import { type Clock, deadline } from '../../kernel/clock.ts'
 import { reasonOf } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Secret } from '../../kernel/secret.ts'
+import { hostOf } from '../http/host.ts'
 import { fault } from './faults.ts'
 
 export type NatsSettings = {
@@ -83,15 +85,21 @@ function optionsOf({ servers, seed, tls }: NatsSettings): ConnectionOptions {
     ignoreClusterUpdates: true,
     ignoreAuthErrorAbort: true,
     ...(seed ? { authenticator: nkeyAuthenticator(Buffer.from(seed.reveal())) } : {}),
-    ...(tls
-      ? {
-          tls: {
-            ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-            ...(tls.certificate === undefined ? {} : { cert: tls.certificate }),
-            ...(tls.key === undefined ? {} : { key: tls.key.reveal() }),
-          },
-        }
-      : {}),
+    ...(tls ? { tls: tlsOf(servers, tls) } : {}),
+  }
+}
+
+/** By an address without a name, the library would have the certificate be for `localhost`: it has to be for one of the servers that are named. */
+function tlsOf(servers: readonly string[], { ca, certificate, key }: NonNullable<NatsSettings['tls']>) {
+  const hosts = servers.map(hostOf)
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(certificate === undefined ? {} : { cert: certificate }),
+    ...(key === undefined ? {} : { key: key.reveal() }),
+    checkServerIdentity(_: string, shown: PeerCertificate): Error | undefined {
+      const problems = hosts.map((host) => checkServerIdentity(host, shown))
+      return problems.includes(undefined) ? undefined : problems[0]
+    },
   }
 }
 

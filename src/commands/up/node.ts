@@ -5,6 +5,7 @@ import { tokenHash } from '../../base/access/principal.ts'
 import { loadMachineConfig } from '../../base/config/machine.ts'
 import { isRelayed, kindOf } from '../../base/peer/address.ts'
 import { proxiesOf } from '../../base/peer/proxy.ts'
+import { type ClusterConfig, sharedBy } from '../../base/cluster/open.ts'
 import { resolveCredential } from '../../base/config/credential.ts'
 import { sshAgent } from '../../base/identity/ssh-agent.ts'
 import { type WalletKeys, createWallet, readWalletCard } from '../../base/identity/wallet.ts'
@@ -167,6 +168,7 @@ type Plan = {
   readonly reach: ReachConfig
   readonly operate: OperateConfig
   readonly gate: GateConfig
+  readonly cluster: ClusterConfig | undefined
 }
 
 async function startRegistry({ context: { clock, log, env }, identities, ports, reach: { registry: config } }: Plan) {
@@ -207,7 +209,7 @@ async function startTools({ context: { clock, log, folders, version }, identitie
 }
 
 async function startGate(plan: Plan, toolsUrl: string) {
-  const { context, ports, path, gate, identities, keys } = plan
+  const { context, ports, path, gate, identities, keys, cluster } = plan
   const { clock, log, env, folders, version, homes, peers, signal } = context
   const [{ startGate: start }, { checks, connectors, reachables, statuses, upstreams }, { lookAround }, { findReachable }] =
     await Promise.all([
@@ -223,11 +225,13 @@ async function startGate(plan: Plan, toolsUrl: string) {
   const reach = () =>
     findReachable({ clock, env, peers, homes, signal }, reachables, (owner, error) => log.debug('dashboard.find', { owner, error }))
   const look = (asked: AbortSignal) => lookAround({ clock, env, peers, homes, version, signal: asked }, statuses)
+  const folder = dirname(path)
   const needs = {
     clock,
     log,
     env,
-    folder: dirname(path),
+    folder,
+    openShared: sharedBy({ clock, log, env, folder }, cluster),
     state: folders.state,
     kinds: upstreams,
     checks,
@@ -242,10 +246,10 @@ async function startGate(plan: Plan, toolsUrl: string) {
 }
 
 /** The gate's table as the file has it now. Of the others nothing is taken before a new start, and the log names those that differ. */
-async function gateAgain({ context: { folders, log }, path, reach, operate }: Plan): Promise<GateConfig> {
+async function gateAgain({ context: { folders, log }, path, reach, operate, cluster }: Plan): Promise<GateConfig> {
   const { configs } = await import('../../extensions.ts')
   const { tables } = await loadMachineConfig(configs, folders.config)
-  const keys = Object.entries({ reach, operate }).flatMap(([name, before]) =>
+  const keys = Object.entries({ reach, operate, cluster }).flatMap(([name, before]) =>
     JSON.stringify(before) === JSON.stringify(tables[name]) ? [] : [name],
   )
   if (keys.length > 0) log.warn('up.reload.needs_restart', { file: path, keys })
@@ -346,6 +350,7 @@ export async function bringUp(context: Context, ports: Ports, passphrase: Secret
     reach,
     operate: tables['operate'] as OperateConfig,
     gate: tables['gate'] as GateConfig,
+    cluster: tables['cluster'] as ClusterConfig | undefined,
   }
   const start = async <T extends { close(): Promise<void> }>(what: string, starting: () => Promise<T>): Promise<T> => {
     signal.throwIfAborted()

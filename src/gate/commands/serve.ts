@@ -2,6 +2,7 @@
 import { dirname, join } from 'node:path'
 import { lookAround } from '../../base/checks/status.ts'
 import { findReachable } from '../../base/control/reachable.ts'
+import { type ClusterConfig, sharedBy } from '../../base/cluster/open.ts'
 import { loadMachineConfig } from '../../base/config/machine.ts'
 import { command, stopAsked } from '../../base/terminal/command.ts'
 import { changeMark } from '../../kernel/file.ts'
@@ -27,6 +28,8 @@ export default command({
     const { path, tables } = await load()
     const mark = changeMark(path)
     const config = tables['gate'] as GateConfig
+    const folder = dirname(path)
+    const openShared = sharedBy({ clock, log, env, folder }, tables['cluster'] as ClusterConfig | undefined)
     const control = join(folders.runtime, 'gate')
     const read = async (): Promise<GateConfig> => (await load()).tables['gate'] as GateConfig
     const reach = () =>
@@ -36,7 +39,8 @@ export default command({
       clock,
       log,
       env,
-      folder: dirname(path),
+      folder,
+      openShared,
       state: folders.state,
       control,
       kinds,

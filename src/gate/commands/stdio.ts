@@ -1,5 +1,6 @@
 // The gate as a stdio MCP server: through the gate that runs on this machine, or one of its own.
 import { dirname, join } from 'node:path'
+import { type ClusterConfig, sharedBy } from '../../base/cluster/open.ts'
 import { loadMachineConfig } from '../../base/config/machine.ts'
 import { legWire } from '../../base/mcp/leg/as-wire.ts'
 import { wireLeg } from '../../base/mcp/leg/wire.ts'
@@ -33,6 +34,8 @@ export default command({
     const { path, tables } = await load()
     const mark = changeMark(path)
     const config = tables['gate'] as GateConfig
+    const folder = dirname(path)
+    const openShared = sharedBy({ clock, log, env, folder }, tables['cluster'] as ClusterConfig | undefined)
     const { upstream } = flags
     if (config.local === undefined) throw fault.no_local({ file: path })
     const isOffered = Object.keys(config.offers).length > 0 // who is offered is seen later
@@ -42,7 +45,7 @@ export default command({
     const control = join(folders.runtime, 'gate')
     const read = async (): Promise<GateConfig> => (await load()).tables['gate'] as GateConfig
     const own = { state: folders.state, control, kinds, connectors, version, read, isLocalOnly: true }
-    const needs = { clock, log, env, folder: dirname(path), ...own }
+    const needs = { clock, log, env, folder, openShared, ...own }
     const connect = () => connectLocal(gateFolder(config, folders.state), upstream, limits)
     const start = async () => {
       const own = await startConfiguredGate(needs, config)
