@@ -116,7 +116,12 @@ describe('kv in JetStream: the traps', () => {
   })
 })
 
+/** Elections of a majority take up to half a minute each, and far longer on a busy machine. */
+const isLong = process.env['FAIRLEAD_LONG'] !== undefined
+const onlyLong = (): void => beforeEach(({ skip }) => skip(!isLong, 'not applicable: takes minutes; FAIRLEAD_LONG=1 runs it'))
+
 describe('kv in JetStream: servers that hang and die', () => {
+  onlyLong()
   afterEach(() => {
     for (const at of [0, 1, 2]) if (hasNats) cluster.start(at) // whatever a failed test left
   })
@@ -234,7 +239,8 @@ class FarEnd {
 }
 
 describe('kv in JetStream: the contract while servers are killed', () => {
-  const rounds = process.env['FAIRLEAD_LONG'] ? 1_000 : 2
+  onlyLong()
+  const rounds = 1_000
   const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
   const ttlMs = 1_200
 
