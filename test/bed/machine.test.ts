@@ -176,11 +176,12 @@ test('tools tell of releases, and have the helper begin what takes long: update,
   expect(await seen()).toEqual(standing('0.2.0', 'success'))
   expect(await ended('manage_rollback_server')).toBe('done')
   expect(await seen()).toEqual(standing('0.1.0', 'rolled_back'))
+  await root('head -c 400000000 /dev/zero >/var/lib/mcp-raspi/zeros') // so that it takes longer than to ask again
   const [first, second] = await Promise.all([call('manage_backup_server'), call('manage_backup_server')])
   const { jobId } = (first.isError ? second : first).structuredContent as { jobId: string }
   expect((first.isError ? first : second).content[0]?.text).toContain('running already: ') // which goes on
   expect((await call('manage_get_job', { jobId, waitSeconds: 30 })).structuredContent).toMatchObject({ state: 'done' })
-  expect(await root('ls /backup/latest')).toBe('config\ndata\nversion.json')
+  expect(await root('rm /var/lib/mcp-raspi/zeros; ls /backup/latest')).toBe('config\ndata\nversion.json')
   // what root writes lies in root's own folder, as the unit of the helper has it
   await root(
     'sed -i \'s/    units: \\[\\]/&\\n    cameras: ["*"]/\' /etc/mcp-raspi/config.yml; printf "hardware:\\n  backend: simulated\\n" >>/etc/mcp-raspi/config.yml; systemctl restart raspi-ops-agent',
