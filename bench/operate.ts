@@ -264,7 +264,11 @@ process.stdout.write(`${machineState()}\n${buildNote()}\n`)
 if (isWanted('start')) await measureStart()
 if (isWanted('memory')) await measureMemory()
 const helper = await startHelper()
-if (isWanted('tool')) await measureTool((await startServer()).port)
+if (isWanted('tool')) {
+  const server = await startServer()
+  await measureTool(server.port)
+  await server.stop()
+}
 if (isWanted('helper')) await measureHelper()
 if (isWanted('metrics')) await measureMetrics()
 await helper.stop()
