@@ -99,6 +99,7 @@ export function createHost(needs: HostNeeds, deputy?: Deputy): Host {
   }
   const offer = async (member: Connected, id: number, key: string): Promise<void> => {
     const now = keeping.get(key) ?? (await afterSettling(key))
+    if (member.stream.writableEnded || member.stream.destroyed) return // it has left meanwhile
     if (now) return members.tell(member, { is: 'entry', id }, now)
     const offered = await board.want(member, key)
     const kept = offered === 'look' ? keeping.get(key) : undefined
