@@ -82,10 +82,11 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
     if (held.size >= maxHeld) held.delete(held.keys().next().value!)
     held.set(budget, { untilMs: clock.mono() + waitMs, answer })
   }
-  /** The others hear of it before they hear what came of the lease. */
-  const holdAllBack = async (budget: string, waitMs: number, answer: Answer): Promise<void> => {
+  /** The others hear of it before they hear what came of the lease; not if it is of this machine's address alone, as that of who has no credential is. */
+  const holdAllBack = async (budget: string, waitMs: number, answer: Answer, credential: string | undefined): Promise<void> => {
     const told = { ...answer, headers: answer.headers.filter(([name]) => name.toLowerCase() !== 'set-cookie') } // it is for who asked
     holdBack(budget, waitMs, told)
+    if (credential === undefined) return
     cluster?.hold(budget, await seal({ key: budget, atMs: clock.now(), ttlMs: waitMs, asker: '', answer: told }, group, identity))
   }
   /** The API's own words, with the time that is left. */
@@ -169,7 +170,7 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
     shelf.count('api_calls_made')
     const { status } = reply.answer
     const waitMs = waitOf(headOf(reply.answer), clock.now())
-    if (waitMs !== undefined) await holdAllBack(budget, waitMs, reply.answer)
+    if (waitMs !== undefined) await holdAllBack(budget, waitMs, reply.answer, credential)
     const old = status >= 500 || waitMs !== undefined ? stale() : undefined
     if (old) {
       reply.rest?.destroy()

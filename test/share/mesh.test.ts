@@ -69,6 +69,34 @@ test('at the limit of the API one of the group asks, and all wait', async () => 
   expect(api.seen).toHaveLength(1)
 })
 
+test('the limit of who has no credential is one of that machine alone', async () => {
+  const api = await apiDouble()
+  const { host: begin, member } = await groupBed(api)
+  await begin()
+  const [one, two] = [await member(), await member()]
+  api.instead = (_, response) => (response.writeHead(429, { 'retry-after': '20' }).end(), true)
+  expect((await one.ask('/repos/o/r', '')).status).toBe(429)
+  api.instead = undefined
+  expect((await two.ask('/repos/o/r', '')).status).toBe(200)
+  expect((await one.ask('/repos/o/other', '')).status).toBe(429)
+  expect(api.seen).toHaveLength(2)
+})
+
+test('what is written while there is no host is told to the next one', async () => {
+  const api = await apiDouble()
+  const { host: begin, member } = await groupBed(api)
+  const host = await begin()
+  const one = await member()
+  expect((await one.ask('/repos/o/r')).text).toContain('"version":1')
+  await host.close()
+  await expect.poll(() => one.proxy.stats().connected_peers).toBe(0)
+  expect((await one.ask('/repos/o/r/issues', 'one', 'POST')).status).toBe(200)
+  const again = await begin()
+  await expect.poll(() => again.proxy.stats().connected_peers, { timeout: 15_000 }).toBe(1)
+  await one.ask('/repos/o/after') // answered after all that was said before
+  expect((await again.ask('/repos/o/r')).text).toContain('"version":2')
+})
+
 test('without a shared scope the limit of one credential is no limit for another', async () => {
   const api = await apiDouble()
   const { host: begin, member } = await groupBed(api)
