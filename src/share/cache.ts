@@ -49,8 +49,8 @@ export interface Cache {
   passed(): void
 }
 
-/** What one call came to. `isKept`: others may have it as well. */
-type Fetched = { readonly served: Served; readonly credential: string | undefined; readonly isKept: boolean }
+/** What one call came to. `isKept`: others may have it as well. `isOld`: they may not, since something was written meanwhile. */
+type Fetched = { readonly served: Served; readonly credential: string | undefined; readonly isKept: boolean; readonly isOld?: boolean }
 type Held = { readonly untilMs: number; readonly answer: Answer }
 
 const maxHeld = 1_024
@@ -134,7 +134,7 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
     let outcome: Outcome = 'failed'
     try {
       const fetched = await askAgain(request, key, entry, credential)
-      outcome = fetched.isKept ? 'kept' : fetched.served.answer.status >= 400 ? 'failed' : 'forOne'
+      outcome = outcomeOf(fetched)
       return fetched
     } finally {
       if (got?.is === 'lease') cluster!.done(key, subject, outcome, outcome === 'kept' ? shelf.get(key) : undefined)
@@ -182,7 +182,7 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
     const whole = isUnchanged ? { answer: renewed(entry!.answer, reply.answer) } : reply
     const keptMs = before === writes ? await keepReply(request, key, asker, whole) : undefined
     if (keptMs === undefined && entry && status < 500) shelf.remove(key)
-    return { served: fresh(whole, 'fetched'), credential, isKept: keptMs !== undefined && keptMs > 0 }
+    return { served: fresh(whole, 'fetched'), credential, isKept: keptMs !== undefined && keptMs > 0, isOld: before !== writes }
   }
 
   const read = async (request: ApiRequest, mustAsk: boolean): Promise<Served> => {
@@ -196,7 +196,7 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
         shelf.count('joined')
         return isStale ? served : { ...served, how: 'joined' }
       }
-      if (served.answer.status < 400) break // it was for one request alone: nobody gains by waiting for the next
+      if (served.answer.status < 400 && !fetched.isOld) break // it was for one request alone: nobody gains by waiting for the next
     }
     const entry = find(key)
     if (entry && !mustAsk && isFresh(entry, clock.now())) {
@@ -240,6 +240,12 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
 /** An error is the answer of one credential; what must not be kept is an answer to one request. */
 function canJoin({ isKept, served: { answer, rest }, credential }: Fetched, asking: string | undefined): boolean {
   return isKept || (answer.status >= 400 && !rest && credential === asking)
+}
+
+/** What comes out of the shelf after its time is nothing that others could keep; after a write one of them asks for all. */
+function outcomeOf({ isKept, isOld, served: { answer, how } }: Fetched): Outcome {
+  if (isOld || answer.status >= 400) return 'failed'
+  return isKept && how !== 'stale' ? 'kept' : 'forOne'
 }
 
 function headOf({ status, headers }: Answer): AnswerHead {
