@@ -7,7 +7,7 @@ import { type AnswerHead, budgetOf, ttlOf, waitOf } from './request/freshness.ts
 import { hasErrors } from './request/graphql.ts'
 import { type ApiRequest, type Scope, credentialOf, graphqlSubject, hidden, isGraphql, keyOf, subjectOf } from './request/request.ts'
 import type { Outcome } from './cluster/board.ts'
-import type { Cluster } from './cluster/cluster.ts'
+import type { Cluster, Got } from './cluster/cluster.ts'
 import { holdIn } from './cluster/holds.ts'
 import { type Answer, type Entry, headerOf, isFresh, seal } from './entry/entry.ts'
 import type { Group } from './entry/group.ts'
@@ -54,6 +54,7 @@ type Fetched = { readonly served: Served; readonly credential: string | undefine
 type Held = { readonly untilMs: number; readonly answer: Answer }
 
 const maxHeld = 1_024
+const maxTries = 3
 
 export function createCache({ clock, log, shelf, group, identity, ask, cluster }: CacheNeeds, settings: CacheSettings): Cache {
   const { defaultTtlMs, staleMs } = settings
@@ -120,13 +121,22 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
     return found.entry
   }
 
+  /** What was on its way while something was written may be older than that: the others are asked again, who have heard of it. */
+  const want = async (key: string, subject: string): Promise<{ readonly got?: Got; readonly peers?: Entry | undefined }> => {
+    for (let tries = 0; cluster && tries < maxTries; tries++) {
+      const before = writes
+      const got = await cluster.want(key)
+      if (got.is !== 'entry') return { got }
+      if (before === writes) return { got, peers: fromPeer(key, subject, got.sealed) }
+    }
+    return {}
+  }
+
   /** First the others of the group are asked, then the API; with a lease it is asked for all of them, who are told what came of it. */
   const fetchAnswer = async (request: ApiRequest, key: string, entry: Entry | undefined, mustAsk: boolean): Promise<Fetched> => {
     const credential = credentialOf(request)
-    const before = writes
-    const got = cluster && !mustAsk ? await cluster.want(key) : undefined
     const subject = hidden(group.nameKey, 'subject', subjectOf(request))
-    const peers = got?.is === 'entry' && before === writes ? fromPeer(key, subject, got.sealed) : undefined
+    const { got, peers } = mustAsk ? {} : await want(key, subject)
     if (peers) {
       shelf.count('peer_hits')
       return { served: fromEntry(peers, 'peer'), credential, isKept: true }

@@ -1,8 +1,20 @@
 // A group whose host goes: members that can be reached take its place, nothing that is asked for already is asked for twice, and all come back to the host.
 import { expect, test } from 'vitest'
 import { Secret } from '../../src/kernel/secret.ts'
-import { apiDouble } from '../kit/api-double.ts'
+import { type ApiDouble, apiDouble } from '../kit/api-double.ts'
 import { groupBed } from './group-bed.ts'
+
+/** The API keeps the next call until `release`. */
+function holdNext(api: ApiDouble): { readonly isAsked: Promise<void>; release(): void } {
+  const [asked, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  api.instead = (_, response) => {
+    api.instead = undefined
+    void released.promise.then(() => response.writeHead(200, { 'content-type': 'application/json' }).end('{"held":true}'))
+    asked.resolve()
+    return true
+  }
+  return { isAsked: asked.promise, release: released.resolve }
+}
 
 test(
   'the host is killed while a call is under way: the next in line grants leases, nothing is asked for twice, and all go back',
@@ -14,16 +26,7 @@ test(
     const one = await member({ listens: 2 })
     const two = await member({ listens: 3 })
     const three = await member()
-    let release = (): void => {}
-    const isAsked = new Promise<void>((resolve) => {
-      api.instead = (_, response) => {
-        if (api.instead === undefined) return false
-        api.instead = undefined
-        release = () => response.writeHead(200, { 'content-type': 'application/json' }).end('{"held":true}')
-        resolve()
-        return true
-      }
-    })
+    const { isAsked, release } = holdNext(api)
     const held = three.ask('/repos/o/held', 'job3')
     await isAsked
     const waiting = two.ask('/repos/o/held', 'job2')
@@ -80,6 +83,23 @@ test('the limit of who has no credential is one of that machine alone', async ()
   expect((await two.ask('/repos/o/r', '')).status).toBe(200)
   expect((await one.ask('/repos/o/other', '')).status).toBe(429)
   expect(api.seen).toHaveLength(2)
+})
+
+test('after a write one of those who wait asks for all', async () => {
+  const api = await apiDouble()
+  const { host: begin, member } = await groupBed(api)
+  const host = await begin()
+  const members = [await member(), await member(), await member()]
+  const { isAsked, release } = holdNext(api)
+  const held = members[0]!.ask('/repos/o/r')
+  await isAsked
+  const waiting = members.flatMap(({ ask }) => [ask('/repos/o/r'), ask('/repos/o/r')])
+  await Promise.all(members.map(({ ask }) => ask('/repos/o/before'))) // so the host has heard of all
+  await host.ask('/repos/o/r/issues', 'one', 'POST')
+  release()
+  expect((await held).text).toBe('{"held":true}')
+  for (const { text } of await Promise.all(waiting)) expect(text).toContain('"version":2')
+  expect(api.seen.map(({ url }) => url).sort()).toEqual(['/repos/o/before', '/repos/o/r', '/repos/o/r', '/repos/o/r/issues'])
 })
 
 test('what is written while there is no host is told to the next one', async () => {
