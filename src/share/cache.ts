@@ -7,7 +7,7 @@ import { type AnswerHead, budgetOf, ttlOf, waitOf } from './request/freshness.ts
 import { hasErrors } from './request/graphql.ts'
 import { type ApiRequest, type Scope, credentialOf, graphqlSubject, hidden, isGraphql, keyOf, subjectOf } from './request/request.ts'
 import type { Outcome } from './cluster/board.ts'
-import type { Cluster } from './cluster/cluster.ts'
+import type { Cluster, Got } from './cluster/cluster.ts'
 import { holdIn } from './cluster/holds.ts'
 import { type Answer, type Entry, headerOf, isFresh, seal } from './entry/entry.ts'
 import type { Group } from './entry/group.ts'
@@ -49,11 +49,12 @@ export interface Cache {
   passed(): void
 }
 
-/** What one call came to. `isKept`: others may have it as well. */
-type Fetched = { readonly served: Served; readonly credential: string | undefined; readonly isKept: boolean }
+/** What one call came to. `isKept`: others may have it as well. `isOld`: they may not, since something was written meanwhile. */
+type Fetched = { readonly served: Served; readonly credential: string | undefined; readonly isKept: boolean; readonly isOld?: boolean }
 type Held = { readonly untilMs: number; readonly answer: Answer }
 
 const maxHeld = 1_024
+const maxTries = 3
 
 export function createCache({ clock, log, shelf, group, identity, ask, cluster }: CacheNeeds, settings: CacheSettings): Cache {
   const { defaultTtlMs, staleMs } = settings
@@ -82,10 +83,11 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
     if (held.size >= maxHeld) held.delete(held.keys().next().value!)
     held.set(budget, { untilMs: clock.mono() + waitMs, answer })
   }
-  /** The others hear of it before they hear what came of the lease. */
-  const holdAllBack = async (budget: string, waitMs: number, answer: Answer): Promise<void> => {
+  /** The others hear of it before they hear what came of the lease; not if it is of this machine's address alone, as that of who has no credential is. */
+  const holdAllBack = async (budget: string, waitMs: number, answer: Answer, credential: string | undefined): Promise<void> => {
     const told = { ...answer, headers: answer.headers.filter(([name]) => name.toLowerCase() !== 'set-cookie') } // it is for who asked
     holdBack(budget, waitMs, told)
+    if (credential === undefined) return
     cluster?.hold(budget, await seal({ key: budget, atMs: clock.now(), ttlMs: waitMs, asker: '', answer: told }, group, identity))
   }
   /** The API's own words, with the time that is left. */
@@ -119,13 +121,22 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
     return found.entry
   }
 
+  /** What was on its way while something was written may be older than that: the others are asked again, who have heard of it. */
+  const want = async (key: string, subject: string): Promise<{ readonly got?: Got; readonly peers?: Entry | undefined }> => {
+    for (let tries = 0; cluster && tries < maxTries; tries++) {
+      const before = writes
+      const got = await cluster.want(key)
+      if (got.is !== 'entry') return { got }
+      if (before === writes) return { got, peers: fromPeer(key, subject, got.sealed) }
+    }
+    return {}
+  }
+
   /** First the others of the group are asked, then the API; with a lease it is asked for all of them, who are told what came of it. */
   const fetchAnswer = async (request: ApiRequest, key: string, entry: Entry | undefined, mustAsk: boolean): Promise<Fetched> => {
     const credential = credentialOf(request)
-    const before = writes
-    const got = cluster && !mustAsk ? await cluster.want(key) : undefined
     const subject = hidden(group.nameKey, 'subject', subjectOf(request))
-    const peers = got?.is === 'entry' && before === writes ? fromPeer(key, subject, got.sealed) : undefined
+    const { got, peers } = mustAsk ? {} : await want(key, subject)
     if (peers) {
       shelf.count('peer_hits')
       return { served: fromEntry(peers, 'peer'), credential, isKept: true }
@@ -133,7 +144,7 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
     let outcome: Outcome = 'failed'
     try {
       const fetched = await askAgain(request, key, entry, credential)
-      outcome = fetched.isKept ? 'kept' : fetched.served.answer.status >= 400 ? 'failed' : 'forOne'
+      outcome = outcomeOf(fetched)
       return fetched
     } finally {
       if (got?.is === 'lease') cluster!.done(key, subject, outcome, outcome === 'kept' ? shelf.get(key) : undefined)
@@ -169,7 +180,7 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
     shelf.count('api_calls_made')
     const { status } = reply.answer
     const waitMs = waitOf(headOf(reply.answer), clock.now())
-    if (waitMs !== undefined) await holdAllBack(budget, waitMs, reply.answer)
+    if (waitMs !== undefined) await holdAllBack(budget, waitMs, reply.answer, credential)
     const old = status >= 500 || waitMs !== undefined ? stale() : undefined
     if (old) {
       reply.rest?.destroy()
@@ -181,7 +192,7 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
     const whole = isUnchanged ? { answer: renewed(entry!.answer, reply.answer) } : reply
     const keptMs = before === writes ? await keepReply(request, key, asker, whole) : undefined
     if (keptMs === undefined && entry && status < 500) shelf.remove(key)
-    return { served: fresh(whole, 'fetched'), credential, isKept: keptMs !== undefined && keptMs > 0 }
+    return { served: fresh(whole, 'fetched'), credential, isKept: keptMs !== undefined && keptMs > 0, isOld: before !== writes }
   }
 
   const read = async (request: ApiRequest, mustAsk: boolean): Promise<Served> => {
@@ -195,7 +206,7 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
         shelf.count('joined')
         return isStale ? served : { ...served, how: 'joined' }
       }
-      if (served.answer.status < 400) break // it was for one request alone: nobody gains by waiting for the next
+      if (served.answer.status < 400 && !fetched.isOld) break // it was for one request alone: nobody gains by waiting for the next
     }
     const entry = find(key)
     if (entry && !mustAsk && isFresh(entry, clock.now())) {
@@ -239,6 +250,12 @@ export function createCache({ clock, log, shelf, group, identity, ask, cluster }
 /** An error is the answer of one credential; what must not be kept is an answer to one request. */
 function canJoin({ isKept, served: { answer, rest }, credential }: Fetched, asking: string | undefined): boolean {
   return isKept || (answer.status >= 400 && !rest && credential === asking)
+}
+
+/** What comes out of the shelf after its time is nothing that others could keep; after a write one of them asks for all. */
+function outcomeOf({ isKept, isOld, served: { answer, how } }: Fetched): Outcome {
+  if (isOld || answer.status >= 400) return 'failed'
+  return isKept && how !== 'stale' ? 'kept' : 'forOne'
 }
 
 function headOf({ status, headers }: Answer): AnswerHead {

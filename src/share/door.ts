@@ -20,7 +20,7 @@ const maxQuestionBytes = 1 << 20
 const noBody = Buffer.alloc(0)
 const hostName = /^[a-z0-9.-]{1,253}(?::\d{1,5})?$/
 /** The cache asks by its own. */
-const conditional: ReadonlySet<string> = new Set(['if-none-match', 'if-modified-since', 'accept-encoding', 'host', 'content-length'])
+const conditional: ReadonlySet<string> = new Set(['if-none-match', 'accept-encoding', 'host', 'content-length'])
 
 /** Where the API is (an origin), and the names that clients know it by. */
 export type Api = { readonly url: URL; readonly names: readonly string[] }
@@ -118,6 +118,7 @@ const statusWords: Readonly<Record<Served['how'], string>> = {
 }
 
 function send(response: ServerResponse, { answer, how, ageMs, rest }: Served, condition: string | undefined): void {
+  if (response.destroyed) return void rest?.destroy() // nobody reads it any more
   const etag = headerOf(answer, 'etag')
   const isKnown = condition !== undefined && etag !== undefined && answer.status === 200 && matches(condition, etag)
   const ours = rest ? /^age$/i : /^(?:content-length|age)$/i

@@ -20,6 +20,8 @@ export type Others =
       dial(way: Way, signal: AbortSignal): Promise<Duplex>
       /** Absent: nobody can come to it. */
       serve?(accept: Accept): Promise<Serving>
+      /** For so long a question waits for the next host when one is lost; by default for 3 s. */
+      readonly graceMs?: number
     }
 
 export type Met = {
@@ -42,14 +44,14 @@ export async function meet(needs: Needs, others: Others, { own, stack }: Own): P
     const serving = stack.use(await others.serve((stream, member, ip) => void host.accept(stream, { host: own, member }, ip)))
     return { cluster: host, joined: Promise.resolve(undefined), addresses: serving.addresses, sum: host.sum }
   }
-  const { bootstrap, serve } = others
+  const { bootstrap, serve, graceMs } = others
   const memberNeeds = {
     ...needs,
     dial: others.dial.bind(others),
     kept: createKeeping(needs).get,
     counted: () => needs.shelf.counts,
   }
-  const settings = { own, bootstrap, scope: needs.scope }
+  const settings = { own, bootstrap, scope: needs.scope, graceMs }
   if (!serve) {
     const member = createMembership(memberNeeds, settings)
     stack.defer(() => member.close())

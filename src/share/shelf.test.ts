@@ -8,6 +8,7 @@ import { createTestClock } from '../../test/kit/clock.ts'
 import { later } from '../../test/kit/cleanup.ts'
 import { silentLog } from '../kernel/log.ts'
 import { removeFolder } from '../kernel/file.ts'
+import { openStore } from '../base/store/store.ts'
 import { openShelf } from './shelf.ts'
 
 async function folderFor(): Promise<string> {
@@ -108,6 +109,32 @@ test('what was counted is sampled, not too often, for a day, and over a new star
   shelf.count('misses')
   await clock.advance(1_000)
   expect(shelf.samples().map(({ hits, misses }) => [hits, misses])).toEqual([[2, 2]])
+})
+
+test('a disk that takes nothing ends nothing: nothing is kept, nothing that was forgotten is given, and it goes on when there is room', async () => {
+  const folder = await folderFor()
+  const shelf = shelfIn(folder)
+  later(() => shelf.close())
+  const disk = openStore({ path: join(folder, 'entries.db'), migrations: [], clock, log: silentLog })
+  later(() => disk.close())
+  shelf.put('a', entry(10))
+  shelf.put('b', entry(10))
+  for (const what of ['INSERT', 'UPDATE', 'DELETE'])
+    disk.run(`CREATE TRIGGER full_${what} BEFORE ${what} ON entry BEGIN SELECT RAISE(ABORT, 'full'); END`)
+  const room = (): void => ['INSERT', 'UPDATE', 'DELETE'].forEach((what) => disk.run(`DROP TRIGGER full_${what}`))
+  expect(shelf.get('a')).toBeDefined()
+  shelf.count('misses')
+  await clock.advance(1_000)
+  expect([shelf.put('a', entry(20, 2)), shelf.put('c', entry(20))]).toEqual([false, false])
+  expect(shelf.get('a')).toHaveLength(10)
+  expect(shelf).toMatchObject({ size: 2, sizeBytes: 2 * 522 })
+  shelf.forget(['s'])
+  expect(shelf.get('b')).toBeUndefined()
+  expect(shelf.put('b', entry(20, 2))).toBe(false)
+  room()
+  expect(shelf.put('b', entry(20, 2))).toBe(true)
+  expect(['a', 'b'].map((key) => shelf.get(key)?.length)).toEqual([undefined, 20])
+  expect(shelf).toMatchObject({ size: 1, sizeBytes: 532, counts: { misses: 1 } })
 })
 
 test('a damaged file is set aside and a fresh one begun', async () => {

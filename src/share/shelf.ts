@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { type Store, openStore } from '../base/store/store.ts'
 import type { Clock } from '../kernel/clock.ts'
+import { reasonOf } from '../kernel/fault.ts'
 import type { Log } from '../kernel/log.ts'
 import { type Count, type Counts, counts, noCounts, sumsOf } from './counts.ts'
 import { createRecent } from './recent.ts'
@@ -13,11 +14,13 @@ export type Shelved = { readonly sealed: Uint8Array; readonly atMs: number; read
 export interface Shelf {
   /** The very same bytes as long as they are in memory, so that what was proved of them needs no second proof. Nobody may change them. */
   get(key: string): Uint8Array | undefined
-  /** False: a newer one is there already. */
+  /** False: a newer one is there already, or there is no room on the disk. */
   put(key: string, entry: Shelved): boolean
   remove(key: string): void
   /** Removes what is about one of these subjects; all, when none is named. */
   forget(subjects?: readonly string[]): void
+  /** Grows each time: what was asked for before that is not kept. */
+  readonly forgets: number
   count(what: Count, by?: number): void
   /** Of all runs. */
   readonly counts: Counts
@@ -65,17 +68,44 @@ export function openShelf(
   const changed = new Set<Count>()
   const recent = createRecent(Math.min(maxRecentBytes, maxBytes))
   let cancelWrite: (() => void) | undefined
-  const writeNow = (): void => {
-    cancelWrite?.()
-    cancelWrite = undefined
+  /** Something that was to be forgotten is still there: nothing is given before all is gone. */
+  let mustEmpty = false
+  let forgets = 0
+  let isTold = false
+  /** A full disk ends nothing: what cannot be written is not kept. */
+  const attempt = <Result>(work: () => Result): Result | undefined => {
+    try {
+      const result = work()
+      isTold = false
+      return result
+    } catch (error) {
+      if (!isTold) log.warn('share.not_kept', { reason: reasonOf(error) })
+      isTold = true
+      return undefined
+    }
+  }
+  const empty = (): boolean => {
+    if (!mustEmpty) return true
+    if (!attempt(() => store.run('DELETE FROM entry'))) return false
+    sizeBytes = 0
+    size = 0
+    mustEmpty = false
+    return true
+  }
+  const write = (): void =>
     store.transaction(() => {
       for (const [key, at] of touched) store.run('UPDATE entry SET used = ? WHERE key = ?', at, key)
       for (const what of changed)
         store.run('INSERT INTO counted VALUES (?, ?) ON CONFLICT DO UPDATE SET number = excluded.number', what, counted.get(what)!)
       if (changed.size > 0) samples.take(sumsOf(countsNow()), clock.now())
     })
-    touched.clear()
-    changed.clear()
+  /** What could not be written waits for the next time; the order of use for no longer than it is short. */
+  const writeNow = (): void => {
+    cancelWrite?.()
+    cancelWrite = undefined
+    const isWritten = attempt(() => (write(), true))
+    if (isWritten || touched.size >= maxUnwritten) touched.clear()
+    if (isWritten) changed.clear()
   }
   const writeSoon = (): void => {
     if (touched.size >= maxUnwritten) return writeNow()
@@ -88,13 +118,16 @@ export function openShelf(
   }
   /** Removes what a statement finds, which has to return the size of each. */
   const removeAll = (statement: string, ...values: readonly string[]): void => {
-    for (const row of store.all<{ size: number }>(statement, ...values)) {
+    const removed = attempt(() => store.all<{ size: number }>(statement, ...values))
+    mustEmpty ||= !removed
+    for (const row of removed ?? []) {
       sizeBytes -= row.size
       size--
     }
   }
   return {
     get(key) {
+      if (mustEmpty) return undefined
       const known = recent.get(key)
       const sealed = known ?? store.get<{ sealed: Uint8Array }>('SELECT sealed FROM entry WHERE key = ?', key)?.sealed
       if (sealed) {
@@ -106,24 +139,26 @@ export function openShelf(
     },
     put(key, { sealed, atMs, subject }) {
       const needsBytes = sealed.length + overheadBytes
-      if (needsBytes > maxBytes) return false
+      if (needsBytes > maxBytes || !empty()) return false
       const present = store.get<{ at: number; size: number }>('SELECT at, size FROM entry WHERE key = ?', key)
       if (present && present.at > atMs) return false
       if (sizeBytes - (present?.size ?? 0) + needsBytes > maxBytes) writeNow() // who is used now is not the one to go
-      store.transaction(() => {
-        if (present) store.run('DELETE FROM entry WHERE key = ?', key)
-        sizeBytes -= present?.size ?? 0
-        size -= present ? 1 : 0
-        const evicted = evict(store, sizeBytes + needsBytes - maxBytes)
-        for (const gone of evicted) {
-          recent.remove(gone.key)
-          sizeBytes -= gone.size
-        }
-        sizeBytes += needsBytes
-        size += 1 - evicted.length
-        if (evicted.length > 0) count('evictions', evicted.length)
-        store.run('INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)', key, sealed, needsBytes, Math.floor(atMs), subject, ++used)
-      })
+      const evicted = attempt(() =>
+        store.transaction(() => {
+          if (present) store.run('DELETE FROM entry WHERE key = ?', key)
+          const gone = evict(store, sizeBytes - (present?.size ?? 0) + needsBytes - maxBytes)
+          store.run('INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?)', key, sealed, needsBytes, Math.floor(atMs), subject, ++used)
+          return gone
+        }),
+      )
+      if (!evicted) return false
+      for (const gone of evicted) {
+        recent.remove(gone.key)
+        sizeBytes -= gone.size
+      }
+      sizeBytes += needsBytes - (present?.size ?? 0)
+      size += (present ? 0 : 1) - evicted.length
+      if (evicted.length > 0) count('evictions', evicted.length)
       recent.set(key, sealed)
       return true
     },
@@ -132,9 +167,13 @@ export function openShelf(
       removeAll('DELETE FROM entry WHERE key = ? RETURNING size', key)
     },
     forget(subjects) {
+      forgets++
       recent.clear()
       if (!subjects) removeAll('DELETE FROM entry RETURNING size')
       else for (const subject of subjects) removeAll('DELETE FROM entry WHERE subject = ? RETURNING size', subject)
+    },
+    get forgets() {
+      return forgets
     },
     count,
     get counts() {
@@ -149,6 +188,7 @@ export function openShelf(
     },
     close() {
       writeNow()
+      empty()
       store.close()
     },
   }

@@ -55,9 +55,10 @@ export function createValues({ clock, log, shelf, group, identity, cluster }: Va
   }
   /** Waits for whoever is putting it there just now. */
   const fromPeer = async (key: string, subject: string): Promise<Entry | undefined> => {
+    const before = shelf.forgets
     const got = await cluster?.want(key)
     if (got?.is === 'lease') cluster!.done(key, subject, 'failed') // to look does not mean to have it made
-    if (got?.is !== 'entry') return undefined
+    if (got?.is !== 'entry' || shelf.forgets !== before) return undefined
     const entry = opened(key, got.sealed)
     if (!entry || !isFresh(entry, clock.now())) return undefined
     shelf.put(key, { sealed: got.sealed, atMs: entry.atMs, subject })

@@ -1,10 +1,11 @@
 // The action as a runner runs it: each shell step of its file, in bash; no secret is in what others can read, and nothing that is wrong with the cache ends the job.
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import process from 'node:process'
+import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { later } from '../kit/cleanup.ts'
 import { main } from '../kit/program.ts'
@@ -87,6 +88,19 @@ test('the runner joins the group, gh is the one that goes through the cache, and
   for (const hidden of [secret, token]) expect(readable).not.toContain(hidden)
   expect(readFileSync(join(temp, 'env'), 'utf8')).toBe(`FAIRLEAD_HOME=${temp}/fairlead\n`)
 }, 60_000)
+
+test('where it cannot be built the job goes on without it', async () => {
+  const home = folderFor()
+  cpSync(resolve(import.meta.dirname, '../../deployment/action'), join(home, 'deployment/action'), { recursive: true })
+  mkdirSync(join(home, 'bin'))
+  writeFileSync(join(home, 'bin/prepare'), 'echo no compiler >&2; exit 1')
+  const run = (script: string): Promise<{ stdout: string }> =>
+    promisify(execFile)('sh', [join(home, 'deployment/action', script)], {
+      env: { PATH: process.env['PATH']!, RUNNER_TEMP: home, FAIRLEAD_SHARE_PORT: '0' },
+    })
+  expect((await run('install.sh')).stdout).toContain('::warning title=Fairlead cache::it could not be built')
+  expect((await run('begin.sh')).stdout).toContain('::warning title=Fairlead cache::it does not run here')
+})
 
 test('without peers it says so in two lines; with peers or a port that are none it says what is wrong', async () => {
   const [alone, lost, wrong] = await Promise.all([

@@ -24,6 +24,8 @@ export type Machine = {
 }
 
 type Some = Partial<ProxySettings>
+/** Longer than anything that a loaded machine makes of a moment. */
+const graceMs = 20_000
 
 export interface GroupBed {
   /** A host with the folders of the last one. */
@@ -92,7 +94,7 @@ export async function groupBed(api: ApiDouble): Promise<GroupBed> {
         return pair[0]
       }
       const serve = listens === undefined ? {} : { serve: (accept: Accept) => serving(places, listens, accept) }
-      return open(places, more, { is: 'member', bootstrap, dial, ...serve })
+      return open(places, more, { is: 'member', bootstrap, dial, graceMs, ...serve })
     },
   }
 }
@@ -101,7 +103,7 @@ type Question = { readonly target: string; readonly token: string; readonly meth
 
 function askAt(socketPath: string, { target, token, method }: Question): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
-    const headers = { host: 'localhost', authorization: `token ${token}` }
+    const headers = { host: 'localhost', ...(token && { authorization: `token ${token}` }) }
     const sent = request({ socketPath, path: target, method, headers, agent: false }, (response) => {
       let text = ''
       response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))

@@ -1,8 +1,20 @@
 // A group whose host goes: members that can be reached take its place, nothing that is asked for already is asked for twice, and all come back to the host.
 import { expect, test } from 'vitest'
 import { Secret } from '../../src/kernel/secret.ts'
-import { apiDouble } from '../kit/api-double.ts'
+import { type ApiDouble, apiDouble } from '../kit/api-double.ts'
 import { groupBed } from './group-bed.ts'
+
+/** The API keeps the next call until `release`. */
+function holdNext(api: ApiDouble): { readonly isAsked: Promise<void>; release(): void } {
+  const [asked, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  api.instead = (_, response) => {
+    api.instead = undefined
+    void released.promise.then(() => response.writeHead(200, { 'content-type': 'application/json' }).end('{"held":true}'))
+    asked.resolve()
+    return true
+  }
+  return { isAsked: asked.promise, release: released.resolve }
+}
 
 test(
   'the host is killed while a call is under way: the next in line grants leases, nothing is asked for twice, and all go back',
@@ -14,16 +26,7 @@ test(
     const one = await member({ listens: 2 })
     const two = await member({ listens: 3 })
     const three = await member()
-    let release = (): void => {}
-    const isAsked = new Promise<void>((resolve) => {
-      api.instead = (_, response) => {
-        if (api.instead === undefined) return false
-        api.instead = undefined
-        release = () => response.writeHead(200, { 'content-type': 'application/json' }).end('{"held":true}')
-        resolve()
-        return true
-      }
-    })
+    const { isAsked, release } = holdNext(api)
     const held = three.ask('/repos/o/held', 'job3')
     await isAsked
     const waiting = two.ask('/repos/o/held', 'job2')
@@ -67,6 +70,51 @@ test('at the limit of the API one of the group asks, and all wait', async () => 
   const late = await member()
   for (const { ask } of [one, two, host, late]) expect((await ask('/repos/o/other')).status).toBe(429)
   expect(api.seen).toHaveLength(1)
+})
+
+test('the limit of who has no credential is one of that machine alone', async () => {
+  const api = await apiDouble()
+  const { host: begin, member } = await groupBed(api)
+  await begin()
+  const [one, two] = [await member(), await member()]
+  api.instead = (_, response) => (response.writeHead(429, { 'retry-after': '20' }).end(), true)
+  expect((await one.ask('/repos/o/r', '')).status).toBe(429)
+  api.instead = undefined
+  expect((await two.ask('/repos/o/r', '')).status).toBe(200)
+  expect((await one.ask('/repos/o/other', '')).status).toBe(429)
+  expect(api.seen).toHaveLength(2)
+})
+
+test('after a write one of those who wait asks for all', async () => {
+  const api = await apiDouble()
+  const { host: begin, member } = await groupBed(api)
+  const host = await begin()
+  const members = [await member(), await member(), await member()]
+  const { isAsked, release } = holdNext(api)
+  const held = members[0]!.ask('/repos/o/r')
+  await isAsked
+  const waiting = members.flatMap(({ ask }) => [ask('/repos/o/r'), ask('/repos/o/r')])
+  await Promise.all(members.map(({ ask }) => ask('/repos/o/before'))) // so the host has heard of all
+  await host.ask('/repos/o/r/issues', 'one', 'POST')
+  release()
+  expect((await held).text).toBe('{"held":true}')
+  for (const { text } of await Promise.all(waiting)) expect(text).toContain('"version":2')
+  expect(api.seen.map(({ url }) => url).sort()).toEqual(['/repos/o/before', '/repos/o/r', '/repos/o/r', '/repos/o/r/issues'])
+})
+
+test('what is written while there is no host is told to the next one', async () => {
+  const api = await apiDouble()
+  const { host: begin, member } = await groupBed(api)
+  const host = await begin()
+  const one = await member()
+  expect((await one.ask('/repos/o/r')).text).toContain('"version":1')
+  await host.close()
+  await expect.poll(() => one.proxy.stats().connected_peers).toBe(0)
+  expect((await one.ask('/repos/o/r/issues', 'one', 'POST')).status).toBe(200)
+  const again = await begin()
+  await expect.poll(() => again.proxy.stats().connected_peers, { timeout: 15_000 }).toBe(1)
+  await one.ask('/repos/o/after') // answered after all that was said before
+  expect((await again.ask('/repos/o/r')).text).toContain('"version":2')
 })
 
 test('without a shared scope the limit of one credential is no limit for another', async () => {

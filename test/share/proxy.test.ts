@@ -10,6 +10,7 @@ import { removeFolder } from '../../src/kernel/file.ts'
 import { silentLog } from '../../src/kernel/log.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import type { Clock } from '../../src/kernel/clock.ts'
+import { openStore } from '../../src/base/store/store.ts'
 import { placesIn } from '../../src/share/places.ts'
 import { type Proxy, type ProxySettings, openProxy } from '../../src/share/proxy.ts'
 import { type ApiDouble, apiDouble } from '../kit/api-double.ts'
@@ -205,7 +206,7 @@ test('errors and what must not be stored are not kept; an error is shared only b
   const { api, ask } = await rig({ sharedScope: 'ci' })
   api.instead = (incoming, response) => {
     const isGood = incoming.headers.authorization === 'token good'
-    setTimeout(() => response.writeHead(isGood ? 200 : 401).end(JSON.stringify({ isGood })), 100)
+    setTimeout(() => response.writeHead(isGood ? 200 : 401).end(JSON.stringify({ isGood })), 1_000)
     return true
   }
   const answers = await Promise.all(['bad', 'bad', 'good', 'good'].map((token) => ask('/repos/o/r', { token })))
@@ -274,7 +275,7 @@ test('large answers pass whole and are not kept; requests of other hosts do not 
   expect(api.seen).toHaveLength(3)
 })
 
-test('nothing of it can be read on the disk, and a file that was changed is refused and counted', async () => {
+test('nothing of it can be read on the disk, nor with another secret', async () => {
   const { proxy, ask, folder, restart, api } = await rig({ secret: new Secret('shared'), group: 'o/r' })
   await ask('/repos/o/secret-name', { token: 'secret-token' })
   const shared = join(folder, 'state', 'share')
@@ -287,6 +288,20 @@ test('nothing of it can be read on the disk, and a file that was changed is refu
   await restart({ secret: new Secret('another') })
   await ask('/repos/o/secret-name', { token: 'secret-token' })
   expect(api.seen).toHaveLength(2)
+})
+
+test('a file that was changed is refused and counted, and the API asked', async () => {
+  const running = await rig()
+  const { api, ask, folder, restart, proxy } = running
+  const { text } = await ask('/repos/o/r')
+  await proxy[Symbol.asyncDispose]()
+  const store = openStore({ path: join(folder, 'state/share/entries.db'), migrations: [], clock: running.clock, log: silentLog })
+  expect(store.run('UPDATE entry SET sealed = zeroblob(64)').changes).toBe(1)
+  store.close()
+  await restart()
+  expect(await ask('/repos/o/r')).toMatchObject({ status: 200, text })
+  expect(api.seen).toHaveLength(2)
+  expect(running.proxy.stats().refused).toBe(1)
 })
 
 test('at a port of this machine only for its own names', async () => {

@@ -35,7 +35,7 @@ async function hostFor(deputy: Deputy) {
       for await (const { message } of messages) heard.push(message)
     }
     listen().catch(() => {})
-    return { identity, heard, say: (message: Message, bytes?: Uint8Array) => ours.write(encode(message, bytes)) }
+    return { identity, heard, leave: () => ours.end(), say: (message: Message, bytes?: Uint8Array) => ours.write(encode(message, bytes)) }
   }
   return { clock, host, comes }
 }
@@ -54,6 +54,21 @@ test('what is being asked for by the leave of the last host is not granted to an
   const entry = { key: 'k', atMs: clock.now(), ttlMs: 60_000, asker: '', answer }
   asks.say({ is: 'done', key: 'k', subject: 's', outcome: 'kept' }, await seal(entry, group, asks.identity))
   await expect.poll(() => waits.heard.at(-1)).toEqual({ is: 'entry', id: 1 })
+})
+
+test('who leaves before anything is granted keeps nobody waiting', async () => {
+  const { clock, host, comes } = await hostFor({ isBusy: () => false, before: () => [] })
+  host.settle()
+  const [leaves, stays] = [await comes(), await comes()]
+  leaves.say({ is: 'want', id: 1, key: 'k' })
+  leaves.leave()
+  await expect.poll(() => host.connected).toHaveLength(1)
+  stays.say({ is: 'ping' }) // answered after all that was said before
+  await expect.poll(() => stays.heard.at(-1)).toEqual({ is: 'pong' })
+  await clock.advance(400)
+  stays.say({ is: 'want', id: 1, key: 'k' })
+  await clock.advance(1_000) // nobody else is asked
+  await expect.poll(() => stays.heard.at(-1)).toEqual({ is: 'offer', id: 1, offer: 'lease' })
 })
 
 test('a deputy asks the others before it grants, and grants when none of them has it or says so', async () => {

@@ -99,6 +99,7 @@ export function createHost(needs: HostNeeds, deputy?: Deputy): Host {
   }
   const offer = async (member: Connected, id: number, key: string): Promise<void> => {
     const now = keeping.get(key) ?? (await afterSettling(key))
+    if (member.stream.writableEnded || member.stream.destroyed) return // it has left meanwhile
     if (now) return members.tell(member, { is: 'entry', id }, now)
     const offered = await board.want(member, key)
     const kept = offered === 'look' ? keeping.get(key) : undefined
@@ -124,7 +125,7 @@ export function createHost(needs: HostNeeds, deputy?: Deputy): Host {
       member.granted.delete(message.key)
       if (granted === undefined) return void keeping.refuse(member, 'asked for without leave')
       const isLost = message.outcome === 'kept' && !(granted === forgets && keeping.put(member, message, bytes))
-      board.done(member, message.key, isLost ? 'forOne' : message.outcome)
+      board.done(member, message.key, isLost ? (granted === forgets ? 'forOne' : 'failed') : message.outcome)
     } else if (message.is === 'claim') {
       grant(member, message.key, board.claim(member, message.key) ? forgets : tooLate)
     } else if (message.is === 'forget') {

@@ -12,6 +12,8 @@ export type KeepNeeds = {
   readonly open: (way: Way, signal: AbortSignal) => Promise<Link>
   /** Where to look, the best first: asked each time. */
   readonly ways: () => readonly Way[]
+  /** For so long a question waits for the next host. */
+  readonly graceMs?: number | undefined
   /** There is another host, or none. */
   readonly onChange: (link: Link | undefined) => void
 }
@@ -37,12 +39,10 @@ const refusedMs = 60_000
 const busyMs = 250
 /** Another host is looked for at once, unless the last one was lost so shortly before. */
 const steadyMs = 1_000
-/** For so long a question waits for the next host. */
-const graceMs = 3_000
 /** How often a better host than the present one is looked for. */
 const lookMs = 5_000
 
-export function keepLink({ clock, log, open, ways, onChange }: KeepNeeds): KeptLink {
+export function keepLink({ clock, log, open, ways, onChange, graceMs = 3_000 }: KeepNeeds): KeptLink {
   const stop = new AbortController()
   const begun = Promise.withResolvers<Error | undefined>()
   let link: Link | undefined

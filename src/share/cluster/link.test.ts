@@ -49,6 +49,20 @@ test('a host that answers pings may take its time; one that is silent is lost, a
   expect(clock.waiting).toBe(0)
 })
 
+test('who got tired of waiting gives back the lease that comes too late', async () => {
+  const { clock, link, heard, said, say } = await linked()
+  const got = link.want('k')
+  for (let round = 1; round <= 38; round++) {
+    await clock.advance(2_000)
+    await expect.poll(() => heard.filter(({ is }) => is === 'ping'), { interval: 1 }).toHaveLength(round)
+    say({ is: 'pong' })
+    await expect.poll(() => said, { interval: 1 }).toHaveLength(round)
+  }
+  expect(await got).toEqual({ is: 'alone' })
+  say({ is: 'offer', id: 1, offer: 'lease' })
+  await expect.poll(() => heard.at(-1)).toEqual({ is: 'done', key: 'k', subject: '', outcome: 'failed' })
+})
+
 test('when nobody waits nothing is said', async () => {
   const { clock, link, heard, say } = await linked()
   const got = link.want('k')

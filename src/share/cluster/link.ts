@@ -117,7 +117,9 @@ export async function openLink(
       }
       return new Promise((resolve) => {
         const cancel = clock.after(wantMs, () => {
-          waiting.delete(id)
+          waiting.set(id, (late) => {
+            if (late?.is === 'lease') tell({ is: 'done', key, subject: '', outcome: 'failed' }) // so that it goes on to the next one
+          })
           resolve({ is: 'alone' })
         })
         waiting.set(id, (got) => {

@@ -33,6 +33,8 @@ export type MemberSettings = {
   readonly port?: number | undefined
   /** What it shares answers by, hidden. */
   readonly scope: string
+  /** For so long a question waits for the next host. */
+  readonly graceMs?: number | undefined
 }
 
 export interface Membership extends Cluster {
@@ -48,13 +50,17 @@ export interface Membership extends Cluster {
 const countsMs = 2_000
 const maxTries = 3
 const maxAheadMs = 30_000
+/** What is forgotten while there is no host to be told; more than fit into one message count as all. */
+const maxUntold = 64
 
-export function createMembership(needs: MemberNeeds, { own, bootstrap, port, scope }: MemberSettings): Membership {
+export function createMembership(needs: MemberNeeds, { own, bootstrap, port, scope, graceMs }: MemberSettings): Membership {
   const { clock, log, group, shelf, dial, counted, onChange, kept: inShelf } = needs
   let others: readonly string[] = []
   let heard: Heard = { forget() {}, hold() {} }
   const asking = new Set<string>()
   let told = ''
+  const untold = new Set<string>()
+  let isAllUntold = false
   const onMessage = ({ message, bytes }: Received): void => {
     if (message.is === 'forget') heard.forget(message.subjects)
     else if (message.is === 'hold') heard.hold(message.budget, bytes)
@@ -79,10 +85,23 @@ export function createMembership(needs: MemberNeeds, { own, bootstrap, port, sco
     if (text !== told) kept.now?.tell({ is: 'counts', counts })
     if (kept.now) told = text
   }
+  const forget = (subjects?: readonly string[]): void => {
+    if (kept.now) return kept.now.tell({ is: 'forget', ...(subjects ? { subjects } : {}) })
+    for (const subject of subjects ?? []) untold.add(subject)
+    if (!subjects || untold.size > maxUntold) isAllUntold = true
+    if (isAllUntold) untold.clear()
+  }
+  const tellForgotten = (): void => {
+    if (isAllUntold) forget()
+    else if (untold.size > 0) forget([...untold])
+    isAllUntold = false
+    untold.clear()
+  }
   const onBad = (): void => shelf.count('refused')
   const begin = (link: Link): void => {
     told = ''
     if (port !== undefined) link.tell({ is: 'listens', port })
+    tellForgotten()
     for (const key of asking) link.tell({ is: 'claim', key })
     tellCounts()
   }
@@ -90,6 +109,7 @@ export function createMembership(needs: MemberNeeds, { own, bootstrap, port, sco
     clock,
     log,
     ways,
+    graceMs,
     open: (way, signal) =>
       openLink({ clock, group, dial, kept: inShelf, onMessage, onBad, onEnd: (link) => kept.lost(link) }, { way, own }, signal),
     onChange(link) {
@@ -119,7 +139,7 @@ export function createMembership(needs: MemberNeeds, { own, bootstrap, port, sco
     done(key, subject, outcome, sealed) {
       if (asking.delete(key)) kept.now?.tell({ is: 'done', key, subject, outcome }, sealed)
     },
-    forget: (subjects) => kept.now?.tell({ is: 'forget', ...(subjects ? { subjects } : {}) }),
+    forget,
     hold: (budget, sealed) => kept.now?.tell({ is: 'hold', budget }, sealed),
     listen: (given) => (heard = given),
     get connected() {

@@ -80,7 +80,7 @@ test('a credential is a scope of its own, or of the one that was declared; nobod
 test('reads, writes, and what passes', () => {
   expect(asked(request())).toEqual({ is: 'read', mustAsk: false })
   expect(asked(request({ headers: { 'cache-control': 'no-cache' } }))).toEqual({ is: 'read', mustAsk: true })
-  for (const name of ['cookie', 'range', 'x-github-otp', 'if-match'])
+  for (const name of ['cookie', 'range', 'x-github-otp', 'if-match', 'if-modified-since'])
     expect(asked(request({ headers: { [name]: 'x' } })), name).toEqual({ is: 'pass' })
   expect(asked(request({ headers: { 'cache-control': 'no-store' } }))).toEqual({ is: 'pass' })
   expect(asked(request({ method: 'HEAD' }))).toEqual({ is: 'pass' })
@@ -95,7 +95,7 @@ test('reads, writes, and what passes', () => {
 })
 
 test('a GraphQL query is a read; a change is a write, however it hides', () => {
-  for (const query of ['{ viewer { login } }', 'query A { a(x: "mutation {") }', '# mutation\nquery { a }', '{ a(b: """ mutation " """) }'])
+  for (const query of ['{ viewer { login } }', 'query A { a(x: "mutation {") }', '# mutation\nquery { a }', '{ a(b: """ mutation " """) }', '{ a(b: """ \\""" mutation """) }', '{ a } # "mutation'])
     expect(asked(graphql(query)), query).toEqual({ is: 'read', mustAsk: false })
   for (const query of [
     'mutation { a }',
@@ -104,6 +104,10 @@ test('a GraphQL query is a read; a change is a write, however it hides', () => {
     'subscription { a }',
     '"',
     '# "\nmutation { a }',
+    '# """\nmutation { a } # """',
+    '# "\rmutation { a } # "',
+    '{ a(b: "#") } mutation { b }',
+    '{ a(b: """ \\""") } mutation { b(c: """ """) }',
     3,
   ])
     expect(asked(graphql(query)).is, String(query)).toBe('write')
