@@ -7,7 +7,7 @@ import type { Log } from '../kernel/log.ts'
 import type { Rule } from '../base/access/policy.ts'
 import type { NamedCheck } from '../base/checks/check.ts'
 import type { Credentials } from '../base/access/principal.ts'
-import type { Handlers } from '../base/control/api.ts'
+import type { Api, Handlers } from '../base/control/api.ts'
 import { openControl } from '../base/control/server.ts'
 import type { OpenShared } from '../base/cluster/open.ts'
 import { openSqliteKv } from '../base/kv/sqlite.ts'
@@ -244,10 +244,9 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
 
 type DoctrineAsked = Pick<OwnDoctrineNeeds, 'connectors'> & { readonly health: Omit<HealthNeeds, 'keySets'> }
 
-/** The gate among the daemons that the dashboard asks. Nobody lets others in from there. */
+/** The gate among the daemons that the dashboard asks. */
 function ownDaemon(handlers: Handlers<typeof gateApi>): Reachable {
-  const { 'sign-in': _, ...api } = gateApi
-  return { id: 'gate', kind: 'gate', name: 'the gate', where: 'this machine', api, handlers }
+  return { id: 'gate', kind: 'gate', name: 'the gate', where: 'this machine', api: gateApi, handlers: handlers as Handlers<Api> }
 }
 
 type PinsNeeds = Pick<GateNeeds, 'clock' | 'log'> & { readonly ledger: Ledger; readonly stack: AsyncDisposableStack }

@@ -1,6 +1,7 @@
 // What a look at the whole machine tells of the gate: whether it works, what waits for a person, and how its connectors stand.
 import type { LookNeeds, StatusLine, StatusSource } from '../base/checks/status.ts'
 import { askNearby } from '../base/control/nearby.ts'
+import { deadline } from '../kernel/clock.ts'
 import { durationText } from '../base/terminal/amount.ts'
 import { join } from 'node:path'
 import { asFault } from '../kernel/fault.ts'
@@ -14,7 +15,7 @@ const source: StatusSource = {
     const answers = await askNearby(needs, { name: 'gate', api: gateApi, folders, start: 'fairlead gate serve' }, async (calls, signal) => {
       const [summary, connectors] = await Promise.all([calls.summary({}, { signal }), calls['list-connectors']({}, { signal })])
       const isUsed = connectors.some(({ status }) => status !== 'unissued')
-      return { summary, connectors, doctrine: isUsed ? [await doctrineLine(calls, signal)] : [] }
+      return { summary, connectors, doctrine: isUsed ? [await doctrineLine(needs, calls)] : [] }
     })
     return {
       lines: answers.flatMap(({ name, line, value }) =>
@@ -70,13 +71,16 @@ function gateLines({ clock }: LookNeeds, name: string, summary: Summary): readon
 }
 
 const maxToldChecks = 6
+/** The checks are waited for so long, after the gate's own answers: it is a part of a look, and must leave the rest of it its time. */
+const doctrineMs = 200
 
 /** All checks in one line: what each found is for `fairlead gate doctrine` to tell. */
-async function doctrineLine(calls: GateCalls, signal: AbortSignal): Promise<StatusLine> {
+async function doctrineLine({ clock, signal }: LookNeeds, calls: GateCalls): Promise<StatusLine> {
   const name = 'doctrine'
   const remedy = 'fairlead gate doctrine'
+  const over = deadline(clock, doctrineMs, signal)
   try {
-    const findings = await calls['show-doctrine']({}, { signal })
+    const findings = await calls['show-doctrine']({}, { signal: over })
     const failures = findings.filter(({ verdict }) => verdict !== 'good')
     if (failures.length === 0) return { name, standing: 'good', text: `${counted(findings.length, 'finding')}, all good` }
     const checks = [...new Set(failures.map((finding) => finding.name))]
@@ -90,7 +94,8 @@ async function doctrineLine(calls: GateCalls, signal: AbortSignal): Promise<Stat
     }
   } catch (error) {
     if (signal.aborted) throw error
-    return { name, standing: 'unknown', text: asFault(error).message, remedy }
+    const text = over.aborted ? `its checks took more than ${doctrineMs / 1_000} s` : asFault(error).message
+    return { name, standing: 'unknown', text, remedy }
   }
 }
 

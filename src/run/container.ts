@@ -103,3 +103,13 @@ export function differences(desired: Made, made: Readonly<Record<string, unknown
   const text = (value: unknown): string => JSON.stringify(value) ?? 'absent'
   return [...names].filter((name) => text((desired as Record<string, unknown>)[name]) !== text(made[name]))
 }
+
+/**
+ * One side of a field, for everybody who may look: of variables, whose values may be secrets, only the names, with `=…` where the other side has not the same.
+ */
+export function shownOf(field: string, own: unknown, other: unknown): unknown {
+  if (field !== 'env' || own === undefined) return own
+  if (!Array.isArray(own)) return '…'
+  const same = new Set(Array.isArray(other) ? (other as readonly unknown[]) : [])
+  return own.map((one) => String(one).split('=', 1)[0]! + (same.has(one) ? '' : '=…'))
+}

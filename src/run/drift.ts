@@ -1,5 +1,5 @@
 // What differs between what should run and what does: pure, one answer for each component, with the field that differs.
-import { type Ours, type Place, containerName, differences, madeOf, oursIn, placeText } from './container.ts'
+import { type Ours, type Place, containerName, differences, madeOf, oursIn, placeText, shownOf } from './container.ts'
 import type { Container } from './runtime.ts'
 import type { Component, Service } from './service/config.ts'
 
@@ -85,8 +85,9 @@ function* runningDrift(component: Component, digest: string | undefined, first: 
   else if (component.image !== reference) yield { cause: 'image-changed', field: 'image', desired: component.image, observed: reference }
   const desired = madeOf(component)
   for (const field of differences(desired, made)) {
-    const text = (value: unknown): string => JSON.stringify(value) ?? 'absent'
-    yield { cause: 'config-changed', field, desired: text(desired[field as keyof typeof desired]), observed: text(made[field]) }
+    const text = (own: unknown, other: unknown): string => JSON.stringify(shownOf(field, own, other)) ?? 'absent'
+    const [wanted, found] = [desired[field as keyof typeof desired], made[field]]
+    yield { cause: 'config-changed', field, desired: text(wanted, found), observed: text(found, wanted) }
   }
   const ill = ills.get(container.id)
   if (ill !== undefined && container.state === 'running') yield { cause: 'unhealthy', field: 'health', desired: 'healthy', observed: ill }

@@ -80,6 +80,22 @@ test('a container of somebody else is never named in a plan, and is told as unma
   expect(driftOf(desiredOf(wanted), byPlace(observed), new Map())[0]!.drifts.map(({ cause }) => cause)).toEqual(['missing'])
 })
 
+test('of variables that differ the names are told, and no value, on either side', async () => {
+  const { runtime } = await open()
+  await update(runtime, service({}, { env: ['KEY=old-secret', 'SAME=same-secret'] }).components[0]!, 'd1')
+  const wanted = service({}, { env: ['KEY=new-secret', 'SAME=same-secret', 'MORE=more-secret'] })
+  const observed = await runtime.list()
+  const { drifts } = driftOf(desiredOf(wanted), byPlace(observed), new Map())[0]!
+  const [desired, found] = ['["KEY=…","SAME","MORE=…"]', '["KEY=…","SAME"]']
+  expect(drifts).toEqual([{ cause: 'config-changed', field: 'env', desired, observed: found }])
+  const image = (await runtime.resolve('reg:5000/web:v1'))!
+  const plan = planUpdate(
+    { place: { service: 'web', component: 'web' }, component: wanted.components[0]!, image, deployment: 'd2' },
+    observed,
+  )
+  expect(plan.changes).toEqual([{ field: 'env', from: found, to: desired }])
+})
+
 test('what the node does by itself, by what is wrong and by policy', async () => {
   const { world, runtime } = await open()
   const mends = async (

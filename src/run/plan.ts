@@ -1,5 +1,5 @@
 // Plans, as plain data: what a deployment would do to a component, and what the node does by itself about drift. Nothing here touches a runtime.
-import { type Ours, type Place, containerName, differences, madeOf, nextName } from './container.ts'
+import { type Ours, type Place, containerName, differences, madeOf, nextName, shownOf } from './container.ts'
 import { type ComponentDrift, containersOf } from './drift.ts'
 import type { Container, ResolvedImage } from './runtime.ts'
 import type { Component, Service } from './service/config.ts'
@@ -57,7 +57,10 @@ function changesOf({ component, image }: Wanted, first: Ours | undefined): Updat
   return [
     ...(reference === image.reference ? [] : [{ field: 'image', from: reference, to: image.reference }]),
     ...(container.image.digest === image.digest ? [] : [{ field: 'digest', from: container.image.digest, to: image.digest }]),
-    ...differences(made, first.made).map((field) => ({ field, from: text(first.made[field]), to: text(made[field as keyof typeof made]) })),
+    ...differences(made, first.made).map((field) => {
+      const [from, to] = [first.made[field], made[field as keyof typeof made]]
+      return { field, from: text(shownOf(field, from, to)), to: text(shownOf(field, to, from)) }
+    }),
     ...(container.state === 'running' && !container.isStale ? [] : [{ field: 'state', from: container.state, to: 'running' }]),
   ]
 }

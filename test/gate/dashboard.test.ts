@@ -190,6 +190,7 @@ test('who may only look changes nothing, and is not told what is not for them; w
   expect(begin).toMatchObject({ principal: 'ann', daemon: 'gate' })
   expect(told.find(({ event, begin: of }) => event === 'dashboard.end' && of === begin['seq'])).toMatchObject({ outcome: 'done' })
   expect(told.some(({ event, principal }) => event === 'dashboard.begin' && principal === 'bob')).toBe(false)
+  expect(told.some(({ event, reason }) => event === 'refused' && reason === 'bob may only look: gate/freeze-connectors')).toBe(true)
   expect(told.some(({ operation }) => operation === 'list-connectors' || operation === 'list-calls')).toBe(false)
 })
 
@@ -270,6 +271,11 @@ test.skipIf(noBrowser)(
 )
 
 test('who is a person no more hears nothing more; without anybody there is no dashboard', async () => {
+  const acting = listen(await cookieOf('ann'), [{ daemon: 'gate', operation: 'list-calls' }])
+  await until('the first value', () => acting.heard.length === 1)
+  configure(gate.folder, { ...options, port: gate.port, access: accessWith('dashboard = "observe"').replace('"change"', '"observe"') })
+  await own.reload({})
+  await Promise.race([acting.ended, new Promise((_, reject) => setTimeout(() => reject(new Error('it still listens')), 5_000))])
   const cookie = await cookieOf('bob')
   const page = listen(cookie, [{ daemon: 'gate', operation: 'list-connectors' }])
   await until('the first value', () => page.heard.length === 1)

@@ -1,6 +1,7 @@
 // A look around the machine: each source within its time, whatever one of them does, and the worst of it decides.
 import { tmpdir } from 'node:os'
 import { expect, test } from 'vitest'
+import { createTestClock } from '../../../test/kit/clock.ts'
 import { systemClock as clock } from '../../kernel/clock.ts'
 import { faults } from '../../kernel/fault.ts'
 import type { Home, PeerStreams } from '../terminal/command.ts'
@@ -37,6 +38,19 @@ test('one that hangs and one that fails are lines, within a second, and the othe
     ['away', 'new'],
     ['well', 'old'],
   ])
+})
+
+test('the time to look begins when everything is loaded', async () => {
+  const clock = createTestClock()
+  const well = entry('well', async () => ({ lines: [{ name: 'one', standing: 'good', text: 'fine' }] }))
+  const slow: StatusEntry = {
+    ...well,
+    async load() {
+      await clock.advance(10_000)
+      return well.load()
+    },
+  }
+  expect((await lookAround({ ...needs, clock }, [slow, well])).standing).toBe('good')
 })
 
 test('what is good or off is well, and nothing at all is off', async () => {

@@ -77,8 +77,9 @@ export async function lookAround(
   entries: readonly StatusEntry[],
 ): Promise<Status> {
   const at = clock.now()
-  const over = deadline(clock, lookMs, signal)
-  const looked = await Promise.all(entries.map((entry) => sectionOf(entry, { clock, env, peers, homes, signal: over })))
+  const sources = await Promise.all(entries.map(async ({ owner, load }) => ({ owner, source: (await load()).default })))
+  const over = deadline(clock, lookMs, signal) // from here: a slow machine takes long to load them
+  const looked = await Promise.all(sources.map((one) => sectionOf(one, { clock, env, peers, homes, signal: over })))
   signal.throwIfAborted()
   const sections = looked.map(({ section }) => section)
   return {
@@ -96,8 +97,9 @@ export async function lookAround(
 
 type Looked = { readonly section: StatusSection; readonly events: readonly StatusEvent[] }
 
-async function sectionOf({ owner: name, load }: StatusEntry, needs: LookNeeds): Promise<Looked> {
-  const { default: source } = await load()
+type Loaded = { readonly owner: string; readonly source: StatusSource }
+
+async function sectionOf({ owner: name, source }: Loaded, needs: LookNeeds): Promise<Looked> {
   const { signal } = needs
   const homes = needs.homes.filter(({ capability }) => capability === undefined || capability === name)
   const late = new Promise<never>((_, reject) => {

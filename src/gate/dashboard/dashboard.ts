@@ -1,6 +1,8 @@
 // The dashboard's place in the gate: who may use it, links to sign in by, and a door whose rest is loaded when somebody comes.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { SocketKind } from '../../base/control/api.ts'
+import { answerJson } from '../../base/http/answer.ts'
+import { asFault } from '../../kernel/fault.ts'
 import { fault } from './faults.ts'
 import { type Known, People, linkMs } from './people.ts'
 import type { Serving, ServingNeeds } from './serving.ts'
@@ -32,8 +34,13 @@ export class Dashboard {
 
   /** `refused` is told of who was not let in. */
   handle(request: IncomingMessage, response: ServerResponse, known: Known, refused: (reason: string, status: number) => void): void {
-    this.#serving ??= import('./serving.ts').then(({ createServing }) => createServing({ ...this.#needs, people: this.#people }))
-    this.#serving.then((serving) => serving.answer(request, response, known, refused)).catch(() => response.destroy())
+    this.#loaded()
+      .then((serving) => serving.answer(request, response, known, refused))
+      .catch((error: unknown) => {
+        request.resume()
+        if (response.headersSent) return void response.destroy()
+        answerJson(response, 500, { error: asFault(error) })
+      })
   }
 
   /** A path that signs `principal` in once, without a name the only one that may. Fault `dashboard.no_principal`. */
@@ -47,11 +54,22 @@ export class Dashboard {
 
   /** Credentials, or what principals may do, are others now. */
   recheck(): void {
-    void this.#serving?.then((serving) => serving.recheck())
+    this.#serving?.then((serving) => serving.recheck()).catch(() => {}) // what is not loaded has no pages
   }
 
   async close(): Promise<void> {
     this.#people.close()
-    ;(await this.#serving)?.close()
+    await this.#serving?.then((serving) => serving.close()).catch(() => {})
+  }
+
+  /** A failure is not kept: whoever comes next has it tried again. */
+  #loaded(): Promise<Serving> {
+    return (this.#serving ??= import('./serving.ts')
+      .then(({ createServing }) => createServing({ ...this.#needs, people: this.#people }))
+      .catch((error: unknown) => {
+        this.#serving = undefined
+        this.#needs.log.error('dashboard.not_loaded', { error })
+        throw error
+      }))
   }
 }

@@ -36,11 +36,15 @@ export class Live {
     const ended = new AbortController()
     const { signal } = ended
     const over = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
-    const check = (): void => void who().catch(() => ended.abort())
+    const first = who()
+    const check = (): void =>
+      void Promise.all([first, who()])
+        .then(([was, is]) => (was.name === is.name && was.level === is.level ? undefined : ended.abort()))
+        .catch(() => ended.abort())
     this.#open.set(ended, check)
     response.once('close', () => ended.abort())
     try {
-      const person = await who()
+      const person = await first
       await Promise.all(all.map((ask) => this.#operation(ask, person)))
       if (response.destroyed) return
       response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })

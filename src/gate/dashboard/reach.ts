@@ -33,7 +33,7 @@ export class Daemons {
   /** By id and place. */
   readonly #answering = new Map<string, Answering>()
   #found: { readonly atMs: number; readonly all: Promise<readonly Reachable[]> } | undefined
-  readonly #people = new WeakMap<IncomingMessage, () => Promise<Person>>()
+  readonly #asked = new WeakMap<IncomingMessage, Asked>()
 
   constructor(needs: DaemonsNeeds) {
     this.#needs = needs
@@ -50,16 +50,10 @@ export class Daemons {
     return found
   }
 
-  /** Answers one call. `who` is asked again while a stream goes on. */
-  async answer(
-    id: string,
-    operation: string,
-    who: () => Promise<Person>,
-    request: IncomingMessage,
-    response: ServerResponse,
-  ): Promise<void> {
+  /** Answers one call. */
+  async answer(id: string, operation: string, asked: Asked, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const daemon = await this.named(id)
-    this.#people.set(request, who)
+    this.#asked.set(request, asked)
     request.url = `/v1/${operation}`
     this.#callsOf(daemon).take(request, response)
   }
@@ -70,7 +64,8 @@ export class Daemons {
 
   #reach(): Promise<readonly Reachable[]> {
     const nowMs = this.#needs.clock.mono()
-    if (!this.#found || nowMs - this.#found.atMs > freshMs) this.#found = { atMs: nowMs, all: this.#needs.reach() }
+    if (!this.#found || nowMs - this.#found.atMs > freshMs)
+      this.#found = { atMs: nowMs, all: this.#needs.reach().then((all) => all.map(withoutAdministering)) }
     return this.#found.all
   }
 
@@ -80,20 +75,33 @@ export class Daemons {
     const known = this.#answering.get(key)
     if (known) return known
     const admit = async (request: IncomingMessage) => {
-      const person = await this.#people.get(request)!()
+      const person = await this.#asked.get(request)!.who()
       return { caller: { name: person.name, via: 'dashboard' as const }, authorize: (called: Called) => checkLevel(person, called) }
     }
     const about = { daemon: id, pid: process.pid, operations: Object.keys(api) }
-    const calls = answering({ ...this.#needs, api, handlers, record: recordOf(this.#needs, daemon) }, { about, admit })
+    const record = recordOf(this.#needs, daemon, (request, reason) => this.#asked.get(request)!.refused(reason, 403))
+    const calls = answering({ ...this.#needs, api, handlers, record }, { about, admit })
     this.#answering.set(key, calls)
     return calls
   }
 }
 
+/** Who may do which is decided on the machine, never from here: a browser that was taken over would hand out credentials that outlive it. */
+function withoutAdministering(daemon: Reachable): Reachable {
+  return { ...daemon, api: Object.fromEntries(Object.entries(daemon.api).filter(([, { privilege }]) => privilege !== 'administer')) }
+}
+
+/** `who` is asked again while a stream goes on; `refused` writes down what they may not do. */
+type Asked = { readonly who: () => Promise<Person>; readonly refused: (reason: string, status: number) => void }
+
 type Called = { readonly operation: string; readonly privilege: string }
 
-/** What somebody changes from the dashboard is written down before it is done; without that it is not done. What they only look at is not. */
-function recordOf({ ledger }: DaemonsNeeds, { id, api }: Reachable): CallRecord {
+/** What somebody changes from the dashboard is written down before it is done; without that it is not done. What they only look at is not; what they may not do is told at the gate's door. */
+function recordOf(
+  { ledger }: DaemonsNeeds,
+  { id, api }: Reachable,
+  refused: (request: IncomingMessage, reason: string) => void,
+): CallRecord {
   return {
     async begin({ name }, { operation }) {
       if (isLook(api[operation]!)) return async () => {}
@@ -102,6 +110,8 @@ function recordOf({ ledger }: DaemonsNeeds, { id, api }: Reachable): CallRecord 
         await ledger.conclude({ event: 'dashboard.end', begin: seq, outcome }).catch(() => {}) // the ledger has said what is wrong with it
       }
     },
-    refused() {}, // told by who asked
+    refused(request, caller, code) {
+      if (code === 'dashboard.only_observes') refused(request, `${caller!.name} may only look: ${id}${request.url!.slice('/v1'.length)}`)
+    },
   }
 }

@@ -24,8 +24,10 @@ export type ServingNeeds = DaemonsNeeds & {
   readonly publicUrl: string | undefined
 }
 
+type Refuse = (reason: string, status: number) => void
+
 export type Serving = {
-  answer(request: IncomingMessage, response: ServerResponse, known: Known, refused: (reason: string, status: number) => void): Promise<void>
+  answer(request: IncomingMessage, response: ServerResponse, known: Known, refused: Refuse): Promise<void>
   recheck(): void
   close(): void
 }
@@ -55,7 +57,7 @@ export function createServing(needs: ServingNeeds): Serving {
     answerJson(response, 200, signedOf(person), { 'set-cookie': cookieFor(request, cookie, forMs) })
   }
 
-  async function api(request: IncomingMessage, response: ServerResponse, path: string, known: Known): Promise<void> {
+  async function api(request: IncomingMessage, response: ServerResponse, path: string, known: Known, refused: Refuse): Promise<void> {
     checkSameSite(request, outsideHost)
     const what = `${request.method} ${path}`
     if (what === 'POST /api/session') return session(request, response, known)
@@ -71,7 +73,7 @@ export function createServing(needs: ServingNeeds): Serving {
     if (what === 'GET /api/live') return live.answer(asksIn(request.url!), who, response)
     const [, id, operation] = /^POST \/api\/([\w.-]+)\/([a-z][a-z-]*)$/.exec(what) ?? []
     if (id === undefined) throw fault.no_path({ path: path.slice(0, 200) })
-    await daemons.answer(id, operation!, who, request, response)
+    await daemons.answer(id, operation!, { who, refused }, request, response)
   }
 
   function page(request: IncomingMessage, response: ServerResponse, path: string): void {
@@ -83,7 +85,7 @@ export function createServing(needs: ServingNeeds): Serving {
     async answer(request, response, known, refused) {
       const path = request.url!.split('?', 1)[0]!
       try {
-        if (path.startsWith('/api/')) return await api(request, response, path, known)
+        if (path.startsWith('/api/')) return await api(request, response, path, known, refused)
         page(request, response, path)
       } catch (error) {
         const failure = asFault(error)
@@ -93,7 +95,7 @@ export function createServing(needs: ServingNeeds): Serving {
         if (response.headersSent) return void response.destroy()
         answerJson(response, httpStatus, { error: failure })
       } finally {
-        if (!response.headersSent || response.writableEnded) request.resume()
+        if (response.writableEnded) request.resume() // a call that is still answered reads its own body
       }
     },
     recheck: () => live.recheck(),
