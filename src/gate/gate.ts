@@ -7,7 +7,7 @@ import type { Log } from '../kernel/log.ts'
 import type { Rule } from '../base/access/policy.ts'
 import type { NamedCheck } from '../base/checks/check.ts'
 import type { Credentials } from '../base/access/principal.ts'
-import type { Api, Handlers } from '../base/control/api.ts'
+import type { Handlers } from '../base/control/api.ts'
 import { openControl } from '../base/control/server.ts'
 import type { OpenShared } from '../base/cluster/open.ts'
 import { openSqliteKv } from '../base/kv/sqlite.ts'
@@ -246,7 +246,7 @@ type DoctrineAsked = Pick<OwnDoctrineNeeds, 'connectors'> & { readonly health: O
 
 /** The gate among the daemons that the dashboard asks. */
 function ownDaemon(handlers: Handlers<typeof gateApi>): Reachable {
-  return { id: 'gate', kind: 'gate', name: 'the gate', where: 'this machine', api: gateApi, handlers: handlers as Handlers<Api> }
+  return { id: 'gate', kind: 'gate', name: 'the gate', where: 'this machine', api: gateApi, handlers }
 }
 
 type PinsNeeds = Pick<GateNeeds, 'clock' | 'log'> & { readonly ledger: Ledger; readonly stack: AsyncDisposableStack }

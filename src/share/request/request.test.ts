@@ -95,7 +95,14 @@ test('reads, writes, and what passes', () => {
 })
 
 test('a GraphQL query is a read; a change is a write, however it hides', () => {
-  for (const query of ['{ viewer { login } }', 'query A { a(x: "mutation {") }', '# mutation\nquery { a }', '{ a(b: """ mutation " """) }', '{ a(b: """ \\""" mutation """) }', '{ a } # "mutation'])
+  for (const query of [
+    '{ viewer { login } }',
+    'query A { a(x: "mutation {") }',
+    '# mutation\nquery { a }',
+    '{ a(b: """ mutation " """) }',
+    '{ a(b: """ \\""" mutation """) }',
+    '{ a } # "mutation',
+  ])
     expect(asked(graphql(query)), query).toEqual({ is: 'read', mustAsk: false })
   for (const query of [
     'mutation { a }',

@@ -32,7 +32,16 @@ export const keyedHeaders: readonly string[] = [
   'x-requested-with',
 ]
 /** Who sends one of these means a part of an answer, one version of it, or somebody whom Authorization does not name. */
-const passing: readonly string[] = ['cookie', 'range', 'if-match', 'if-range', 'if-modified-since', 'if-unmodified-since', 'x-github-otp', 'expect']
+const passing: readonly string[] = [
+  'cookie',
+  'range',
+  'if-match',
+  'if-range',
+  'if-modified-since',
+  'if-unmodified-since',
+  'x-github-otp',
+  'expect',
+]
 
 /** Of one connection (RFC 9110 §7.6.1), and what follows from the body itself; names in lower case. */
 export const hopByHop = /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade)$/
