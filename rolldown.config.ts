@@ -61,11 +61,28 @@ const locksOfOneProcess: Plugin = {
   },
 }
 
+/**
+ * Nothing but ASCII in the files: with one character beyond Latin-1 in it, V8 keeps a whole file at two bytes a character, for as long as the process lives, and a file that
+ * is all ASCII is not decoded first. An escape means the same in strings, templates, expressions and names; not where a template is taken raw.
+ */
+const plainAscii: Plugin = {
+  name: 'plain-ascii',
+  generateBundle(_, bundle) {
+    for (const chunk of Object.values(bundle)) {
+      if (chunk.type !== 'chunk') continue
+      if (notToEscape.test(chunk.code))
+        this.error(`${chunk.fileName}: a raw template, or a backslash, stands before a character that is not ASCII`)
+      chunk.code = chunk.code.replaceAll(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    }
+  },
+}
+const notToEscape = /\braw`[^`]*[^\0-\x7f]|(?<!\\)(?:\\\\)*\\[^\0-\x7f]/
+
 /** Of every bundle of the program. */
 export const common = {
   platform: 'node',
   checks: { ineffectiveDynamicImport: false }, // several files of a chunk that is whole anyway: nothing a person who starts it should read
-  plugins: [locksOfOneProcess, plainBuiltins],
+  plugins: [locksOfOneProcess, plainBuiltins, plainAscii],
 } as const satisfies InputOptions
 
 /** The same of what is written. */

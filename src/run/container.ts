@@ -1,5 +1,5 @@
 // How a component becomes a container: its name, its labels, and what of the definition it is made of. Identity rests on the labels, never on names.
-import type { Container, ContainerSpec, ResolvedImage } from './runtime.ts'
+import type { Container, ContainerSpec, Labels, ResolvedImage } from './runtime.ts'
 import type { Component } from './service/config.ts'
 
 export const labels = {
@@ -40,9 +40,14 @@ export function madeOf(component: Component): Made {
   return { cmd, env, ports, volumes, network, user, restart, memoryBytes: memory, cpus, pids, stopMs }
 }
 
+/** What all containers of a place have. */
+export function labelsOfPlace({ service, component }: Place): Labels {
+  return { [labels.service]: service, [labels.component]: component }
+}
+
 /** What makes a container ours. */
-export function labelsOf({ service, component }: Place, deployment: string): Readonly<Record<string, string>> {
-  return { [labels.service]: service, [labels.component]: component, [labels.deployment]: deployment }
+export function labelsOf(place: Place, deployment: string): Labels {
+  return { ...labelsOfPlace(place), [labels.deployment]: deployment }
 }
 
 /** All that the runtime needs to make it, under its first name. */

@@ -33,7 +33,7 @@ export type ResolvedImage = {
 export type ContainerSpec = {
   readonly name: string
   readonly image: ResolvedImage
-  readonly labels: Readonly<Record<string, string>>
+  readonly labels: Labels
   readonly cmd: readonly string[]
   readonly env: readonly string[]
   readonly ports: readonly {
@@ -55,13 +55,20 @@ export type ContainerSpec = {
 /** `created`: never started. `running`: its process is alive, which was looked at (a runtime may believe otherwise). `exited`: it was started, and is over. */
 export type ContainerState = 'created' | 'running' | 'exited'
 
+export type Labels = Readonly<Record<string, string>>
+
+/** Whether it has all of these labels. */
+export function hasLabels(container: { readonly labels: Labels }, labels: Labels): boolean {
+  return Object.entries(labels).every(([name, value]) => container.labels[name] === value)
+}
+
 /** One container as it is now. */
 export type Container = {
   readonly id: string
   readonly name: string
   readonly state: ContainerState
   readonly image: ResolvedImage
-  readonly labels: Readonly<Record<string, string>>
+  readonly labels: Labels
   /** Of its first process as the machine sees it; only while it runs. */
   readonly pid?: number | undefined
   /** ms since 1970 */
@@ -96,8 +103,8 @@ export interface Runtime {
   /** True for a runtime in which nothing really runs: said in every result. */
   readonly isSimulated: boolean
   readonly can: ReadonlySet<RuntimeAbility>
-  /** All containers, those of others too. The truth: processes are looked at. */
-  list(): Promise<readonly Container[]>
+  /** All containers, those of others too, or only those that have these labels: what grows with a node is not asked at each step. The truth: processes are looked at. */
+  list(labels?: Labels): Promise<readonly Container[]>
   /** The image in the local store; undefined when it is not there. Takes `name:tag`, `name@sha256:…` and `sha256:…`. */
   resolve(reference: string): Promise<ResolvedImage | undefined>
   /** Fetches it. Faults besides: `run.no_image` (there is none of that name), `run.pull_failed`. */

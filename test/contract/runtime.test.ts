@@ -1,4 +1,5 @@
 // The contract of runtimes, run against every one: what a runtime cannot is skipped by what it says of itself.
+import { randomUUID } from 'node:crypto'
 import { spawn } from 'node:child_process'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -134,6 +135,21 @@ describe.each(adapters)('runtime: $name', (adapter: Adapter) => {
       made.add(id)
       expect(await find(id)).toEqual({ id, name: spec.name, state: 'created', image: spec.image, labels, restarts: 0 })
       expect(await texts(id)).toEqual([])
+    })
+
+    test('those of some labels only, to the letter', async () => {
+      const mark = randomUUID()
+      const [one, other] = [
+        { 'fairlead.of': mark, kind: 'a=b' },
+        { 'fairlead.of': mark, kind: 'a=*' },
+      ]
+      const ids = [await create({}, { labels: one }), await create({}, { labels: other })]
+      const named = async (labels: Record<string, string>): Promise<string[]> => (await runtime.list(labels)).map(({ id }) => id).sort()
+      expect(await named({ 'fairlead.of': mark })).toEqual(ids.toSorted())
+      expect(await named(one)).toEqual([ids[0]])
+      expect(await named(other)).toEqual([ids[1]])
+      expect(await named({ 'fairlead.of': `${mark.slice(0, 8)}*` })).toEqual([])
+      expect(await named({ 'fairlead.of': mark, kind: 'a' })).toEqual([])
     })
 
     test('a name is taken once', async () => {

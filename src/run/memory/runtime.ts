@@ -1,5 +1,5 @@
 // The runtime over a world of memory: the port of a real one, with calls that fail, are late or lose their answer as a script says.
-import type { Container, Runtime, RuntimeAbility } from '../runtime.ts'
+import { type Container, type Runtime, type RuntimeAbility, hasLabels } from '../runtime.ts'
 import { fault } from '../faults.ts'
 import { refuseUnable } from '../abilities.ts'
 import type { Inmate, World } from './world.ts'
@@ -65,7 +65,7 @@ export function memoryRuntime({
     name: 'memory',
     isSimulated: true,
     can,
-    list: () => act('list', '', () => world.inmates.map(seen)),
+    list: (labels = {}) => act('list', '', () => world.inmates.map(seen).filter((one) => hasLabels(one, labels))),
     resolve: (reference) => act('resolve', reference, () => world.resolve(reference)),
     pull: (reference, onProgress, signal) =>
       act('pull', reference, () => {

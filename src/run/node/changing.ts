@@ -4,7 +4,7 @@ import { Secret } from '../../kernel/secret.ts'
 import { unseal } from '../seal/seal.ts'
 import { withActive } from '../service/active.ts'
 import type { runApi } from '../api.ts'
-import { type Place, containerName, oursIn, placeText } from '../container.ts'
+import { type Place, containerName, labelsOfPlace, oursIn, placeText } from '../container.ts'
 import { containersOf } from '../drift.ts'
 import { fault } from '../faults.ts'
 import type { Service } from '../service/config.ts'
@@ -83,7 +83,7 @@ export function changing(node: RunNode): Changing {
         for (const one of active ? service.components : service.components.toReversed()) {
           const place = { service: name, component: one.name }
           tell(say, { component: one.name, step: active ? 'start' : 'stop', text: active ? 'start it' : 'stop it' })
-          const ours = containersOf(await runtime.list(), place)
+          const ours = containersOf(await runtime.list(labelsOfPlace(place)), place)
           if (!active) for (const { container } of ours) await runtime.stop(container.id, one.stop_within)
           else if (ours[0] && !ours[0].container.isStale) await runtime.start(ours[0].container.id)
           else await deploying.recreate(place, one)
@@ -112,7 +112,7 @@ export function changing(node: RunNode): Changing {
       await alone(placesOf(service, component), 'restart', async () => {
         for (const one of wanted) {
           const place = { service: name, component: one.name }
-          const [first] = containersOf(await runtime.list(), place)
+          const [first] = containersOf(await runtime.list(labelsOfPlace(place)), place)
           if (!service.active && !first) continue
           tell(say, { component: one.name, step: 'restart', text: 'restart it' })
           if (first && !first.container.isStale) {
@@ -159,7 +159,7 @@ export function changing(node: RunNode): Changing {
         for (const one of service.components.toReversed()) {
           const place = { service: name, component: one.name }
           tell(say, { component: one.name, step: 'remove', text: 'take it away' })
-          for (const { container } of containersOf(await runtime.list(), place)) {
+          for (const { container } of containersOf(await runtime.list(labelsOfPlace(place)), place)) {
             await runtime.stop(container.id, one.stop_within)
             await runtime.remove(container.id)
             removed.push(container.name)

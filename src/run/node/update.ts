@@ -4,7 +4,7 @@ import type { Log } from '../../kernel/log.ts'
 import { type Clock } from '../../kernel/clock.ts'
 import { asFault } from '../../kernel/fault.ts'
 import { type Step, carryOut } from '../../base/steps/plan.ts'
-import { type Place, labels, placeText, specOf } from '../container.ts'
+import { type Place, labelsOf, placeText, specOf } from '../container.ts'
 import { fault } from '../faults.ts'
 import type { UpdateStep } from '../plan.ts'
 import type { Container, ResolvedImage, Runtime } from '../runtime.ts'
@@ -143,6 +143,7 @@ class Deed {
     const { runtime, registry } = this.#needs
     const { place, component, image, deployment, ran, before } = this.#update
     const step = this.#step
+    let found: Container | undefined // by `isDone`, which is asked just before `do`
     switch (step.do) {
       case 'create-next':
         return {
@@ -166,8 +167,8 @@ class Deed {
         }
       case 'start-next':
         return {
-          isDone: async () => (await this.#next())?.state !== 'created',
-          do: async () => runtime.start((await this.#mustHaveNext()).id),
+          isDone: async () => (found = await this.#next())?.state !== 'created',
+          do: async () => runtime.start(found!.id),
           undo: async () => {
             const next = await this.#next()
             if (next) await runtime.stop(next.id, component.stop_within)
@@ -191,15 +192,15 @@ class Deed {
       case 'name-next':
         return {
           // somebody took it away meanwhile: there is nothing to name, and the node makes it anew
-          isDone: async () => ((await this.#next())?.name ?? step.name) === step.name,
-          do: async () => runtime.rename((await this.#mustHaveNext()).id, step.name),
+          isDone: async () => ((found = await this.#next())?.name ?? step.name) === step.name,
+          do: async () => runtime.rename(found!.id, step.name),
         }
     }
   }
 
   async #next(): Promise<Container | undefined> {
-    const all = await this.#needs.runtime.list()
-    return all.find((container) => container.labels[labels.deployment] === this.#update.deployment)
+    const [next] = await this.#needs.runtime.list(labelsOf(this.#update.place, this.#update.deployment))
+    return next
   }
 
   async #mustHaveNext(): Promise<Container> {

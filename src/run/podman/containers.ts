@@ -1,7 +1,7 @@
 // The containers as they are: podman's list, each process of it looked at, and the rest asked only where something changed.
 import { readFileSync } from 'node:fs'
 import type { Clock } from '../../kernel/clock.ts'
-import type { Container } from '../runtime.ts'
+import { type Container, type Labels, hasLabels } from '../runtime.ts'
 import { type PodmanClient, part, refused } from './client.ts'
 import { type Inspected, type Listed, decodeInspected, decodeList } from './decode.ts'
 import { type Stat, isConmon, processes, statOfProcess } from './processes.ts'
@@ -15,7 +15,7 @@ type Needs = { readonly client: PodmanClient; readonly clock: Clock }
 
 export interface Containers {
   /** Faults: `run.runtime_unavailable`, `run.runtime_refused`. */
-  list(): Promise<readonly Container[]>
+  list(labels?: Labels): Promise<readonly Container[]>
   /** Undefined when there is none of that id or name. Faults as `list`. */
   inspect(id: string): Promise<Inspected | undefined>
   /** Its first process, if that lives and is really its own, whatever podman believes. Faults as `list`. */
@@ -84,6 +84,11 @@ export function podmanContainers({ client, clock }: Needs, exits: () => string):
     return isRunning ? { ...again, state: 'running', pid: now.pid } : { ...again, state: 'exited', exitCode: now.exitCode }
   }
 
+  const forgetAllBut = (ids: ReadonlySet<string>): void => {
+    keepOnly(ids)
+    for (const id of known.keys()) if (!ids.has(id)) known.delete(id)
+  }
+
   return {
     inspect,
     async processOf(id) {
@@ -97,14 +102,19 @@ export function podmanContainers({ client, clock }: Needs, exits: () => string):
       if (!inspected || !isUp(inspected.state)) return false
       return !isAlive(id, inspected.pid, inspected.startedAt) && !isConmon(inspected.conmonPid, id)
     },
-    async list() {
+    async list(labels) {
       const doing = 'list containers'
-      const body = await client.mustDo({ method: 'GET', path: 'containers/json', query: { all: true }, doing, timeoutMs: 15_000 })
+      const query = {
+        all: true,
+        ...(labels ? { filters: JSON.stringify({ label: Object.entries(labels).map((pair) => pair.join('=')) }) } : {}),
+      }
+      const body = await client.mustDo({ method: 'GET', path: 'containers/json', query, doing, timeoutMs: 15_000 })
       const listed = decodeList(body, doing)
-      const ids = new Set(listed.map(({ id }) => id))
-      keepOnly(ids)
-      for (const id of known.keys()) if (!ids.has(id)) known.delete(id)
-      const found = await inTurns(listed, seen)
+      if (!labels) forgetAllBut(new Set(listed.map(({ id }) => id)))
+      const found = await inTurns(
+        labels ? listed.filter((one) => hasLabels(one, labels)) : listed, // podman may read a pattern where we mean a text
+        seen,
+      )
       return found.filter((container) => container !== undefined)
     },
   }

@@ -3,7 +3,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import type { Handlers } from '../../base/control/api.ts'
 import { makeFolder, statOf } from '../../kernel/file.ts'
 import { join } from 'node:path'
-import { oursIn, placeText } from '../container.ts'
+import { labels, oursIn, placeText } from '../container.ts'
 import { fault } from '../faults.ts'
 import type { AsOwners } from '../files/as-owners.ts'
 import { dataFolder } from '../files/data-folder.ts'
@@ -45,7 +45,9 @@ export function recovery({ clock, node, asOwners }: RecoveryNeeds, places: Backu
       return backup
     })
   const runningOf = async (service: string) =>
-    (await runtime.list()).filter((one) => one.state === 'running' && !one.isStale && oursIn(one)?.place.service === service)
+    (await runtime.list({ [labels.service]: service })).filter(
+      (one) => one.state === 'running' && !one.isStale && oursIn(one) !== undefined,
+    )
 
   const restored = async (
     service: string,

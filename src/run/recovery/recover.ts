@@ -1,6 +1,6 @@
 // Starts at once all that should run and does not: without back-off, and whatever a service's policy is when something drifts.
 import { asFault } from '../../kernel/fault.ts'
-import { placeText } from '../container.ts'
+import { labelsOfPlace, placeText } from '../container.ts'
 import { containersOf } from '../drift.ts'
 import type { RunNode } from '../node/node.ts'
 
@@ -25,7 +25,7 @@ export async function recoverAll(
     for (const component of service.components) {
       const place = { service: service.name, component: component.name }
       const text = placeText(place)
-      const [found] = containersOf(await runtime.list(), place)
+      const [found] = containersOf(await runtime.list(labelsOfPlace(place)), place)
       if (found?.container.state === 'running' && !found.container.isStale) {
         running++
         continue

@@ -81,7 +81,7 @@ function podman(needs: RuntimeNeeds & { readonly client: PodmanClient }, socket:
     name: 'podman',
     isSimulated: false,
     can,
-    list: () => containers.list(),
+    list: (labels) => containers.list(labels),
     resolve: async (reference) => {
       const image = await findImage(client, reference)
       return image && { reference, digest: splitReference(reference).digest ?? image.digest }

@@ -13,16 +13,18 @@ import { type KeptImages, keptImages } from '../process/kept-images.ts'
 import { Life, type LifeNeeds } from '../process/life.ts'
 import { type Records, type Row, migrations, recordsIn } from '../process/records.ts'
 import { type Way, entryScript, located, wayOf } from '../process/way.ts'
-import type {
-  Container,
-  ContainerSpec,
-  LogLine,
-  LogsAsked,
-  ResolvedImage,
-  Runtime,
-  RuntimeAbility,
-  RuntimeKind,
-  RuntimeNeeds,
+import {
+  type Container,
+  type ContainerSpec,
+  type Labels,
+  type LogLine,
+  type LogsAsked,
+  type ResolvedImage,
+  type Runtime,
+  type RuntimeAbility,
+  type RuntimeKind,
+  type RuntimeNeeds,
+  hasLabels,
 } from '../runtime.ts'
 
 const can: ReadonlySet<RuntimeAbility> = new Set<RuntimeAbility>(['exec', 'stdio'])
@@ -73,8 +75,9 @@ class ProcessRuntime implements Runtime {
     }
   }
 
-  async list(): Promise<readonly Container[]> {
-    return [...this.#lives.values()].map(({ row, pid }) => {
+  async list(labels: Labels = {}): Promise<readonly Container[]> {
+    const wanted = [...this.#lives.values()].filter(({ row }) => hasLabels(row.spec, labels))
+    return wanted.map(({ row, pid }) => {
       const { id, name, spec, state, startedAt, exitCode, restarts } = row
       return {
         id,
