@@ -1,10 +1,11 @@
 // A gate with connectors as its operators and their services meet it: credentials from `fairlead gate rotate`, handshakes and heartbeats over plain HTTP.
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { main } from '../kit/program.ts'
-import type { RunningGate } from './bed.ts'
+import { type RunningGate, temporaryFolder, unrulyServer } from './bed.ts'
 
 export const connectorIds = ['crown_handshake', 'operator_api', 'operator_upload'] as const
 
@@ -114,4 +115,15 @@ export async function statesOf(gate: Pick<RunningGate, 'folder'>): Promise<Recor
   const { stdout } = await gateCommand(gate, 'connectors', '--json')
   const { connectors } = JSON.parse(stdout) as { connectors: { connector_id: string }[] }
   return Object.fromEntries(connectors.map((one) => [one.connector_id, one as unknown as Record<string, unknown>]))
+}
+
+/** What a gate with the three connectors is made of: the operator's commands reach a server that counts, the crown's see all but one, and uploads land in a folder of their own. */
+export function connectorGate() {
+  const [far, uploads, folder] = [unrulyServer(), temporaryFolder(), temporaryFolder()]
+  const access = `[gate.principals.ann]\ntoken_sha256 = "${hash('sha256', 'ann-token', 'hex')}"\n
+[[gate.rules]]\nprincipals = ["operator_api"]\nupstreams = ["far"]\ntools = ["echo", "count", "exit"]\n
+[[gate.rules]]\nprincipals = ["crown_handshake"]\nupstreams = ["far", "broken"]\ntools = ["*"]\n
+[gate.uploads]\ndemo = ${JSON.stringify(uploads)}\n`
+  const upstreams = { far: { command: far.command }, broken: { command: ['/bin/false'] }, hidden: { command: far.command } }
+  return { far, uploads, folder, settings: { upstreams, access, folder } }
 }

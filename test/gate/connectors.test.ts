@@ -1,22 +1,12 @@
-// Connectors at a real gate: what a handshake and a heartbeat must be, what strangers learn, what the three connectors do, and what a freeze holds back.
-import { hash } from 'node:crypto'
-import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
+// Connectors at a real gate: what a handshake and a heartbeat must be, what strangers learn, and who a credential is.
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, afterAll, describe, expect, test } from 'vitest'
 import { cleanUp, keep } from '../kit/cleanup.ts'
-import {
-  type RunningGate,
-  call,
-  gateFor,
-  ledgerLines,
-  openSession as openMcp,
-  temporaryFolder,
-  textOf,
-  unrulyServer,
-  until,
-} from './bed.ts'
+import { type RunningGate, call, gateFor, ledgerLines, openSession as openMcp, textOf, until } from './bed.ts'
 import {
   ask,
+  connectorGate,
   connectorIds,
   gateCommand,
   handshake,
@@ -28,22 +18,13 @@ import {
   statesOf,
 } from './connector-bed.ts'
 
-const far = unrulyServer()
+const { folder, settings } = connectorGate()
 let gate: RunningGate
-let folder: string
 /** The credential of all three. */
 let common = ''
-const uploads = temporaryFolder()
-
-const access = `[gate.principals.ann]\ntoken_sha256 = "${hash('sha256', 'ann-token', 'hex')}"\n
-[[gate.rules]]\nprincipals = ["operator_api"]\nupstreams = ["far"]\ntools = ["echo", "count", "exit"]\n
-[[gate.rules]]\nprincipals = ["crown_handshake"]\nupstreams = ["far", "broken"]\ntools = ["*"]\n
-[gate.uploads]\ndemo = ${JSON.stringify(uploads)}\n`
-const upstreams = { far: { command: far.command }, broken: { command: ['/bin/false'] }, hidden: { command: far.command } }
 
 beforeAll(async () => {
-  folder = temporaryFolder()
-  gate = await gateFor({ upstreams, access, folder })
+  gate = await gateFor(settings)
   common = (await issue(gate, ...connectorIds)).token
   keep()
 }, 120_000)
@@ -240,112 +221,6 @@ describe('G15: the heartbeat', () => {
     expect(answer.text).toContain(reason)
   })
 })
-
-describe('the channels', () => {
-  /** A connector's session, and its channel. */
-  async function channel(connector: string, name: string) {
-    const { id } = await openSession(gate, common, connector)
-    return {
-      id,
-      send: (
-        body: RequestInit['body'],
-        init: { headers?: Record<string, string>; query?: string; session?: string; token?: string } = {},
-      ) => ask(gate, `/connectors/${connector}/${name}${init.query ?? ''}`, { token: common, session: id, ...init, body: body! }),
-    }
-  }
-
-  test("a command becomes a tool's call, in the connector's name, by its rules, on record", async () => {
-    const { send } = await channel('operator_api', 'command')
-    const before = far.callsOf('echo')
-    const answer = await send('{"arguments" : {"text":"é", "n":12345678901234567890, "f":1.00e0}, "command":"far__echo"}')
-    expect(answer).toMatchObject({ status: 200, body: { route: 'mcp', result: { content: [{ text: 'é' }] } } })
-    const unnamed = await ask(gate, '/connectors/operator_api/command', { token: common, body: '{"command":"far__echo"}' })
-    expect(unnamed.status).toBe(200) // the only session of this connector
-    expect(far.callsOf('echo')).toBe(before + 2)
-    const [begin, end] = ledgerLines(gate).slice(-2)
-    expect(begin).toMatchObject({ event: 'call.begin', principal: 'operator_api', via: 'token', upstream: 'far', name: 'echo' })
-    expect(end).toMatchObject({ event: 'call.end', outcome: 'ok' })
-  })
-
-  test('what no rule allows is refused, and tells nothing of what is there', async () => {
-    const { send } = await channel('operator_api', 'command')
-    const answers = await Promise.all(['hidden__echo', 'nothing__echo', 'far__sleep'].map((command) => send(JSON.stringify({ command }))))
-    expect(answers.map(({ status }) => status)).toEqual([403, 403, 403])
-    expect(answers.map(({ body }) => body['sent'])).toEqual([false, false, false])
-    expect(answers[0]!.text.replaceAll('hidden', 'X')).toBe(answers[1]!.text.replaceAll('nothing', 'X'))
-    expect(far.callsOf('sleep')).toBe(0)
-  })
-
-  test.each([
-    ['no command', '{}', 'command: is required'],
-    ['no tool', '{"command":"far"}', 'command: must be UPSTREAM__TOOL'],
-    ['a member more', '{"command":"far__echo","operator":"root"}', 'operator: unknown key'],
-    ['arguments twice', '{"command":"far__echo","arguments":{},"arguments":{}}', 'arguments: stands there twice'],
-    ['arguments that are a list', '{"command":"far__echo","arguments":[]}', 'arguments: must be'],
-  ])('refused: %s', async (_, body, reason) => {
-    const { send } = await channel('operator_api', 'command')
-    const answer = await send(body)
-    expect(answer.status).toBe(400)
-    expect(answer.text).toContain(reason)
-  })
-
-  test('a channel takes no message without a living session of its own connector', async () => {
-    const { id } = await openSession(gate, common, 'operator_api')
-    const crown = await channel('crown_handshake', 'mission-brief')
-    for (const session of ['op-0000000000000000', id]) expect((await crown.send('{}', { session })).status).toBe(409)
-    await ask(gate, '/handshake', { method: 'DELETE', token: common, session: crown.id })
-    expect((await crown.send('{}')).body).toMatchObject({ sent: false, error: { code: 'gate.no_connector_session' } })
-  })
-
-  const digest = (bytes: string): string => `sha-256=:${hash('sha256', bytes, 'base64')}:`
-
-  test('an upload lands whole in the folder of its service, under a harmless name, once', async () => {
-    const { send } = await channel('operator_upload', 'upload')
-    const upload = (name: string, bytes: string, told = digest(bytes), service = 'demo') =>
-      send(bytes, { headers: { 'content-digest': told }, query: `?service=${service}&name=${encodeURIComponent(name)}` })
-    expect((await upload('../../etc/pass\0wd', 'root')).body).toMatchObject({
-      route: 'mcp',
-      service: 'demo',
-      stored_as: 'passwd',
-      size_bytes: 4,
-    })
-    expect((await upload('../../etc/pass\0wd', 'root')).body).toMatchObject({ stored_as: 'passwd' }) // sent again
-    expect((await upload('passwd', 'other')).body).toMatchObject({ stored_as: 'passwd (2)' })
-    expect(readFileSync(join(uploads, 'passwd'), 'utf8')).toBe('root')
-    expect(statSync(join(uploads, 'passwd')).mode & 0o777).toBe(0o600)
-    expect(await upload('wrong', 'one', digest('two'))).toMatchObject({
-      status: 409,
-      body: { sent: false, error: { code: 'transfer.damaged' } },
-    })
-    expect(await upload('a', 'a', digest('a'), 'other')).toMatchObject({ status: 404, body: { error: { code: 'gate.unknown_service' } } })
-    expect((await upload('a', 'a', 'md5=:x:')).text).toContain('Content-Digest: is required')
-    expect(
-      readdirSync(uploads)
-        .filter((name) => !name.startsWith('.'))
-        .toSorted(),
-    ).toEqual(['passwd', 'passwd (2)'])
-  })
-
-  test('a mission brief is acknowledged with what can be used now, and what is down', async () => {
-    await ask(gate, '/mcp/broken', { token: 'ann-token', headers: { 'content-type': 'application/json' }, body: '{}' })
-    const api = await channel('operator_api', 'command')
-    expect((await api.send('{"command":"broken__echo"}')).status).toBe(403)
-    const { send } = await channel('crown_handshake', 'mission-brief')
-    const brief = JSON.stringify({ priority_map: { calm: 1 }, current_status: 'steady', open_issues: [] })
-    const { body } = await send(brief)
-    expect(body).toEqual({ route: 'mcp', ack: `sha256:${hash('sha256', brief, 'hex')}`, capabilities: ['far', 'broken'], downtime: {} })
-    await send(JSON.stringify({ priority_map: {}, current_status: '' })).then(({ status, text }) => {
-      expect([status, text.includes('open_issues: is required')]).toEqual([400, true])
-    })
-  })
-
-  test('a server that dies in the middle: the effect is unknown, and it is said that it was sent', async () => {
-    const { send } = await channel('operator_api', 'command')
-    const answer = await send('{"command":"far__exit"}')
-    expect(answer).toMatchObject({ status: 503, body: { sent: true, error: { code: 'gate.command_unknown' } } })
-  })
-})
-
 describe('a credential', () => {
   test('that stands in a body is refused, and comes out nowhere', async () => {
     const mark = `flc_${'M'.repeat(43)}`
@@ -376,7 +251,7 @@ describe('a credential', () => {
   test('of one connector is a principal of MCP, too; one that serves several is nobody there', async () => {
     const url = gate.url('far')
     await expect(openMcp(url, { token: common })).rejects.toThrow('no session: 401')
-    const other = await gateFor({ upstreams, access })
+    const other = await gateFor({ upstreams: settings.upstreams, access: settings.access })
     const { token } = await issue(other, 'operator_api')
     const session = await openMcp(other.url('far'), { token })
     expect(textOf(await call(other.url('far'), 'echo', { text: 'hello' }, { token, session }))).toBe('hello')
@@ -393,68 +268,6 @@ describe('a credential', () => {
       expect([path, (await ask(other, path, { token, body: '{}' })).status]).toEqual([path, 404])
   })
 })
-
-test('G21: a freeze holds connectors back at once, over a restart, and its end is on record as a gap', async () => {
-  const { id } = await openSession(gate, common, 'operator_api')
-  expect(await gateCommand(gate, 'freeze', '--why', 'INC-7')).toMatchObject({ code: 0, stdout: 'the connectors are frozen\n' })
-  expect((await gateCommand(gate, 'freeze')).stdout).toBe('they were frozen already\n')
-  const rotation = await gateCommand(gate, 'rotate', 'operator_api', '--out', join(folder, 'frozen.token')) // nobody could prove it
-  expect(rotation).toMatchObject({ code: 5, stderr: expect.stringContaining('connectors are frozen') })
-  const frozen = { status: 503, body: { error: { code: 'gate.frozen' } } }
-  expect(await handshake(gate, common, handshakeBody('operator_api'))).toMatchObject(frozen)
-  expect(
-    await ask(gate, '/connectors/operator_api/command', { token: common, session: id, body: '{"command":"far__echo"}' }),
-  ).toMatchObject(frozen)
-  expect((await ask(gate, '/heartbeat', { token: 'nope' })).status).toBe(401)
-  await gate.stop('SIGKILL')
-  gate = await gateFor({ upstreams, access, folder, port: gate.port })
-  keep()
-  expect(await handshake(gate, common, handshakeBody('operator_api'))).toMatchObject(frozen)
-  expect((await statesOf(gate))['operator_api']).toMatchObject({ status: 'frozen', frozen: { why: 'INC-7' } })
-  const health = await ask(gate, '/health', { method: 'GET', token: 'ann-token' })
-  expect(health.body).toMatchObject({ status: 'degraded', checks: { 'connector operator_api': { ok: false, reason: 'it is frozen' } } })
-  expect((await gateCommand(gate, 'restore')).stdout).toBe('the connectors go through the gate again\n')
-  // The session outlived both.
-  expect(
-    (
-      await ask(gate, '/connectors/operator_api/command', {
-        token: common,
-        session: id,
-        body: '{"command":"far__echo","arguments":{"text":"back"}}',
-      })
-    ).status,
-  ).toBe(200)
-  expect(ledgerLines(gate).flatMap(({ event }) => (event?.startsWith('connectors.') ? [event] : []))).toEqual([
-    'connectors.frozen',
-    'connectors.restored',
-  ])
-  const drills = readFileSync(join(folder, 'state', 'logs', 'stage_b_rotation_drills.jsonl'), 'utf8')
-    .split('\n')
-    .filter(Boolean)
-  expect(drills.slice(-3).map((line) => JSON.parse(line) as unknown)).toMatchObject(
-    connectorIds.map((one) => ({ connector_id: one, kind: 'gap', why: 'INC-7' })),
-  )
-})
-
-test('G13: a gate that is started with ABZU_USE_MCP=0 holds its connectors back until it is started without', async () => {
-  const other = temporaryFolder()
-  const start = async (value: string | undefined, port?: number) => {
-    if (value === undefined) delete process.env['ABZU_USE_MCP']
-    else process.env['ABZU_USE_MCP'] = value
-    try {
-      return await gateFor({ upstreams: {}, access: '', folder: other, ...(port === undefined ? {} : { port }) })
-    } finally {
-      delete process.env['ABZU_USE_MCP']
-    }
-  }
-  const off = await start('0')
-  const { token } = await issue(off, 'operator_api')
-  expect((await handshake(off, token, handshakeBody('operator_api'))).body).toMatchObject({ error: { code: 'gate.frozen' } })
-  await off.stop('SIGKILL')
-  const on = await start('1', off.port)
-  expect((await handshake(on, token, handshakeBody('operator_api'))).status).toBe(200)
-})
-
 test('who hand-shakes too often waits, and fills no ledger', async () => {
   const before = ledgerLines(gate).length
   const answers = await Promise.all(Array.from({ length: 200 }, () => handshake(gate, common, {})))
