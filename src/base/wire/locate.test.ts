@@ -39,7 +39,9 @@ test.each([
   ['{"a":{"a":{"a":"a"}},"b":"{\\"a\\":1,\\"a\\":2}"}', undefined],
   ['{"a":[{"__proto__":1}]}', '__proto__'],
   ['1', undefined],
+  ['{":":":","b":{"\\":":[":",":"],":":0}}', undefined],
+  ['{":":1,"b":":",":":2}', ':'],
 ])('an unclear name in %s is found at any depth: %s', (text, name) => {
   const bytes = Buffer.from(text)
-  expect(unclearName(bytes, [0, bytes.length])).toBe(name)
+  expect(unclearName(bytes, [0, bytes.length], JSON.parse(text))).toBe(name)
 })

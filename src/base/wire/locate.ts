@@ -3,6 +3,7 @@ import type { Span } from './frame.ts'
 
 const quote = 0x22
 const backslash = 0x5c
+const colon = 0x3a
 
 function skipBlank(bytes: Uint8Array, at: number): number {
   while (bytes[at] === 0x20 || bytes[at] === 0x09 || bytes[at] === 0x0a || bytes[at] === 0x0d) at++
@@ -89,13 +90,42 @@ export function elements(bytes: Uint8Array, span: Span): Span[] {
 
 /**
  * A name that readers may understand in several ways, in the object at `span` or in any object inside of it: one that stands twice, or `__proto__`. Undefined
- * when there is none. For messages whose every member is acted on.
+ * when there is none. For messages whose every member is acted on. `value` is what `JSON.parse` made of the span: of two members of one name it keeps one, so
+ * where as many names stand as it has, none stands twice, and no name has to be looked at.
  */
-export function unclearName(bytes: Uint8Array, span: Span): string | undefined {
+export function unclearName(bytes: Uint8Array, span: Span, value: unknown): string | undefined {
+  return namesAt(bytes, span) === namesIn(value) ? undefined : unclearAt(bytes, span)
+}
+
+function namesAt(bytes: Uint8Array, [start, end]: Span): number {
+  let count = 0
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at]
+    if (byte === quote) at = skipString(bytes, at) - 1
+    else if (byte === colon) count++
+  }
+  return count
+}
+
+function namesIn(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  let count = 0
+  if (Array.isArray(value)) {
+    for (const inner of value) count += namesIn(inner)
+    return count
+  }
+  for (const [name, inner] of Object.entries(value)) {
+    if (name === '__proto__') return Number.NaN
+    count += 1 + namesIn(inner)
+  }
+  return count
+}
+
+function unclearAt(bytes: Uint8Array, span: Span): string | undefined {
   const first = bytes[span[0]]
   if (first === 0x5b) {
     for (const element of elements(bytes, span)) {
-      const found = unclearName(bytes, element)
+      const found = unclearAt(bytes, element)
       if (found !== undefined) return found
     }
   }
@@ -104,7 +134,7 @@ export function unclearName(bytes: Uint8Array, span: Span): string | undefined {
   for (const { name, value } of members(bytes, span)) {
     if (seen.has(name) || name === '__proto__') return name
     seen.add(name)
-    const found = unclearName(bytes, value)
+    const found = unclearAt(bytes, value)
     if (found !== undefined) return found
   }
   return undefined

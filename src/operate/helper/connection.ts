@@ -89,7 +89,8 @@ export class HelperConnection implements Sink {
     if (frame.method === pingMethod) return void this.#wire.write(resultFrame(id, {}))
     const key = idKey(frame, frame.at.id!)
     if (this.#atWork.has(key)) return this.#answerRefused('null', fault.bad_request({ problem: 'an id that is in use' }))
-    const unclear = frame.at.params && unclearName(frame.bytes, frame.at.params)
+    const params = paramsOf(frame)
+    const unclear = frame.at.params && unclearName(frame.bytes, frame.at.params, params)
     if (unclear !== undefined)
       return this.#answerRefused(
         id,
@@ -97,20 +98,20 @@ export class HelperConnection implements Sink {
       )
     const stop = new AbortController()
     this.#atWork.set(key, stop)
-    void this.#perform(frame, id, stop.signal).finally(() => {
+    void this.#perform(frame, params, id, stop.signal).finally(() => {
       this.#atWork.delete(key)
       for (const resolve of this.#waiting.splice(0)) resolve()
     })
   }
 
-  async #perform(frame: Frame, id: string, signal: AbortSignal): Promise<void> {
+  async #perform(frame: Frame, params: object, id: string, signal: AbortSignal): Promise<void> {
     const afterwards: (() => void)[] = []
     const span = frame.at.arguments
     try {
       const answer = await this.#needs.operations.perform({
         link: this.#number,
         method: frame.method!,
-        params: paramsOf(frame),
+        params,
         arguments: span && frame.bytes.subarray(...span),
         signal,
         progress: (done, total, message) => this.#progress(id, done, total, message),
