@@ -216,6 +216,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
     ledger,
     bucket: own.bucket('dashboard'),
     levels: access.dashboardFor,
+    directory,
     reach,
     version: counted.version,
     publicUrl,

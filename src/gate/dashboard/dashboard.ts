@@ -4,7 +4,7 @@ import type { SocketKind } from '../../base/control/api.ts'
 import { answerJson } from '../../base/http/answer.ts'
 import { asFault } from '../../kernel/fault.ts'
 import { fault } from './faults.ts'
-import { type Known, People, linkMs } from './people.ts'
+import { type Known, People, type PeopleNeeds, linkMs } from './people.ts'
 import type { Serving, ServingNeeds } from './serving.ts'
 
 /** What each principal may do there, as it is configured now. */
@@ -12,8 +12,7 @@ export type Levels = { get(principal: string): SocketKind | undefined; names(): 
 
 export type DashboardNeeds = Omit<ServingNeeds, 'people'> & {
   readonly levels: Levels
-  readonly bucket: ConstructorParameters<typeof People>[0]['bucket']
-}
+} & Pick<PeopleNeeds, 'bucket' | 'directory'>
 
 const paths = /^\/(?:[?]|$|web\/|api\/)/
 

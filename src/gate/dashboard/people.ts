@@ -1,7 +1,6 @@
 // Who uses the dashboard: by a link that is good once and for a short time, or by what the gate knows them by; then by a cookie that no script can read.
 import type { IncomingMessage } from 'node:http'
-import type { Principal, Refused, Via } from '../../base/access/principal.ts'
-import { tokenHash } from '../../base/access/principal.ts'
+import { type Directory, type Principal, type Refused, type Via, bearerToken, tokenHash } from '../../base/access/principal.ts'
 import type { SocketKind } from '../../base/control/api.ts'
 import type { Bucket } from '../../base/kv/kv.ts'
 import type { Clock } from '../../kernel/clock.ts'
@@ -27,9 +26,12 @@ export type PeopleNeeds = {
   readonly bucket: Bucket
   /** What a principal may do in the dashboard, as it is configured now. */
   readonly levels: { get(principal: string): SocketKind | undefined }
+  /** Whose each static token is now: a cookie ends with the token that it was given for. */
+  readonly directory: Pick<Directory, 'byTokenHash'>
 }
 
-type Session = { readonly principal: string; readonly via: Person['via']; readonly untilMs: number }
+/** `token`: by the hash of which static token it was signed in. */
+type Session = { readonly principal: string; readonly via: Person['via']; readonly untilMs: number; readonly token?: string | undefined }
 type Link = { readonly principal: string; readonly cancel: () => void }
 
 export class People {
@@ -51,16 +53,18 @@ export class People {
     return code
   }
 
-  /** The value of a cookie for whom the code was made for; without one, for whom the gate knows. Faults: `dashboard.bad_code`, `.not_signed_in`, `.not_for_you`. */
+  /** The value of a cookie for whom the code was made for; without one, for whom the gate knows by the request. Faults: `dashboard.bad_code`, `.not_signed_in`, `.not_for_you`. */
   async signIn(
     code: string | undefined,
     known: Known,
+    { headers }: Pick<IncomingMessage, 'headers'>,
   ): Promise<{ readonly cookie: string; readonly person: Person; readonly forMs: number }> {
     const { clock, bucket } = this.#needs
     const nowMs = clock.now()
     const { person, untilMs = Infinity } = code === undefined ? await this.#proved(known) : { person: this.#redeemed(code) }
     const forMs = Math.min(sessionMs, untilMs - nowMs)
-    const session: Session = { principal: person.name, via: person.via, untilMs: nowMs + forMs }
+    const token = person.via === 'token' ? bearerToken(headers.authorization) : undefined
+    const session: Session = { principal: person.name, via: person.via, untilMs: nowMs + forMs, token: token && tokenHash(token) }
     await this.#makeRoom()
     const cookie = randomId(codeBytes)
     await bucket.create(tokenHash(cookie), Buffer.from(JSON.stringify(session)))
@@ -110,7 +114,11 @@ export class People {
   async #session(cookie: string): Promise<Session | undefined> {
     const entry = await this.#needs.bucket.get(tokenHash(cookie))
     const session = entry && sessionIn(entry.value)
-    return session && session.untilMs > this.#needs.clock.now() ? session : undefined
+    return session && session.untilMs > this.#needs.clock.now() && this.#isProvedStill(session) ? session : undefined
+  }
+
+  #isProvedStill({ principal, token }: Session): boolean {
+    return token === undefined || this.#needs.directory.byTokenHash(token)?.name === principal
   }
 
   /** Forgets sessions that are over, and the oldest when there are too many. */

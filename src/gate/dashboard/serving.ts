@@ -52,7 +52,7 @@ export function createServing(needs: ServingNeeds): Serving {
   async function session(request: IncomingMessage, response: ServerResponse, known: Known): Promise<void> {
     const given = begin.safeParse(await inputOf({ request, clock: needs.clock }))
     if (!given.success) throw controlFault.bad_input({ problem: given.error.issues[0]?.message ?? 'unreadable' })
-    const { cookie, person, forMs } = await people.signIn(given.data.code, known)
+    const { cookie, person, forMs } = await people.signIn(given.data.code, known, request)
     await needs.ledger.append({ event: 'dashboard.sign-in', principal: person.name, via: person.via })
     answerJson(response, 200, signedOf(person), { 'set-cookie': cookieFor(request, cookie, forMs) })
   }
