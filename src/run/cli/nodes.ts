@@ -83,14 +83,24 @@ export class Nodes {
   }
 }
 
-/** Faults `config.*`, `mcp.no_nodes`. */
-export async function openNodes(context: Pick<Context, 'folders' | 'alias' | 'clock' | 'signal' | 'peers'>): Promise<Nodes> {
+type NodesContext = Pick<Context, 'folders' | 'alias' | 'clock' | 'signal' | 'peers'>
+
+/** The nodes that a command works on, with a token that lasts: one that was granted is renewed when it is due. Faults `config.*`, `mcp.no_nodes`. */
+export async function openNodes(context: NodesContext): Promise<Nodes> {
   const files = cliFiles(context)
-  const { nodes: entries, login } = await cliSettings(files)
-  await renewGranted(context, login, files)
-  if (entries.length > 0) return new Nodes(context, files, entries)
-  if (!statOf(join(files.local, 'change.sock'))) throw fault.no_nodes({ file: files.config })
-  return new Nodes(context, files, [{ name: hostname().split('.')[0]!.toLowerCase(), address: `unix:${files.local}` }])
+  await renewGranted(context, (await cliSettings(files)).login, files)
+  const nodes = await knownNodes(context)
+  if (nodes.all.length === 0) throw fault.no_nodes({ file: files.config })
+  return nodes
+}
+
+/** Those of `mcp.toml`, else the agent of this machine, if there is one. Nobody is asked for anything. Faults `config.*`. */
+export async function knownNodes(context: NodesContext): Promise<Nodes> {
+  const files = cliFiles(context)
+  const entries = await nodeEntries(files)
+  const isHere = entries.length === 0 && statOf(join(files.local, 'change.sock')) !== undefined
+  const here = { name: hostname().split('.')[0]!.toLowerCase(), address: `unix:${files.local}` }
+  return new Nodes(context, files, isHere ? [here] : entries)
 }
 
 /** As `mcp.toml` lists them. Faults `config.*`. */
