@@ -117,8 +117,24 @@ export const runApi = {
     summary: 'what is registered, without asking the runtime',
     input: z.strictObject({}),
     output: z
-      .array(z.strictObject({ name, active: z.boolean(), text: serviceText, updatedAt: time, digests: z.record(z.string(), z.string()) }))
+      .array(
+        z.strictObject({
+          name,
+          active: z.boolean(),
+          /** None for a definition of another version of us that is not understood. */
+          components: z.array(z.strictObject({ name, image: z.string() })).readonly(),
+          updatedAt: time,
+          digests: z.record(z.string(), z.string()),
+        }),
+      )
       .readonly(),
+  },
+  'read-definitions': {
+    privilege: 'change', // values of variables stand in them
+    tells: true,
+    summary: 'the definitions as they are registered: of one service, or of all',
+    input: z.strictObject({ service: name.optional() }),
+    output: z.array(z.strictObject({ name, text: serviceText })).readonly(),
   },
   'plan-service': {
     privilege: 'observe',

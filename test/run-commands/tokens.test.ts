@@ -108,6 +108,7 @@ test('a token lets in, says how far, and ends', async () => {
     { name: 'op', role: 'operator', services: ['web'] },
   ])
 
+  expect(await bed.mcp(['service', 'show', 'web'])).toMatchObject({ ...ok, stdout: expect.stringContaining('name = "web"') })
   const following = await bed.start(['--as', 'mcp', 'logs', 'web', '-f'])
   expect(await onNode.mcp(['token', 'revoke', 'op'])).toMatchObject(ok)
   expect(await bed.mcp(['restart', 'web'])).toMatchObject({
@@ -115,6 +116,14 @@ test('a token lets in, says how far, and ends', async () => {
     stderr: expect.stringContaining('UNAUTHENTICATED: the token is not known here, or was revoked'),
   })
   expect(await following.over).toMatchObject({ exitCode: 4, stderr: expect.stringContaining('UNAUTHENTICATED') }) // within a beat
+  expect(await bed.mcp(['login', '--node', 'rift'], { input: token })).toMatchObject(ok)
+  const listed = await bed.mcp(['list', '--json'])
+  expect(listed).toMatchObject({ ...ok, json: { nodes: [{ services: [{ name: 'web', components: [{ name: 'web' }] }] }] } })
+  expect(listed.stdout).not.toContain('cmd') // nor anything else of a definition, in which values of variables stand
+  expect(await bed.mcp(['service', 'show', 'web'])).toMatchObject({
+    exitCode: 4,
+    stderr: expect.stringMatching(/PERMISSION_DENIED: ann may not read-definitions web: .* operator /),
+  })
   for (const secret of [token, op.stdout])
     expect(execFileSync('sh', ['-c', 'grep -rlF -e "$1" "$2" || true', 'sh', secret.trim(), agent.folder], { encoding: 'utf8' })).toBe('')
   expect(lines(agent.folder)).toContainEqual(

@@ -3,7 +3,6 @@ import { command } from '../../base/terminal/command.ts'
 import { tableText } from '../../base/terminal/table.ts'
 import { openNodes } from '../cli/nodes.ts'
 import { afterSilence, ageText, digestText, silence, silenceText, versionText } from '../cli/shown.ts'
-import { readService } from '../service/read.ts'
 
 export default command({
   summary: 'the services that are registered, without asking any runtime',
@@ -12,16 +11,7 @@ export default command({
   async run(context) {
     const { terminal, clock } = context
     const nodes = await openNodes(context)
-    const answers = await nodes.ask(async (client, signal) => {
-      const services = await client.calls['list-services']({}, { signal })
-      return Promise.all(
-        services.map(async ({ text, ...service }) => {
-          // one that another version understood is listed all the same
-          const read = await readService(text, `${service.name}.toml`).catch(() => undefined)
-          return { ...service, components: read?.components.map(({ name, image }) => ({ name, image })) ?? [] }
-        }),
-      )
-    })
+    const answers = await nodes.ask((client, signal) => client.calls['list-services']({}, { signal }))
     terminal.result({ nodes: answers.map((one) => silence(one) ?? { node: one.node.name, isHeard: true, services: one.value }) }, () => {
       const now = clock.now()
       const rows = answers.flatMap((asked) => {

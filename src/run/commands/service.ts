@@ -67,7 +67,7 @@ async function fromNode(context: Context, service: string, named: string | undef
   const { terminal, signal } = context
   const files = cliFiles(context)
   const { node } = await findService(context, service, { node: named, isDefinitionOptional: isExport })
-  const listed = (await node.client().calls['list-services']({}, { signal })).find(({ name }) => name === service)
+  const [listed] = await node.client().calls['read-definitions']({ service }, { signal })
   if (!listed) throw fault.unknown_service({ service, unheard: [] })
   const { text } = listed
   if (!isExport) return terminal.result({ node: node.name, service, text }, () => text)

@@ -58,8 +58,8 @@ async function agree(
   const { terminal, signal, stdin } = context
   const diffs = await Promise.all(
     wanted.map(async ({ node, list }) => {
-      const services = await node.client().calls['list-services']({}, { signal })
-      return definitionsDiff(context, new Map(services.map(({ name, text }) => [name, text])), list)
+      const known = await node.client().calls['read-definitions']({}, { signal })
+      return definitionsDiff(context, new Map(known.map(({ name, text }) => [name, text])), list)
     }),
   )
   const diff = diffs.join('')

@@ -6,14 +6,22 @@ import type { runApi } from '../api.ts'
 import { oursIn, placeText } from '../container.ts'
 import { type ComponentDrift, type Desired, containersOf, unmanaged } from '../drift.ts'
 import type { Container } from '../runtime.ts'
-import type { Component } from '../service/config.ts'
+import type { Component, Service } from '../service/config.ts'
 import { hasHealth } from './health.ts'
 import { componentsOf } from './known.ts'
 import type { RunNode } from './node.ts'
 
 type Observing = Pick<
   Handlers<typeof runApi>,
-  'status' | 'list-containers' | 'list-services' | 'plan-service' | 'list-deployments' | 'follow-events' | 'follow-logs' | 'describe-node'
+  | 'status'
+  | 'list-containers'
+  | 'list-services'
+  | 'read-definitions'
+  | 'plan-service'
+  | 'list-deployments'
+  | 'follow-events'
+  | 'follow-logs'
+  | 'describe-node'
 >
 
 /** `version`: of this program. `certificateExpiresAt`: ms since 1970, null without one. */
@@ -42,12 +50,13 @@ export function observing(
     },
     'list-containers': async () => ({ isSimulated, containers: (await runtime.list()).map(containerShown) }),
     'list-services': async () => {
-      const all = await known.all()
-      const byName = new Map(all.map(({ service, digests }) => [service.name, { active: service.active, digests }]))
+      const byName = new Map((await known.all()).map(({ service, digests }) => [service.name, { ...registeredShown(service), digests }]))
       return registry
         .services()
-        .map(({ name, text, updatedAt }) => ({ name, text, updatedAt, active: false, digests: {}, ...byName.get(name) }))
+        .map(({ name, updatedAt }) => ({ name, updatedAt, active: false, components: [], digests: {}, ...byName.get(name) }))
     },
+    'read-definitions': async ({ service }) =>
+      registry.services().flatMap(({ name, text }) => (service === undefined || service === name ? [{ name, text }] : [])),
     async 'plan-service'({ service: name, component, text }) {
       const service = text === undefined ? (await known.one(name)).service : await known.given(text, name)
       return Promise.all(
@@ -156,4 +165,8 @@ export function containerShown(container: Container) {
     restarts,
     isStale,
   }
+}
+
+function registeredShown({ active, components }: Service) {
+  return { active, components: components.map(({ name, image }) => ({ name, image })) }
 }
