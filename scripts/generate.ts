@@ -1,8 +1,9 @@
-// Writes src/extensions.ts: every extension file of the tree with a lazy import; src/web/pages.ts: those of the dashboard; and the pages of docs/reference that are made from extensions. `--check` only tells
+// Writes src/extensions.ts: every extension file of the tree with a lazy import; src/web/pages.ts: those of the dashboard; the pages of docs/reference, and the manual page. `--check` only tells
 // whether they are up to date.
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { manPage } from './man-page.ts'
 import { commandsPage, configPage } from './reference.ts'
 
 const root = resolve(import.meta.dirname, '..')
@@ -132,6 +133,7 @@ const targets: Readonly<Record<string, (problems: string[]) => Promise<string | 
   'docs/reference/machine-tools.md': toolsPage,
   'docs/reference/commands.md': () => commandsPage(root),
   'docs/reference/config.md': () => configPage(root),
+  'man/man1/fairlead.1': () => manPage(root),
 }
 
 /** Writes what is right even when some files are not; the exit code is 1 for those, and with `isCheck` for a stale file. */

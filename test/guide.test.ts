@@ -49,3 +49,14 @@ test('the reference has every command with its flags, and every capability with 
   for (const { name } of configs) expect(settings).toContain(`\n## [${name}]\n`)
   expect(settings).toContain('| `upstreams.<name>.command` |')
 }, 30_000)
+
+test('the manual page names every command, and man(1) finds nothing wrong in it', ({ skip }) => {
+  const read = spawnSync('man', ['--warnings', '-l', resolve(docs, '../man/man1/fairlead.1')], {
+    env: { ...process.env, LC_ALL: 'C.UTF-8', MANWIDTH: '200', MAN_KEEP_FORMATTING: '' },
+    encoding: 'utf8',
+  })
+  if ((read.error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') skip('man is not installed (man-db)')
+  expect(read).toMatchObject({ status: 0, stderr: '' })
+  const listed = read.stdout.replaceAll(/\x1b\[\d+m|.\x08/g, '')
+  for (const { path, summary } of commands) expect(listed.replaceAll(/\s+/g, ' '), path.join(' ')).toContain(summary)
+})

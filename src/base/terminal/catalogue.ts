@@ -84,7 +84,7 @@ function unknown(commands: readonly CommandEntry[], program: Program, path: read
 }
 
 /** What the capabilities are for, in the order they are listed; a group that is not named here comes after them. */
-const groups: Readonly<Record<string, string>> = {
+export const groups: Readonly<Record<string, string>> = {
   '': 'the whole machine',
   reach: 'talk to a machine from anywhere',
   run: 'say what should run where, and see it stay so',
