@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { commandsPage, configPage } from './reference.ts'
+import { faultsPage, metricsPage } from './source-reference.ts'
 
 const root = resolve(import.meta.dirname, '..')
 
@@ -132,6 +133,8 @@ const targets: Readonly<Record<string, (problems: string[]) => Promise<string | 
   'docs/reference/machine-tools.md': toolsPage,
   'docs/reference/commands.md': () => commandsPage(root),
   'docs/reference/config.md': () => configPage(root),
+  'docs/reference/faults.md': (problems) => faultsPage(root, problems),
+  'docs/reference/metrics.md': () => metricsPage(root),
 }
 
 /** Writes what is right even when some files are not; the exit code is 1 for those, and with `isCheck` for a stale file. */

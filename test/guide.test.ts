@@ -49,3 +49,13 @@ test('the reference has every command with its flags, and every capability with 
   for (const { name } of configs) expect(settings).toContain(`\n## [${name}]\n`)
   expect(settings).toContain('| `upstreams.<name>.command` |')
 }, 30_000)
+
+test('the reference has the faults that commands give, with their exit codes and remedies, and the metrics', () => {
+  const page = readFileSync(join(docs, 'reference', 'faults.md'), 'utf8')
+  const { status, stderr } = fairlead('help', 'trubleshooting', '--json')
+  const { code } = (JSON.parse(stderr) as { readonly error: { readonly code: string } }).error
+  const row = page.split('\n').find((line) => line.startsWith(`| \`${code}\` |`))
+  expect(row?.split(' | ')[2]).toBe(String(status))
+  expect(page.split('\n')).toContain('| denied | 4 | 403 | -32001 |')
+  expect(readFileSync(join(docs, 'reference', 'metrics.md'), 'utf8')).toContain('| `fairlead_machine_cpu_percent` | gauge |')
+})
