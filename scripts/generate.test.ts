@@ -23,7 +23,8 @@ const written = (): string => readFileSync(join(root, 'src', 'extensions.ts'), '
 beforeEach(() => {
   rmSync(join(root, 'src'), { recursive: true, force: true })
   mkdirSync(join(root, 'scripts'), { recursive: true })
-  for (const file of ['generate.ts', 'reference.ts', 'man-page.ts']) copyFileSync(join(import.meta.dirname, file), join(root, 'scripts', file))
+  for (const file of ['generate.ts', 'reference.ts', 'source-reference.ts', 'man-page.ts'])
+    copyFileSync(join(import.meta.dirname, file), join(root, 'scripts', file))
   put('package.json', '{ "type": "module" }')
   put('src/main.ts', '')
 })

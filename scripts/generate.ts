@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { manPage } from './man-page.ts'
 import { commandsPage, configPage } from './reference.ts'
+import { faultsPage, metricsPage } from './source-reference.ts'
 
 const root = resolve(import.meta.dirname, '..')
 
@@ -134,6 +135,8 @@ const targets: Readonly<Record<string, (problems: string[]) => Promise<string | 
   'docs/reference/commands.md': () => commandsPage(root),
   'docs/reference/config.md': () => configPage(root),
   'man/man1/fairlead.1': () => manPage(root),
+  'docs/reference/faults.md': (problems) => faultsPage(root, problems),
+  'docs/reference/metrics.md': () => metricsPage(root),
 }
 
 /** Writes what is right even when some files are not; the exit code is 1 for those, and with `isCheck` for a stale file. */

@@ -60,3 +60,13 @@ test('the manual page names every command, and man(1) finds nothing wrong in it'
   const listed = read.stdout.replaceAll(/\x1b\[\d+m|.\x08/g, '')
   for (const { path, summary } of commands) expect(listed.replaceAll(/\s+/g, ' '), path.join(' ')).toContain(summary)
 })
+
+test('the reference has the faults that commands give, with their exit codes and remedies, and the metrics', () => {
+  const page = readFileSync(join(docs, 'reference', 'faults.md'), 'utf8')
+  const { status, stderr } = fairlead('help', 'trubleshooting', '--json')
+  const { code } = (JSON.parse(stderr) as { readonly error: { readonly code: string } }).error
+  const row = page.split('\n').find((line) => line.startsWith(`| \`${code}\` |`))
+  expect(row?.split(' | ')[2]).toBe(String(status))
+  expect(page.split('\n')).toContain('| denied | 4 | 403 | -32001 |')
+  expect(readFileSync(join(docs, 'reference', 'metrics.md'), 'utf8')).toContain('| `fairlead_machine_cpu_percent` | gauge |')
+})
