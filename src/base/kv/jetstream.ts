@@ -18,7 +18,7 @@ import { answerMs, ask, askOnce, unavailable } from './asking.ts'
 import { fault } from './faults.ts'
 import { type Source, feed } from './jetstream-feed.ts'
 import { escapeKey } from './key.ts'
-import { type Backing, type Bucket, type Kv, type Revision, type Stored, type StoredChange, bucketOver } from './kv.ts'
+import { type Backing, type Bucket, type Copy, type Kv, type Revision, type Stored, type StoredChange, bucketOver } from './kv.ts'
 import { type Nats, type NatsNeeds, type NatsSettings, connectNats } from './nats.ts'
 
 export type JetstreamKvSettings = NatsSettings & {
@@ -69,8 +69,23 @@ export async function openJetstreamKv(needs: NatsNeeds, settings: JetstreamKvSet
       buckets.set(name, bucket)
       return bucket
     },
+    async copies() {
+      const [first] = buckets.keys()
+      return first === undefined ? [] : copiesOf(nats, leader!, `KV_${settings.name}-${escapeKey(first)}`)
+    },
     close: () => nats.close(),
   }
+}
+
+/** As its leader tells; when there is none nobody knows. */
+async function copiesOf(nats: Nats, { streams }: JetStreamManager, stream: string): Promise<readonly Copy[]> {
+  const { cluster } = await askOnce(nats, () => streams.info(stream)).catch((error: unknown) => {
+    throw unavailable(error)
+  })
+  const followers = (cluster?.replicas ?? []).map(({ name, current, offline, lag = 0 }): Copy => {
+    return { server: name, is: offline ? 'away' : current ? 'current' : 'behind', behind: lag }
+  })
+  return [{ server: cluster?.leader ?? 'the only one', is: 'leader', behind: 0 }, ...followers]
 }
 
 type BackingNeeds = NatsNeeds & {
