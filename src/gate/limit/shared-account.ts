@@ -41,6 +41,8 @@ export class SharedAccount implements Account {
   #bytes = 0
   /** How many calls it may run at once. */
   #may = 0
+  /** As many as the others may believe that it may run. */
+  #told = 0
   #running = 0
   /** The most that ran at once since the last look. */
   #peak = 0
@@ -109,7 +111,7 @@ export class SharedAccount implements Account {
   }
 
   get #isHolding(): boolean {
-    return this.#calls !== 0 || this.#bytes !== 0 || this.#may > 0
+    return this.#calls !== 0 || this.#bytes !== 0 || this.#told > 0
   }
 
   /** Now and then: gives back what it does not need, says what it owes. False when nothing of it is out any more. */
@@ -119,9 +121,12 @@ export class SharedAccount implements Account {
     this.#peak = this.#running
     if (this.#taking) return true
     const isOver = this.#hasLeft || nowMs - this.#takenAtMs >= goodForMs
-    const wants: Part = isOver ? { ...noPart, running: peak } : { calls: this.#calls, bytes: Math.max(0, this.#bytes), running: peak }
-    const hasTooMuch = this.#may > peak || (isOver && (this.#calls !== 0 || this.#bytes !== 0)) || this.#bytes < 0
-    const mustBeWritten = this.#may > 0 && nowMs - this.#writtenAtMs > this.#ttlMs / 3
+    const wants: Part = {
+      ...(!isOver ? { calls: this.#calls, bytes: Math.max(0, this.#bytes) } : peak > 0 && !this.#hasLeft ? this.#usual : noPart),
+      running: peak,
+    }
+    const hasTooMuch = this.#told > peak || (isOver && (this.#calls !== 0 || this.#bytes !== 0)) || this.#bytes < 0
+    const mustBeWritten = this.#told > 0 && nowMs - this.#writtenAtMs > this.#ttlMs / 3
     if (hasTooMuch || mustBeWritten) await (this.#taking = this.#take(wants).finally(() => (this.#taking = undefined)))
     return this.#isHolding || this.#running > 0
   }
@@ -169,6 +174,7 @@ export class SharedAccount implements Account {
   /** One try: what is given up is given up before it is written, what is taken is taken after. */
   async #tryToTake(wants: Part): Promise<Lack | undefined | 'again'> {
     const { bucket, clock, gates } = this.#needs
+    const isFromBefore = this.#kept !== undefined
     const kept = (this.#kept ??= await this.#read())
     const gone = await gates.gone(Object.keys(kept.allowance?.running ?? {}))
     // From here on nothing is waited for until it is written.
@@ -177,29 +183,29 @@ export class SharedAccount implements Account {
     const atMs = clock.mono()
     const taking = { gate: gates.id, has, wants, runs: this.#running, gone, nowMs: clock.now() }
     const { allowance, part, lack } = take(this.#limit, kept.allowance, taking)
-    const isNothing = lack !== undefined && part.calls === has.calls && part.bytes === has.bytes && part.running === has.running
-    if (isNothing) {
-      this.#kept = undefined // it is read again when it is asked again: another may have given back
-      return lack
-    }
+    const isNothing = lack !== undefined && part.calls === has.calls && part.bytes === has.bytes && part.running === this.#told
+    this.#kept = undefined
+    if (isNothing) return isFromBefore ? 'again' : lack // another may have given back since
     this.#calls = calls
     this.#bytes = bytes
     this.#may = Math.min(this.#may, part.running)
+    const before = this.#told
+    this.#told = Math.max(before, part.running)
     const value = Buffer.from(JSON.stringify(allowance))
     const options = { ttlMs: this.#ttlMs }
-    this.#kept = undefined
     const revision = await (kept.revision === 0
       ? bucket.create(this.#key, value, options)
       : bucket.update(this.#key, value, kept.revision, options))
     if (revision === undefined) {
       this.#calls += has.calls - calls // nothing was given back
       this.#bytes += has.bytes - bytes
+      this.#told = before
       return 'again'
     }
     this.#kept = { allowance, revision }
     this.#calls += part.calls - calls
     this.#bytes += part.bytes - bytes
-    this.#may = part.running
+    this.#may = this.#told = part.running
     this.#takenAtMs = this.#writtenAtMs = atMs
     return lack
   }
