@@ -41,6 +41,8 @@ const maxWatchers = 1_024
 const pauseMs = 500
 /** A leader that lost its followers steps down after 10 s: what it took until then has come to its end after this. */
 const sameWriteMs = 30_000
+/** Servers of a bucket say each second that they are there. */
+const silentMs = 3_500
 const defaultMarkMs = 60_000
 const defaultMaxEntries = 65_536
 /** A value, its first line, and what is said with it. */
@@ -82,8 +84,9 @@ async function copiesOf(nats: Nats, { streams }: JetStreamManager, stream: strin
   const { cluster } = await askOnce(nats, () => streams.info(stream)).catch((error: unknown) => {
     throw unavailable(error)
   })
-  const followers = (cluster?.replicas ?? []).map(({ name, current, offline, lag = 0 }): Copy => {
-    return { server: name, is: offline ? 'away' : current ? 'current' : 'behind', behind: lag }
+  const followers = (cluster?.replicas ?? []).map(({ name, current, offline, active, lag = 0 }): Copy => {
+    const isAway = offline || active > nanos(silentMs) // only after ten seconds is it no longer called current
+    return { server: name, is: isAway ? 'away' : current ? 'current' : 'behind', behind: lag }
   })
   return [{ server: cluster?.leader ?? 'the only one', is: 'leader', behind: 0 }, ...followers]
 }
