@@ -5,7 +5,8 @@ import type { Log } from '../kernel/log.ts'
 import { randomId } from '../kernel/random.ts'
 import { type Bucket, holdMs } from '../base/kv/kv.ts'
 
-const ttlMs = 15_000
+/** Longer than the servers take to find a new leader, with some to spare. */
+const ttlMs = 30_000
 const beatMs = 3_000
 const nothing = new Uint8Array()
 
@@ -26,11 +27,11 @@ export class Presence implements AsyncDisposable {
     this.#log = needs.log
   }
 
-  /** Fault `kv.unavailable`. */
+  /** Begins to say that this gate is there; with a cluster that cannot be written to now, as soon as it can. Fault `kv.unavailable`. */
   static async open(needs: PresenceNeeds): Promise<Presence> {
     const presence = new Presence(needs)
     for await (const { key } of needs.bucket.list()) presence.#others.add(key)
-    await presence.#write()
+    await presence.#write().catch((error: unknown) => needs.log.warn('gate.presence.unsaid', { error: asFault(error) }))
     presence.#again()
     return presence
   }

@@ -14,7 +14,7 @@ import {
 } from '@nats-io/jetstream'
 import { Empty, type MsgHdrs, headers, nanos } from '@nats-io/transport-node'
 import { reasonOf } from '../../kernel/fault.ts'
-import { answerMs, ask, askOnce, unavailable } from './asking.ts'
+import { answerMs, ask, askAgain, askOnce, unavailable } from './asking.ts'
 import { fault } from './faults.ts'
 import { type Source, feed } from './jetstream-feed.ts'
 import { escapeKey } from './key.ts'
@@ -263,9 +263,9 @@ class JetstreamBacking implements Backing {
 
   async #makeStream(): Promise<void> {
     const { nats, clock, manager } = this.#needs
-    const { config } = await ask(nats, clock, () => manager.streams.info(this.#stream)).catch((error: unknown) => {
+    const { config } = await askAgain(nats, clock, () => manager.streams.info(this.#stream)).catch((error: unknown) => {
       if (!(error instanceof JetStreamApiError) || error.code !== JetStreamApiCodes.StreamNotFound) throw error
-      return ask(nats, clock, () => manager.streams.add(streamConfig(this.#bucket, this.#settings)))
+      return askAgain(nats, clock, () => manager.streams.add(streamConfig(this.#bucket, this.#settings)))
     })
     const { max_msgs_per_subject: history, max_age: maxAge, discard } = config
     if (history !== 1 || maxAge !== 0 || discard !== DiscardPolicy.New) throw fault.foreign_bucket({ bucket: this.#bucket })

@@ -21,8 +21,9 @@ export type SharedAccountNeeds = {
 
 type Kept = { readonly allowance: Allowance | undefined; readonly revision: number }
 
-/** What was taken is used within this time, or given back. */
-const goodForMs = 10_000
+/** What was taken so long ago is given back and taken anew, behind the calls; while the cluster cannot be reached it is used for longer. */
+const freshMs = 10_000
+const goodForMs = 60_000
 const maxTries = 8
 /** A cluster that cannot be asked is asked again after so long. */
 const retryMs = 1_000
@@ -120,12 +121,13 @@ export class SharedAccount implements Account {
     const peak = this.#peak
     this.#peak = this.#running
     if (this.#taking) return true
-    const isOver = this.#hasLeft || nowMs - this.#takenAtMs >= goodForMs
+    const isOver = this.#hasLeft || nowMs - this.#takenAtMs >= freshMs
+    const keeps = Math.max(peak, Math.min(2 * peak, this.#usual.running)) // some for the next calls, should the cluster be away then
     const wants: Part = {
       ...(!isOver ? { calls: this.#calls, bytes: Math.max(0, this.#bytes) } : peak > 0 && !this.#hasLeft ? this.#usual : noPart),
-      running: peak,
+      running: keeps,
     }
-    const hasTooMuch = this.#told > peak || (isOver && (this.#calls !== 0 || this.#bytes !== 0)) || this.#bytes < 0
+    const hasTooMuch = this.#told > keeps || (isOver && (this.#calls !== 0 || this.#bytes !== 0)) || this.#bytes < 0
     const mustBeWritten = this.#told > 0 && nowMs - this.#writtenAtMs > this.#ttlMs / 3
     if (hasTooMuch || mustBeWritten) await (this.#taking = this.#take(wants).finally(() => (this.#taking = undefined)))
     return this.#isHolding || this.#running > 0
