@@ -33,12 +33,24 @@ const noting = (log: string): readonly string[] => [
   log,
 ]
 
-type Told = { readonly text: string; readonly fromMs: number; readonly toMs: number; readonly how: 'answered' | 'refused' | 'cut'; readonly why?: string }
+type Told = {
+  readonly text: string
+  readonly fromMs: number
+  readonly toMs: number
+  readonly how: 'answered' | 'refused' | 'cut'
+  readonly why?: string
+}
 
 /** One call: a connection that breaks is the only end without a word. */
 async function oneCall(url: string, session: string, text: string): Promise<Told> {
   const fromMs = performance.now()
-  const ended = (how: Told['how'], why?: string): Told => ({ text, fromMs, toMs: performance.now(), how, ...(why === undefined ? {} : { why }) })
+  const ended = (how: Told['how'], why?: string): Told => ({
+    text,
+    fromMs,
+    toMs: performance.now(),
+    how,
+    ...(why === undefined ? {} : { why }),
+  })
   try {
     const answer = await call(url, 'echo', { text }, { session })
     return textOf(answer) === text ? ended('answered') : ended('refused', answer.body.error?.message ?? answer.text)
@@ -56,10 +68,14 @@ async function threeGates(options: GateOptions) {
     kill: async (at: number) => gates[at]!.stop('SIGKILL'),
     /** As systemd does: again, until it stays up. */
     async start(at: number) {
-      await until('the gate is back', async () => {
-        gates[at] = await startGate({ ...options, folder: gates[at]!.folder, port: ports[at]! }).catch(() => gates[at]!)
-        return gates[at]!.process.exitCode === null && gates[at]!.process.signalCode === null
-      }, 60_000)
+      await until(
+        'the gate is back',
+        async () => {
+          gates[at] = await startGate({ ...options, folder: gates[at]!.folder, port: ports[at]! }).catch(() => gates[at]!)
+          return gates[at].process.exitCode === null && gates[at].process.signalCode === null
+        },
+        60_000,
+      )
       const { process: child } = gates[at]!
       later(() => child.kill('SIGKILL'))
     },
@@ -117,15 +133,23 @@ test(`${clients} clients go on while gates and servers are killed (seed ${seed})
   console.log(`${told.length} calls: ${counted('answered').length} answered, ${counted('refused').length} refused, ${counted('cut').length} cut by ${killsMs.length} kills of gates`, Object.fromEntries(Object.entries(reasons).map(([why, all]) => [why, all!.length]))) // prettier-ignore
   for (const { why } of counted('refused')) expect(why).toMatch(/\w+ \w+/)
   // What nobody told a client was cut off by the death of its gate.
-  for (const one of counted('cut')) expect(killsMs.some((ms) => ms > one.fromMs - 2_000 && ms < one.toMs), JSON.stringify(one)).toBe(true)
+  for (const one of counted('cut'))
+    expect(
+      killsMs.some((ms) => ms > one.fromMs - 2_000 && ms < one.toMs),
+      JSON.stringify(one),
+    ).toBe(true)
   const ran = new Map<string, number>()
   for (const text of existsSync(log) ? readFileSync(log, 'utf8').split('\n').filter(Boolean) : []) ran.set(text, (ran.get(text) ?? 0) + 1)
   expect([...ran].filter(([, times]) => times > 1)).toEqual([])
   expect(counted('answered').filter(({ text }) => !ran.has(text))).toEqual([])
   expect(counted('answered').length).toBeGreaterThan(told.length / 2)
   expect(killsMs.length).toBeGreaterThan(0)
-  await until('every session goes on', async () => {
-    const last = await Promise.all(sessions.map((session, name) => oneCall(url, session, `last-${name}-${performance.now()}`)))
-    return last.every(({ how }) => how === 'answered')
-  }, 30_000)
+  await until(
+    'every session goes on',
+    async () => {
+      const last = await Promise.all(sessions.map((session, name) => oneCall(url, session, `last-${name}-${performance.now()}`)))
+      return last.every(({ how }) => how === 'answered')
+    },
+    30_000,
+  )
 })

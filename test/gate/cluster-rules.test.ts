@@ -7,11 +7,13 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { cleanUp, keep, later } from '../kit/cleanup.ts'
 import { main } from '../kit/program.ts'
 import { type NatsCluster, hasNats, startNats } from '../kit/nats.ts'
+import * as raw from '../kit/raw-client.ts'
 import {
   type RunningGate,
   type UnrulyServer,
   call,
   gateFor,
+  initializeParams,
   modern,
   openSession,
   post,
@@ -75,7 +77,9 @@ test('so many calls a minute, at both gates together', async () => {
   const own = await openSession(gates[0].url('counted'))
   const before = child.callsOf('echo')
   const fromMs = performance.now()
-  const tried = await Promise.all(Array.from({ length: 80 }, (_, at) => call(gates[at % 2]!.url('counted'), 'echo', { text: 'x' }, { session: own })))
+  const tried = await Promise.all(
+    Array.from({ length: 80 }, (_, at) => call(gates[at % 2]!.url('counted'), 'echo', { text: 'x' }, { session: own })),
+  )
   const answered = tried.filter((one) => textOf(one) === 'x').length
   expect(answered).toBeGreaterThanOrEqual(30)
   expect(answered).toBeLessThanOrEqual(30 + Math.ceil((performance.now() - fromMs) / 2_000))
@@ -91,7 +95,8 @@ test('so many calls at once, at both gates together, and what ends at one may ru
   const before = child.callsOf('hang')
   const stop = new AbortController()
   later(() => stop.abort())
-  const hang = (at: 0 | 1, signal?: AbortSignal) => call(gates[at].url('counted'), 'hang', {}, { session: own, ...(signal ? { signal } : {}) })
+  const hang = (at: 0 | 1, signal?: AbortSignal) =>
+    call(gates[at].url('counted'), 'hang', {}, { session: own, ...(signal ? { signal } : {}) })
   const held = [hang(0, stop.signal), hang(0, stop.signal)].map((one) => one.catch(() => undefined))
   await until('two run', () => child.callsOf('hang') === before + 2)
   expect((await hang(1)).body.error?.message).toContain('for 2 at once: try again in 1 s')
@@ -150,6 +155,27 @@ test('a modern client that was asked comes back to another gate, once', async ()
   expect(child.callsOf('pid') - before).toBe(1)
 })
 
+test('a legacy client that is asked at one gate may answer at the other, and cancel there', async () => {
+  const before = child.callsOf('pid')
+  const opened = await post(gates[0].url('child'), 'initialize', { ...initializeParams, capabilities: { elicitation: {} } })
+  const own = opened.headers.get('mcp-session-id')!
+  const headers = { 'mcp-session-id': own }
+  const ask = async (id: number) => {
+    const body = JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'pid', arguments: { legacy: id } } })
+    const reply = await raw.send(gates[0].url('child'), { body, headers })
+    return { reply, question: (await reply.next())! }
+  }
+  const answer = (message: object) => send(gates[1].url('child'), JSON.stringify({ jsonrpc: '2.0', ...message }), { session: own })
+  const first = await ask(901)
+  await answer({ id: first.question.id, result: { action: 'accept', content: { approve: true } } })
+  expect((await first.reply.answer()).result).toMatchObject({ content: [{ text: expect.stringMatching(/^\d+$/) as string }] })
+  const second = await ask(902)
+  await answer({ method: 'notifications/cancelled', params: { requestId: 902 } })
+  await until('it waits no longer', async () => (await approve(configOf(0), [])).stdout === 'nothing waits\n')
+  second.reply.cut()
+  expect(child.callsOf('pid') - before).toBe(1)
+})
+
 test('a tool is pinned for both gates: another definition at one is held back there, and what is accepted holds at both', async () => {
   const sessions = await Promise.all(gates.map((gate) => openSession(gate.url('listed'))))
   const listed = async (at: 0 | 1) => {
@@ -158,7 +184,9 @@ test('a tool is pinned for both gates: another definition at one is held back th
   }
   expect(await listed(0)).toEqual(['read'])
   expect(await listed(1)).toEqual([])
-  expect((await call(gates[1].url('listed'), 'read', {}, { session: sessions[1]! })).body.error).toMatchObject({ data: { code: 'gate.quarantined' } })
+  expect((await call(gates[1].url('listed'), 'read', {}, { session: sessions[1]! })).body.error).toMatchObject({
+    data: { code: 'gate.quarantined' },
+  })
   expect(lists[1].received('tools/call')).toHaveLength(0)
   expect(await approve(configOf(1), ['listed', 'read', '--yes'])).toMatchObject({ exitCode: 0 })
   await until('the second gate shows it', async () => (await listed(1)).length === 1)
@@ -173,7 +201,8 @@ test('the process of a session that goes on elsewhere ends when it is idle; what
   const pids = new Set<number>()
   const before = child.callsOf('echo')
   const seen = child.notes().length
-  for (const gate of [gates[0], gates[1], gates[1]]) expect(textOf(await call(gate.url('child'), 'echo', { text: 'x' }, { session: own }))).toBe('x')
+  for (const gate of [gates[0], gates[1], gates[1]])
+    expect(textOf(await call(gate.url('child'), 'echo', { text: 'x' }, { session: own }))).toBe('x')
   for (const { pid, name } of child.notes().slice(seen)) if (name === 'echo') pids.add(pid)
   expect(pids.size).toBe(2)
   expect(child.callsOf('echo') - before).toBe(3)

@@ -84,9 +84,9 @@ async function copiesOf(nats: Nats, { streams }: JetStreamManager, stream: strin
   const { cluster } = await askOnce(nats, () => streams.info(stream)).catch((error: unknown) => {
     throw unavailable(error)
   })
-  const followers = (cluster?.replicas ?? []).map(({ name, current, offline, active, lag = 0 }): Copy => {
+  const followers = (cluster?.replicas ?? []).map(({ name, current, offline, active, lag }): Copy => {
     const isAway = offline || active > nanos(silentMs) // only after ten seconds is it no longer called current
-    return { server: name, is: isAway ? 'away' : current ? 'current' : 'behind', behind: lag }
+    return { server: name, is: isAway ? 'away' : current ? 'current' : 'behind', behind: lag ?? 0 }
   })
   return [{ server: cluster?.leader ?? 'the only one', is: 'leader', behind: 0 }, ...followers]
 }

@@ -39,6 +39,8 @@ const maxWaiting = 256
 const maxWaitingPerPrincipal = 32
 const maxStanding = 1_000
 const maxTries = 8
+/** A yes for a session holds no longer, however long the session is. */
+const sessionYesMs = 24 * 3_600_000
 const idLength = 8
 const tokenPattern = /^[\w-]{8}-[\w-]{24}$/
 const [asked, standing, continued] = ['asked/', 'standing/', 'continued/'] as const
@@ -171,7 +173,11 @@ export class Approvals {
   }
 
   /** A legacy client's answer. False when it is to none of our questions. `isYes` undefined: it could not ask, and somebody on the machine still may. */
-  async answered(exchange: { principal: string; session: string | undefined }, token: string, isYes: Decided | undefined): Promise<boolean> {
+  async answered(
+    exchange: { principal: string; session: string | undefined },
+    token: string,
+    isYes: Decided | undefined,
+  ): Promise<boolean> {
     const id = token.slice(0, idLength)
     const record = this.#own.has(id) ? this.#seen.get(id)?.record : await this.#find(id)
     if (!record || record.isSentBack || record.token !== tokenHash(exchange.principal, exchange.session, token)) return false
@@ -191,7 +197,8 @@ export class Approvals {
     for (let tries = 0; tries < maxTries; tries++) {
       const entry = await this.#bucket.get(`${asked}${id}`)
       const record = entry && recordIn(entry)
-      if (!record?.isSentBack || record.key !== callKey(call) || record.token !== tokenHash(call.principal, call.session, token)) return undefined
+      if (!record?.isSentBack || record.key !== callKey(call) || record.token !== tokenHash(call.principal, call.session, token))
+        return undefined
       if (await this.#bucket.delete(entry!.key, entry!.revision)) {
         const decided = record.decision ?? said
         this.#own.get(id)?.conclude(decided)
@@ -232,9 +239,9 @@ export class Approvals {
     if (said !== 'once' && said !== 'deny') {
       if (!this.#hasRoom()) throw fault.too_many_approvals({ max: maxStanding })
       const name = said === 'session' ? standingKey(record.key, session!) : record.key
-      const ttlMs = said === 'session' ? undefined : said.forMs
+      const ttlMs = said === 'session' ? sessionYesMs : said.forMs
       await this.#put(`${standing}${name}`, id, ttlMs)
-      this.#stand(name, { value: Buffer.from(id), ...(ttlMs === undefined ? {} : { ttlMs }) })
+      this.#stand(name, { value: Buffer.from(id), ttlMs })
     }
     const by: By = 'machine'
     const decision: Decided = said === 'deny' ? { is: 'denied', reason: 'it was denied' } : { is: 'granted', by, how: said }
@@ -252,7 +259,8 @@ export class Approvals {
 
   #hasRoom(): boolean {
     const now = this.#clock.mono()
-    if (this.#standing.size >= maxStanding) for (const [other, { untilMs }] of this.#standing) if (untilMs <= now) this.#standing.delete(other)
+    if (this.#standing.size >= maxStanding)
+      for (const [other, { untilMs }] of this.#standing) if (untilMs <= now) this.#standing.delete(other)
     return this.#standing.size < maxStanding
   }
 
@@ -279,12 +287,14 @@ export class Approvals {
     try {
       return await this.#decided(id, decision)
     } catch (error) {
-      return decision.is === 'granted' ? { is: 'denied', reason: `the yes could not be written down (${asFault(error).message})` } : decision
+      return decision.is === 'granted'
+        ? { is: 'denied', reason: `the yes could not be written down (${asFault(error).message})` }
+        : decision
     }
   }
 
-  async #put(key: string, text: string, ttlMs: number | undefined): Promise<void> {
-    const options = ttlMs === undefined ? {} : { ttlMs }
+  async #put(key: string, text: string, ttlMs: number): Promise<void> {
+    const options = { ttlMs }
     for (let tries = 0; tries < maxTries; tries++) {
       const entry = await this.#bucket.get(key)
       const value = Buffer.from(text)

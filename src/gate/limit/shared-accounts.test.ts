@@ -101,7 +101,9 @@ test('a cluster that cannot be asked refuses, with the reason, and is asked once
   const needs = { bucket: broken, clock, log: silentLog, gates: { id: 'one', isSure: () => true, gone: async () => new Set<string>() } }
   const limits = new Limits(clock, [{ ...all, callsPerMinute: 60 }], new SharedAccounts(needs))
   for (let at = 0; at < 20; at++)
-    expect(await limits.begin('ann', 'up', 'a')).toMatchObject({ reason: expect.stringMatching(/count together \(.*no majority/) as string })
+    expect(await limits.begin('ann', 'up', 'a')).toMatchObject({
+      reason: expect.stringMatching(/count together \(.*no majority/) as string,
+    })
   expect(asked).toBe(1)
 })
 
