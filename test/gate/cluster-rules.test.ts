@@ -149,9 +149,11 @@ test('a modern client that was asked comes back to another gate, once', async ()
   expect(requestState).toMatch(/^fairlead-approval\./)
   const yes = { 'fairlead-approval': { action: 'accept', content: { approve: true } } }
   const back = { ...params, requestState, inputResponses: yes }
-  const answers = await Promise.all([1, 0, 1].map((at) => modern(gates[at]!.url('child'), 'tools/call', back, canBeAsked)))
+  const answers = await Promise.all([1, 1].map((at) => modern(gates[at]!.url('child'), 'tools/call', back, canBeAsked)))
   expect(answers.filter((one) => textOf(one) !== undefined)).toHaveLength(1)
-  expect(answers.find(({ body }) => body.error)?.body.error?.message).toContain('not the call that was asked about')
+  const late = await modern(gates[0].url('child'), 'tools/call', back, canBeAsked)
+  for (const { body } of [late, answers.find((one) => textOf(one) === undefined)!])
+    expect(body.error?.message).toContain('not the call that was asked about')
   expect(child.callsOf('pid') - before).toBe(1)
 })
 
