@@ -258,3 +258,31 @@ test('fairlead status shows the cluster: how many gates, which servers, and one 
     nats.start(gone)
   }
 })
+
+test(
+  'without a majority nobody is asked and nothing approved, with the reason; it all returns by itself',
+  { timeout: 120_000 },
+  async ({ skip }) => {
+    skip(process.env['FAIRLEAD_LONG'] === undefined, 'not applicable: takes minutes; FAIRLEAD_LONG=1 runs it')
+    const own = await openSession(gates[0].url('child'))
+    const before = child.callsOf('pid')
+    // By a client that waits for longer than those of the other tests.
+    const waiting = fetch(gates[0].url('child'), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', 'mcp-session-id': own },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 903, method: 'tools/call', params: { name: 'pid', arguments: { at: 'before' } } }),
+    }).then((reply) => reply.text())
+    const id = await waitingAt(1)
+    await Promise.all([0, 1].map((at) => nats.kill(at)))
+    expect(await approve(configOf(1), [id])).toMatchObject({
+      exitCode: 5,
+      stderr: expect.stringContaining('shared state cannot be reached') as string,
+    })
+    const refused = await call(gates[0].url('child'), 'pid', { at: 'meanwhile' }, { session: own })
+    expect(refused.body.error?.message).toMatch(/nobody can be asked \(shared state cannot be reached/)
+    expect(child.callsOf('pid')).toBe(before)
+    for (const at of [0, 1]) nats.start(at)
+    await until('it can be approved again', async () => (await approve(configOf(1), [id])).exitCode === 0, 60_000)
+    expect(await waiting).toMatch(/"text":"\d+"/)
+  },
+)

@@ -179,7 +179,7 @@ export class Approvals {
     isYes: Decided | undefined,
   ): Promise<boolean> {
     const id = token.slice(0, idLength)
-    const record = this.#own.has(id) ? this.#seen.get(id)?.record : await this.#find(id)
+    const record = this.#seen.get(id)?.record ?? (await this.#find(id))
     if (!record || record.isSentBack || record.token !== tokenHash(exchange.principal, exchange.session, token)) return false
     if (isYes) await (this.#own.get(id)?.settle(isYes) ?? this.#decidedSafely(id, isYes))
     return true
