@@ -135,6 +135,16 @@ const summary = z.strictObject({
   waiting: z.number(),
   /** Requests since it was started, by how they ended: `ok`, `tool_error`, `error`, `refused`, `notSent`, `unknown`, … */
   requests: z.record(z.string(), z.number()),
+  /** Of a gate that shares its state with others: how many gates there are, and how the servers are that keep it, as far as they can say. */
+  cluster: z
+    .strictObject({
+      gates: z.number(),
+      servers: z
+        .array(z.strictObject({ server: z.string(), is: z.enum(['leader', 'current', 'behind', 'away']), behind: z.number() }))
+        .readonly(),
+      problem: z.string().optional(),
+    })
+    .optional(),
   /** What it refused or could not do lately, newest first. */
   trouble: z.array(z.strictObject({ at: z.number(), about: z.string(), text: z.string() })).readonly(),
 })

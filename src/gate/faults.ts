@@ -295,6 +295,11 @@ export const fault = faults('gate', {
     message: `the definition of ${d.tool} of ${d.upstream} has changed once more since it was shown`,
     hint: `look at it again: fairlead gate approve ${d.upstream} ${d.tool}`,
   }),
+  pin_contended: (d: { upstream: string; tool: string }) => ({
+    kind: 'conflict',
+    message: `other gates write what is accepted of ${d.tool} of ${d.upstream} at the same time`,
+    hint: `look at it again: fairlead gate approve ${d.upstream} ${d.tool}`,
+  }),
   tool_unacceptable: (d: { upstream: string; tool: string; why: 'ambiguous' | 'configured' | 'doubled' | 'long' }) => ({
     kind: 'conflict',
     message: {

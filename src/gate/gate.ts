@@ -10,6 +10,7 @@ import type { Credentials } from '../base/access/principal.ts'
 import type { Handlers } from '../base/control/api.ts'
 import { openControl } from '../base/control/server.ts'
 import type { OpenShared } from '../base/cluster/open.ts'
+import { createMemoryKv } from '../base/kv/memory.ts'
 import { openSqliteKv } from '../base/kv/sqlite.ts'
 import type { Identity } from '../base/identity/identity.ts'
 import { keepCheckpoints } from '../base/ledger/keep-checkpoints.ts'
@@ -40,7 +41,8 @@ import { Joined } from './joined/joined.ts'
 import { joinedName } from './joined/offer.ts'
 import { partsOf } from './joined-parts.ts'
 import { layersOf } from './layers.ts'
-import { type Limit, Limits } from './limit.ts'
+import type { Limit } from './limit/account.ts'
+import { Limits } from './limit/limits.ts'
 import { type Configured, LineUp } from './line-up.ts'
 import { GateMetrics } from './metrics.ts'
 import { type OwnDoctrineNeeds, ownDoctrine } from './own-doctrine.ts'
@@ -50,6 +52,7 @@ import { type Reading, type Reloaded, Reloads } from './reload.ts'
 import { type SessionSettings, Sessions } from './sessions.ts'
 import { checkSettings } from './start-checks.ts'
 import { sweeping } from './sweeping.ts'
+import { type Together, openTogether } from './together.ts'
 import { summaryOf } from './summary.ts'
 import type { Served } from './upstream.ts'
 import { gateLedger, watchedLedger } from './watched-ledger.ts'
@@ -139,21 +142,22 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const ledger = watchedLedger(written)
   const own = openSqliteKv({ path: join(settings.folder, 'sessions.db'), clock, log, maxEntries: settings.maxSessions })
   stack.defer(() => own.close())
-  const kv = (await needs.openShared?.({ part: 'gate', maxEntries: settings.maxSessions })) ?? own
-  if (kv !== own) stack.defer(() => kv.close())
+  const shared = await openTogether(needs, settings, stack)
+  const kv = shared?.kv ?? own
   const secret = ledgerSecret(join(settings.folder, 'ledger.secret'))
   const bucket = kv.bucket('sessions')
   const sessions = new Sessions({ bucket, clock, log }, { ...settings, ttlMs: settings.sessionTtlMs })
   await sessions.count()
   const handles = new Handles({ bucket: kv.bucket('handles'), log })
   await handles.load()
-  if (kv.isShared) stack.defer(following({ log }, [sessions, handles]))
-  const pins = await openPins({ clock, log, ledger, stack }, settings)
+  const pins = await openPins({ clock, log, ledger, stack, shared }, settings)
   const { timeoutMs, mayAskClient } = settings.approvals ?? defaultApprovals
-  const approvals = new Approvals(clock, { timeoutMs })
+  const asked = (shared?.kv ?? createMemoryKv({ clock })).bucket('approvals')
+  const approvals = new Approvals({ bucket: asked, clock, gates: shared?.gates }, { timeoutMs })
+  stack.defer(following({ log }, [approvals, ...(shared ? [shared.gates, sessions, handles, pins] : [])]))
   const access = new Access(settings)
   const { policy, directory } = access
-  const limits = new Limits(clock, settings.callLimits ?? [])
+  const limits = new Limits(clock, settings.callLimits ?? [], shared?.accounts)
   const drain = new Drain()
   const watched = new WatchedCalls()
   const metrics = new GateMetrics(clock, watched)
@@ -162,7 +166,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
     ...sessions.idle(),
     ...lineUp.upstreams.flatMap((upstream) => upstream.idle()),
   ])
-  const shared = {
+  const layered = {
     ledger,
     secret,
     clock,
@@ -177,7 +181,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
     metrics,
     beginsTraces: settings.trace === 'begin',
   }
-  const endpointOf = (upstream: Served): GateEndpoint => createEndpoint({ upstream, sessions, clock, log, ...layersOf(shared, upstream) })
+  const endpointOf = (upstream: Served): GateEndpoint => createEndpoint({ upstream, sessions, clock, log, ...layersOf(layered, upstream) })
   const lineUp: LineUp = new LineUp({ clock, log, children, sessions, endpointOf })
   lineUp.take(settings.upstreams, 0)
   stack.defer(async () => {
@@ -204,7 +208,7 @@ export async function startGate(needs: GateNeeds, settings: GateSettings): Promi
   const doctrine = doctrineOf(needs, { connectors, health }, settings)
   const summary = () =>
     summaryOf(
-      { health: { ...health, keySets: entrances.keySets }, approvals, metrics, sessions },
+      { health: { ...health, keySets: entrances.keySets }, approvals, metrics, sessions, shared },
       { url: entrances.url, version, ledger: place.folder },
     )
   const handlers = gateHandlers({ look: needs.look, summary, approvals, pins, connectors, reloads, access, calls, doctrine, signIn })
@@ -250,12 +254,19 @@ function ownDaemon(handlers: Handlers<typeof gateApi>): Reachable {
   return { id: 'gate', kind: 'gate', name: 'the gate', where: 'this machine', api: gateApi, handlers }
 }
 
-type PinsNeeds = Pick<GateNeeds, 'clock' | 'log'> & { readonly ledger: Ledger; readonly stack: AsyncDisposableStack }
+type PinsNeeds = Pick<GateNeeds, 'clock' | 'log'> & {
+  readonly ledger: Ledger
+  readonly stack: AsyncDisposableStack
+  readonly shared: Together | undefined
+}
 
-async function openPins({ clock, log, ledger, stack }: PinsNeeds, { folder, upstreams }: GateSettings): Promise<Pins> {
+async function openPins({ clock, log, ledger, stack, shared }: PinsNeeds, { folder, upstreams }: GateSettings): Promise<Pins> {
   const kv = openSqliteKv({ path: join(folder, 'pins.db'), clock, log })
   stack.defer(() => kv.close())
-  const pins = new Pins({ bucket: kv.bucket('pins'), ledger, clock, log })
+  const own = kv.bucket('pins')
+  const bucket = shared?.kv.bucket('pins') ?? own
+  if (bucket !== own) for await (const { key, value } of own.list()) await bucket.create(key, value) // what was accepted while it was alone
+  const pins = new Pins({ bucket, ledger, clock, log })
   const take = await pins.prepare(upstreams)
   take()
   stack.defer(() => pins.saved())

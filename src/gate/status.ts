@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { asFault } from '../kernel/fault.ts'
 import { type ConnectorState, gateApi } from './api.ts'
 import type { GateCalls } from './client.ts'
+import type { ClusterState } from './together.ts'
 
 const source: StatusSource = {
   title: 'Gate',
@@ -37,6 +38,7 @@ type Summary = {
   readonly sessions: number
   readonly waiting: number
   readonly requests: Readonly<Record<string, number>>
+  readonly cluster?: ClusterState | undefined
 }
 
 function gateLines({ clock }: LookNeeds, name: string, summary: Summary): readonly StatusLine[] {
@@ -60,6 +62,7 @@ function gateLines({ clock }: LookNeeds, name: string, summary: Summary): readon
     if (ok || check === 'tools') continue // of tools there is a line for each upstream
     lines.push({ name: check, standing: 'bad', text: reason, remedy })
   }
+  if (summary.cluster) lines.push(clusterLine(summary.cluster))
   if (waiting > 0)
     lines.push({
       name: 'approvals',
@@ -68,6 +71,20 @@ function gateLines({ clock }: LookNeeds, name: string, summary: Summary): readon
       remedy: 'fairlead gate approve',
     })
   return lines
+}
+
+/** A majority that is current keeps what is written; a server that is away is one that may not be lost any more. */
+function clusterLine({ gates, servers, problem }: ClusterState): StatusLine {
+  const name = 'cluster'
+  const remedy = 'look at the nats-servers (docs/guide/cluster.md)'
+  if (problem !== undefined) return { name, standing: 'bad', text: `${counted(gates, 'gate')} known; ${problem}`, remedy }
+  const told = servers.map(({ server, is, behind }) => {
+    const words = { leader: 'leads', current: 'is current', behind: `is ${counted(behind, 'write')} behind`, away: 'is away' }
+    return `${server} ${words[is]}`
+  })
+  const isWhole = servers.every(({ is }) => is === 'leader' || is === 'current')
+  const text = `${counted(gates, 'gate')}; ${told.join(', ')}`
+  return { name, standing: isWhole ? 'good' : 'bad', text, ...(isWhole ? {} : { remedy }) }
 }
 
 const maxToldChecks = 6

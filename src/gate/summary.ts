@@ -6,20 +6,27 @@ import { type HealthNeeds, healthOf } from './health.ts'
 import type { GateMetrics } from './metrics.ts'
 import { recentTrouble } from './recent-trouble.ts'
 import type { Sessions } from './sessions.ts'
+import { type Together, clusterState } from './together.ts'
 
 export type SummaryNeeds = {
   readonly health: HealthNeeds
   readonly approvals: Approvals
   readonly metrics: GateMetrics
   readonly sessions: Sessions
+  /** What it has together with other gates; undefined: it is alone. */
+  readonly shared: Together | undefined
 }
 
 /** `ledger`: its folder. */
 export async function summaryOf(
-  { health: needs, approvals, metrics, sessions }: SummaryNeeds,
+  { health: needs, approvals, metrics, sessions, shared }: SummaryNeeds,
   { url, version, ledger }: { readonly url: string; readonly version: string; readonly ledger: string },
 ): Promise<z.input<(typeof gateApi)['summary']['output']>> {
-  const [{ status, checks }, trouble] = await Promise.all([healthOf(needs, true), recentTrouble(ledger)])
+  const [{ status, checks }, trouble, cluster] = await Promise.all([
+    healthOf(needs, true),
+    recentTrouble(ledger),
+    shared ? clusterState(shared) : undefined,
+  ])
   const { since, calls } = metrics.counts()
   const requests: Record<string, number> = {}
   for (const { outcomes } of calls)
@@ -35,6 +42,7 @@ export async function summaryOf(
     sessions: awake + asleep,
     waiting: approvals.list().length,
     requests,
+    ...(cluster ? { cluster } : {}),
     trouble,
   }
 }

@@ -161,7 +161,12 @@ export function call(url: string, name: string, args: Record<string, unknown>, o
 }
 
 /** One stateless request of 2026-07-28. */
-export async function modern(url: string, method: string, params: Record<string, unknown>, options: RawOptions = {}): Promise<RawAnswer> {
+export async function modern(
+  url: string,
+  method: string,
+  params: Record<string, unknown>,
+  options: RawOptions & Pick<raw.ModernOptions, 'capabilities'> = {},
+): Promise<RawAnswer> {
   return answerOf(await raw.modern(url, ++lastId, method, params, options))
 }
 

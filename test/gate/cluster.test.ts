@@ -1,7 +1,7 @@
 // Two gates that name the same cluster: a session opened at one goes on at the other, and ends at both; and what a gate does whose cluster is not there.
-import { type AddressInfo, type Socket, connect, createServer } from 'node:net'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { cleanUp, keep, later } from '../kit/cleanup.ts'
+import { balancer } from '../kit/balancer.ts'
+import { cleanUp, keep } from '../kit/cleanup.ts'
 import { type NatsCluster, hasNats, startNats } from '../kit/nats.ts'
 import { call, gateFor, openSession, post, sdkClient, sdkText, send, textOf, unrulyServer, until } from './bed.ts'
 
@@ -21,23 +21,6 @@ async function twoGates() {
   const options = { upstreams: { child: { command: child.command, more: 'suspicious_tools = "report"' } }, cluster: nats.urls }
   const [one, other] = await Promise.all([gateFor(options), gateFor(options)])
   return { child, one: one.url('child'), other: other.url('child'), gates: [one, other] }
-}
-
-/** A TCP balancer, as plain as they come: connections go to the gates in turn. */
-async function balanced(ports: readonly number[]): Promise<number> {
-  const sockets = new Set<Socket>()
-  let turn = 0
-  const server = createServer((client) => {
-    const gate = connect(ports[turn++ % ports.length]!, '127.0.0.1')
-    client.pipe(gate).pipe(client)
-    for (const socket of [client, gate]) sockets.add(socket.on('error', () => socket.destroy()))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  later(() => {
-    for (const socket of sockets) socket.destroy()
-    return new Promise((resolve) => server.close(resolve))
-  })
-  return (server.address() as AddressInfo).port
 }
 
 test('a session goes on at another gate as the client had it, and what it changes there holds here', async () => {
@@ -67,7 +50,7 @@ test('a session that is ended at one gate is ended at the other, and does not co
 
 test('behind a TCP balancer a legacy client does not notice that there are two', async () => {
   const { child, gates } = await twoGates()
-  const port = await balanced(gates.map((gate) => gate.port))
+  const port = await balancer(gates.map((gate) => gate.port))
   const client = await sdkClient(`http://127.0.0.1:${port}/mcp/child`, 'legacy')
   const texts = Array.from({ length: 20 }, (_, at) => `call ${at}`)
   expect(await Promise.all(texts.map((text) => sdkText(client, 'echo', { text })))).toEqual(texts)

@@ -106,7 +106,8 @@ function common(folder: string): Pick<OpenGate, 'folder' | 'lines' | 'approve'> 
   }
 }
 
-async function approve(config: string, words: readonly string[]) {
+/** Runs `fairlead gate approve` with this configuration. */
+export async function approve(config: string, words: readonly string[]) {
   const child = spawn(process.execPath, [main, 'gate', 'approve', ...words, '--config', config], { stdio: ['ignore', 'pipe', 'pipe'] })
   const [stdout, stderr, [exitCode]] = await Promise.all([
     child.stdout.toArray() as Promise<Buffer[]>,

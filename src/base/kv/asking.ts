@@ -11,6 +11,7 @@ export const answerMs = 2_000
 /** How long a question waits for a connection, and as long again for a leader: one that was killed has a successor in 4 to 9 s. */
 const patienceMs = 5_000
 const pauseMs = 100
+const maxTries = 4
 
 /** JetStream system temporarily unavailable. */
 const notAvailable = 10_008
@@ -53,5 +54,18 @@ export async function ask<Result>(nats: Nats, clock: Clock, question: () => Prom
       if (!(error instanceof Fault) || !nobodyTook(error.cause) || late.aborted) throw error
       await clock.wait(pauseMs)
     }
+  }
+}
+
+/**
+ * As `ask`, for what may be asked twice without harm: a stream that was just made has no leader for a while, the longer the more machines begin at once.
+ * So it is asked a few times when no answer comes.
+ */
+export async function askAgain<Result>(nats: Nats, clock: Clock, question: () => Promise<Result>, tries = 1): Promise<Result> {
+  try {
+    return await ask(nats, clock, question)
+  } catch (error) {
+    if (!(error instanceof Fault) || !(error.cause instanceof TimeoutError) || tries === maxTries) throw error
+    return askAgain(nats, clock, question, tries + 1)
   }
 }

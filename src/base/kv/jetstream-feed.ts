@@ -3,7 +3,7 @@ import { AckPolicy, DeliverPolicy, type JetStreamClient, type JetStreamManager, 
 import { nanos } from '@nats-io/transport-node'
 import type { Clock } from '../../kernel/clock.ts'
 import { fault } from './faults.ts'
-import { ask, unavailable } from './asking.ts'
+import { askAgain, unavailable } from './asking.ts'
 import type { Nats } from './nats.ts'
 
 export type FeedNeeds = { readonly nats: Nats; readonly manager: JetStreamManager; readonly client: JetStreamClient; readonly clock: Clock }
@@ -30,8 +30,8 @@ export async function* feed(
   { stream, subject }: Source,
   signal: AbortSignal,
 ): AsyncGenerator<Fed> {
-  const { state } = await ask(nats, clock, () => manager.streams.info(stream))
-  const created = await ask(nats, clock, () =>
+  const { state } = await askAgain(nats, clock, () => manager.streams.info(stream))
+  const created = await askAgain(nats, clock, () =>
     manager.consumers.add(stream, {
       deliver_policy: DeliverPolicy.LastPerSubject,
       filter_subject: subject,

@@ -14,11 +14,11 @@ import {
 } from '@nats-io/jetstream'
 import { Empty, type MsgHdrs, headers, nanos } from '@nats-io/transport-node'
 import { reasonOf } from '../../kernel/fault.ts'
-import { answerMs, ask, askOnce, unavailable } from './asking.ts'
+import { answerMs, ask, askAgain, askOnce, unavailable } from './asking.ts'
 import { fault } from './faults.ts'
 import { type Source, feed } from './jetstream-feed.ts'
 import { escapeKey } from './key.ts'
-import { type Backing, type Bucket, type Kv, type Revision, type Stored, type StoredChange, bucketOver } from './kv.ts'
+import { type Backing, type Bucket, type Copy, type Kv, type Revision, type Stored, type StoredChange, bucketOver } from './kv.ts'
 import { type Nats, type NatsNeeds, type NatsSettings, connectNats } from './nats.ts'
 
 export type JetstreamKvSettings = NatsSettings & {
@@ -41,6 +41,8 @@ const maxWatchers = 1_024
 const pauseMs = 500
 /** A leader that lost its followers steps down after 10 s: what it took until then has come to its end after this. */
 const sameWriteMs = 30_000
+/** Servers of a bucket say each second that they are there. */
+const silentMs = 3_500
 const defaultMarkMs = 60_000
 const defaultMaxEntries = 65_536
 /** A value, its first line, and what is said with it. */
@@ -69,8 +71,24 @@ export async function openJetstreamKv(needs: NatsNeeds, settings: JetstreamKvSet
       buckets.set(name, bucket)
       return bucket
     },
+    async copies() {
+      const [first] = buckets.keys()
+      return first === undefined ? [] : copiesOf(nats, leader!, `KV_${settings.name}-${escapeKey(first)}`)
+    },
     close: () => nats.close(),
   }
+}
+
+/** As its leader tells; when there is none nobody knows. */
+async function copiesOf(nats: Nats, { streams }: JetStreamManager, stream: string): Promise<readonly Copy[]> {
+  const { cluster } = await askOnce(nats, () => streams.info(stream)).catch((error: unknown) => {
+    throw unavailable(error)
+  })
+  const followers = (cluster?.replicas ?? []).map(({ name, current, offline, active, lag }): Copy => {
+    const isAway = offline || active > nanos(silentMs) // only after ten seconds is it no longer called current
+    return { server: name, is: isAway ? 'away' : current ? 'current' : 'behind', behind: lag ?? 0 }
+  })
+  return [{ server: cluster?.leader ?? 'the only one', is: 'leader', behind: 0 }, ...followers]
 }
 
 type BackingNeeds = NatsNeeds & {
@@ -245,9 +263,9 @@ class JetstreamBacking implements Backing {
 
   async #makeStream(): Promise<void> {
     const { nats, clock, manager } = this.#needs
-    const { config } = await ask(nats, clock, () => manager.streams.info(this.#stream)).catch((error: unknown) => {
+    const { config } = await askAgain(nats, clock, () => manager.streams.info(this.#stream)).catch((error: unknown) => {
       if (!(error instanceof JetStreamApiError) || error.code !== JetStreamApiCodes.StreamNotFound) throw error
-      return ask(nats, clock, () => manager.streams.add(streamConfig(this.#bucket, this.#settings)))
+      return askAgain(nats, clock, () => manager.streams.add(streamConfig(this.#bucket, this.#settings)))
     })
     const { max_msgs_per_subject: history, max_age: maxAge, discard } = config
     if (history !== 1 || maxAge !== 0 || discard !== DiscardPolicy.New) throw fault.foreign_bucket({ bucket: this.#bucket })

@@ -45,9 +45,14 @@ export interface Bucket {
   watch(signal: AbortSignal): AsyncIterable<Change>
 }
 
+/** One server that keeps a bucket. `behind`: so many writes that it has not heard of. */
+export type Copy = { readonly server: string; readonly is: 'leader' | 'current' | 'behind' | 'away'; readonly behind: number }
+
 export interface Kv {
   /** Other processes write to it, too: who keeps a copy of an entry has to watch it. */
   readonly isShared?: true
+  /** How those are who keep it, as far as they can be asked; absent where that is this machine alone. Fault `kv.unavailable`. */
+  copies?(): Promise<readonly Copy[]>
   /** `name`: text, escaped as keys are. The same name gives the same state. */
   bucket(name: string): Bucket
   close(): Promise<void>

@@ -5,7 +5,7 @@ import { idToken, resultOf } from '../../base/mcp/message.ts'
 import { type Frame, splice, stringAt, valueAt } from '../../base/wire/frame.ts'
 import { locate } from '../../base/wire/locate.ts'
 import { rescan, scan } from '../../base/wire/scan.ts'
-import { type AskedCall, shownArguments } from './approvals.ts'
+import { type AskedCall, shownArguments } from './asked.ts'
 
 /** Our own question among those of `inputRequests`, and what our `requestState` begins with. */
 const ownKey = 'fairlead-approval'

@@ -11,7 +11,7 @@ import { scan } from '../../base/wire/scan.ts'
 import type { ScanLimits } from '../../base/wire/walk.ts'
 import type { ToolAnswer, ToolCall } from '../connector-kind.ts'
 import { fault } from '../faults.ts'
-import { retryAfterSeconds } from '../limit.ts'
+import { retryAfterSeconds } from '../limit/layer.ts'
 
 const method = 'tools/call'
 

@@ -1,13 +1,13 @@
 // The definitions of tools that were accepted, kept over restarts, and what is held back because it is another one, new, or suspicious.
 import { hash } from 'node:crypto'
 import type { Clock } from '../../kernel/clock.ts'
-import { asFault } from '../../kernel/fault.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Bucket } from '../../base/kv/kv.ts'
 import type { Ledger } from '../../base/ledger/ledger.ts'
 import { type Span, asBuffer } from '../../base/wire/frame.ts'
 import { fault } from '../faults.ts'
 import { type Definition, definitionAt, fingerprintOf } from './definition.ts'
+import { KeptPins } from './kept.ts'
 import { skeleton } from './skeleton.ts'
 import { suspicionsOf } from './suspicion.ts'
 
@@ -48,7 +48,6 @@ export type HeldTool = {
 const maxTools = 1_000
 /** Of a canonical form: what a person can be shown, and kv takes. */
 const maxTextBytes = 60_000
-const knownKey = 'known'
 
 export type PinsNeeds = { readonly bucket: Bucket; readonly ledger: Ledger; readonly clock: Clock; readonly log: Log }
 
@@ -57,10 +56,11 @@ export class Pins {
   readonly #needs: PinsNeeds
   readonly #upstreams = new Map<string, UpstreamPins>()
   readonly #names = new Map<string, Set<string>>()
-  #saving: Promise<void> = Promise.resolve()
+  readonly #kept: KeptPins
 
   constructor(needs: PinsNeeds) {
     this.#needs = needs
+    this.#kept = new KeptPins(needs)
   }
 
   get log(): Log {
@@ -72,10 +72,9 @@ export class Pins {
     await this.saved()
     const known = new Set<string>()
     const texts: (readonly [upstream: string, text: string])[] = []
-    for await (const { key, value } of this.#needs.bucket.list()) {
-      const [upstream = '', what] = key.split('/')
-      if (what === knownKey) known.add(upstream)
-      else texts.push([upstream, Buffer.from(value).toString('utf8')])
+    for await (const { upstream, text } of this.#kept.all()) {
+      if (text === undefined) known.add(upstream)
+      else texts.push([upstream, text])
     }
     return () => {
       for (const name of this.#upstreams.keys()) if (!upstreams.some((one) => one.name === name)) this.#drop(name)
@@ -120,7 +119,7 @@ export class Pins {
     if (held.fingerprint !== fingerprint) throw fault.tool_changed({ upstream, tool })
     const text = pins.acceptable(tool)
     await this.record('tool.accepted', upstream, { name: tool, fingerprint, was: pins.acceptedOf(tool)?.fingerprint })
-    await this.save(`${upstream}/${keyOf(tool)}`, text)
+    await this.#kept.save(upstream, tool, text)
     pins.accept(tool, { fingerprint, text })
   }
 
@@ -148,39 +147,27 @@ export class Pins {
     this.record(event, upstream, more).catch(() => {})
   }
 
-  /** One after the other. A pin that cannot be kept now holds until the gate ends. */
-  keep(key: string, text: string): void {
-    this.save(key, text).catch((error: unknown) => this.log.warn('gate.pin.unsaved', { error: asFault(error) }))
-  }
-
-  keepTool(upstream: string, tool: string, text: string): void {
-    this.keep(`${upstream}/${keyOf(tool)}`, text)
+  keepFirst(upstream: string, tool: string, text: string): void {
+    this.#kept.keepFirst(upstream, tool, text, (first) => this.#upstreams.get(upstream)?.adopt(first))
   }
 
   keepKnown(upstream: string): void {
-    this.keep(`${upstream}/${knownKey}`, '')
+    this.#kept.keepKnown(upstream)
   }
 
-  save(key: string, text: string): Promise<void> {
-    const bytes = Buffer.from(text)
-    const { bucket } = this.#needs
-    const saved = this.#saving.then(async () => {
-      const present = await bucket.get(key)
-      if (present) await bucket.update(key, bytes, present.revision)
-      else await bucket.create(key, bytes)
-    })
-    this.#saving = saved.catch(() => {})
-    return saved
+  /** Takes what other gates pin and accept. */
+  async follow(signal: AbortSignal): Promise<void> {
+    for await (const { upstream, text } of this.#kept.changes(signal)) {
+      const pins = this.#upstreams.get(upstream)
+      if (text === undefined) pins?.setKnown()
+      else pins?.adopt(text)
+    }
   }
 
   /** Resolves when all that was accepted so far is kept, or cannot be. */
   saved(): Promise<void> {
-    return this.#saving
+    return this.#kept.saved()
   }
-}
-
-function keyOf(tool: string): string {
-  return hash('sha256', tool, 'base64url')
 }
 
 /** The pins of one upstream. */
@@ -228,6 +215,19 @@ export class UpstreamPins {
   #restore(text: string): void {
     const { name } = JSON.parse(text) as { readonly name: string }
     if (!Object.hasOwn(this.#settings.fingerprints, name)) this.#add(name, { fingerprint: fingerprintOf(text), text })
+  }
+
+  /** Takes a definition that another gate pinned or accepted; where the server here lists another one, that is held back. */
+  adopt(text: string): void {
+    const { name } = JSON.parse(text) as { readonly name: string }
+    if (Object.hasOwn(this.#settings.fingerprints, name)) return
+    const tool = this.#tools.get(name)
+    const [before, held] = [tool?.accepted, { fingerprint: fingerprintOf(text), text }]
+    if (before?.fingerprint === held.fingerprint) return
+    this.#add(name, held)
+    if (!tool?.listed || tool.listed.fingerprint === held.fingerprint) return
+    tool.listed = { ...tool.listed, text: tool.listed.text ?? before?.text, reasons: ['another gate has it with another definition'] }
+    this.#report(name, tool, tool.listed.fingerprint)
   }
 
   acceptedOf(tool: string): Held | undefined {
@@ -359,7 +359,7 @@ export class UpstreamPins {
 
   #pin(name: string, { fingerprint, text }: Held & { readonly text: string }, suspicions: readonly string[]): void {
     this.#add(name, { fingerprint, text })
-    this.#all.keepTool(this.#upstream, name, text)
+    this.#all.keepFirst(this.#upstream, name, text)
     this.#all.note('tool.pinned', this.#upstream, {
       name: name.slice(0, 512),
       fingerprint,

@@ -1,7 +1,8 @@
 // Token buckets, debts, bounds: on a clock that stands still until it is moved.
 import { expect, test } from 'vitest'
-import { createTestClock } from '../../test/kit/clock.ts'
-import { type Limit, Limits, type Refused, type Running } from './limit.ts'
+import { createTestClock } from '../../../test/kit/clock.ts'
+import type { Limit } from './account.ts'
+import { Limits, type Refused, type Running } from './limits.ts'
 
 const all = { principals: ['*'], upstreams: ['*'], tools: ['*'], per: 'tool' as const }
 const limitsOf = (...limits: Partial<Limit>[]) => {
@@ -10,7 +11,7 @@ const limitsOf = (...limits: Partial<Limit>[]) => {
     clock,
     limits.map((limit) => ({ ...all, ...limit })),
   )
-  const begin = (tool = 'a', principal = 'ann', upstream = 'up') => made.begin(principal, upstream, tool)
+  const begin = (tool = 'a', principal = 'ann', upstream = 'up') => made.begin(principal, upstream, tool) as Running | Refused // nobody else has to be asked
   return { clock, begin }
 }
 const isRefused = (one: Running | Refused): one is Refused => 'reason' in one
