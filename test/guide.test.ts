@@ -52,13 +52,12 @@ test('the reference has every command with its flags, and every capability with 
 
 test('the manual page names every command, and man(1) finds nothing wrong in it', ({ skip }) => {
   const read = spawnSync('man', ['--warnings', '-l', resolve(docs, '../man/man1/fairlead.1')], {
-    env: { ...process.env, LC_ALL: 'C.UTF-8', MANWIDTH: '200', MAN_KEEP_FORMATTING: '' },
+    env: { ...process.env, LC_ALL: 'C.UTF-8', MANWIDTH: '200' },
     encoding: 'utf8',
   })
-  if ((read.error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') skip('man is not installed (man-db)')
+  if (read.error) skip('man is not installed (man-db)')
   expect(read).toMatchObject({ status: 0, stderr: '' })
-  const listed = read.stdout.replaceAll(/\x1b\[\d+m|.\x08/g, '')
-  for (const { path, summary } of commands) expect(listed.replaceAll(/\s+/g, ' '), path.join(' ')).toContain(summary)
+  for (const { path, summary } of commands) expect(read.stdout.replaceAll(/\s+/g, ' '), path.join(' ')).toContain(summary)
 })
 
 test('the reference has the faults that commands give, with their exit codes and remedies, and the metrics', () => {
