@@ -45,6 +45,15 @@ test('the record is told in pages that meet, with how far it is signed', async (
   expect((await own['search-calls']({ principal: 'bob' })).found).toEqual([])
 })
 
+test('one person who searches again and again is told to wait; who is answered may search again', async () => {
+  const all = await Promise.allSettled(Array.from({ length: 40 }, () => own['search-calls']({})))
+  const refused = all.filter(({ status }) => status === 'rejected')
+  expect(refused.length).toBeGreaterThan(0)
+  for (const one of refused) expect(one).toMatchObject({ reason: { code: 'calls.too_many_searches' } })
+  expect(all.length - refused.length).toBeGreaterThanOrEqual(8)
+  expect((await own['search-calls']({})).searched.intact).toBe(true)
+})
+
 test('what was counted says who called what, how it ended and how long it took', async () => {
   const { calls, times, refusals } = await own['count-calls']({})
   expect(calls).toContainEqual({ principal: 'ann', upstream: 'up', method: 'tools/call', tool: 'echo', outcomes: { ok: 5 } })

@@ -248,6 +248,25 @@ test('live: what is another than before, and nothing that changes something', as
   }
 })
 
+test('one person has sixteen live pages open at most, and takes no room from another', async () => {
+  const [looks, acts] = [await cookieOf('bob'), await cookieOf('ann')]
+  const ask = [{ daemon: 'gate', operation: 'list-connectors' }]
+  const open = Array.from({ length: 16 }, () => listen(looks, ask))
+  await until('all hear', () => open.every(({ heard }) => heard.length > 0))
+  const more = listen(looks, ask)
+  await until('an answer', () => more.status() !== undefined)
+  expect(more.status()).toBe(429)
+  const other = listen(acts, ask)
+  await until('the other hears', () => other.heard.length > 0)
+  for (const { close } of [...open, other]) close()
+  await until('there is room again', async () => {
+    const again = listen(looks, ask)
+    await until('an answer', () => again.status() !== undefined)
+    again.close()
+    return again.status() === 200
+  })
+})
+
 test.skipIf(noBrowser)(
   `what comes from outside is text on the page, and a call is allowed from it${noBrowser ? `: ${noBrowser}` : ''}`,
   async () => {

@@ -1,12 +1,12 @@
 // The demo's fleet, looked at from outside: what `fairlead status` and `fairlead doctor` tell of it is so, also when a daemon hangs or is killed, and a killed demo leaves nothing.
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readlinkSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Status, StatusLine } from '../../src/base/checks/status.ts'
-import { commandOf, everyProcess, isRunning, until } from '../../src/base/supervise/processes.fixture.ts'
+import { commandOf, descendants, isRunning, until } from '../../src/base/supervise/processes.fixture.ts'
 import { cleanUp, keep, later } from '../kit/cleanup.ts'
 import { type Bed, bed, finished, isListening, program, run } from './bed.ts'
 
@@ -52,12 +52,16 @@ function lineOf({ sections }: Status, name: string): StatusLine | undefined {
   return sections.flatMap(({ lines }) => lines).find((line) => line.name === name)
 }
 
-/** Processes that have something of the demo's folder in their command line. */
-function processes(word = ''): number[] {
-  return everyProcess().flatMap(({ pid: one }) => {
-    const words = commandOf(one)
-    return isRunning(one) && words.includes(demo.home) && words.includes(word) ? [one] : []
-  })
+/** Processes of this demo, whose command line has all these words. */
+function ofDemo(...words: readonly string[]): number[] {
+  return descendants(pid).filter((one) => words.every((word) => commandOf(one).includes(word)))
+}
+
+/** The one process of that; it has to be one. */
+function theOne(...words: readonly string[]): number {
+  const found = ofDemo(...words)
+  expect(found, words.join(' ')).toHaveLength(1)
+  return found[0]!
 }
 
 /** By the user of that token, of the notes behind the gate, without any code of ours. */
@@ -114,18 +118,28 @@ test('what really runs is told, and what is wrong on purpose has its remedy; sta
   const texts = seen.events.map(({ about, text }) => `${about}: ${text}`).join('\n')
   expect(texts).toContain('build-bot: refused: add_note at notes: no rule lets build-bot')
   expect(texts).toContain('somebody: refused at the door (http): POST /mcp/notes: a valid credential is needed')
-  // and from outside: the services are processes of this machine, and the gate lets in whom it should
-  for (const image of ['main.mjs', 'run agent', ' up ', 'share proxy'])
-    expect(processes(image).length + everyMain(image)).toBeGreaterThan(0)
+  // and from outside: what should run are processes below the demo, each once, and the gate lets in whom it should
+  for (const node of demo.nodes) theOne('run agent', join(demo.home, 'nodes', node, 'mcp-agent.toml'))
+  for (const part of [' up ', 'share proxy']) theOne(part, '--json')
+  expect(servicesOf('attic')).toHaveLength(2)
   expect((await callNotes(demo.tokens.ann, 'list_notes')).body).toContain('water the plants')
   expect((await callNotes(demo.tokens['build-bot'], 'add_note')).body).toContain('no rule lets build-bot')
   const cached = Number(/(\d+) calls of the API saved/.exec(lineOf(seen, 'cache')!.text)![1])
   expect(cached).toBeGreaterThan(0)
 }, 60_000)
 
-/** The services and the parts that were started without the folder in their command line. */
-function everyMain(word: string): number {
-  return everyProcess().filter(({ pid: one }) => isRunning(one) && commandOf(one).includes(word)).length
+/** The processes of a node's services: what runs in its folders. */
+function servicesOf(node: string): number[] {
+  const folder = join(demo.home, 'nodes', node, 'process')
+  return ofDemo('main.mjs').filter((one) => folderOf(one).startsWith(folder))
+}
+
+function folderOf(one: number): string {
+  try {
+    return readlinkSync(`/proc/${one}/cwd`)
+  } catch {
+    return '' // it is gone
+  }
 }
 
 test('doctor asks each capability that is used, and ends with 3; what is not used is not asked', async () => {
@@ -146,14 +160,13 @@ test('doctor asks each capability that is used, and ends with 3; what is not use
 }, 60_000)
 
 test('a daemon that hangs is said to hang, soon, and the others are told all the same', async () => {
-  const [agent] = everyProcess().flatMap(({ pid: one }) =>
-    commandOf(one).includes(join(demo.home, 'nodes', 'cellar', 'mcp-agent.toml')) ? [one] : [],
-  )
-  process.kill(agent!, 'SIGSTOP')
-  later(() => process.kill(agent!, 'SIGCONT'))
+  const agent = theOne('run agent', join(demo.home, 'nodes', 'cellar', 'mcp-agent.toml'))
+  const usual = await status()
+  process.kill(agent, 'SIGSTOP')
+  later(() => process.kill(agent, 'SIGCONT'))
   const { status: seen, exitCode, tookMs } = await status()
   expect(exitCode).toBe(3)
-  expect(tookMs).toBeLessThan(2_000) // half a second of patience, and the start of a program on a busy machine
+  expect(tookMs - usual.tookMs).toBeLessThan(2_000) // half a second of patience, on a busy machine
   expect(lineOf(seen, 'node cellar')).toMatchObject({ standing: 'bad', text: expect.stringContaining('did not answer') as string })
   expect(lineOf(seen, 'node attic')).toMatchObject({ standing: 'good' })
   expect(lineOf(seen, 'gate')).toMatchObject({ standing: 'good' })
@@ -173,19 +186,31 @@ test('--watch looks again and again, and ends by the last look when it is stoppe
   expect(looks[1]!.at).toBeGreaterThan(looks[0]!.at)
 }, 30_000)
 
+type Living = { readonly pid: number; readonly command: string }
+
+function seen(one: number): Living {
+  return { pid: one, command: commandOf(one) }
+}
+
+/** Another process may have its number by now. */
+function isStill({ pid: one, command }: Living): boolean {
+  return isRunning(one) && commandOf(one) === command
+}
+
 test('a killed gate is said to be killed, and a killed demo leaves no process', async () => {
-  const [up] = everyProcess().flatMap(({ pid: one, ppid }) => (ppid === pid && commandOf(one).includes(' up ') ? [one] : []))
+  const up = theOne(' up ', '--json')
   const port = Number(new URL(demo.gate).port)
   expect(await isListening(port)).toBe(true)
-  process.kill(up!, 'SIGKILL')
-  await until('the gate is gone', () => !isRunning(up!))
-  const { status: seen } = await status()
+  process.kill(up, 'SIGKILL')
+  await until('the gate is gone', () => !isRunning(up))
+  const { status: told } = await status()
   const killed = { standing: 'bad', text: expect.stringContaining('killed') as string, remedy: 'fairlead gate serve' }
-  expect(lineOf(seen, 'gate')).toMatchObject(killed)
-  expect(lineOf(seen, 'node attic')).toMatchObject({ standing: 'good' })
-  expect(processes().length).toBeGreaterThan(3)
+  expect(lineOf(told, 'gate')).toMatchObject(killed)
+  expect(lineOf(told, 'node attic')).toMatchObject({ standing: 'good' })
+  const left = descendants(pid).map(seen)
+  expect(left.map(({ command }) => command)).toEqual(expect.arrayContaining([expect.stringContaining('share proxy')]))
   process.kill(pid, 'SIGKILL')
-  await until('all of it is gone', () => processes().length === 0, 15_000)
+  await until('all of it is gone', () => left.every((one) => !isStill(one)), 15_000)
   expect(await isListening(port)).toBe(false)
   expect(existsSync(demo.home)).toBe(true) // its files are left for the next one to remove
 }, 60_000)

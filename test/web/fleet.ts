@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { commandOf, isRunning, everyProcess } from '../../src/base/supervise/processes.fixture.ts'
 import { type GateCalls, gateCalls } from '../../src/gate/client.ts'
+import { type MachineCalls, machineCalls } from '../../src/operate/client.ts'
 import { reachCalls } from '../../src/reach/client.ts'
 import { type NodeClient, nodeClient } from '../../src/run/client.ts'
 import { shareCalls } from '../../src/share/client.ts'
@@ -25,6 +26,7 @@ export type TestFleet = Shown & {
   readonly gate: GateCalls
   readonly peer: ReturnType<typeof reachCalls>
   readonly cache: ReturnType<typeof shareCalls>
+  readonly machine: MachineCalls
   readonly node: (name: string) => NodeClient['calls']
   readonly owner: string
 }
@@ -48,6 +50,7 @@ export async function startFleet(): Promise<TestFleet> {
     gate: gateCalls(join(runtime, 'gate')),
     peer: reachCalls(join(runtime, 'peer')),
     cache: shareCalls(placesIn({ state: join(shown.home, 'state'), runtime })),
+    machine: machineCalls(join(runtime, 'machine')),
     node: (name) => nodeClient({ is: 'unix', folder: join(shown.home, 'nodes', name, 'run') }).calls,
     owner: readFileSync(shown.ownerTokenFile, 'utf8').trim(),
   }

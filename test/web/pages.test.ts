@@ -1,7 +1,9 @@
 // The dashboard in a real browser, in front of the fleet of `fairlead demo`: what stands on each page is what the daemons answer, what is done there is seen from outside, and
 // nobody is kept out: no error in the console, nothing serious for somebody with a screen reader, in light and dark.
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { cpus, hostname, release } from 'node:os'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import type { Locator } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { tokenHash } from '../../src/base/access/principal.ts'
@@ -10,6 +12,8 @@ import { gateCalls } from '../../src/gate/client.ts'
 import { gateLedger } from '../../src/gate/watched-ledger.ts'
 import { systemClock as clock } from '../../src/kernel/clock.ts'
 import { silentLog as log } from '../../src/kernel/log.ts'
+import type { Facts, Measured } from '../../src/web/machine/machine.ts'
+import { percentText, sizeText } from '../../src/web/shown/amount.ts'
 import { type Browser, noBrowser, openBrowser, seriousFindings } from '../kit/browser.ts'
 import { cleanUp, keep } from '../kit/cleanup.ts'
 import { type RunningGate, gateFor, openSession, post, temporaryFolder } from '../gate/bed.ts'
@@ -19,8 +23,12 @@ import { type TestFleet, pidsOn, startFleet } from './fleet.ts'
 let fleet: TestFleet
 let browser: Browser
 
+type MachineInput = Parameters<TestFleet['machine']['look']>[0]
+
 /** Where to leave a picture of each page, for a person to look at. */
 const pictures = process.env['FAIRLEAD_PICTURES']
+/** Times are told by a machine without other work. */
+const isQuiet = process.env['FAIRLEAD_LONG'] === '1'
 const pollMs = 20_000
 const poll = { timeout: pollMs, interval: 100 } as const
 
@@ -50,7 +58,7 @@ describe.skipIf(noBrowser)(`the dashboard${noBrowser ? `: ${noBrowser}` : ''}`, 
   const port = (): { port: number } => ({ port: Number(new URL(fleet.dashboard).port) })
   const notes = (): string => new URL('/mcp/notes', fleet.dashboard).href
 
-  test('the link of `fairlead demo` signs in, within what a person waits and few bytes', async () => {
+  test('the link of `fairlead demo` signs in, with few bytes', async () => {
     await page().goto(fleet.signIn)
     await page().getByRole('link', { name: 'Credentials' }).waitFor()
     expect(page().url()).toBe(`${fleet.dashboard}#/overview`)
@@ -63,23 +71,35 @@ describe.skipIf(noBrowser)(`the dashboard${noBrowser ? `: ${noBrowser}` : ''}`, 
     })
     expect(bytes).toBeGreaterThan(10_000)
     expect(bytes).toBeLessThan(200_000)
+  })
+
+  test('a page can be used within a second', async ({ skip }) => {
+    skip(!isQuiet, 'not applicable: a time on a quiet machine; FAIRLEAD_LONG=1 runs it')
     const times: number[] = []
-    for (let n = 0; n < 3; n++) {
+    for (let n = 0; n < 5; n++) {
       await page().reload({ waitUntil: 'commit' })
       const from = performance.now()
-      await page().getByRole('link', { name: 'Credentials' }).waitFor()
+      await page().getByRole('link', { name: 'Credentials' }).click()
+      await page().getByRole('heading', { level: 1, name: 'Credentials' }).waitFor()
       times.push(performance.now() - from)
     }
-    expect(Math.min(...times)).toBeLessThan(1_000)
+    expect(times.sort((one, other) => one - other)[2]).toBeLessThan(1_000)
   })
 
   test('overview: what needs a person is what the gate says', async () => {
     await go('overview')
-    const { sections } = await fleet.gate.status({})
-    const troubles = sections.flatMap(({ lines }) => lines.filter(({ standing }) => standing === 'bad')).map(({ name }) => name)
-    expect(troubles.length).toBeGreaterThan(0)
-    for (const name of troubles) await region('Needs you').getByText(name, { exact: true }).first().waitFor({ timeout: pollMs })
-    for (const { title } of sections) await region('Parts').getByRole('heading', { name: title, exact: true }).waitFor()
+    const told = async () => {
+      const { sections } = await fleet.gate.status({})
+      const lines = sections.flatMap((section) => section.lines)
+      const troubles = lines.filter(({ standing }) => standing === 'bad' || standing === 'unknown').map(({ name }) => name)
+      return { troubles, parts: sections.map(({ title }) => title) }
+    }
+    const shown = async () => ({
+      troubles: await region('Needs you').locator('strong').allTextContents(),
+      parts: await region('Parts').getByRole('heading', { level: 3 }).allTextContents(),
+    })
+    await expect.poll(async () => isDeepStrictEqual(await shown(), await told()), poll).toBe(true)
+    expect((await shown()).troubles).toContain('service mail on garage') // what is wrong on purpose
   })
 
   test('calls: counts, what happens now, and the record with its proof', async () => {
@@ -157,9 +177,11 @@ describe.skipIf(noBrowser)(`the dashboard${noBrowser ? `: ${noBrowser}` : ''}`, 
 
   test('a credential is rotated on the page: it opens a session at the gate, the page says it is proved, and it is kept nowhere', async () => {
     await go('credentials')
+    const settled = async () => (await fleet.gate['list-connectors']({})).every(({ fingerprint, rotation }) => fingerprint && !rotation)
+    await expect.poll(settled, poll).toBe(true) // those of the demo's start
     const before = await fleet.gate['list-connectors']({})
     for (const { connector_id: id, fingerprint } of before)
-      await page().getByRole('article', { name: id }).getByText(fingerprint!).waitFor()
+      await page().getByRole('article', { name: id }).getByText(fingerprint!).waitFor({ timeout: pollMs })
     await page().getByRole('button', { name: 'Rotate now: operator_api' }).click()
     await page().getByRole('button', { name: 'Make and offer it' }).click()
     const dialog = page().getByRole('dialog', { name: 'The new credential' })
@@ -186,6 +208,49 @@ describe.skipIf(noBrowser)(`the dashboard${noBrowser ? `: ${noBrowser}` : ''}`, 
         .waitFor()
   })
 
+  test('machine: what it is and what was measured is what its tools tell, and what the system says', async () => {
+    const asking = page().waitForRequest((request) => request.url().includes('metrics_query'))
+    await go('machine')
+    const asks = JSON.parse(new URL((await asking).url()).searchParams.get('asks')!) as { readonly input: MachineInput }[]
+    const measuring = asks.find(({ input }) => input.tool === 'metrics_query')!.input // the same buckets
+    const card = (name: string): Locator =>
+      page()
+        .getByRole('article')
+        .filter({ has: page().getByRole('heading', { name, exact: true }) })
+    const valueOf = async (name: string, key: string): Promise<string> =>
+      (await card(name).locator('dl > div', { hasText: key }).locator('dd').first().textContent({ timeout: pollMs }))!
+    const facts = (await fleet.machine.look({ tool: 'system_get_basic_info' })) as Facts
+    const outside = { hostname: hostname(), kernel: release(), cpu: { count: cpus().length } }
+    expect(facts).toMatchObject(outside)
+    expect(await valueOf('What it is', 'Name')).toBe(outside.hostname)
+    expect(await valueOf('What it is', 'Kernel')).toBe(outside.kernel)
+    expect(await valueOf('What it is', 'Processor')).toMatch(new RegExp(`^${outside.cpu.count} × `))
+    type Told = { readonly load: { readonly fifteenMinutes: number }; readonly memory: { readonly totalBytes: number } }
+    await expect
+      .poll(async () => {
+        const { load, memory } = (await fleet.machine.look({ tool: 'system_get_health_snapshot' })) as Told
+        const [loads, use] = [await valueOf('How it is', 'Load'), await valueOf('How it is', 'Memory')]
+        return loads.endsWith(load.fifteenMinutes.toFixed(2)) && use.includes(` of ${sizeText(memory.totalBytes)} `)
+      }, poll)
+      .toBe(true)
+    const plots = { CPU: 'cpu_percent', Memory: 'memory_percent', 'Disk /': 'disk_percent' }
+    for (const title of Object.keys(plots)) await card(title).waitFor({ timeout: pollMs })
+    const told = new Set<string>() // the page asks at other moments
+    await expect
+      .poll(async () => {
+        const { series } = (await fleet.machine.look(measuring)) as Measured
+        const last = (name: string): number => series.find((one) => one.name === name)!.buckets.at(-1)!.avg
+        told.add(
+          Object.values(plots)
+            .map((name) => percentText(last(name)))
+            .join(),
+        )
+        const shown = await Promise.all(Object.keys(plots).map((title) => card(title).locator('.now').textContent()))
+        return told.has(shown.join())
+      }, poll)
+      .toBe(true)
+  })
+
   test('machines: desired beside observed; a service is restarted on the page, and is another process then', async () => {
     await go('machines')
     const worker = (): number[] => pidsOn(fleet, 'cellar', '/bin/sh')
@@ -198,6 +263,33 @@ describe.skipIf(noBrowser)(`the dashboard${noBrowser ? `: ${noBrowser}` : ''}`, 
     await page().getByRole('dialog').getByRole('button', { name: 'Restart', exact: true }).click()
     await expect.poll(() => worker().length === 1 && worker()[0] !== pid, poll).toBe(true)
     await page().getByRole('dialog').getByLabel('Close').click()
+  })
+
+  test('machines: a version is deployed on the page, and its image rolled back, with what is going on; it is another process each time', async () => {
+    await go('machines')
+    const web = (): { pid: number; version: string | undefined }[] =>
+      pidsOn(fleet, 'cellar', process.execPath).map((pid) => ({
+        pid,
+        version: /\0VERSION=(\d)\0/.exec(readFileSync(`/proc/${pid}/environ`, 'latin1'))?.[1],
+      }))
+    const pids = new Set(web().map(({ pid }) => pid))
+    expect(web()).toMatchObject([{ version: '1' }])
+    const dialog = page().getByRole('dialog')
+    for (const [act, button, image] of [
+      ['deploy', 'Deploy', 'site:v2'],
+      ['rollback', 'Roll back', 'site:v1'],
+    ] as const) {
+      await page().getByLabel('Change web').selectOption(act)
+      if (act === 'deploy') await dialog.getByText(image).waitFor({ timeout: pollMs }) // what would be done, before the yes
+      await dialog.getByRole('button', { name: button, exact: true }).click()
+      await dialog.getByText('web: deployed').waitFor({ timeout: pollMs })
+      await dialog.getByText(image, { exact: true }).waitFor()
+      expect(await dialog.locator('.steps li').count()).toBeGreaterThan(1)
+      await expect.poll(() => web().length === 1 && !pids.has(web()[0]!.pid), poll).toBe(true)
+      expect(web()).toMatchObject([{ version: '2' }]) // a rollback leaves what the definition says of variables
+      pids.add(web()[0]!.pid)
+      await dialog.getByRole('button', { name: 'Close', exact: true }).last().click()
+    }
   })
 
   const names = ['overview', 'machines', 'calls', 'machine', 'peers', 'cache', 'credentials']
@@ -225,6 +317,22 @@ describe.skipIf(noBrowser)(`the dashboard${noBrowser ? `: ${noBrowser}` : ''}`, 
     }
   })
 
+  test('two hundred services: all are there, and all can be scrolled to while they are looked at', async () => {
+    const texts = Array.from(
+      { length: 200 },
+      (_, at) => `name = "many-${at}"\nnode = "garage"\non_drift = "ignore"\n\n[[components]]\nname = "many-${at}"\nimage = "worker:v1"\n`,
+    )
+    await fleet.node('garage').sync({ texts })
+    await go('machines')
+    const rows = page().getByRole('row', { name: /many-/ })
+    await expect.poll(() => rows.count(), poll).toBe(200)
+    await rows.last().scrollIntoViewIfNeeded()
+    const { halfMs } = await scrolled(page().locator('html'), 'tr')
+    if (isQuiet) expect(halfMs).toBeLessThan(20)
+    await page().getByRole('searchbox').fill('many-199')
+    await expect.poll(() => rows.count(), poll).toBe(1)
+  })
+
   test('ten thousand entries of a record: only what can be seen is there, and all can be scrolled to', async () => {
     const gate = await recordOf(10_000)
     const { url } = await gateCalls(join(gate.folder, 'run'))['sign-in']({})
@@ -235,21 +343,26 @@ describe.skipIf(noBrowser)(`the dashboard${noBrowser ? `: ${noBrowser}` : ''}`, 
     const toEnd = () => table.evaluate((element) => element.scrollTo(0, element.scrollHeight))
     await expect.poll(async () => (await toEnd(), table.getByRole('cell', { name: '1', exact: true }).count()), poll).toBe(1)
     expect(await table.getAttribute('aria-rowcount')).toBe('10001')
-    const { rows, frames } = await table.evaluate(async (element) => {
+    const { most, halfMs } = await scrolled(table, '[role=row]')
+    expect(most).toBeLessThan(60)
+    if (isQuiet) expect(halfMs).toBeLessThan(20)
+  })
+
+  /** Scrolls through it by twentieths: the most parts that were there at once, and how long half of the frames took at most. */
+  function scrolled(place: Locator, part: string): Promise<{ readonly most: number; readonly halfMs: number }> {
+    return place.evaluate(async (element, selector) => {
       const gaps: number[] = []
       let most = 0
       for (let at = 0, last = performance.now(); at < 60; at++) {
         element.scrollTo(0, (element.scrollHeight * (at % 20)) / 20)
         await new Promise((resolve) => requestAnimationFrame(resolve))
-        most = Math.max(most, element.querySelectorAll('[role=row]').length)
+        most = Math.max(most, element.querySelectorAll(selector).length)
         gaps.push(performance.now() - last)
         last = performance.now()
       }
-      return { rows: most, frames: gaps.sort((a, b) => a - b) }
-    })
-    expect(rows).toBeLessThan(60)
-    expect(frames[30]).toBeLessThan(50) // half of the frames come at least so fast, on a machine with other work too
-  })
+      return { most, halfMs: gaps.sort((a, b) => a - b)[30]! }
+    }, part)
+  }
 
   /** A gate with a record of so many refusals. */
   async function recordOf(count: number): Promise<RunningGate> {

@@ -162,9 +162,12 @@ function writeConfig(home: string, people: People): void {
   }
 }
 
-/** Ann may do everything; the bot may read notes, and no more. A deletion needs a yes; one connector has to be rotated soon. */
+/** Ann may do everything; the bot may read notes, and no more. A deletion needs a yes; one connector has to be rotated soon. The machine is measured often, so that there is soon something to see. */
 function gateConfig(home: string, people: People): string {
-  return `[gate]
+  return `[operate.metrics]
+sampling_interval_seconds = 5
+
+[gate]
 drain = "1s"
 
 [gate.offers.attic]

@@ -7,6 +7,7 @@ import { sightingsOf } from '../../base/ledger/sightings.ts'
 import { type Found, searchLedger } from '../ledger-search.ts'
 import type { GateMetrics } from '../metrics.ts'
 import type { EndedCall, FoundCall, callsApi } from './api.ts'
+import { Turns } from './turns.ts'
 import type { WatchedCalls } from './watched.ts'
 
 export type CallsNeeds = {
@@ -23,9 +24,11 @@ const partMs = 250
 const maxWaiting = 1_000
 
 export function callsHandlers({ clock, metrics, watched, place, identity }: CallsNeeds): Handlers<typeof callsApi> {
+  const turns = new Turns()
   return {
-    async 'search-calls'({ limit, before, ...wanted }, { signal }) {
-      const { found, more, searched } = await searchLedger(place.folder, { ...wanted, beforeSeq: before }, limit, signal)
+    async 'search-calls'({ limit, before, ...wanted }, { caller, signal }) {
+      const search = () => searchLedger(place.folder, { ...wanted, beforeSeq: before }, limit, signal)
+      const { found, more, searched } = await turns.take(caller.name, signal, search)
       const { signed, seen } = identity ? sightingsOf(place, identity().peerId) : { signed: 0, seen: [] }
       return { found: found.map(told), more, searched, signed, witnessed: [...seen] }
     },

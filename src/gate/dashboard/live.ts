@@ -12,18 +12,21 @@ import { type Daemons, checkLevel, isLook } from './reach.ts'
 
 /** Pages that are open at once. */
 const maxStreams = 64
+/** Of one person: the rest is for the others. A browser opens six to one place. */
+const maxStreamsOfOne = 16
 /** A stream that has nothing to say shows so often that it lives, and looks whether it still may. */
 const beatMs = 10_000
 /** Of one answer: a page that is asked for more has asked for too much. */
 const maxEventBytes = 8 << 20
 
 type Ask = z.output<typeof asks>[number]
+type Open = { readonly check: () => void; whose?: string }
 export type LiveNeeds = { readonly clock: Clock; readonly log: Log; readonly daemons: Daemons }
 
 export class Live {
   readonly #needs: LiveNeeds
-  /** By what ends each: what looks whether it still may be. */
-  readonly #open = new Map<AbortController, () => void>()
+  /** By what ends each: what looks whether it still may be, and whose it is once that is known. */
+  readonly #open = new Map<AbortController, Open>()
 
   constructor(needs: LiveNeeds) {
     this.#needs = needs
@@ -41,10 +44,14 @@ export class Live {
       void Promise.all([first, who()])
         .then(([was, is]) => (was.name === is.name && was.level === is.level ? undefined : ended.abort()))
         .catch(() => ended.abort())
-    this.#open.set(ended, check)
+    const entry: Open = { check }
+    this.#open.set(ended, entry)
     response.once('close', () => ended.abort())
     try {
       const person = await first
+      const own = [...this.#open.values()].filter(({ whose }) => whose === person.name)
+      if (own.length >= maxStreamsOfOne) throw fault.too_many_streams({ most: maxStreamsOfOne })
+      entry.whose = person.name
       await Promise.all(all.map((ask) => this.#operation(ask, person)))
       if (response.destroyed) return
       response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
@@ -67,7 +74,7 @@ export class Live {
 
   /** Somebody may no longer be who they were: their pages hear nothing more. */
   recheck(): void {
-    for (const check of this.#open.values()) check()
+    for (const { check } of this.#open.values()) check()
   }
 
   close(): void {

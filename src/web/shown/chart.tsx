@@ -98,10 +98,16 @@ function optionsOf(place: HTMLElement, { series, kind, valueText, range }: Drawn
         width: 2,
         ...(kind === 'dots'
           ? { paths: () => null, points: { show: true, size: 6, width: 0, fill: color(own) } }
-          : { points: { show: false } }),
+          : { points: { show: true, size: 5, width: 0, fill: color(own), filter: lone } }),
       })),
     ],
   }
+}
+
+/** Values without a neighbour: no line would show them. */
+function lone({ data }: uPlot, at: number): number[] {
+  const values = data[at]!
+  return [...values.keys()].filter((one) => values[one] != null && values[one - 1] == null && values[one + 1] == null)
 }
 
 type Powers = [least: number, most: number]
