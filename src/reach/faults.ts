@@ -221,6 +221,16 @@ export const fault = faults('reach', {
     message: `other registries keep writing the record of ${d.peerId}`,
     hint: 'try again',
   }),
+  no_cluster: (d: { path: string }) => ({
+    kind: 'config',
+    message: `${d.path} has no table [cluster], and a registry reads no other`,
+    hint: 'add one (docs/guide/cluster.md), or leave --config out',
+  }),
+  registry_unsure: (d: { peerId: string }) => ({
+    kind: 'unavailable',
+    message: `the registry cannot tell whether ${d.peerId} was revoked: most servers of its cluster are not there`,
+    hint: 'try again when they are back',
+  }),
   too_often: (d: { afterMs: number }) => ({ kind: 'limited', message: `too many requests: try again in ${Math.ceil(d.afterMs / 1000)} s` }),
   too_many_requests: (d: { limit: number }) => ({
     kind: 'limited',

@@ -34,12 +34,17 @@ export async function answerEach(
   await stream.close()
 }
 
+/** What is wrong here is told in no more words than these. */
+const cannot = 'the registry cannot do that now'
+const unreached = `${cannot}: it does not reach what keeps its records`
+const reasons: Readonly<Record<string, string>> = { 'kv.unavailable': unreached, 'reach.registry_unsure': unreached }
+
 /** A defect of ours is nobody else's business: only its kind leaves. */
 export function refusalOf(error: unknown): { readonly refused: Refusal } {
   const { code, kind, message, details } = asFault(error)
   const isOurs = outside[kind].httpStatus >= 500
   const known = details['known']
   return {
-    refused: { code, kind, message: isOurs ? 'the registry cannot do that now' : message, ...(typeof known === 'number' ? { known } : {}) },
+    refused: { code, kind, message: isOurs ? (reasons[code] ?? cannot) : message, ...(typeof known === 'number' ? { known } : {}) },
   }
 }

@@ -206,7 +206,7 @@ class JetstreamBacking implements Backing {
 
   /** What its leader holds under a key, or else what any server does. */
   async #find(key: string): Promise<Found | undefined> {
-    const { nats, leader } = this.#needs
+    const { nats, clock, manager, leader } = this.#needs
     const last = { last_by_subj: this.#subjectOf(key) }
     const found = (message: StoredMsg | null): Found | undefined =>
       message ? { key, revision: message.seq, bytes: message.data, isMark: isMark(message.header) } : undefined
@@ -217,9 +217,9 @@ class JetstreamBacking implements Backing {
         if (error.code === JetStreamApiCodes.StreamNotFound) return undefined
         throw unavailable(error)
       }
-      const other = await askOnce(nats, () => leader.direct.getMessage(this.#stream, last)).catch(() => Promise.reject(error))
-      const stale = found(other)
-      return stale && { ...stale, isStale: true }
+      const stale = found(await askOnce(nats, () => leader.direct.getMessage(this.#stream, last)).catch(() => Promise.reject(error)))
+      if (stale && !stale.isMark) return { ...stale, isStale: true }
+      return found(await ask(nats, clock, () => manager.streams.getMessage(this.#stream, last))) // that nothing is there only a leader knows
     }
   }
 

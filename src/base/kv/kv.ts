@@ -31,7 +31,7 @@ export type Change =
  * Everything may fail with `kv.unavailable`, and then it is unknown whether a write arrived.
  */
 export interface Bucket {
-  /** The entry, or undefined when there is none or this observer saw it expire. */
+  /** The entry, or undefined when there is none or this observer saw it expire. Where nobody who decides can be asked, none is `kv.unavailable`. */
   get(key: string): Promise<Entry | undefined>
   /** Writes a key that is absent or expired; undefined when another has it. */
   create(key: string, value: Uint8Array, options?: WriteOptions): Promise<Revision | undefined>

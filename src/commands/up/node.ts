@@ -171,10 +171,11 @@ type Plan = {
   readonly cluster: ClusterConfig | undefined
 }
 
-async function startRegistry({ context: { clock, log, env }, identities, ports, reach: { registry: config } }: Plan) {
+async function startRegistry({ context: { clock, log, env }, identities, ports, path, reach: { registry: config }, cluster }: Plan) {
   const { startRegistry: start } = await import('../../daemons/registry.ts')
   const { host, listen, announce, max_records: maxRecords, max_places: maxPlaces, max_circuits: maxCircuits } = config
   const port = ports['registry-port'] ?? config.port
+  const openShared = sharedBy({ clock, log, env, folder: dirname(path) }, cluster)
   const settings = {
     folder: join(identities.nodeFolder, 'registry'),
     host,
@@ -187,7 +188,7 @@ async function startRegistry({ context: { clock, log, env }, identities, ports, 
     relay: config.relay && { maxPlaces, maxCircuits },
   }
   return listening({ part: 'the registry', host, port, flag: 'registry-port' }, () =>
-    start({ clock, log, proxyFor: proxiesOf(env) }, settings),
+    start({ clock, log, proxyFor: proxiesOf(env), openShared }, settings),
   )
 }
 

@@ -1,6 +1,8 @@
 // Runs a registry: the place where peers say how they can be reached.
-import { command } from '../../base/terminal/command.ts'
-import { join } from 'node:path'
+import { type Context, command } from '../../base/terminal/command.ts'
+import { dirname, join } from 'node:path'
+import { type ClusterConfig, type OpenShared, sharedBy } from '../../base/cluster/open.ts'
+import { loadMachineConfig } from '../../base/config/machine.ts'
 import { readWalletCard } from '../../base/identity/wallet.ts'
 import { proxiesOf } from '../../base/peer/proxy.ts'
 import { fault } from '../faults.ts'
@@ -21,6 +23,7 @@ export default command({
     dht: { summary: 'take part in the distributed hash table of peers, so that others may begin here' },
     announce: { value: 'MULTIADDR', repeat: true, summary: 'an address under which others reach it, besides its own' },
     'mailbox-days': { value: 'DAYS', type: 'integer', default: 7, summary: 'how long a sealed message waits for its recipient: at most 7' },
+    config: { value: 'FILE', summary: 'a file with a table [cluster]: all registries that name the same cluster know the same peers' },
     'mailbox-mib': { value: 'MIB', type: 'integer', default: 256, summary: 'for all mailboxes together; 0 for none' },
     ...listenFlags(defaultRegistryPort),
     ...homeFlags,
@@ -28,6 +31,7 @@ export default command({
   examples: [
     ['fairlead reach registry', 'on port 8765 of all addresses'],
     ['fairlead reach registry --port 8765 --host 127.0.0.1', 'for this machine only'],
+    ['fairlead reach registry --config ./fairlead.toml', 'one of several, with the cluster that this file names'],
   ],
   async run(context, { flags }) {
     const { env, terminal, folders, clock, log, signal } = context
@@ -37,7 +41,7 @@ export default command({
     const passphrase = isSealed ? await passphraseOr(context, flags, 'passphrase of the registry') : namedPassphrase(context, flags)
     const relay = flags['no-relay'] ? false : { maxPlaces: flags['max-places'], maxCircuits: flags['max-circuits'] }
     const registry = await startRegistry(
-      { clock, log, proxyFor: proxiesOf(env) },
+      { clock, log, proxyFor: proxiesOf(env), openShared: await clusterOf(context, flags.config) },
       {
         folder,
         listen,
@@ -59,6 +63,14 @@ export default command({
     }
   },
 })
+
+async function clusterOf({ clock, log, env, folders }: Context, file: string | undefined): Promise<OpenShared | undefined> {
+  if (file === undefined) return undefined
+  const { configs } = await import('../../extensions.ts')
+  const { path, tables } = await loadMachineConfig(configs, folders.config, file)
+  if (tables['cluster'] === undefined) throw fault.no_cluster({ path })
+  return sharedBy({ clock, log, env, folder: dirname(path) }, tables['cluster'] as ClusterConfig)
+}
 
 function mailboxOf(flags: { 'mailbox-days': number; 'mailbox-mib': number }): MailboxSettings {
   const { 'mailbox-days': days, 'mailbox-mib': mib } = flags

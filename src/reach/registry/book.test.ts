@@ -5,6 +5,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import { silentLog } from '../../kernel/log.ts'
 import { type Identity, createIdentity } from '../../base/identity/identity.ts'
 import { signRecord } from '../../base/identity/record.ts'
+import type { Bucket, Change } from '../../base/kv/kv.ts'
 import { createMemoryKv } from '../../base/kv/memory.ts'
 import { cardContext, openCard, signCard } from '../node/peer-card.ts'
 import { openRegistryBook } from './book.ts'
@@ -164,3 +165,39 @@ test('a card says what it said, and nothing that is no name or address gets in',
     expect(() => openCard(forged, now)).toThrow(/not a peer card/)
   }
 })
+
+test('a card that another registry wrote, and of which this one has not heard yet, is removed all the same', async () => {
+  const { clock, kv, book } = await bench()
+  const bucket = kv.bucket('cards')
+  const silent = { ...bucket, watch: scripted([{ is: 'ready' }]) }
+  const deaf = await openRegistryBook({ bucket: silent, clock, log: silentLog })
+  await book.publish(owner.peerId, await card(clock))
+  await deaf.remove(owner.peerId)
+  expect(await bucket.get(owner.peerId)).toBeUndefined()
+})
+
+test('after missed changes all is answered from what was known, until what is there has been told', async () => {
+  const { clock, kv, book } = await bench()
+  const other = createIdentity()
+  await book.publish(owner.peerId, await card(clock))
+  await book.publish(other.peerId, await card(clock, { name: 'other' }, other))
+  const bucket = kv.bucket('cards')
+  const [first, second] = await Promise.all([owner, other].map(async ({ peerId }) => (await bucket.get(peerId))!))
+  const set = (entry: typeof first): Change => ({ is: 'set', entry: entry! })
+  const told = Promise.withResolvers<Change>()
+  const script = [set(first), set(second), { is: 'ready' }, { is: 'reset' }, set(first), told.promise] as const
+  const resumed = await openRegistryBook({ bucket: { ...bucket, watch: scripted(script) }, clock, log: silentLog })
+  await new Promise(setImmediate)
+  const names = () => resumed.list(undefined, 9).map((entry) => entry.card.name).sort() // prettier-ignore
+  expect(names()).toEqual(['other', 'toy'])
+  told.resolve({ is: 'ready' })
+  await expect.poll(names).toEqual(['toy'])
+})
+
+/** A watch that tells these changes, and no more. */
+function scripted(changes: readonly (Change | Promise<Change>)[]): Bucket['watch'] {
+  return async function* () {
+    for (const change of changes) yield await change
+    await new Promise(() => {})
+  }
+}

@@ -56,10 +56,19 @@ export async function openRegistryBook(
     const { peerId } = entry?.card ?? {}
     if (entry && peerId !== undefined && (kept.get(peerId)?.revision ?? -1) < entry.revision) kept.set(peerId, entry)
   }
+  /** After changes were missed: what was not seen again until all has been told is there no more. Until then it is answered from. */
+  let unseen = new Map<string, Revision>()
   await follow(bucket, stop.signal, log, (change) => {
-    if (change.is === 'reset') kept.clear()
-    else if (change.is === 'set') keep(change.entry)
-    else if ((kept.get(change.key)?.revision ?? Infinity) < change.revision) kept.delete(change.key)
+    if (change.is === 'set') {
+      unseen.delete(change.entry.card.peerId)
+      keep(change.entry)
+    } else if (change.is === 'deleted') {
+      if ((kept.get(change.key)?.revision ?? Infinity) < change.revision) kept.delete(change.key)
+    } else if (change.is === 'reset') unseen = new Map(Array.from(kept, ([key, { revision }]) => [key, revision]))
+    else {
+      for (const [key, revision] of unseen) if (kept.get(key)?.revision === revision) kept.delete(key)
+      unseen.clear()
+    }
   })
 
   const isLive = ({ card }: Kept): boolean => card.expiresAt > clock.now()
@@ -115,15 +124,18 @@ export async function openRegistryBook(
     },
     list: (after, limit) => live(({ card }) => after === undefined || card.peerId > after).slice(0, limit),
     async remove(peerId) {
-      const known = kept.get(peerId)
-      if (known && (await bucket.delete(peerId, known.revision))) kept.delete(peerId)
+      for (let tries = 0; tries < maxTries; tries++) {
+        const present = await bucket.get(peerId) // it may be that another registry wrote it
+        if (!present || (await bucket.delete(peerId, present.revision))) return void kept.delete(peerId)
+      }
+      throw fault.registry_busy({ peerId })
     },
     close: () => stop.abort(),
   }
 }
 
 type BookChange =
-  | { readonly is: 'reset' }
+  | { readonly is: 'ready' | 'reset' }
   | { readonly is: 'set'; readonly entry: Kept }
   | { readonly is: 'deleted'; readonly key: string; readonly revision: Revision }
 
@@ -132,13 +144,14 @@ function follow(bucket: Bucket, signal: AbortSignal, log: Log, tell: (change: Bo
   return new Promise((resolve, reject) => {
     const run = async (): Promise<void> => {
       for await (const change of bucket.watch(signal)) {
-        if (change.is === 'ready') resolve()
-        else if (change.is !== 'set') tell(change as BookChange)
-        else {
-          const entry = restored(change.entry)
-          if (entry) tell({ is: 'set', entry })
-          else log.warn('reach.registry.damaged', { key: change.entry.key })
+        if (change.is !== 'set') {
+          tell(change)
+          if (change.is === 'ready') resolve()
+          continue
         }
+        const entry = restored(change.entry)
+        if (entry) tell({ is: 'set', entry })
+        else log.warn('reach.registry.damaged', { key: change.entry.key })
       }
     }
     run().catch((error: unknown) => {

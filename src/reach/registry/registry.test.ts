@@ -8,6 +8,7 @@ import * as fc from 'fast-check'
 import { systemClock as clock } from '../../kernel/clock.ts'
 import { silentLog as log } from '../../kernel/log.ts'
 import { type Identity, createIdentity } from '../../base/identity/identity.ts'
+import { createMemoryKv } from '../../base/kv/memory.ts'
 import { type OwnHost, type PeerHost, createPeerHost } from '../../base/peer/host/host.ts'
 import { jsonFrame, readJson } from '../json-frames.ts'
 import { knownRegistries, parseServer } from './known-registries.ts'
@@ -285,4 +286,21 @@ describe('abuse', () => {
     ).catch((error: unknown) => error)
     expect(found).toMatchObject({ code: 'reach.registry_unreachable' })
   })
+})
+
+test('a key that is revoked at another registry while its card is written here has no card here', async () => {
+  const identity = createIdentity()
+  const revocation = await signRevocation(identity, clock.now())
+  const kv = createMemoryKv({ clock })
+  const cards = kv.bucket('peer-cards')
+  const create: typeof cards.create = async (key, value) => {
+    await kv.bucket('key-statements').create(identity.peerId, revocation) // as the other one does at this moment
+    return cards.create(key, value)
+  }
+  const openShared = async () => ({ ...kv, bucket: (name: string) => (name === 'peer-cards' ? { ...cards, create } : kv.bucket(name)) })
+  const registry = await startRegistry({ clock, log, openShared }, { folder: await folder(), listen: ['/ip4/127.0.0.1/tcp/0'] })
+  cleanup.push(() => registry.close())
+  const owner = await client(Number(/\/tcp\/(\d+)/.exec(registry.addresses()[0]!)![1]), identity)
+  await expect(publishCard(owner, identity, clock, card())).rejects.toMatchObject({ details: { code: 'reach.key_revoked' } })
+  expect(await owner.list()).toEqual([])
 })

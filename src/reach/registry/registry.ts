@@ -4,6 +4,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import { makeFolder } from '../../kernel/file.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Secret } from '../../kernel/secret.ts'
+import type { OpenShared } from '../../base/cluster/open.ts'
 import { type Wallet, createWallet, loadWallet, readWalletCard } from '../../base/identity/wallet.ts'
 import { openSqliteKv } from '../../base/kv/sqlite.ts'
 import { createPeerHost } from '../../base/peer/host/host.ts'
@@ -13,6 +14,7 @@ import { knownAddresses } from '../finding/known-addresses.ts'
 import { type MailboxServerSettings, serveMailboxes } from '../mailbox/server.ts'
 import { openMailboxes } from '../mailbox/mailboxes.ts'
 import { openRegistryBook } from './book.ts'
+import { keepStatements } from './kept-statements.ts'
 import { registryStatements } from './statements.ts'
 import { type RegistryServerSettings, serveRegistry } from './server.ts'
 
@@ -20,7 +22,7 @@ import { type RegistryServerSettings, serveRegistry } from './server.ts'
 export type RelaySettings = Omit<RelayRules, 'mayReserve'> | false
 
 export type RegistrySettings = RegistryServerSettings & {
-  /** Holds `wallet.json`, made when it is not there, `registry.db` and `mailboxes.db`. */
+  /** Holds `wallet.json`, made when it is not there, `registry.db` and `mailboxes.db`. With a cluster, `registry.db` is a copy of the statements. */
   readonly folder: string
   /** Multiaddrs. */
   readonly listen: readonly string[]
@@ -46,16 +48,23 @@ export interface Registry {
   close(): Promise<void>
 }
 
-/** What a registry runs with; `proxyFor` as in `createPeerHost`. */
-export type RegistryNeeds = { readonly clock: Clock; readonly log: Log; readonly proxyFor?: ProxyFor }
+/** What a registry runs with; `proxyFor` as in `createPeerHost`. With `openShared` its cards and statements are one with those of the others in the cluster. */
+export type RegistryNeeds = {
+  readonly clock: Clock
+  readonly log: Log
+  readonly proxyFor?: ProxyFor
+  readonly openShared?: OpenShared | undefined
+}
 
-/** Starts a registry; faults of the wallet, the store and `createPeerHost`. */
-export async function startRegistry({ clock, log, proxyFor = noProxy }: RegistryNeeds, settings: RegistrySettings): Promise<Registry> {
+/** Starts a registry; faults of the wallet, the store, the cluster and `createPeerHost`. */
+export async function startRegistry(needs: RegistryNeeds, settings: RegistrySettings): Promise<Registry> {
+  const { clock, log, proxyFor = noProxy, openShared } = needs
   const { folder, listen, announce, passphrase, maxRecords, mailbox = {}, relay, isDhtNode = false, ...served } = settings
   await using starting = new AsyncDisposableStack()
   makeFolder(folder)
   const { identity } = await ownWallet(join(folder, 'wallet.json'), passphrase)
-  const kv = starting.adopt(openSqliteKv({ path: join(folder, 'registry.db'), clock, log }), (kv) => kv.close())
+  const own = starting.adopt(openSqliteKv({ path: join(folder, 'registry.db'), clock, log }), (kv) => kv.close())
+  const kv = openShared ? starting.adopt(await openShared({ part: 'registry' }), (kv) => kv.close()) : own
   const book = starting.adopt(
     await openRegistryBook({ bucket: kv.bucket('peer-cards'), clock, log }, maxRecords === undefined ? {} : { maxRecords }),
     (book) => book.close(),
@@ -71,7 +80,13 @@ export async function startRegistry({ clock, log, proxyFor = noProxy }: Registry
     await createPeerHost({ identity, clock, log, proxyFor }, { listen, ...(announce ? { announce } : {}) }),
     (host) => host.close(),
   )
-  const statements = registryStatements({ bucket: kv.bucket('key-statements'), clock, log })
+  const bucket = kv.bucket('key-statements')
+  const statements = registryStatements({ bucket, clock, log })
+  if (kv !== own) {
+    const stop = new AbortController()
+    starting.defer(() => stop.abort())
+    await keepStatements({ shared: bucket, own: own.bucket('key-statements'), statements, log }, stop.signal)
+  }
   serveRegistry({ host, book, statements, clock, log }, served)
   if (mailboxes) serveMailboxes({ host, mailboxes, mustSpeak: (peerId) => statements.mustSpeak(peerId), clock, log }, mailbox)
   // a place for whoever signed a card that holds; who may dial is for those to decide who are dialled

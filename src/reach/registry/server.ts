@@ -144,6 +144,12 @@ async function carryOut(
     const afterMs = book.lookup(from, 1).length === 0 ? newcomerMs() : 0
     if (afterMs > 0) throw fault.too_often({ afterMs })
     await book.publish(from, request.card)
+    try {
+      await statements.mustSpeak(from) // as it was written, another registry may have been told that this key speaks no more
+    } catch (error) {
+      await book.remove(from)
+      throw error
+    }
     return {}
   }
   if (request.do === 'lookup') {

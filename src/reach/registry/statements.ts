@@ -20,9 +20,9 @@ export interface RegistryStatements {
    * `reach.registry_full`, `reach.registry_busy`.
    */
   announce(signed: Uint8Array): Promise<Statement>
-  /** Fault `reach.key_rotated` or `reach.key_revoked` when the key speaks no more. */
+  /** Fault `reach.key_rotated` or `reach.key_revoked` when the key speaks no more; `reach.registry_unsure` or `kv.unavailable` when nobody can say. */
   mustSpeak(peerId: string): Promise<void>
-  /** What is known of these keys and of those that took their place: revocations first; at most `limit`. */
+  /** What is known of these keys and of those that took their place: revocations first; at most `limit`. Faults `reach.registry_unsure`, `kv.unavailable`. */
   about(peerIds: readonly string[], limit: number): Promise<Statement[]>
 }
 
@@ -45,7 +45,13 @@ export function registryStatements({ bucket, clock, log }: RegistryStatementsNee
     held.set(key, { revision, statement })
     return statement
   }
-  const of = async (peerId: string): Promise<Statement | undefined> => read(await bucket.get(peerId))
+  /** A revocation is final; anything else may have been followed by one, of which who cannot ask knows nothing. */
+  const of = async (peerId: string): Promise<Statement | undefined> => {
+    const entry = await bucket.get(peerId)
+    const statement = read(entry)
+    if (entry?.isStale && statement?.says !== 'revoked') throw fault.registry_unsure({ peerId })
+    return statement
+  }
   /** The statements from a key on, in their order. */
   const follow = async (peerId: string): Promise<Statement[]> => {
     const found: Statement[] = []
