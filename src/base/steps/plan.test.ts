@@ -84,28 +84,33 @@ describe('killed at every moment', { timeout: 120_000 }, () => {
     expect([...seen].sort()).toEqual(['0 abc', '1 '])
   })
 
-  test('again and again, at any moments: all or nothing', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(fc.nat(18), { minLength: 1, maxLength: 4 }),
-        fc.constantFrom(undefined, 'a', 'b', 'c'),
-        fc.constantFrom('resume' as const, 'undo' as const),
-        async (kills, failsAt, onReturn) => {
-          const folder = newFolder()
-          const options = { steps: named('abc'), onReturn, ...(failsAt === undefined ? {} : { failsAt }) }
-          let code: number | null = null
-          for (const at of [...kills, -1]) {
-            code = await run(folder, at, options)
-            if (code !== null) break
-          }
-          expect(existsSync(journalPath(folder, 'fixture'))).toBe(false)
-          expect(worldIn(folder)).toEqual(code === 0 ? ['a', 'b', 'c'] : [])
-          if (failsAt !== undefined) expect(code).toBe(1)
-        },
-      ),
-      { numRuns: process.env['FAIRLEAD_LONG'] ? 300 : 12 },
-    )
-  })
+  const numRuns = process.env['FAIRLEAD_LONG'] ? 300 : 12
+  test(
+    'again and again, at any moments: all or nothing',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(fc.nat(18), { minLength: 1, maxLength: 4 }),
+          fc.constantFrom(undefined, 'a', 'b', 'c'),
+          fc.constantFrom('resume' as const, 'undo' as const),
+          async (kills, failsAt, onReturn) => {
+            const folder = newFolder()
+            const options = { steps: named('abc'), onReturn, ...(failsAt === undefined ? {} : { failsAt }) }
+            let code: number | null = null
+            for (const at of [...kills, -1]) {
+              code = await run(folder, at, options)
+              if (code !== null) break
+            }
+            expect(existsSync(journalPath(folder, 'fixture'))).toBe(false)
+            expect(worldIn(folder)).toEqual(code === 0 ? ['a', 'b', 'c'] : [])
+            if (failsAt !== undefined) expect(code).toBe(1)
+          },
+        ),
+        { numRuns },
+      )
+    },
+    120_000 + numRuns * 2_000,
+  ) // each starts up to five processes
 })
 
 /** A step on a set, with what is called noted. */
