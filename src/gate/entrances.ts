@@ -5,12 +5,11 @@ import type { KeySet } from '../base/access/key-set.ts'
 import type { Directory } from '../base/access/principal.ts'
 import type { Connectors } from './connector/connectors.ts'
 import type { GateEndpoint } from './endpoint.ts'
-import type { GateSettings } from './gate.ts'
+import type { Changeable, GateSettings } from './settings.ts'
 import { type HttpDoorsNeeds, openHttpDoors } from './http-doors.ts'
 import { localSocket, openLocalDoor } from './local-door.ts'
 import { openPeerDoor } from './peer-door.ts'
 import { type Place, Places, type Prepared } from './places.ts'
-import type { Changeable } from './reload.ts'
 
 export type EntrancesNeeds = Omit<HttpDoorsNeeds, 'connectors'> & {
   readonly clock: Clock

@@ -4,9 +4,7 @@ import type { Clock } from '../kernel/clock.ts'
 import { asFault } from '../kernel/fault.ts'
 import { makeFolder } from '../kernel/file.ts'
 import type { Log } from '../kernel/log.ts'
-import type { Rule } from '../base/access/policy.ts'
 import type { NamedCheck } from '../base/checks/check.ts'
-import type { Credentials } from '../base/access/principal.ts'
 import type { Handlers } from '../base/control/api.ts'
 import { openControl } from '../base/control/server.ts'
 import type { OpenShared } from '../base/cluster/open.ts'
@@ -21,76 +19,40 @@ import { gateApi } from './api.ts'
 import { WatchedCalls } from './calls/watched.ts'
 import { Approvals } from './approval/approvals.ts'
 import { namesOf, readWatermark } from '../base/ledger/segments.ts'
-import { type ConnectorsSettings, openConnectors } from './connector/connectors.ts'
+import { openConnectors } from './connector/connectors.ts'
 import { type ControlNeeds, gateHandlers } from './control.ts'
 import { Dashboard } from './dashboard/dashboard.ts'
 import { type SignInLink, linkOf } from './dashboard/link.ts'
 import type { Reachable } from '../base/control/reachable.ts'
 import type { Reach } from './dashboard/reach.ts'
 import { Drain } from './drain.ts'
-import { Children, type ChildrenSettings, defaultChildren } from './children.ts'
+import { Children, defaultChildren } from './children.ts'
 import { type GateEndpoint, createEndpoint } from './endpoint.ts'
 import type { Examination } from './examination.ts'
 import { fault } from './faults.ts'
 import { following } from './following.ts'
 import { type Entrances, openEntrances } from './entrances.ts'
 import type { HealthNeeds } from './health.ts'
-import type { HttpDoorsSettings } from './http-doors.ts'
 import { Handles } from './handles.ts'
 import { Joined } from './joined/joined.ts'
 import { joinedName } from './joined/offer.ts'
 import { partsOf } from './joined-parts.ts'
 import { layersOf } from './layers.ts'
-import type { Limit } from './limit/account.ts'
 import { Limits } from './limit/limits.ts'
-import { type Configured, LineUp } from './line-up.ts'
+import { LineUp } from './line-up.ts'
 import { GateMetrics } from './metrics.ts'
 import { type OwnDoctrineNeeds, ownDoctrine } from './own-doctrine.ts'
 import { Pins } from './pin/pins.ts'
 import { recordRefusal } from './record.ts'
 import { type Reading, type Reloaded, Reloads } from './reload.ts'
-import { type SessionSettings, Sessions } from './sessions.ts'
+import { Sessions } from './sessions.ts'
+import type { GateSettings } from './settings.ts'
 import { checkSettings } from './start-checks.ts'
 import { sweeping } from './sweeping.ts'
 import { type Together, openTogether } from './together.ts'
 import { summaryOf } from './summary.ts'
 import type { Served } from './upstream.ts'
 import { gateLedger, watchedLedger } from './watched-ledger.ts'
-
-export type GateSettings = HttpDoorsSettings &
-  Omit<SessionSettings, 'ttlMs'> & {
-    /** Ledger, sessions and the ledger's secret live here. */
-    readonly folder: string
-    readonly sessionTtlMs: number
-    /** How long running calls may take to end when the gate is closed. */
-    readonly drainMs: number
-    readonly credentials: readonly Credentials[]
-    readonly rules: readonly Rule[]
-    /** How often and how much may be called. */
-    readonly callLimits?: readonly Limit[]
-    /** How long a call waits for a person's yes, and whether the client's own user may give it. */
-    readonly approvals?: { readonly timeoutMs: number; readonly mayAskClient: boolean }
-    /** Where the sockets of the gate's own API are; absent: it has none. */
-    readonly control?: string
-    /** Servers that cost a process and run at once; `defaultChildren` when absent. */
-    readonly children?: ChildrenSettings
-    /** `begin`: every request is traced; `carry`, the default: those that come with a trace. */
-    readonly trace?: 'carry' | 'begin'
-    /** Of Fairlead, for the metrics. */
-    readonly version?: string
-    readonly upstreams: readonly Configured[]
-    /** Others may come by themselves, so that a rule may name one that is not there. */
-    readonly takesOffers: boolean
-    /** A list of all upstreams waits so long for each; `defaultListWaitMs` when absent. */
-    readonly listWaitMs?: number
-    /** Who comes in through the socket in `folder`; undefined: there is none. */
-    readonly local: string | undefined
-    /** No HTTP: for a gate whose clients are all on this machine. */
-    readonly isLocalOnly?: boolean
-    readonly connectors: ConnectorsSettings
-    /** Where the peer host hands in proved streams, and the upstream that they reach. */
-    readonly peers?: { readonly socket: string; readonly upstream: string }
-  }
 
 export interface Gate {
   /** Empty when there is no HTTP. */

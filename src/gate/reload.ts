@@ -5,7 +5,7 @@ import type { Log } from '../kernel/log.ts'
 import type { Ledger } from '../base/ledger/ledger.ts'
 import type { Access } from './access-now.ts'
 import type { Entrances } from './entrances.ts'
-import type { GateSettings } from './gate.ts'
+import type { Changeable, GateSettings } from './settings.ts'
 import type { Joined } from './joined/joined.ts'
 import type { Limits } from './limit/limits.ts'
 import type { Changes, LineUp } from './line-up.ts'
@@ -26,23 +26,6 @@ export type Reading = {
 
 /** What a reload did. */
 export type Reloaded = Changes & Pick<Reading, 'changedKeys' | 'needsRestart'>
-
-export type Changeable = Pick<
-  GateSettings,
-  | 'credentials'
-  | 'metricsFor'
-  | 'dashboardFor'
-  | 'rules'
-  | 'callLimits'
-  | 'upstreams'
-  | 'takesOffers'
-  | 'door'
-  | 'local'
-  | 'issuers'
-  | 'scopes'
-  | 'cloudflare'
-  | 'sockets'
->
 
 export type ReloadNeeds = {
   readonly log: Log

@@ -1,7 +1,7 @@
 // What a gate refuses to start with: a way in for everybody, and names or credentials that mean nothing or two things.
 import { hostOf, isLoopback } from '../base/http/host.ts'
 import { fault } from './faults.ts'
-import type { GateSettings } from './gate.ts'
+import type { GateSettings } from './settings.ts'
 
 /** Faults `gate.open_door`, `.open_metrics`, `.no_way_in`, `.no_public_url`, `.unknown_principal`, `.unknown_upstream`, `.connector_is_principal`, `.same_credential`, `.same_issuer`. */
 export function checkSettings(settings: GateSettings): void {
