@@ -36,6 +36,9 @@ export class Presence implements AsyncDisposable {
     return presence
   }
 
+  /** Since when it is sure without a break (monotonic ms): what was taken before that may have been given to others. */
+  sureSinceMs = 0
+
   /** True while no other gate can have taken this one for dead. */
   isSure(): boolean {
     return this.#clock.mono() < this.#sureUntilMs
@@ -89,7 +92,9 @@ export class Presence implements AsyncDisposable {
         ? await this.#bucket.create(this.id, nothing, { ttlMs })
         : await this.#bucket.update(this.id, nothing, this.#revision, { ttlMs })
     this.#revision = written ?? (await this.#bucket.get(this.id))?.revision ?? 0 // a write of before may have arrived late
-    if (written !== undefined) this.#sureUntilMs = fromMs + holdMs(ttlMs)
+    if (written === undefined) return
+    if (!this.isSure()) this.sureSinceMs = this.#clock.mono()
+    this.#sureUntilMs = fromMs + holdMs(ttlMs)
   }
 
   /** The others see at once that it is gone. */

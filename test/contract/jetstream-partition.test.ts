@@ -17,8 +17,10 @@ const refused = { code: 'kv.unavailable', kind: 'unavailable', message: expect.s
 
 let lab: NatsLab
 let askers: NatsConnection[]
+const isLong = process.env['FAIRLEAD_LONG'] !== undefined
+
 beforeAll(async () => {
-  if (missing !== undefined) return
+  if (!isLong || missing !== undefined) return
   lab = startNatsLab()
   askers = await Promise.all(lab.urls.map((url) => vi.waitFor(() => connect({ servers: [url] }), { timeout: 20_000, interval: 100 })))
   for (const asker of askers) later(() => asker.close())
@@ -29,6 +31,7 @@ beforeAll(async () => {
   keep()
 }, 60_000)
 beforeEach(({ skip }) => {
+  skip(!isLong, 'not applicable: elections of a busy machine take minutes; FAIRLEAD_LONG=1 runs it')
   if (missing !== undefined) skip(missing)
 })
 afterEach(() => {
@@ -90,8 +93,6 @@ describe('kv in JetStream: partitions', () => {
   }) // prettier-ignore
 
   describe('that take an election', () => {
-    beforeEach(({ skip }) => skip(process.env['FAIRLEAD_LONG'] === undefined, 'not applicable: takes minutes; FAIRLEAD_LONG=1 runs it'))
-
     test('the leader cut off: the others choose another and write; the old one tells nobody yes, and gives way', { timeout: 120_000 }, async () => {
       const [alone, one, two] = await bucketAtEach('leader')
       const first = (await alone!.bucket.create('a', bytes('0')))!

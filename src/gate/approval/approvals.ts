@@ -89,8 +89,10 @@ export class Approvals {
     }
   }
 
-  #stand(name: string, { value, ttlMs = Infinity }: Pick<Entry, 'value' | 'ttlMs'>): void {
-    this.#standing.set(name, { id: Buffer.from(value).toString('utf8'), untilMs: this.#clock.mono() + ttlMs })
+  /** Until the end that the yes was given for, however late it is heard of: a watch tells of what is over, too. */
+  #stand(name: string, { value }: Pick<Entry, 'value'>): void {
+    const { id, until } = JSON.parse(Buffer.from(value).toString('utf8')) as { readonly id: string; readonly until: number }
+    this.#standing.set(name, { id, untilMs: this.#clock.mono() + until - this.#clock.now() })
   }
 
   /** The id of the earlier call whose yes holds for this one, too; undefined when none does. Fault `kv.unavailable`. */
@@ -236,17 +238,23 @@ export class Approvals {
     const { session } = record
     if (said === 'session' && session === undefined) throw fault.no_session({ id })
     const shown = this.#shown(id, this.#seen.get(id) ?? { record, sinceMs: this.#clock.mono() })
+    const name = said === 'session' ? standingKey(record.key, session!) : record.key
     if (said !== 'once' && said !== 'deny') {
       if (!this.#hasRoom()) throw fault.too_many_approvals({ max: maxStanding })
-      const name = said === 'session' ? standingKey(record.key, session!) : record.key
       const ttlMs = said === 'session' ? sessionYesMs : said.forMs
-      await this.#put(`${standing}${name}`, id, ttlMs)
-      this.#stand(name, { value: Buffer.from(id), ttlMs })
+      const value = JSON.stringify({ id, until: this.#clock.now() + ttlMs })
+      await this.#put(`${standing}${name}`, value, ttlMs)
+      this.#stand(name, { value: Buffer.from(value) })
     }
     const by: By = 'machine'
     const decision: Decided = said === 'deny' ? { is: 'denied', reason: 'it was denied' } : { is: 'granted', by, how: said }
-    const decided = await this.#decided(id, decision)
-    if (JSON.stringify(decided) !== JSON.stringify(decision)) throw fault.no_waiting_call({ id })
+    try {
+      const decided = await this.#decided(id, decision)
+      if (JSON.stringify(decided) !== JSON.stringify(decision)) throw fault.no_waiting_call({ id })
+    } catch (error) {
+      if (this.#standing.get(name)?.id === id) await this.#retract(name) // who is told that nothing was decided said yes to nothing
+      throw error
+    }
     if (!record.isSentBack) this.#own.get(id)?.conclude(decision)
     return shown
   }
@@ -255,6 +263,12 @@ export class Approvals {
   close(): void {
     this.#isClosed = true
     for (const own of this.#own.values()) void own.settle({ is: 'denied', reason: 'the gate is stopping' })
+  }
+
+  async #retract(name: string): Promise<void> {
+    this.#standing.delete(name)
+    const entry = await this.#bucket.get(`${standing}${name}`).catch(() => undefined)
+    if (entry) await this.#bucket.delete(entry.key, entry.revision).catch(() => {})
   }
 
   #hasRoom(): boolean {

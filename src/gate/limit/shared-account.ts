@@ -14,6 +14,8 @@ export type SharedAccountNeeds = {
     readonly id: string
     /** True while the others take this gate for one that is there. */
     isSure(): boolean
+    /** Since when without a break (monotonic ms): what was taken before may have been given to others. */
+    readonly sureSinceMs: number
     /** Which of these are not there any more. */
     gone(gates: readonly string[]): Promise<ReadonlySet<string>>
   }
@@ -71,7 +73,7 @@ export class SharedAccount implements Account {
     const { callsPerMinute, bytesPerMinute, concurrent } = this.#limit
     const isGood = nowMs - this.#takenAtMs < goodForMs
     const lacks = {
-      running: concurrent !== undefined && (this.#running >= this.#may || !this.#needs.gates.isSure()),
+      running: concurrent !== undefined && (this.#running >= this.#may || !this.#isSureOfRunning()),
       calls: callsPerMinute !== undefined && (this.#calls < 1 || !isGood),
       bytes: bytesPerMinute !== undefined && (this.#bytes < 1 || !isGood),
       cluster: true,
@@ -82,6 +84,11 @@ export class SharedAccount implements Account {
     const lack = this.#lack
     if (lack && nowMs < lack.untilMs && lacks[lack.of]) return { what: lack.what, waitMs: lack.untilMs - nowMs }
     return { what: '', waitMs: 0, more: () => this.#more() }
+  }
+
+  #isSureOfRunning(): boolean {
+    const { gates } = this.#needs
+    return gates.isSure() && this.#takenAtMs >= gates.sureSinceMs
   }
 
   begin(): void {

@@ -25,12 +25,19 @@ function gatesOf(count: number, ...given: Partial<Limit>[]) {
   })
   const gates = Array.from({ length: count }, (_, at) => {
     const id = `gate${at}`
-    const isAway = { now: false }
+    const isAway = { now: false, backAtMs: 0 }
     const shared = new SharedAccounts({
       bucket: counting(kv.bucket('limits')),
       clock,
       log: silentLog,
-      gates: { id, isSure: () => !isAway.now, gone: async (ids) => new Set(ids.filter((one) => dead.has(one))) },
+      gates: {
+        id,
+        isSure: () => !isAway.now,
+        get sureSinceMs() {
+          return isAway.backAtMs
+        },
+        gone: async (ids) => new Set(ids.filter((one) => dead.has(one))),
+      },
     })
     const made = new Limits(clock, limits, shared)
     return { id, isAway, shared, begin: async (tool = 'a', principal = 'ann') => made.begin(principal, 'up', tool) }
@@ -83,6 +90,21 @@ test('what a gate that died was running counts no more; one that is cut off runs
   expect(isRunning(await gates[1]!.begin())).toBe(true)
 })
 
+test('what a gate may run is asked anew when it was taken for dead meanwhile', async () => {
+  const { clock, gates, dead } = gatesOf(2, { concurrent: 2 })
+  const first = [await gates[0]!.begin(), await gates[0]!.begin()]
+  expect(first.map(isRunning)).toEqual([true, true])
+  gates[0]!.isAway.now = true
+  dead.add('gate0')
+  await clock.advance(60_000)
+  expect([await gates[1]!.begin(), await gates[1]!.begin()].map(isRunning)).toEqual([true, true])
+  dead.delete('gate0')
+  gates[0]!.isAway.now = false
+  gates[0]!.isAway.backAtMs = clock.mono()
+  for (const one of first) (one as Running).end()
+  expect(isRunning(await gates[0]!.begin())).toBe(false)
+})
+
 test('bytes that a call cost at one gate are owed at the others', async () => {
   const { clock, gates } = gatesOf(2, { bytesPerMinute: 60_000 })
   const running = (await gates[0]!.begin()) as Running
@@ -98,7 +120,12 @@ test('a cluster that cannot be asked refuses, with the reason, and is asked once
   const clock = createTestClock()
   let asked = 0
   const broken = { ...createMemoryKv({ clock }).bucket('limits'), get: () => (asked++, Promise.reject(new Error('no majority'))) }
-  const needs = { bucket: broken, clock, log: silentLog, gates: { id: 'one', isSure: () => true, gone: async () => new Set<string>() } }
+  const needs = {
+    bucket: broken,
+    clock,
+    log: silentLog,
+    gates: { id: 'one', isSure: () => true, sureSinceMs: 0, gone: async () => new Set<string>() },
+  }
   const limits = new Limits(clock, [{ ...all, callsPerMinute: 60 }], new SharedAccounts(needs))
   for (let at = 0; at < 20; at++)
     expect(await limits.begin('ann', 'up', 'a')).toMatchObject({

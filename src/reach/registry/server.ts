@@ -147,7 +147,8 @@ async function carryOut(
     try {
       await statements.mustSpeak(from) // as it was written, another registry may have been told that this key speaks no more
     } catch (error) {
-      await book.remove(from)
+      const { code } = asFault(error)
+      if (code === 'reach.key_rotated' || code === 'reach.key_revoked') await book.remove(from) // not where it is only not known
       throw error
     }
     return {}
